@@ -1,0 +1,33 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`.
+# Everything is installed into .venv, nothing outside this folder is touched.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/installed
+
+.PHONY: demo test lint clean help
+
+help:            ## show this list
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+
+demo: $(STAMP)   ## tune a super-resolution network on real photographs (about ten minutes on two cores)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/dsice run studies/demo.toml --in runs/demo
+	$(BIN)/dsice report runs/demo
+
+test: $(STAMP)   ## run the tests
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+
+lint: $(STAMP)   ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:           ## remove what the commands above made
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# torch is installed first and by itself: a range would pull the newest CUDA build where 2.13.0 will do.
+$(STAMP): pyproject.toml
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --editable ".[demo,test]"
+	@touch $@

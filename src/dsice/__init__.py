@@ -1,0 +1,1 @@
+"""Automatic tuning of expensive programs."""

@@ -1,0 +1,1 @@
+"""D-DBPN super-resolution with a four-term loss."""
