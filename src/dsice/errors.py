@@ -1,0 +1,50 @@
+"""Every exception of dsice, as a tree.
+
+    DsiceError
+    ├── InvalidInput (also a ValueError)   a grid, goal, study file or argument that cannot be meant
+    │   └── OtherStudy                     a directory that belongs to another study
+    ├── StudyLocked                        another driver holds the directory
+    ├── StageFailed                        a stage before the trials did not end well
+    ├── LaunchError                        jobs cannot be started or asked about
+    └── Interrupted                        the user stopped the run
+
+A message says what was found, where, and what is accepted: it is all a user sees.
+"""
+
+from __future__ import annotations
+
+
+class DsiceError(Exception):
+    """Base of all errors that dsice raises on purpose; ``exit_code`` is the command line's."""
+
+    exit_code = 1
+
+
+class InvalidInput(DsiceError, ValueError):
+    """What the user wrote cannot be meant; nothing was started or changed."""
+
+    exit_code = 2
+
+
+class OtherStudy(InvalidInput):
+    """The directory holds another study, or the same one with another grid or goal."""
+
+
+class StudyLocked(DsiceError):
+    """Another driver is at work on the directory."""
+
+    exit_code = 2
+
+
+class StageFailed(DsiceError):
+    """A stage before the trials failed; its log is in the message."""
+
+
+class LaunchError(DsiceError):
+    """Jobs cannot be started, or their launcher cannot be asked."""
+
+
+class Interrupted(DsiceError):
+    """The user stopped the run; it can be resumed."""
+
+    exit_code = 130

@@ -1,0 +1,190 @@
+"""The goal: one metric to make small or large, under bounds on others.
+
+Raw metrics are stored everywhere; whether they are feasible, and how good they are, is decided here
+when somebody asks. Another bound is therefore another question to the same history.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from dsice.errors import InvalidInput
+from dsice.expression import Expression
+
+Metrics = Mapping[str, float]
+
+_BOUND: Final = re.compile(r"\s*([A-Za-z_][\w.\-/]*)\s*(<=|>=|<|>)\s*(.+?)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A bound on one metric, such as ``rmse <= 12.5``.
+
+    The limit may name the result of a stage, ``"rmse <= 1.015 * stage.pretrain.rmse"``; such a
+    bound is settled by `Goal.settled` once the stage has ended, and has no limit before that.
+
+    Attributes:
+        metric: the bounded metric.
+        relation: one of ``<= >= < >``.
+        limit: a number, or None before it is settled.
+        text: the bound as written.
+    """
+
+    metric: str
+    relation: str
+    limit: float | None
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Bound:
+        """The bound written as ``metric <= number`` (or >=, <, >).
+
+        Raises:
+            InvalidInput: not of that form.
+        """
+        match = _BOUND.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise InvalidInput(f"cannot read the bound {text!r}: write it like 'rmse <= 12.5'")
+        metric, relation, right = match.groups()
+        try:
+            limit = Expression(right)
+            if any(not name.startswith("stage.") for name in limit.names):
+                raise InvalidInput("only numbers and stage.NAME.METRIC may stand on the right")
+            value = _number(limit({})) if not limit.names else None
+        except InvalidInput as error:
+            raise InvalidInput(f"cannot read the bound {text!r}: {error}") from None
+        return cls(metric, relation, value, " ".join(text.split()))
+
+    def settled(self, stages: Mapping[str, Metrics]) -> Bound:
+        """This bound with its limit worked out from the metrics of stages.
+
+        Raises:
+            InvalidInput: a stage has no such metric.
+        """
+        if self.limit is not None:
+            return self
+        right = self.text.split(self.relation, 1)[1]
+        values = {f"stage.{s}.{m}": v for s, metrics in stages.items() for m, v in metrics.items()}
+        try:
+            return replace(self, limit=_number(Expression(right)(values)))
+        except InvalidInput as error:
+            raise InvalidInput(f"bound {self.text!r}: {error}") from None
+
+    @property
+    def stages(self) -> frozenset[str]:
+        """Names of the stages whose metrics the limit reads."""
+        names = Expression(self.text.split(self.relation, 1)[1]).names
+        return frozenset(name.split(".")[1] for name in names)
+
+    def excess(self, value: float) -> float:
+        """By how much ``value`` breaks the bound, in the metric's own units; 0 where it holds.
+
+        On the limit of a strict bound the excess is the smallest positive float.
+        """
+        if self.limit is None:
+            raise InvalidInput(
+                f"bound {self.text!r} needs the result of a stage that has not ended"
+            )
+        over = value - self.limit if self.relation.startswith("<") else self.limit - value
+        if over == 0 and len(self.relation) == 1:
+            return math.nextafter(0.0, 1.0)
+        return max(over, 0.0)
+
+    def __str__(self) -> str:
+        if self.limit is None:
+            return self.text
+        return f"{self.metric} {self.relation} {self.limit:.6g}"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Minimise or maximise one metric subject to bounds on others.
+
+    ``Goal(minimize="niqe", subject_to=["rmse <= 12.5"])``, or ``maximize=``.
+
+    Attributes:
+        minimize: the metric to make small, or None.
+        maximize: the metric to make large, or None.
+        subject_to: bounds as text; parsed in ``bounds``.
+        bounds: the parsed bounds.
+
+    Raises:
+        InvalidInput: not exactly one objective, or a bound that cannot be read.
+    """
+
+    minimize: str | None = None
+    maximize: str | None = None
+    subject_to: Sequence[str] = ()
+    bounds: tuple[Bound, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if (self.minimize is None) == (self.maximize is None):
+            raise InvalidInput("a goal needs exactly one of minimize and maximize")
+        if not isinstance(self.metric, str) or not self.metric:
+            raise InvalidInput(f"the objective must be the name of a metric, not {self.metric!r}")
+        if isinstance(self.subject_to, str):
+            raise InvalidInput(
+                f"subject_to must be a list of bounds, [{self.subject_to!r}], not a single text"
+            )
+        object.__setattr__(self, "subject_to", tuple(self.subject_to))
+        object.__setattr__(self, "bounds", tuple(map(Bound.parse, self.subject_to)))
+
+    @property
+    def metric(self) -> str:
+        """The objective's name."""
+        return self.minimize if self.minimize is not None else self.maximize or ""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All metrics the goal reads: the objective, then those of the bounds, without repeats."""
+        return tuple(dict.fromkeys([self.metric, *(bound.metric for bound in self.bounds)]))
+
+    def settled(self, stages: Mapping[str, Metrics]) -> Goal:
+        """This goal with every bound's limit worked out from the metrics of ``stages``."""
+        goal = replace(self)
+        object.__setattr__(goal, "bounds", tuple(b.settled(stages) for b in self.bounds))
+        return goal
+
+    def missing(self, metrics: Metrics) -> str | None:
+        """The first metric of the goal that ``metrics`` lacks, or None."""
+        return next((name for name in self.metrics if name not in metrics), None)
+
+    def cost(self, metrics: Metrics) -> float:
+        """The objective with its sign turned so that smaller is better."""
+        return metrics[self.metric] if self.maximize is None else -metrics[self.metric]
+
+    def violation(self, metrics: Metrics) -> float:
+        """How far ``metrics`` are from feasible: 0 if all bounds hold.
+
+        Each bound's excess counts relative to the size of its limit (or as it is where the limit is
+        zero), so that bounds on metrics of different units can be added.
+        """
+        total = 0.0
+        for bound in self.bounds:
+            if excess := bound.excess(metrics[bound.metric]):
+                total += max(excess / (abs(bound.limit or 0.0) or 1.0), math.nextafter(0.0, 1.0))
+        return total
+
+    def feasible(self, metrics: Metrics) -> bool:
+        """Whether all bounds hold."""
+        return all(bound.excess(metrics[bound.metric]) == 0 for bound in self.bounds)
+
+    def key(self, metrics: Metrics) -> tuple[bool, float, float]:
+        """A key to sort measurements by: feasible first, then by cost, else by violation."""
+        violation = self.violation(metrics)
+        return (violation > 0, violation, self.cost(metrics))
+
+    def __str__(self) -> str:
+        verb = "minimize" if self.maximize is None else "maximize"
+        bounds = " and ".join(map(str, self.bounds))
+        return f"{verb} {self.metric}" + (f" subject to {bounds}" if bounds else "")
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidInput(f"{value!r} is no finite number")
+    return float(value)

@@ -1,0 +1,288 @@
+"""The grid of parameter levels: axes, points and the static rule.
+
+A *point* is a tuple of level indices, one per axis, counted from 0. The search works on points and
+counts distances in levels; *params*, a dictionary of values by name, are what a program receives.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from dsice.errors import InvalidInput
+from dsice.expression import Expression
+
+Value = bool | int | float | str
+Params = dict[str, Value]
+Point = tuple[int, ...]
+Rule = Callable[[dict[str, Any]], bool]
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED: Final = frozenset({"study", "stage", "dir", "result", "progress", "params", "best"})
+_MAX_LEVELS: Final = 1_000_000
+
+
+class Axis:
+    """One parameter and its levels.
+
+    ``Axis("tile", [8, 16, 32])`` takes the levels in the order given: neighbours are expected to
+    behave alike. `Axis.linear`, `Axis.geometric` and `Axis.integers` make ranges; `Axis.choice` is
+    for values without an order.
+
+    Attributes:
+        name: an identifier; it is also the field ``{name}`` of a command.
+        levels: the distinct values, at least one.
+        ordered: False for a choice.
+
+    Raises:
+        InvalidInput: a bad name, no level, a level twice, or a level that is no number, text or
+            truth value.
+    """
+
+    __slots__ = ("levels", "name", "ordered")
+
+    def __init__(self, name: str, levels: Sequence[Value], *, ordered: bool = True) -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise InvalidInput(
+                f"axis name {name!r}: accepted are letters, digits and _, not starting with a digit"
+            )
+        if name in _RESERVED:
+            raise InvalidInput(f"axis name {name!r} is reserved: {', '.join(sorted(_RESERVED))}")
+        if isinstance(levels, str | bytes) or not isinstance(levels, Sequence):
+            levels = _listed(name, levels)
+        if not levels:
+            raise InvalidInput(f"axis {name!r} has no levels: at least one is needed")
+        for level in levels:
+            if not isinstance(level, bool | int | float | str) or (
+                isinstance(level, float) and not math.isfinite(level)
+            ):
+                raise InvalidInput(
+                    f"axis {name!r}: level {level!r} is no finite number, text or truth value"
+                )
+        seen: set[Value] = set()
+        for level in levels:
+            if level in seen:
+                raise InvalidInput(f"axis {name!r} has the level {level!r} twice")
+            seen.add(level)
+        self.name: Final = name
+        self.levels: Final[tuple[Value, ...]] = tuple(levels)
+        self.ordered: Final = ordered
+
+    @classmethod
+    def linear(
+        cls,
+        name: str,
+        first: float,
+        last: float,
+        levels: int | None = None,
+        *,
+        step: float | None = None,
+    ) -> Axis:
+        """Evenly spaced levels from ``first`` to ``last``, by their number or by their step.
+
+        Levels are integers where the ends are integers and every level falls on one. With a step,
+        the last level is the largest one not beyond ``last``.
+        """
+        _check_ends(name, first, last)
+        if (levels is None) == (step is None):
+            raise InvalidInput(f"axis {name!r}: give either levels or step")
+        if step is None:
+            count = _count(name, levels)
+            step = (last - first) / (count - 1) if count > 1 else 0.0
+        else:
+            if not (math.isfinite(step) and step * (last - first) > 0):
+                raise InvalidInput(f"axis {name!r}: step {step!r} does not lead to {last!r}")
+            count = _count(name, math.floor((last - first) / step * (1 + 1e-12)) + 1)
+        values = [_tidy(first + k * step) for k in range(count)]
+        if isinstance(first, int) and isinstance(last, int) and all(v == int(v) for v in values):
+            return cls(name, [int(v) for v in values])
+        return cls(name, values)
+
+    @classmethod
+    def geometric(
+        cls,
+        name: str,
+        first: float,
+        last: float,
+        levels: int | None = None,
+        *,
+        step: float | None = None,
+    ) -> Axis:
+        """Levels in constant ratio from ``first`` to ``last``: their number, or the ratio ``step``.
+
+        Both ends are positive. Levels are integers where the ends are integers and every level
+        falls on one (``Axis.geometric("tile", 1, 64, step=2)``).
+        """
+        _check_ends(name, first, last)
+        if first <= 0 or last <= 0:
+            raise InvalidInput(f"axis {name!r}: both ends of a geometric range must be positive")
+        if (levels is None) == (step is None):
+            raise InvalidInput(f"axis {name!r}: give either levels or step")
+        span = math.log(last / first)
+        if step is None:
+            count = _count(name, levels)
+            log_step = span / (count - 1) if count > 1 else 0.0
+        else:
+            if not (math.isfinite(step) and step > 0 and math.log(step) * span > 0):
+                raise InvalidInput(f"axis {name!r}: ratio {step!r} does not lead to {last!r}")
+            log_step = math.log(step)
+            count = _count(name, math.floor(span / log_step * (1 + 1e-12)) + 1)
+        values = [_tidy(first * math.exp(k * log_step)) for k in range(count)]
+        if isinstance(first, int) and isinstance(last, int) and all(v == int(v) for v in values):
+            return cls(name, [int(v) for v in values])
+        return cls(name, values)
+
+    @classmethod
+    def integers(cls, name: str, first: int, last: int, step: int = 1) -> Axis:
+        """The integers from ``first`` to ``last``, both included, by ``step``."""
+        if not all(isinstance(v, int) and not isinstance(v, bool) for v in (first, last, step)):
+            raise InvalidInput(f"axis {name!r}: integers are needed, not {[first, last, step]!r}")
+        if step == 0 or (last - first) * step < 0:
+            raise InvalidInput(f"axis {name!r}: step {step!r} does not lead to {last!r}")
+        _count(name, (last - first) // step + 1)
+        return cls(name, list(range(first, last + (1 if step > 0 else -1), step)))
+
+    @classmethod
+    def choice(cls, name: str, values: Sequence[Value]) -> Axis:
+        """Values without an order, such as names of algorithms."""
+        return cls(name, values, ordered=False)
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Axis) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.name, self.levels, tuple(map(type, self.levels)), self.ordered)
+
+    def __repr__(self) -> str:
+        kind = "Axis" if self.ordered else "Axis.choice"
+        shown = ", ".join(map(repr, self.levels[:8])) + (", ..." if len(self) > 8 else "")
+        return f"{kind}({self.name!r}, [{shown}])"
+
+
+class Grid:
+    """All points of a set of axes, less those that a static rule excludes.
+
+    Args:
+        axes: one `Axis` per parameter, with distinct names.
+        allowed: a rule on parameter values that costs nothing to test: an expression such as
+            ``"block_x * block_y <= 1024"``, a function of the params, or None.
+
+    Raises:
+        InvalidInput: no axis, a name twice, or a rule that does not parse or reads unknown names.
+    """
+
+    def __init__(self, axes: Sequence[Axis], allowed: str | Rule | None = None) -> None:
+        self.axes: Final = tuple(axes)
+        if not self.axes:
+            raise InvalidInput("a grid needs at least one axis")
+        if not all(isinstance(axis, Axis) for axis in self.axes):
+            raise InvalidInput("a grid is made of dsice.Axis objects")
+        names = [axis.name for axis in self.axes]
+        for name in names:
+            if names.count(name) > 1:
+                raise InvalidInput(f"two axes are named {name!r}")
+        self.names: Final = tuple(names)
+        self.shape: Final[Point] = tuple(len(axis) for axis in self.axes)
+        self.rule: Final = allowed
+        self._rule: Rule | None
+        if isinstance(allowed, str):
+            expression = Expression(allowed)
+            if unknown := sorted(expression.names - set(names)):
+                raise InvalidInput(
+                    f"rule {allowed!r} reads {unknown[0]!r}: the axes are {', '.join(names)}"
+                )
+            self._rule = lambda params: bool(expression(params))
+        else:
+            self._rule = allowed
+        self._index: Final = [{v: k for k, v in enumerate(axis.levels)} for axis in self.axes]
+
+    @property
+    def size(self) -> int:
+        """Number of points, those that the rule excludes included."""
+        return math.prod(self.shape)
+
+    def __contains__(self, point: object) -> bool:
+        """Whether ``point`` is a tuple of level indices of this grid (the rule is not asked)."""
+        return (
+            isinstance(point, tuple)
+            and len(point) == len(self.shape)
+            and all(
+                isinstance(k, int) and 0 <= k < n for k, n in zip(point, self.shape, strict=True)
+            )
+        )
+
+    def __iter__(self) -> Iterator[Point]:
+        """All allowed points, the last axis fastest."""
+        return filter(self.allows, itertools.product(*map(range, self.shape)))
+
+    def allows(self, point: Point) -> bool:
+        """Whether the static rule lets ``point`` be measured."""
+        return self._rule is None or bool(self._rule(self.params(point)))
+
+    def params(self, point: Point) -> Params:
+        """The parameter values at ``point``, by name."""
+        if point not in self:
+            raise InvalidInput(f"{point!r} is no point of a grid of shape {self.shape}")
+        return {axis.name: axis.levels[k] for axis, k in zip(self.axes, point, strict=True)}
+
+    def point(self, params: Mapping[str, Value]) -> Point:
+        """The point with these parameter values; each must be a level of its axis."""
+        if unknown := set(params) ^ set(self.names):
+            raise InvalidInput(
+                f"params need exactly {list(self.names)}; differing: {sorted(unknown)}"
+            )
+        point = []
+        for axis, index in zip(self.axes, self._index, strict=True):
+            value = params[axis.name]
+            if value not in index:
+                raise InvalidInput(f"{value!r} is no level of axis {axis.name!r}")
+            point.append(index[value])
+        return tuple(point)
+
+    @property
+    def centre(self) -> Point:
+        """The middle level n // 2 of each axis (the rule is not asked)."""
+        return tuple(n // 2 for n in self.shape)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Grid) and (self.axes, self.rule) == (other.axes, other.rule)
+
+    def __hash__(self) -> int:
+        return hash((self.axes, self.rule))
+
+    def __repr__(self) -> str:
+        rule = "" if self.rule is None else f", allowed={self.rule!r}"
+        return f"Grid({list(self.axes)!r}{rule})"
+
+
+def _tidy(value: float) -> float:
+    """``value`` without the last bits of rounding: 0.30000000000000004 is meant to be 0.3."""
+    return float(f"{value:.12g}")
+
+
+def _listed(name: str, levels: object) -> list[Value]:
+    if isinstance(levels, str | bytes) or not hasattr(levels, "__iter__"):
+        raise InvalidInput(f"axis {name!r}: levels must be a list, not {levels!r}")
+    # NumPy arrays and ranges are welcome; their scalars become Python's own.
+    return [v.item() if hasattr(v, "item") else v for v in levels]
+
+
+def _check_ends(name: str, first: float, last: float) -> None:
+    for end in (first, last):
+        if not isinstance(end, int | float) or isinstance(end, bool) or not math.isfinite(end):
+            raise InvalidInput(f"axis {name!r}: {end!r} is no finite number")
+
+
+def _count(name: str, levels: int | None) -> int:
+    if not isinstance(levels, int) or isinstance(levels, bool) or not 1 <= levels <= _MAX_LEVELS:
+        raise InvalidInput(f"axis {name!r}: levels = {levels!r}; 1 to {_MAX_LEVELS} are accepted")
+    return levels
