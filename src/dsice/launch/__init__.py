@@ -1,0 +1,1 @@
+"""Launching jobs: the `Launcher` interface, its implementations, and what runs inside a job."""

@@ -1,0 +1,221 @@
+"""A job on disk: what it is to run, who holds it, what came out.
+
+A job is one attempt at one measurement (or stage). All it has is a folder of files at fixed names,
+so any process can take a job over from its folder alone. Three rules make every job run at most
+once and none be lost, whatever is killed when:
+
+- ``spec.json`` is durable before the job is submitted.
+- Whoever links ``claim.json`` first owns the job: the job itself, which then runs, or the driver,
+  which thereby revokes it. The job holds a lock on ``alive.lock`` from before its claim to its end.
+- ``outcome.json`` is linked into place once, complete and flushed: the first writer wins.
+
+So an outcome means the job ended, whatever a scheduler says; a claim with a free lock and no
+outcome means it was lost; and a job without a claim has not begun, and will not once revoked.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+
+class Kind(StrEnum):
+    """How a job ended."""
+
+    OK = "ok"
+    EXIT = "exit code"
+    SIGNAL = "signal"
+    TIMEOUT = "time limit"
+    NO_METRICS = "no metrics"
+    NOT_STARTED = "not started"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What a job runs.
+
+    Attributes:
+        name: unique among all jobs of all studies, for schedulers' queues.
+        command: the argument list; no shell sees it.
+        workdir: the working directory, which exists.
+        env: environment variables added to those of the driver.
+        timeout: time limit in seconds, or None.
+        needs_metrics: whether a job that returns no metrics has failed.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    workdir: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None
+    needs_metrics: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended and what it returned.
+
+    Attributes:
+        kind: how it ended.
+        reason: why it failed, in plain words; empty if it did not.
+        metrics: the finite numbers of its result, by name; None if it failed.
+        not_finite: metrics that are NaN or infinite, by name, as text.
+        exit_code: of the command, or None if it was not started or was killed.
+        started: Unix time in seconds.
+        ended: Unix time in seconds.
+        host: where it ran.
+    """
+
+    kind: Kind
+    reason: str = ""
+    metrics: Mapping[str, float] | None = None
+    not_finite: Mapping[str, str] = field(default_factory=dict)
+    exit_code: int | None = None
+    started: float = 0.0
+    ended: float = 0.0
+    host: str = ""
+
+
+class JobFolder:
+    """The files of one job. Two objects of the same path are the same job.
+
+    Attributes:
+        path: the folder.
+    """
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: Path | str) -> None:
+        self.path: Final = Path(path)
+
+    @property
+    def spec_file(self) -> Path:
+        """What the job runs: a `JobSpec`."""
+        return self.path / "spec.json"
+
+    @property
+    def stdout(self) -> Path:
+        """The program's output."""
+        return self.path / "stdout.txt"
+
+    @property
+    def stderr(self) -> Path:
+        """The program's error output."""
+        return self.path / "stderr.txt"
+
+    @property
+    def metrics_file(self) -> Path:
+        """Where the program may write its metrics: the field ``{result}``, DSICE_RESULT."""
+        return self.path / "metrics.json"
+
+    @property
+    def progress(self) -> Path:
+        """Where the program may append intermediate metrics: ``{progress}``, DSICE_PROGRESS."""
+        return self.path / "progress.jsonl"
+
+    @property
+    def launcher_files(self) -> Path:
+        """Folder of the launcher's own files."""
+        return self.path / "submitit"
+
+    def create(self, spec: JobSpec) -> None:
+        """Make the folder and its specification, durably."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write_once(self.spec_file, asdict(spec))
+
+    def spec(self) -> JobSpec:
+        """The specification that `create` wrote."""
+        data = json.loads(self.spec_file.read_text())
+        return JobSpec(**{**data, "command": tuple(data["command"])})
+
+    def claim(self, by: str) -> bool:
+        """Claim the job; True for whoever is first, False ever after.
+
+        Args:
+            by: ``"job"`` to run it or ``"driver"`` to revoke it.
+        """
+        owner = {"by": by, "pid": os.getpid(), "host": socket.gethostname()}
+        return _write_once(self.path / "claim.json", owner)
+
+    def claimant(self) -> Mapping[str, Any] | None:
+        """Who claimed the job: ``by``, ``pid`` and ``host``; None if nobody has."""
+        owner: Mapping[str, Any] | None = _read(self.path / "claim.json")
+        return owner
+
+    @contextmanager
+    def alive(self) -> Iterator[bool]:
+        """Hold the lock that says the job lives; yields False if another process holds it."""
+        with (self.path / "alive.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def is_alive(self) -> bool:
+        """Whether some process holds the lock of `alive`."""
+        try:
+            with (self.path / "alive.lock").open("r") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def finish(self, outcome: Outcome) -> bool:
+        """Record the outcome; False if one was there already (it stands)."""
+        return _write_once(self.path / "outcome.json", asdict(outcome))
+
+    def outcome(self) -> Outcome | None:
+        """How the job ended, or None as long as no outcome was recorded."""
+        data = _read(self.path / "outcome.json")
+        return None if data is None else Outcome(**{**data, "kind": Kind(data["kind"])})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JobFolder) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def __repr__(self) -> str:
+        return f"JobFolder({str(self.path)!r})"
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _write_once(path: Path, data: object) -> bool:
+    """Put ``data`` as JSON at ``path`` whole and flushed, unless something is there already.
+
+    A hard link either appears with its whole content or not at all, on network file systems too.
+    """
+    # The random part keeps hosts apart that share a folder and happen to share a process id.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with temporary.open("x") as file:
+        json.dump(data, file)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink()
+    return True
