@@ -1,0 +1,44 @@
+"""The discriminator: a small spectral-norm network that judges patches.
+
+Sources: spectral normalisation, Miyato et al., ICLR 2018 (arXiv 1802.05957); a map of scores
+instead of one score, Isola et al., CVPR 2017 (arXiv 1611.07004). The scores are compared
+relativistically, see `superres.losses`.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+def _layer(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
+    return spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=1))
+
+
+class Discriminator(nn.Module):
+    """Scores of how real each neighbourhood of an image looks.
+
+    Spectral normalisation bounds its slope, so that short fine-tunings stay stable at any
+    weight of the adversarial term that leaves an image recognisable.
+
+    Args:
+        width: channels of the first layer; the next ones have twice as many.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.layers = nn.Sequential(
+            _layer(3, width, 4, 2),
+            nn.LeakyReLU(0.2),
+            _layer(width, 2 * width, 4, 2),
+            nn.LeakyReLU(0.2),
+            _layer(2 * width, 2 * width, 3, 1),
+            nn.LeakyReLU(0.2),
+            _layer(2 * width, 1, 3, 1),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Score RGB images (B, 3, H, W) in [0, 1]: (B, 1, H/4, W/4) logits."""
+        scores: Tensor = self.layers(image * 2 - 1)
+        return scores

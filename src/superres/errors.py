@@ -1,0 +1,18 @@
+"""The exceptions of this package.
+
+SuperresError
+├── UserError    something the user gave is wrong: exit code 2
+└── Diverged     a training ran away: exit code 3
+"""
+
+
+class SuperresError(Exception):
+    """Base of everything this package raises on purpose; its text is one line for the user."""
+
+
+class UserError(SuperresError):
+    """An argument, a file or a folder that the user named cannot be used."""
+
+
+class Diverged(SuperresError):
+    """The loss became infinite or not a number, or the images lost all likeness to the photos."""

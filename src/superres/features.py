@@ -1,0 +1,177 @@
+"""Frozen feature networks for the perceptual and the style term.
+
+Two sources of features: a VGG19 (Simonyan and Zisserman, arXiv 1409.1556) whose weights the
+user names, in torchvision's layout; or else a smaller network of the same style with random
+weights, which is known to serve as a perceptual loss (Liu et al., "Generic Perceptual Loss for
+Modeling Structured Output Dependencies", CVPR 2021, arXiv 2103.10571).
+
+The scale of such features is arbitrary, and with it the meaning of the weights of these two
+terms. Both kinds are therefore calibrated: on a fixed synthetic picture and its blurred copy,
+the perceptual and the style term at their default weights count as much as the pixel term at
+its own.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from superres.errors import UserError
+from superres.losses import DEFAULT_WEIGHTS, gram
+
+_VGG19_LEVELS = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4)
+_RANDOM_LEVELS = ((16,), (32,), (64,), (64,))
+# Drawn once for all, so that every run of a study is judged by the same features.
+_RANDOM_SEED = 1909
+
+
+class Level(NamedTuple):
+    """What one level of a feature network contributes to the two feature terms."""
+
+    perceptual: Tensor
+    """Calibrated features (B, C, H, W)."""
+    style: Tensor
+    """Calibrated Gram matrices (B, C, C)."""
+
+
+class FeatureNetwork(nn.Module):
+    """Convolutions, ReLUs and four max-poolings; the features are those after each pooling.
+
+    Args:
+        levels: output channels of the 3x3 convolutions before each pooling.
+        description: where the weights come from, for the user.
+        mean: subtracted from the RGB channels of an image in [0, 1].
+        std: divides them.
+    """
+
+    def __init__(
+        self,
+        levels: tuple[tuple[int, ...], ...],
+        description: str,
+        mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
+        std: tuple[float, float, float] = (0.25, 0.25, 0.25),
+    ) -> None:
+        super().__init__()
+        self.description = description
+        self.blocks = nn.ModuleList()
+        channels = 3
+        for widths in levels:
+            layers: list[nn.Module] = []
+            for width in widths:
+                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+                channels = width
+            self.blocks.append(nn.Sequential(*layers, nn.MaxPool2d(2)))
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        self._scales = [(1.0, 1.0)] * len(levels)
+        self.requires_grad_(False)
+
+    def forward(self, image: Tensor) -> list[Level]:
+        """Calibrated features and Gram matrices of RGB images (B, 3, H, W), H and W >= 16."""
+        x = (image - self.mean) / self.std
+        found = []
+        for block, (feature_scale, gram_scale) in zip(self.blocks, self._scales, strict=True):
+            x = block(x)
+            found.append(Level(x * feature_scale, gram(x) * gram_scale))
+        return found
+
+    def calibrate(self) -> None:
+        """Give every level its share of the default loss on a fixed blurred picture."""
+        sharp = _pink_noise(128)
+        kernel = torch.full((3, 1, 4, 4), 1 / 16)
+        blurred = functional.conv2d(
+            functional.pad(sharp, (2, 1, 2, 1), "reflect"), kernel, groups=3
+        )
+        share = DEFAULT_WEIGHTS.mse * functional.mse_loss(blurred, sharp).item() / len(self.blocks)
+        self._scales = [(1.0, 1.0)] * len(self.blocks)
+        self._scales = [
+            (
+                math.sqrt(share / DEFAULT_WEIGHTS.vgg / _mse(a.perceptual, b.perceptual)),
+                math.sqrt(share / DEFAULT_WEIGHTS.style / _mse(a.style, b.style)),
+            )
+            for a, b in zip(self(blurred), self(sharp), strict=True)
+        ]
+
+
+def random_features() -> FeatureNetwork:
+    """The frozen random network: the same weights in every process and on every machine."""
+    network = FeatureNetwork(_RANDOM_LEVELS, "frozen random VGG-style network")
+    source = torch.Generator().manual_seed(_RANDOM_SEED)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.bias is not None:
+            fan_in = module.weight[0].numel()
+            module.weight.copy_(
+                torch.randn(module.weight.shape, generator=source) * math.sqrt(2 / fan_in)
+            )
+            module.bias.zero_()
+    network.calibrate()
+    return network
+
+
+def vgg19_features(path: Path) -> FeatureNetwork:
+    """VGG19 up to its fourth pooling, from a state-dict file.
+
+    Args:
+        path: `.pth` (read with `weights_only`) or `.safetensors` in torchvision's layout, that
+            is with entries `features.0.weight`, `features.0.bias`, `features.2.weight`, ...
+
+    Raises:
+        UserError: the file cannot be read or is not such a state dict.
+    """
+    state = _read_state(path)
+    # ImageNet statistics: what torchvision's weights were trained with.
+    network = FeatureNetwork(
+        _VGG19_LEVELS, f"VGG19 from {path}", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    )
+    index = 0  # torchvision numbers convolutions, ReLUs and poolings in one sequence
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.bias is not None:
+            for own, name in ((module.weight, "weight"), (module.bias, "bias")):
+                key = f"features.{index}.{name}"
+                given = state.get(key)
+                if given is None or given.shape != own.shape:
+                    raise UserError(f"{path} is no VGG19 in torchvision's layout: see {key}")
+                own.copy_(given)
+            index += 1
+        elif isinstance(module, nn.ReLU | nn.MaxPool2d):
+            index += 1
+    network.calibrate()
+    return network
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise UserError(f"no such file: {path}")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the readers raise many kinds, all mean the same to the user
+        raise UserError(f"{path} is not a readable state dict ({type(error).__name__})") from error
+    if not isinstance(state, dict):
+        raise UserError(f"{path} holds a {type(state).__name__}, not a state dict")
+    return state
+
+
+def _mse(a: Tensor, b: Tensor) -> float:
+    return functional.mse_loss(a, b).item()
+
+
+def _pink_noise(size: int) -> Tensor:
+    """A (1, 3, size, size) picture in [0, 1] with the 1/f amplitude spectrum of photographs."""
+    source = torch.Generator().manual_seed(_RANDOM_SEED)
+    noise = torch.randn(1, 3, size, size, generator=source)
+    rows, columns = torch.fft.fftfreq(size)[:, None], torch.fft.rfftfreq(size)[None, :]
+    frequency = torch.sqrt(rows**2 + columns**2).clamp(min=1 / size)
+    picture = torch.fft.irfft2(torch.fft.rfft2(noise) / frequency, s=(size, size))
+    scaled: Tensor = (0.5 + 0.2 * picture / picture.std()).clamp(0, 1)
+    return scaled
