@@ -6,6 +6,7 @@ counts distances in levels; *params*, a dictionary of values by name, are what a
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 import re
@@ -252,6 +253,29 @@ class Grid:
     def centre(self) -> Point:
         """The middle level n // 2 of each axis (the rule is not asked)."""
         return tuple(n // 2 for n in self.shape)
+
+    def nearest(self, point: Point) -> Point | None:
+        """The allowed point nearest to ``point``, or None if the rule allows none at all.
+
+        Distances are Euclidean, in levels; of equally distant points the first in index order is
+        taken.
+        """
+        queue = [(0, point)]
+        reached = {point}
+        while queue:
+            distance, candidate = heapq.heappop(queue)
+            if self.allows(candidate):
+                return candidate
+            # Walking away from `point`, one level at a time, meets all points in order of distance.
+            for axis, (k, origin) in enumerate(zip(candidate, point, strict=True)):
+                steps = (-1, 1) if k == origin else (1,) if k > origin else (-1,)
+                for step in steps:
+                    further = (*candidate[:axis], k + step, *candidate[axis + 1 :])
+                    if 0 <= k + step < self.shape[axis] and further not in reached:
+                        reached.add(further)
+                        growth = 2 * abs(k - origin) + 1
+                        heapq.heappush(queue, (distance + growth, further))
+        return None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Grid) and (self.axes, self.rule) == (other.axes, other.rule)

@@ -1,0 +1,63 @@
+"""Search algorithms, by name.
+
+Each decides which points to measure next and knows nothing of files, clocks or processes: see
+`dsice.search.base.Search` for what all of them promise.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from dsice.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from dsice.goal import Goal
+    from dsice.grid import Grid
+    from dsice.search.base import Search
+
+DEFAULT_SEARCH: Final = "dsice-2024"
+
+# Modules are imported when they are first needed: SciPy takes longer to load than a short command.
+_SEARCHES: Final[Mapping[str, tuple[str, str]]] = {
+    "dsice-2017": ("dsice.search.classic", "Dsice2017"),
+    "dsice-2018": ("dsice.search.classic", "Dsice2018"),
+    "dsice-2024": ("dsice.search.classic", "Dsice2024"),
+    "random": ("dsice.search.random", "RandomSearch"),
+}
+SEARCHES: Final = tuple(_SEARCHES)
+
+
+def make_search(
+    name: str, grid: Grid, goal: Goal, *, seed: int = 0, capacity: int = 1, **options: Any
+) -> Search:
+    """A new search.
+
+    Args:
+        name: one of `SEARCHES`.
+        grid: the points.
+        goal: what to look for; its bounds must be settled.
+        seed: of all random choices; the same seed and results give the same proposals.
+        capacity: how many points can be measured at the same time.
+        options: of the algorithm, see its class.
+
+    Raises:
+        InvalidInput: no such algorithm, no such option, or a value that is not accepted.
+    """
+    if name not in _SEARCHES:
+        raise InvalidInput(f"no search is named {name!r}: accepted are {', '.join(SEARCHES)}")
+    from inspect import signature
+
+    module, attribute = _SEARCHES[name]
+    make: type[Search] = getattr(importlib.import_module(module), attribute)
+    accepted = [
+        option
+        for option in signature(make).parameters
+        if option not in ("grid", "goal", "seed", "capacity")
+    ]
+    for option in options:
+        if option not in accepted:
+            known = f"accepted are {', '.join(accepted)}" if accepted else "it has none"
+            raise InvalidInput(f"search {name!r} has no option {option!r}: {known}")
+    return make(grid, goal, seed=seed, capacity=capacity, **options)

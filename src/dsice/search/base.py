@@ -1,0 +1,157 @@
+"""The interface of every search."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Final
+
+from dsice.errors import InvalidInput
+from dsice.goal import Goal, Metrics
+from dsice.grid import Grid, Point
+from dsice.search.history import History
+
+NOTHING_ALLOWED: Final = "the rule allows no point of the grid"
+
+
+class Search(ABC):
+    """Decides which points to measure next.
+
+    The life of a search:
+
+    1. It is made by `dsice.make_search`. Measurements from elsewhere may be told at once: *prior
+       knowledge*, which spares measuring these points again.
+    2. `ask` hands out points; they are *pending* until `tell` reports their metrics, in any order,
+       or their failure. A point is handed out once only, and never if it has been measured.
+    3. When there is nothing left to propose and nothing pending, it is `finished`; until then
+       either something is pending or `ask` has at least one more point.
+
+    A search is a pure function of its arguments and of the calls it has received: it knows no file,
+    clock or process and no random numbers but those of ``seed``. To carry on after a crash, make it
+    anew and repeat the calls in their order: `pend` for each point started, `tell` for each result.
+
+    For implementers: `_candidates` is the algorithm, `_ended` says when it is over; `_begin` and
+    `_learn` are called before the first proposal and after each result.
+
+    Args:
+        grid: the points.
+        goal: what to look for; its bounds must be settled.
+        seed: of all random choices, 0 or more.
+        capacity: how many points can be measured at the same time, 1 or more.
+
+    Attributes:
+        history: the measurements so far.
+        pending: the points handed out, or reported by `pend`, whose result is still to come.
+    """
+
+    def __init__(self, grid: Grid, goal: Goal, *, seed: int = 0, capacity: int = 1) -> None:
+        for bound in goal.bounds:
+            if bound.limit is None:
+                raise InvalidInput(f"bound {bound.text!r} must be settled before the search starts")
+        self.grid: Final = grid
+        self.goal: Final = goal
+        self.seed: Final = at_least("seed", seed, 0)
+        self.capacity: Final = at_least("capacity", capacity, 1)
+        self.history: Final = History(grid, goal)
+        self.pending: Final[set[Point]] = set()
+        self._begun = False
+
+    def ask(self, count: int = 1) -> list[Point]:
+        """Up to ``count`` points to measure, most wanted first; they are pending from now on.
+
+        They are distinct, allowed, and were never asked, pended or measured before. There are fewer
+        if the search has nothing more to propose before it is told some of the pending results.
+        """
+        at_least("count", count, 0)
+        self._begin_once()
+        points: list[Point] = []
+        if count:
+            for point in self._candidates():
+                if self.is_known(point) or not self.grid.allows(point):
+                    continue
+                self.pending.add(point)
+                points.append(point)
+                if len(points) == count:
+                    break
+        return points
+
+    def tell(self, point: Point, metrics: Metrics | None) -> None:
+        """Report the metrics measured at ``point``, None if the measurement failed.
+
+        A point that was never asked is prior knowledge. A point told again was measured again: the
+        mean counts.
+
+        Raises:
+            InvalidInput: no point of the grid, or a metric of the goal is missing or not finite.
+        """
+        self._check(point)
+        self.history.add(point, metrics)
+        self.pending.discard(point)
+        if self._begun:
+            self._learn(point)
+
+    def pend(self, point: Point) -> None:
+        """Count ``point`` as asked: somebody is measuring it.
+
+        Raises:
+            InvalidInput: no point of the grid.
+        """
+        self._check(point)
+        self._begin_once()
+        self.pending.add(point)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the search has nothing left to propose and waits for nothing."""
+        return bool(self.reason)
+
+    @property
+    def reason(self) -> str:
+        """Why the search is finished, in plain words; empty while it is not."""
+        return "" if self.pending else self._ended()
+
+    def is_known(self, point: Point) -> bool:
+        """Whether ``point`` has been measured or is pending."""
+        return point in self.history or point in self.pending
+
+    @abstractmethod
+    def _candidates(self) -> Iterator[Point]:
+        """Points worth measuring now, most wanted first.
+
+        The iterator is resumed only after the point it gave is pending, and dropped when enough
+        points are found. Points known or excluded may be among them: they are left out.
+        """
+
+    @abstractmethod
+    def _ended(self) -> str:
+        """Why nothing will ever be proposed again if nothing is pending; empty otherwise."""
+
+    def _begin(self) -> None:  # noqa: B027  (a hook: doing nothing is a choice)
+        """Called once, before the first proposal; what was told by then is prior knowledge."""
+
+    def _learn(self, point: Point) -> None:  # noqa: B027
+        """Called after each result that follows `_begin`."""
+
+    def _begin_once(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._begin()
+
+    def _check(self, point: Point) -> None:
+        if point not in self.grid:
+            raise InvalidInput(f"{point!r} is no point of a grid of shape {self.grid.shape}")
+
+
+def at_least(name: str, value: int, least: int) -> int:
+    """``value`` if it is an integer not below ``least``, else `InvalidInput`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InvalidInput(f"{name} = {value!r}: an integer of {least} or more is needed")
+    return value
+
+
+def positive(name: str, value: float) -> float:
+    """``value`` if it is a positive finite number, else `InvalidInput`."""
+    if not isinstance(value, int | float) or not (value > 0 and math.isfinite(value)):
+        raise InvalidInput(f"{name} = {value!r}: a positive number is needed")
+    return value

@@ -1,0 +1,137 @@
+"""What a search knows: the raw metrics of every point measured so far, and how good they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from numbers import Real
+from typing import Final
+
+from dsice.errors import InvalidInput
+from dsice.goal import Goal, Metrics
+from dsice.grid import Grid, Point
+
+Key = tuple[bool, bool, float, float]
+
+# Merits are fitted by least squares: costs and violations beyond these sizes would overflow there.
+_LARGEST_COST: Final = 1e100
+_LARGEST_VIOLATION: Final = 1e6
+
+
+class History:
+    """Measurements by point. Raw metrics are kept; feasibility and merit are worked out when asked.
+
+    A point may be measured several times: its metrics are the means over its measurements, and its
+    weight is their number. A point whose every measurement failed has *failed*.
+
+    Every answer depends on the measurements alone, not on the order in which they arrived.
+    """
+
+    def __init__(self, grid: Grid, goal: Goal) -> None:
+        self._grid = grid
+        self._goal = goal
+        self._measured: dict[Point, list[Metrics]] = {}
+
+    def add(self, point: Point, metrics: Metrics | None) -> None:
+        """Record one measurement, None if it failed.
+
+        Raises:
+            InvalidInput: a metric of the goal is missing or no finite number.
+        """
+        checked = None if metrics is None else self._checked(metrics)
+        measurements = self._measured.setdefault(point, [])
+        if checked is not None:
+            measurements.append(checked)
+
+    def _checked(self, metrics: Metrics) -> Metrics:
+        if (missing := self._goal.missing(metrics)) is not None:
+            raise InvalidInput(
+                f"the metric {missing!r} is missing: the goal is to {self._goal}, and the "
+                f"measurement has {sorted(metrics)}"
+            )
+        for name in self._goal.metrics:
+            value = metrics[name]
+            if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+                raise InvalidInput(f"the metric {name!r} is {value!r}: a finite number is needed")
+        return {name: float(metrics[name]) for name in self._goal.metrics}
+
+    def __contains__(self, point: object) -> bool:
+        return point in self._measured
+
+    def __iter__(self) -> Iterator[Point]:
+        return iter(self._measured)
+
+    def __len__(self) -> int:
+        """Number of distinct points, failed ones included."""
+        return len(self._measured)
+
+    def metrics(self, point: Point) -> Metrics | None:
+        """The mean metrics at ``point``, or None if it is unknown or failed."""
+        measurements = self._measured.get(point)
+        if not measurements:
+            return None
+        if len(measurements) == 1:
+            return measurements[0]
+        # fsum rounds once: the mean does not depend on the order of arrival. Dividing first keeps
+        # it finite.
+        count = len(measurements)
+        return {
+            name: math.fsum(metrics[name] / count for metrics in measurements)
+            for name in self._goal.metrics
+        }
+
+    def weight(self, point: Point) -> int:
+        """How many measurements stand behind what is known of ``point``; a failed one counts 1."""
+        return max(len(self._measured[point]), 1)
+
+    def key(self, point: Point) -> Key:
+        """A key to sort points by, best first: feasible, infeasible by violation, failed."""
+        metrics = self.metrics(point)
+        return (True, True, 0.0, 0.0) if metrics is None else (False, *self._goal.key(metrics))
+
+    def best(self) -> Point | None:
+        """The best point measured, or None if none succeeded.
+
+        Points that the grid's rule excludes do not count. Among equals the first in index order.
+        """
+        succeeded = [
+            point for point, found in self._measured.items() if found and self._grid.allows(point)
+        ]
+        return min(succeeded, key=lambda point: (self.key(point), point), default=None)
+
+    def merits(self, points: Sequence[Point], reference: float | None = None) -> list[float]:
+        """One finite number for each of the measured ``points``, smaller is better.
+
+        A feasible point has its cost (`Goal.cost`), an infeasible one ``reference`` plus its
+        violation (`Goal.violation`), a failed one the largest merit of an infeasible point here.
+        The reference must lie above every cost to expect. Without one, it is the worst feasible
+        cost of ``points`` plus their spread, and the spread is also the unit of the violation, so
+        that the scale of the objective does not matter.
+        """
+        known = [self.metrics(point) for point in points]
+        violations = [
+            None if metrics is None else min(self._goal.violation(metrics), _LARGEST_VIOLATION)
+            for metrics in known
+        ]
+        costs = [0.0 if metrics is None else self._goal.cost(metrics) for metrics in known]
+        costs = [min(max(cost, -_LARGEST_COST), _LARGEST_COST) for cost in costs]
+        unit = 1.0
+        if reference is None:
+            unit, reference = _scale(c for c, v in zip(costs, violations, strict=True) if v == 0)
+        largest = max((v for v in violations if v is not None), default=0.0)
+        return [
+            cost
+            if violation == 0
+            else reference + unit * (largest if violation is None else violation)
+            for cost, violation in zip(costs, violations, strict=True)
+        ]
+
+
+def _scale(costs: Iterable[float]) -> tuple[float, float]:
+    """The spread of ``costs`` and a reference one spread above the worst."""
+    costs = list(costs)
+    if not costs:
+        return 1.0, 0.0
+    worst = max(costs)
+    spread = (worst - min(costs)) or abs(worst) or 1.0
+    return spread, worst + spread

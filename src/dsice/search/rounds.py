@@ -1,0 +1,65 @@
+"""Searches that proceed in rounds, written as straight algorithms."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+
+from dsice.goal import Goal
+from dsice.grid import Grid, Point
+from dsice.search.base import Search
+
+Rounds = Generator[Iterable[Point], None, str]
+
+
+class RoundSearch(Search):
+    """A search whose algorithm is a generator, `_rounds`.
+
+    The generator yields the points that it needs next, a *round*, and is resumed when the results
+    of all of them are in the history. It returns the reason for its end. Points of a round that
+    have been measured already cost nothing; a round without new points is over at once.
+
+    As the generator only ever sees complete rounds, the sequence of proposals is a function of the
+    results alone: neither the order in which results arrive nor how many points are asked at a time
+    changes it. It is resumed as soon as a result completes the round, so that replaying the calls
+    of an interrupted run restores its state. It starts with the first `ask` or `pend`: results told
+    before that are prior knowledge to it.
+    """
+
+    def __init__(self, grid: Grid, goal: Goal, *, seed: int = 0, capacity: int = 1) -> None:
+        super().__init__(grid, goal, seed=seed, capacity=capacity)
+        self._script: Rounds
+        self._queue: deque[Point] = deque()  # of this round, not handed out yet, in order
+        self._awaited: set[Point] = set()  # of this round, without a result yet
+        self._end = ""
+
+    @abstractmethod
+    def _rounds(self) -> Rounds:
+        """The algorithm."""
+
+    def _begin(self) -> None:
+        self._script = self._rounds()
+        self._advance()
+
+    def _learn(self, point: Point) -> None:
+        self._awaited.discard(point)
+        self._advance()
+
+    def _advance(self) -> None:
+        """Resume the generator as long as it needs nothing that is still to be measured."""
+        while not self._awaited and not self._end:
+            try:
+                wanted = next(self._script)
+            except StopIteration as end:
+                self._end = end.value
+            else:
+                self._queue = deque(p for p in dict.fromkeys(wanted) if p not in self.history)
+                self._awaited = set(self._queue)
+
+    def _candidates(self) -> Iterator[Point]:
+        while self._queue:
+            yield self._queue.popleft()
+
+    def _ended(self) -> str:
+        return self._end
