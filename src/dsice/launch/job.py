@@ -39,6 +39,7 @@ class Kind(StrEnum):
     NOT_STARTED = "not started"
     CANCELLED = "cancelled"
     LOST = "lost"
+    NOT_BEGUN = "not begun"
 
 
 @dataclass(frozen=True, slots=True)

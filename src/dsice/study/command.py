@@ -1,0 +1,90 @@
+"""The command of a trial or a stage: an argument list with fields such as ``{w_mse}``.
+
+Each argument is filled by itself, so a value never becomes two arguments and no shell is involved.
+A doubled brace, ``{{`` or ``}}``, stands for itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from dsice.errors import InvalidInput
+from dsice.grid import Value
+
+_PIECE: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+def fields(text: str) -> list[str]:
+    """The names of the fields in ``text``.
+
+    Raises:
+        InvalidInput: a brace stands alone.
+    """
+    names = []
+    for piece in _PIECE.finditer(text):
+        if piece[1] is not None:
+            names.append(piece[1])
+        elif len(piece[0]) == 1:
+            raise InvalidInput(f"a single {piece[0]!r} in {text!r}: double it to mean the brace")
+    return names
+
+
+def check(text: str, known: Iterable[str]) -> None:
+    """Check that every field of ``text`` is among ``known``.
+
+    Raises:
+        InvalidInput: one is not; the message lists those that are.
+    """
+    accepted = list(known)
+    for name in fields(text):
+        if name not in accepted:
+            raise InvalidInput(
+                f"unknown field {{{name}}} in {text!r}: accepted are "
+                + ", ".join(f"{{{each}}}" for each in accepted)
+            )
+
+
+def fill(text: str, values: Mapping[str, Value]) -> str:
+    """``text`` with its fields replaced by ``values``."""
+
+    def piece(match: re.Match[str]) -> str:
+        return match[0][0] if match[1] is None else shown(values[match[1]])
+
+    return _PIECE.sub(piece, text)
+
+
+def shown(value: Value) -> str:
+    """A parameter value as it stands in a command: 8, 0.001, soa, true."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def search_path() -> str:
+    """Where programs are looked up: PATH, then the folder of the running Python.
+
+    The last makes programs installed beside dsice known without an activated environment.
+    """
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+
+
+def check_program(command: Sequence[str]) -> None:
+    """Check that the program of a filled command exists.
+
+    Raises:
+        InvalidInput: it does not, or is not executable.
+    """
+    program = command[0]
+    if os.sep in program and not Path(program).is_absolute():
+        raise InvalidInput(
+            f"command {program!r} is a relative path, and each job has a folder of its own: "
+            f"write {{study}}/{program} for a file beside the study file"
+        )
+    if shutil.which(program, path=search_path()) is None:
+        raise InvalidInput(f"command {program!r} is not found, or is not executable")

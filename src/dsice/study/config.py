@@ -1,0 +1,369 @@
+"""The study file: what to tune, how, where and for how long. Read, checked, and compared."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from dsice.errors import InvalidInput, OtherStudy
+from dsice.goal import Goal
+from dsice.grid import Axis, Grid
+from dsice.search import DEFAULT_SEARCH, SEARCHES
+from dsice.study import command
+from dsice.study.directory import StudyDirectory, write_atomically, write_json
+from dsice.study.units import seconds
+
+Text = Annotated[str, Field(min_length=1)]
+Duration = Annotated[float, BeforeValidator(seconds)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CommandConfig(_Table):
+    """A program to run: ``[trial]`` or ``[stage.NAME]``.
+
+    Attributes:
+        command: argument list with fields, see `dsice.study.command`.
+        timeout: time limit in seconds, or None.
+        retries: how often a failed run is tried again.
+        threads: threads that numerical libraries may use; None leaves them alone.
+        env: further environment variables; their values may have fields.
+    """
+
+    command: Annotated[tuple[Text, ...], Field(min_length=1, strict=False)]
+    timeout: Duration | None = None
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    threads: Annotated[int, Field(ge=1)] | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+
+
+class RunConfig(_Table):
+    """Where and how much: ``[run]``.
+
+    Attributes:
+        on: the launcher.
+        parallel: most trials at once.
+        trials: most trials in all, or None.
+        hours: most hours of wall time in all, or None.
+    """
+
+    on: Literal["local"] = "local"
+    parallel: Annotated[int, Field(ge=1, le=100_000)] = 1
+    trials: Annotated[int, Field(ge=1)] | None = None
+    hours: Annotated[float, Field(gt=0)] | None = None
+
+
+class PictureRow(_Table):
+    """One row of pictures in the report: ``[[report.pictures]]``.
+
+    Attributes:
+        title: said above the row.
+        files: caption to path; paths may have the fields of a trial and ``{best}``, the folder of
+            the best trial.
+    """
+
+    title: str = ""
+    files: dict[str, Text]
+
+
+class ReportConfig(_Table):
+    """What the report is told: ``[report]``.
+
+    Attributes:
+        full_length: how many times as long as one trial a full-length run would take, if trials are
+            shortened (fine-tuning instead of training from nothing).
+        pictures: rows of pictures.
+    """
+
+    full_length: Annotated[float, Field(gt=0)] | None = None
+    pictures: Annotated[tuple[PictureRow, ...], Field(strict=False)] = ()
+
+
+class _Range(_Table):
+    linear: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
+    geometric: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
+    integers: Annotated[tuple[int, int], Field(strict=False)] | None = None
+    choice: list[bool | int | float | str] | None = None
+    levels: int | None = None
+    step: float | None = None
+
+
+class _File(_Table):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    minimize: Text | None = None
+    maximize: Text | None = None
+    subject_to: list[str] = Field(default_factory=list)
+    allowed: str | None = None
+    search: str = DEFAULT_SEARCH
+    seed: Annotated[int, Field(ge=0)] = 0
+    grid: Annotated[dict[str, list[Any] | _Range], Field(min_length=1)]
+    stage: dict[str, CommandConfig] = Field(default_factory=dict)
+    trial: CommandConfig
+    run: RunConfig = Field(default_factory=RunConfig)
+    report: ReportConfig = Field(default_factory=ReportConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyConfig:
+    """A study file, checked.
+
+    Attributes:
+        name: of the study.
+        grid: the points.
+        goal: what makes a point good; its bounds may wait for the result of a stage.
+        search: name of the search.
+        seed: of the search.
+        stages: programs that run once, in order, before the trials.
+        trial: the program of a trial.
+        run: where and how much.
+        report: what the report shows besides.
+        folder: the study file's folder, absolute: the field ``{study}``.
+        text: the file as it was.
+    """
+
+    name: str
+    grid: Grid
+    goal: Goal
+    search: str
+    seed: int
+    stages: Mapping[str, CommandConfig]
+    trial: CommandConfig
+    run: RunConfig
+    report: ReportConfig
+    folder: Path
+    text: str
+
+
+def load(path: Path) -> StudyConfig:
+    """Read and check a study file.
+
+    Raises:
+        InvalidInput: it cannot be read or meant; the message names the file, the key, the value and
+            what is accepted.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InvalidInput(f"cannot read study file {str(path)!r}: {what}") from None
+    return parse(text, path.resolve().parent, str(path))
+
+
+def parse(text: str, folder: Path, source: str = "study file") -> StudyConfig:
+    """Check the text of a study file; ``source`` names it in messages."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(f"{source}: not a TOML file: {error}") from None
+    try:
+        return _checked(_File.model_validate(data), folder, text)
+    except ValidationError as error:
+        raise InvalidInput(f"{source}: {_first_problem(error, data)}") from None
+    except InvalidInput as error:
+        raise InvalidInput(f"{source}: {error}") from None
+
+
+_COMMON_FIELDS: Final = ("study", "dir", "result", "progress")
+
+
+def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
+    grid = Grid([_axis(name, entry) for name, entry in file.grid.items()], file.allowed)
+    goal = Goal(minimize=file.minimize, maximize=file.maximize, subject_to=file.subject_to)
+    if file.search not in SEARCHES:
+        raise InvalidInput(f"key 'search' = {file.search!r}: accepted are {', '.join(SEARCHES)}")
+    for bound in goal.bounds:
+        if unknown := sorted(bound.stages - set(file.stage)):
+            raise InvalidInput(f"bound {bound.text!r}: there is no stage {unknown[0]!r}")
+    known = list(_COMMON_FIELDS)
+    for name, stage in file.stage.items():
+        if not name.isidentifier():
+            raise InvalidInput(f"[stage.{name}]: a stage is named with letters, digits and _")
+        _check_fields(stage, known, f"[stage.{name}]")
+        known.append(f"stage.{name}")
+    known += ["params", *grid.names]
+    _check_fields(file.trial, known, "[trial]")
+    for row in file.report.pictures:
+        for caption, path in row.files.items():
+            _within(f"[[report.pictures]] {caption!r}", path, [*known, "best"])
+    return StudyConfig(
+        name=file.name,
+        grid=grid,
+        goal=goal,
+        search=file.search,
+        seed=file.seed,
+        stages=file.stage,
+        trial=file.trial,
+        run=file.run,
+        report=file.report,
+        folder=folder,
+        text=text,
+    )
+
+
+def _check_fields(config: CommandConfig, known: list[str], where: str) -> None:
+    for argument in config.command:
+        _within(f"{where} command", argument, known)
+    for key, value in config.env.items():
+        _within(f"{where} env.{key}", value, known)
+
+
+def _within(where: str, text: str, known: list[str]) -> None:
+    try:
+        command.check(text, known)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from None
+
+
+def _axis(name: str, entry: list[Any] | _Range) -> Axis:
+    if isinstance(entry, list):
+        return Axis(name, entry)
+    kinds = [k for k in ("linear", "geometric", "integers", "choice") if getattr(entry, k)]
+    if entry.choice is not None and not entry.choice:
+        raise InvalidInput(f"axis {name!r} has no levels: at least one is needed")
+    if len(kinds) != 1:
+        raise InvalidInput(
+            f"[grid] {name}: give a list of levels, or a table with one of linear, geometric, "
+            f"integers, choice; found {', '.join(kinds) or 'none of them'}"
+        )
+    if entry.choice is not None:
+        if entry.levels is not None or entry.step is not None:
+            raise InvalidInput(f"[grid] {name}: a choice has neither levels nor step")
+        return Axis.choice(name, entry.choice)
+    if entry.integers is not None:
+        if entry.levels is not None or not (entry.step is None or entry.step == int(entry.step)):
+            raise InvalidInput(f"[grid] {name}: integers take a whole step, and no levels")
+        return Axis.integers(name, *entry.integers, step=int(entry.step or 1))
+    if entry.linear is not None:
+        return Axis.linear(name, *entry.linear, levels=entry.levels, step=entry.step)
+    assert entry.geometric is not None
+    return Axis.geometric(name, *entry.geometric, levels=entry.levels, step=entry.step)
+
+
+def _first_problem(error: ValidationError, data: Mapping[str, Any]) -> str:
+    """The first finding of pydantic, as one line that names key, value and what is accepted."""
+    problems = error.errors()
+    # Of a value that fits neither of two forms, the finding that lies deepest says most.
+    problem = max(problems, key=lambda p: (p["type"] == "extra_forbidden", len(p["loc"])))
+    keys = [
+        str(k) for k in problem["loc"] if not (isinstance(k, str) and "[" in k) and k != "_Range"
+    ]
+    where = ".".join(keys)
+    if problem["type"] == "extra_forbidden":
+        accepted = _accepted(problem["loc"][:-1])
+        close = difflib.get_close_matches(keys[-1], accepted, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return f"unknown key {where!r}: {hint}accepted are {', '.join(accepted)}"
+    if problem["type"] == "missing":
+        return f"key {where!r} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    value = json.dumps(problem["input"], default=str)
+    return f"key {where!r} = {value if len(value) < 200 else value[:197] + '...'}: {message}"
+
+
+def _accepted(location: tuple[int | str, ...]) -> list[str]:
+    """The keys of the table at ``location``."""
+    tables: dict[str, type[BaseModel]] = {
+        "stage": CommandConfig,
+        "trial": CommandConfig,
+        "run": RunConfig,
+        "report": ReportConfig,
+        "grid": _Range,
+    }
+    if not location:
+        return list(_File.model_fields)
+    if location[:2] == ("report", "pictures"):
+        return list(PictureRow.model_fields)
+    return list(tables[str(location[0])].model_fields)
+
+
+def require_same(
+    old: StudyConfig, new: StudyConfig, directory: Path, done_stages: Collection[str] = ()
+) -> None:
+    """Check that ``new`` may go on with the results of ``old``.
+
+    Name, grid, rule, goal, search, seed and the commands of ``done_stages`` must be the same. The
+    budget, how many run at once, time limits, retries, the trial's command and the report may
+    change.
+
+    Raises:
+        OtherStudy: something differs that may not; the message says what.
+    """
+    stages = [
+        (
+            f"command of stage {name!r}",
+            old.stages[name].command,
+            getattr(new.stages.get(name), "command", None),
+        )
+        for name in done_stages
+    ]
+    for what, before, after in (
+        ("name", old.name, new.name),
+        ("grid", _axes(old.grid), _axes(new.grid)),
+        ("rule 'allowed'", _rule(old.grid), _rule(new.grid)),
+        ("goal", str(old.goal), str(new.goal)),
+        ("search", old.search, new.search),
+        ("seed", old.seed, new.seed),
+        *stages,
+    ):
+        if before != after:
+            raise OtherStudy(
+                f"{directory} holds the study {old.name!r} with another {what}: "
+                f"{_difference(before, after)}. Choose another directory with --in, "
+                "or change it back"
+            )
+
+
+def _axes(grid: Grid) -> dict[str, Axis]:
+    return {axis.name: axis for axis in grid.axes}
+
+
+def _rule(grid: Grid) -> str | None:
+    # A function cannot be kept, nor compared: studies from Python answer for their own.
+    return grid.rule if isinstance(grid.rule, str) else None
+
+
+def _difference(before: object, after: object) -> str:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in [*before, *after]:
+            if before.get(key) != after.get(key):
+                return f"{key}: {_brief(before.get(key))} there, {_brief(after.get(key))} here"
+        return f"order {_brief(list(before))} there, {_brief(list(after))} here"
+    return f"{_brief(before)} there, {_brief(after)} here"
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, tuple):
+        value = [getattr(each, "text", each) for each in value]
+    text = "none" if value is None else str(value)
+    return text if len(text) < 100 else text[:97] + "..."
+
+
+def freeze(config: StudyConfig, directory: StudyDirectory) -> None:
+    """Keep a copy of the study file, and where it lay, in the study's directory."""
+    write_json(directory.source_file, {"folder": str(config.folder)})
+    write_atomically(directory.study_file, config.text)
+
+
+def load_frozen(directory: StudyDirectory) -> StudyConfig:
+    """The configuration that `freeze` kept.
+
+    Raises:
+        InvalidInput: the copy is missing or damaged.
+    """
+    try:
+        folder = Path(json.loads(directory.source_file.read_text())["folder"])
+        text = directory.study_file.read_text(encoding="utf-8")
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InvalidInput(
+            f"{directory.path} holds a journal, but its study.toml or source.json is missing"
+        ) from None
+    return parse(text, folder, str(directory.study_file))

@@ -1,0 +1,139 @@
+"""Where everything of a study lies. All state is files at the paths that are gathered here.
+
+DIR/study.toml            the study file, frozen
+DIR/journal.jsonl         what happened, one event a line
+DIR/lock                  held by the driver at work
+DIR/stages/NAME/          one folder per stage, and
+DIR/trials/00012/         one per trial, each with
+    work/                     the program's own folder and working directory
+    params.json               the parameters (trials only)
+    attempt-1/                one job: see `dsice.launch.job`
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from dsice.errors import InvalidInput, StudyLocked
+from dsice.launch.job import JobFolder
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFolder:
+    """The folder of a trial or a stage."""
+
+    path: Path
+
+    @property
+    def work(self) -> Path:
+        """The program's own folder: the field ``{dir}``, and ``{stage.NAME}`` of a stage."""
+        return self.path / "work"
+
+    @property
+    def params(self) -> Path:
+        """The parameters of a trial as JSON: the field ``{params}``."""
+        return self.path / "params.json"
+
+    def job(self, attempt: int) -> JobFolder:
+        """The job of one attempt, counted from 1."""
+        return JobFolder(self.path / f"attempt-{attempt}")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyDirectory:
+    """The directory of a study; ``path`` is absolute."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, path: Path | str) -> StudyDirectory:
+        """The directory at ``path``, which need not exist."""
+        return cls(Path(path).resolve())
+
+    @property
+    def study_file(self) -> Path:
+        """The frozen study file."""
+        return self.path / "study.toml"
+
+    @property
+    def source_file(self) -> Path:
+        """Where the study file lay: its folder, which ``{study}`` stands for, as JSON text."""
+        return self.path / "source.json"
+
+    @property
+    def journal(self) -> Path:
+        """What happened, one JSON event a line."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def function(self) -> Path:
+        """The pickled function of a study that was started from Python."""
+        return self.path / "function.pkl"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.path / "report.html"
+
+    def stage(self, name: str) -> TaskFolder:
+        """The folder of a stage."""
+        return TaskFolder(self.path / "stages" / name)
+
+    def trial(self, number: int) -> TaskFolder:
+        """The folder of a trial, counted from 1."""
+        return TaskFolder(self.path / "trials" / f"{number:05d}")
+
+    def require_study(self) -> None:
+        """Check that a study was begun here.
+
+        Raises:
+            InvalidInput: it was not.
+        """
+        if not self.journal.is_file():
+            raise InvalidInput(
+                f"{self.path} holds no study: give the directory that 'dsice run' wrote"
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the one driver of this directory.
+
+        Raises:
+            StudyLocked: another process is; the message says which.
+        """
+        with (self.path / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "a process that has just begun"
+                raise StudyLocked(f"{self.path} is in use by another driver: {holder}") from None
+            since = datetime.now().astimezone().isoformat(" ", "seconds")
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
+            file.flush()
+            yield
+            file.truncate(0)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text``: at every moment it holds all of the old or all of the new."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, data: object) -> None:
+    """Replace ``path`` by ``data`` as JSON, atomically."""
+    write_atomically(path, json.dumps(data, indent=1) + "\n")

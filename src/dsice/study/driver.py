@@ -1,0 +1,305 @@
+"""The driver: keeps every slot busy until the budget is used or the search has finished.
+
+It owns no truth. Whatever it decides is first an event in the journal, and each event is applied to
+the state by the same fold that rebuilds the state after a crash; so a driver that was killed at any
+moment goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+from dsice import __version__
+from dsice.errors import DsiceError, Interrupted, InvalidInput, StageFailed
+from dsice.goal import Goal
+from dsice.launch.base import JobState, Launcher
+from dsice.launch.job import JobFolder, Kind, Outcome
+from dsice.launch.shim import last_line
+from dsice.search import make_search
+from dsice.search.base import Search
+from dsice.study.clock import Clock
+from dsice.study.directory import write_json
+from dsice.study.journal import Journal
+from dsice.study.spec import config_of, next_job
+from dsice.study.state import Stage, Status, Study, Task, Trial, Verdict
+from dsice.study.verdict import judge
+
+_MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened
+_MAX_PAUSE: Final = 0.25
+
+
+class Stop(IntEnum):
+    """How a driver was told to stop; a later word may only be stronger."""
+
+    NO = 0
+    DRAIN = 1
+    """Begin nothing new; wait for what runs."""
+    CANCEL = 2
+    """Make what runs end; it is begun again on resumption."""
+
+
+class Driver:
+    """Runs one session of a study.
+
+    Args:
+        study: its state so far; changed as the session goes on.
+        journal: opened for appending.
+        launcher: runs the jobs.
+        clock: tells the time.
+        on_change: called with the study now and then, and at once when something happened.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        journal: Journal,
+        launcher: Launcher,
+        clock: Clock,
+        on_change: Callable[[Study], None] = lambda study: None,
+    ) -> None:
+        self.study: Final = study
+        self.stopping = Stop.NO
+        self._journal = journal
+        self._launcher = launcher
+        self._clock = clock
+        self._on_change = on_change
+        self._running: dict[JobFolder, Task] = {}
+        self._search: Search | None = None
+        self._goal: Goal = study.config.goal
+        self._deadline = float("inf")
+        self._pause = _MIN_PAUSE
+
+    def stop(self, how: Stop) -> None:
+        """Ask the driver to stop; may be called from a signal handler."""
+        self.stopping = max(self.stopping, how)
+
+    def run(self) -> Study:
+        """Run stages and trials to the end of the budget or of the search.
+
+        Returns:
+            The study as it stands then.
+
+        Raises:
+            StageFailed: a stage failed.
+            Interrupted: `stop` was called.
+            InvalidInput: the program does not exist, or lacks a metric of the goal.
+        """
+        self._begin()
+        why = "ended by an error"
+        try:
+            self._recover()
+            self._run_stages()
+            why = self._run_trials()
+        except Interrupted as error:
+            why = str(error)
+            raise
+        except InvalidInput:
+            # No other trial would do better; the next session begins the running ones again.
+            self._launcher.cancel(list(self._running))
+            raise
+        finally:
+            with suppress(DsiceError):  # a full disk must not hide the error that ended the session
+                self._record("session_end", why=why)
+        return self.study
+
+    def _record(self, event: str, **facts: Any) -> None:
+        self.study.apply([self._journal.append(event, **facts)])
+
+    def _begin(self) -> None:
+        run = self.study.config.run
+        if run.hours is not None:
+            self._deadline = self._clock.now() + run.hours * 3600 - self.study.wall_seconds
+        if not self._journal.events:
+            self._record("study", dsice=__version__, name=self.study.config.name)
+        self._record(
+            "session",
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            parallel=run.parallel,
+            trials=run.trials,
+            hours=run.hours,
+        )
+
+    def _recover(self) -> None:
+        """Take over the jobs of a driver that was killed."""
+        for task in [*self.study.stages.values(), *self.study.trials]:
+            if task.status is Status.RUNNING:
+                state = self._launcher.reattach(task.job)
+                if state in (JobState.QUEUED, JobState.RUNNING):
+                    self._running[task.job] = task
+                else:
+                    self._end(task, state)
+
+    def _run_stages(self) -> None:
+        """Run the stages that are not done yet, one after another."""
+        for name in self.study.config.stages:
+            stage = self.study.stage(name)
+            tried = False
+            while stage.status is not Status.DONE:
+                # A stage that failed in an earlier session has perhaps been mended since.
+                if stage.status is Status.FAILED and tried:
+                    raise StageFailed(_failure(stage))
+                if not self._running:
+                    self._raise_if_stopping()
+                    self._submit([stage])
+                tried = True
+                self._wait()
+
+    def _run_trials(self) -> str:
+        """Run trials until nothing is left to do; returns why."""
+        study = self.study
+        self._goal = study.goal
+        self._search = search = make_search(
+            study.config.search,
+            study.config.grid,
+            self._goal,
+            seed=study.config.seed,
+            capacity=study.config.run.parallel,
+        )
+        for trial, ended in study.history:
+            if ended:
+                self._tell(trial)
+            else:
+                search.pend(trial.point)
+        while True:
+            why = "" if self.stopping else self._fill(search)
+            if not self._running:
+                self._raise_if_stopping()
+                return why
+            self._wait()
+
+    def _fill(self, search: Search) -> str:
+        """Give every free slot a trial; returns why there are none left, if so."""
+        study, run = self.study, self.study.config.run
+        free = run.parallel - len(self._running)
+        if free <= 0:
+            return ""
+        if self._clock.now() >= self._deadline:
+            return f"the {run.hours:g} hours are over"
+        wave = study.with_status(Status.WAITING)[:free]
+        free -= len(wave)
+        why = ""
+        if run.trials is not None and len(study.trials) + free > run.trials:
+            free = max(0, run.trials - len(study.trials))
+            why = f"all {run.trials} trials have ended"
+        if free:
+            points = search.ask(free)
+            if not points:
+                why = search.reason or "the search has nothing more to propose"
+            for point in points:
+                self._record("trial", trial=len(study.trials) + 1, point=list(point))
+                wave.append(study.trials[-1])
+        if wave:
+            self._submit(wave)
+        return why
+
+    def _tell(self, trial: Trial) -> None:
+        if self._search is not None:
+            metrics = trial.metrics if trial.status is Status.DONE else None
+            self._search.tell(trial.point, metrics)
+
+    def _submit(self, tasks: Sequence[Task]) -> None:
+        """Submit the next attempt of each task, as one wave."""
+        specs = [next_job(self.study, task) for task in tasks]
+        jobs = []
+        for task, spec in zip(tasks, specs, strict=True):
+            # The event comes first: from here on the attempt is looked after, whatever happens.
+            self._record("attempt", **task.reference, attempt=len(task.attempts) + 1)
+            task.folder.work.mkdir(parents=True, exist_ok=True)
+            if isinstance(task, Trial):
+                write_json(task.folder.params, task.params)
+            task.job.create(spec)
+            self._running[task.job] = task
+            jobs.append(task.job)
+        self._launcher.submit(jobs)
+        self._pause = _MIN_PAUSE
+        self._on_change(self.study)
+
+    def _wait(self) -> None:
+        """Look after the running jobs once; if nothing happened, pause a little."""
+        if self.stopping is Stop.CANCEL:
+            self._launcher.cancel(list(self._running))
+        changed = False
+        for job, state in self._launcher.poll().items():
+            if state not in (JobState.QUEUED, JobState.RUNNING):
+                self._end(self._running.pop(job), state)
+                changed = True
+        self._on_change(self.study)
+        self._pause = _MIN_PAUSE if changed else min(self._pause * 1.3, _MAX_PAUSE)
+        if not changed:
+            self._clock.sleep(self._pause)
+
+    def _end(self, task: Task, state: JobState) -> None:
+        """Record the end of a task's newest job and what follows from it."""
+        outcome = task.job.outcome() if state is JobState.ENDED else None
+        outcome = outcome or _without_outcome(state)
+        is_trial = isinstance(task, Trial)
+        needed = self._goal.metrics if is_trial else ()
+        retries = config_of(self.study, task).retries
+        verdict, reason = judge(outcome, task.attempts[:-1], retries, needed)
+        hopeless = is_trial and self._is_hopeless(outcome)
+        if hopeless:
+            verdict = Verdict.AGAIN
+        self._record(
+            "ended",
+            **task.reference,
+            attempt=len(task.attempts),
+            verdict=verdict,
+            kind=outcome.kind,
+            reason=reason,
+            metrics=dict(outcome.metrics or {}),
+            exit_code=outcome.exit_code,
+            started=outcome.started,
+            ended=outcome.ended,
+            host=outcome.host,
+        )
+        if isinstance(task, Trial) and verdict is not Verdict.AGAIN:
+            self._tell(task)
+        if hopeless:
+            raise InvalidInput(f"{task.job.path}: {reason}. Mend it and run the same command again")
+
+    def _is_hopeless(self, outcome: Outcome) -> bool:
+        """Whether the study, not the trial, is at fault, so that no other trial would do better."""
+        if any(trial.status is Status.DONE for trial in self.study.trials):
+            return False
+        if outcome.kind is Kind.NOT_STARTED:
+            return True
+        present = {*(outcome.metrics or ()), *outcome.not_finite}
+        return outcome.kind is Kind.OK and not present.issuperset(self._goal.metrics)
+
+    def _raise_if_stopping(self) -> None:
+        if self.stopping is Stop.CANCEL:
+            raise Interrupted(
+                "stopped on request; what ran was ended and begins again on resumption"
+            )
+        if self.stopping is Stop.DRAIN:
+            raise Interrupted("stopped on request; nothing runs any more")
+
+
+def _without_outcome(state: JobState) -> Outcome:
+    if state is JobState.REVOKED:
+        return Outcome(Kind.NOT_BEGUN, "not begun")
+    why = "vanished without a result: killed from outside, out of memory, or the machine went down"
+    return Outcome(Kind.LOST, why)
+
+
+def _failure(stage: Stage) -> str:
+    job = stage.job
+    log = job.stderr if last_line(job.stderr) else job.stdout
+    tail = "\n".join(f"    {line}" for line in _tail(log)) or "    (no output)"
+    return f"stage {stage.name!r} failed: {stage.reason}\n  the end of {log}:\n{tail}"
+
+
+def _tail(path: Path, lines: int = 15) -> list[str]:
+    try:
+        text = path.read_bytes()[-20_000:].decode(errors="replace")
+    except FileNotFoundError:
+        return []
+    shown = text.splitlines()[-lines:]
+    return ["".join(c if c.isprintable() else " " for c in line) for line in shown]

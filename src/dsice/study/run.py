@@ -1,0 +1,105 @@
+"""Running a study: open its directory, be its one driver, see to signals."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from dsice.errors import InvalidInput
+from dsice.launch.base import Launcher
+from dsice.study import config as study_config
+from dsice.study.clock import SystemClock
+from dsice.study.config import StudyConfig
+from dsice.study.directory import StudyDirectory
+from dsice.study.driver import Driver, Stop
+from dsice.study.journal import Journal
+from dsice.study.spec import check_programs
+from dsice.study.state import Status, Study
+
+
+def run_study(
+    config: StudyConfig,
+    directory: Path | str,
+    launcher: Launcher,
+    on_change: Callable[[Study], None] = lambda study: None,
+    on_stop: Callable[[Stop, Study], None] = lambda stop, study: None,
+) -> Study:
+    """Begin the study in ``directory``, or go on with it, until it ends.
+
+    While it runs, a first Ctrl-C lets running trials end and a second ends them (SIGTERM ends them
+    at once).
+
+    Args:
+        config: the study, with the budget that holds now.
+        directory: made if missing.
+        launcher: runs the jobs.
+        on_change: called with the study now and then.
+        on_stop: called from the signal handler when the user asks to stop.
+
+    Raises:
+        InvalidInput: the directory holds something else, or a program is missing.
+        OtherStudy: it holds another study.
+        StudyLocked: another driver is at work on it.
+        StageFailed: a stage failed.
+        Interrupted: the user stopped it.
+    """
+    place = StudyDirectory.at(directory)
+    check_programs(Study(config, place))
+    make_directory(place)
+    with place.locked():
+        if place.journal.exists() and place.study_file.exists():
+            earlier = Study.open(place.path)
+            done = [s.name for s in earlier.stages.values() if s.status is Status.DONE]
+            study_config.require_same(earlier.config, config, place.path, done)
+        study_config.freeze(config, place)
+        clock = SystemClock()
+        with Journal(place.journal, clock.now) as journal:
+            study = Study(config, place, warning=journal.warning).apply(journal.events)
+            driver = Driver(study, journal, launcher, clock, on_change)
+            with _stopped_by_signals(driver, on_stop):
+                return driver.run()
+
+
+def make_directory(place: StudyDirectory) -> None:
+    """Make the directory of a study.
+
+    Raises:
+        InvalidInput: it holds something else, which is left alone, or cannot be made.
+    """
+    if place.journal.exists():
+        return
+    try:
+        place.path.mkdir(parents=True, exist_ok=True)
+        # What an attempt to begin that was cut short may have left is no hindrance.
+        own = {"lock", place.study_file.name, place.source_file.name, place.function.name}
+        if foreign := sorted({entry.name for entry in place.path.iterdir()} - own):
+            raise InvalidInput(
+                f"{place.path} is not empty and holds no study (it has {foreign[0]!r}): "
+                "choose another directory"
+            )
+    except OSError as error:
+        raise InvalidInput(f"cannot use {place.path}: {error.strerror}") from None
+
+
+@contextmanager
+def _stopped_by_signals(driver: Driver, on_stop: Callable[[Stop, Study], None]) -> Iterator[None]:
+    """Within, SIGINT and SIGTERM stop the driver instead of breaking it."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        again = number == signal.SIGTERM or driver.stopping is not Stop.NO
+        driver.stop(Stop.CANCEL if again else Stop.DRAIN)
+        on_stop(driver.stopping, driver.study)
+
+    try:
+        before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: whoever runs us sees to signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

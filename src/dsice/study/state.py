@@ -1,0 +1,331 @@
+"""The state of a study: what its journal, folded event by event, says.
+
+The same fold serves the driver, which applies each event as it appends it, and everybody who only
+looks. Events and their facts:
+
+    study     dsice                                  the directory was made
+    session   host pid parallel trials hours         a driver began
+    trial     trial point                            a point was proposed
+    attempt   trial | stage, attempt                 a job is about to be submitted
+    ended     trial | stage, attempt, verdict, outcome...   a job ended
+    session_end   why                                a driver ended, on purpose
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from dsice.errors import InvalidInput
+from dsice.goal import Goal, Metrics
+from dsice.grid import Params, Point
+from dsice.launch.job import JobFolder, Kind
+from dsice.study import config as study_config
+from dsice.study.config import StudyConfig
+from dsice.study.directory import StudyDirectory, TaskFolder
+from dsice.study.journal import Event, read
+
+
+class Verdict(StrEnum):
+    """What follows from the end of a job."""
+
+    DONE = "done"
+    """It measured what it should."""
+    FAILED = "failed"
+    """It failed for good."""
+    AGAIN = "again"
+    """It counts for nothing: another attempt follows."""
+
+
+class Status(StrEnum):
+    """How far a trial or a stage has come."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One job of a trial or stage.
+
+    Attributes:
+        number: counted from 1.
+        submitted: Unix time in seconds.
+        verdict: None while it has not ended.
+        kind: how it ended.
+        reason: why it failed, in plain words.
+        started: when the program began, Unix time; 0 if it never did.
+        ended: when it ended, Unix time.
+        host: where it ran.
+    """
+
+    number: int
+    submitted: float
+    verdict: Verdict | None = None
+    kind: Kind | None = None
+    reason: str = ""
+    started: float = 0.0
+    ended: float = 0.0
+    host: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """How long the program ran; 0 if it has not ended."""
+        return max(self.ended - self.started, 0.0) if self.started else 0.0
+
+
+@dataclass(slots=True)
+class Task(ABC):
+    """What trials and stages have in common: a folder and attempts, until one of them counts.
+
+    Attributes:
+        folder: its files.
+        attempts: its jobs so far.
+        status: how far it has come.
+        metrics: what it measured, once done.
+        reason: why it failed, once failed.
+    """
+
+    folder: TaskFolder
+    attempts: list[Attempt] = field(default_factory=list)
+    status: Status = Status.WAITING
+    metrics: Metrics = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    @abstractmethod
+    def reference(self) -> dict[str, int | str]:
+        """How events name this task."""
+
+    @property
+    def job(self) -> JobFolder:
+        """The job of the newest attempt."""
+        return self.folder.job(len(self.attempts))
+
+    @property
+    def seconds(self) -> float:
+        """How long the attempt that counts ran; 0 before its end."""
+        return self.attempts[-1].seconds if self.attempts else 0.0
+
+
+@dataclass(slots=True)
+class Stage(Task):
+    """A stage: a program that runs once before the trials."""
+
+    name: str = ""
+
+    @property
+    def reference(self) -> dict[str, int | str]:
+        """How events name this task."""
+        return {"stage": self.name}
+
+
+@dataclass(slots=True)
+class Trial(Task):
+    """A trial: one measurement of a point.
+
+    Attributes:
+        number: counted from 1, in the order of proposal.
+        point: level indices.
+        params: parameter values by name.
+    """
+
+    number: int = 0
+    point: Point = ()
+    params: Params = field(default_factory=dict)
+
+    @property
+    def reference(self) -> dict[str, int | str]:
+        """How events name this task."""
+        return {"trial": self.number}
+
+
+@dataclass(slots=True)
+class Session:
+    """One driver's time with the study.
+
+    Attributes:
+        started: Unix time in seconds.
+        seen: when it last left a sign of life, Unix time.
+        parallel: most trials at once.
+        trials: most trials in all, or None.
+        hours: most hours in all, or None.
+        host: where the driver ran.
+        pid: its process id.
+        why: why it ended; empty if it runs or was killed.
+    """
+
+    started: float
+    seen: float
+    parallel: int
+    trials: int | None
+    hours: float | None
+    host: str
+    pid: int
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Study:
+    """A study as it stands.
+
+    Attributes:
+        config: its study file.
+        directory: its files.
+        stages: by name, those begun or asked for.
+        trials: in the order of proposal.
+        finished: done and failed trials in the order of their ends.
+        history: proposals (None) and ends (the trial's metrics, or None for a failure) in order, as
+            ``(trial, ended)`` pairs; what a search has been asked and told.
+        sessions: the drivers so far.
+        warning: what was wrong with the journal, if anything.
+    """
+
+    config: StudyConfig
+    directory: StudyDirectory
+    stages: dict[str, Stage] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+    finished: list[Trial] = field(default_factory=list)
+    history: list[tuple[Trial, bool]] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
+    warning: str = ""
+
+    @classmethod
+    def open(cls, path: Path | str) -> Study:
+        """The study in a directory, for looking at.
+
+        Raises:
+            InvalidInput: there is none, or its files are damaged.
+        """
+        directory = StudyDirectory.at(path)
+        directory.require_study()
+        study = cls(study_config.load_frozen(directory), directory)
+        events, study.warning = read(directory.journal)
+        return study.apply(events)
+
+    def apply(self, events: Iterable[Event]) -> Study:
+        """Fold events into this state, in order, and return it."""
+        for event in events:
+            try:
+                self._apply(event)
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise InvalidInput(
+                    f"{self.directory.journal}: cannot read the event {event!r}: {error!r}"
+                ) from error
+        return self
+
+    def _apply(self, event: Event) -> None:
+        match event["event"]:
+            case "session":
+                self.sessions.append(
+                    Session(
+                        started=event["t"],
+                        seen=event["t"],
+                        parallel=event["parallel"],
+                        trials=event["trials"],
+                        hours=event["hours"],
+                        host=event["host"],
+                        pid=event["pid"],
+                    )
+                )
+            case "session_end":
+                self.sessions[-1].why = event["why"]
+            case "trial":
+                number, point = event["trial"], tuple(event["point"])
+                if number != len(self.trials) + 1:
+                    raise ValueError(f"expected trial {len(self.trials) + 1}")
+                trial = Trial(
+                    folder=self.directory.trial(number),
+                    number=number,
+                    point=point,
+                    params=self.config.grid.params(point),
+                )
+                self.trials.append(trial)
+                self.history.append((trial, False))
+            case "attempt":
+                task = self._task(event)
+                task.attempts.append(Attempt(event["attempt"], submitted=event["t"]))
+                task.status = Status.RUNNING
+            case "ended":
+                self._end(self._task(event), event)
+        if self.sessions:
+            self.sessions[-1].seen = event["t"]
+
+    def _task(self, event: Event) -> Task:
+        if "stage" in event:
+            return self.stage(event["stage"])
+        trial: Trial = self.trials[event["trial"] - 1]
+        return trial
+
+    def _end(self, task: Task, event: Event) -> None:
+        attempt = task.attempts[event["attempt"] - 1]
+        attempt.verdict = Verdict(event["verdict"])
+        attempt.kind = Kind(event["kind"])
+        attempt.reason = event["reason"]
+        attempt.started, attempt.ended = event["started"], event["ended"]
+        attempt.host = event["host"]
+        match attempt.verdict:
+            case Verdict.AGAIN:
+                task.status = Status.WAITING
+                return
+            case Verdict.DONE:
+                task.status = Status.DONE
+                task.metrics = event["metrics"]
+            case Verdict.FAILED:
+                task.status = Status.FAILED
+                task.reason = attempt.reason
+        if isinstance(task, Trial):
+            self.finished.append(task)
+            self.history.append((task, True))
+
+    def stage(self, name: str) -> Stage:
+        """The stage of this name, as far as it has come."""
+        return self.stages.setdefault(name, Stage(self.directory.stage(name), name=name))
+
+    @property
+    def goal(self) -> Goal:
+        """The goal, its bounds settled by the stages that have ended."""
+        ended = {s.name: s.metrics for s in self.stages.values() if s.status is Status.DONE}
+        if all(bound.stages <= ended.keys() for bound in self.config.goal.bounds):
+            return self.config.goal.settled(ended)
+        return self.config.goal
+
+    @property
+    def best(self) -> Trial | None:
+        """The best feasible trial, or None."""
+        return self.best_for(self.goal)
+
+    def best_for(self, goal: Goal) -> Trial | None:
+        """The best trial for any goal: the same history, asked another question.
+
+        Raises:
+            InvalidInput: no trial has a metric of the goal.
+        """
+        done = self.with_status(Status.DONE)
+        able = [trial for trial in done if goal.missing(trial.metrics) is None]
+        if done and not able:
+            raise InvalidInput(
+                f"metric {goal.missing(done[0].metrics)!r} is in no result: "
+                f"there are {', '.join(sorted(done[0].metrics))}"
+            )
+        feasible = [trial for trial in able if goal.feasible(trial.metrics)]
+        return min(feasible, key=lambda t: (goal.cost(t.metrics), t.number), default=None)
+
+    def with_status(self, status: Status) -> list[Trial]:
+        """The trials of one status, in the order of proposal."""
+        return [trial for trial in self.trials if trial.status is status]
+
+    @property
+    def job_seconds(self) -> float:
+        """Time that all jobs of trials took, one after another; running ones do not count yet."""
+        return sum(attempt.seconds for trial in self.trials for attempt in trial.attempts)
+
+    @property
+    def wall_seconds(self) -> float:
+        """Time in which some driver was at work."""
+        return sum(session.seen - session.started for session in self.sessions)

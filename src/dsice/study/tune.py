@@ -1,0 +1,133 @@
+"""Tuning a Python function: a study without a study file."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsice.errors import InvalidInput
+from dsice.goal import Goal
+from dsice.grid import Grid
+from dsice.search import DEFAULT_SEARCH
+
+if TYPE_CHECKING:
+    from dsice.study.state import Study
+
+
+def tune(
+    function: Callable[[dict[str, Any]], Mapping[str, float]],
+    grid: Grid,
+    goal: Goal,
+    *,
+    trials: int | None = None,
+    parallel: int = 1,
+    directory: Path | str | None = None,
+    search: str = DEFAULT_SEARCH,
+    seed: int = 0,
+    hours: float | None = None,
+    timeout: float | None = None,
+    retries: int = 0,
+    threads: int = 1,
+    progress: bool = True,
+) -> Study:
+    """Find the best point of ``grid`` for a Python function.
+
+    Each call runs in a process of its own, with its time limit and ``threads`` threads. The same
+    call on the same directory goes on where it was, after any kind of end. Ctrl-C stops cleanly.
+
+    Args:
+        function: takes the params as a dict and returns a dict of metrics. It is pickled with
+            cloudpickle, so lambdas and functions of a notebook are fine.
+        grid: the points.
+        goal: what makes a point good.
+        trials: most trials in all; None goes on until the search has finished.
+        parallel: most trials at once.
+        directory: keeps everything; made if missing. By default ``runs/`` and the function's name.
+        search: name of the search.
+        seed: of the search.
+        hours: most hours of wall time in all, or None.
+        timeout: time limit of one call in seconds, or None.
+        retries: how often a failed call is tried again.
+        threads: threads that numerical libraries may use in one call.
+        progress: whether to show how it goes.
+
+    Returns:
+        The study: ``.best.params``, ``.best.metrics``, ``.trials``.
+
+    Raises:
+        InvalidInput: an argument cannot be meant, or the results lack a metric of the goal.
+        OtherStudy: the directory holds another study.
+        StudyLocked: another driver is at work on the directory.
+        Interrupted: Ctrl-C.
+    """
+    import cloudpickle
+
+    # Imported here: `import dsice` is to stay quick.
+    from dsice.launch.local import LocalLauncher
+    from dsice.study.config import parse
+    from dsice.study.directory import StudyDirectory
+    from dsice.study.run import make_directory, run_study
+    from dsice.terminal import Terminal
+
+    if not callable(function):
+        raise InvalidInput(f"function must be callable, not {function!r}")
+    called = getattr(function, "__name__", "function")
+    place = StudyDirectory.at(directory or Path("runs") / _name(called))
+    text = _study_file(
+        grid,
+        goal,
+        top={"name": _name(place.path.name), "search": search, "seed": seed},
+        trial={"timeout": timeout, "retries": retries, "threads": threads},
+        run={"on": "local", "parallel": parallel, "trials": trials, "hours": hours},
+    )
+    config = replace(parse(text, place.path, "dsice.tune"), grid=grid, goal=goal)
+    # A function of the user's own module is pickled by name: its process looks where this one does.
+    path = [entry or str(Path.cwd()) for entry in sys.path]
+    make_directory(place)
+    place.function.write_bytes(cloudpickle.dumps((path, cloudpickle.dumps(function))))
+    with Terminal(quiet=not progress) as terminal:
+        return run_study(config, place.path, LocalLauncher(), terminal.show, terminal.stopping)
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:100] or "study"
+
+
+def _study_file(
+    grid: Grid,
+    goal: Goal,
+    top: Mapping[str, Any],
+    trial: Mapping[str, Any],
+    run: Mapping[str, Any],
+) -> str:
+    """The study file that a call of `tune` amounts to."""
+    command = [sys.executable, "-m", "dsice.study.call", "{study}/function.pkl", "{params}"]
+    sense = "minimize" if goal.maximize is None else "maximize"
+    rule = {"allowed": grid.rule} if isinstance(grid.rule, str) else {}
+    axes = {
+        axis.name: _toml(axis.levels) if axis.ordered else f"{{ choice = {_toml(axis.levels)} }}"
+        for axis in grid.axes
+    }
+    lines = ["# Written by dsice.tune()."]
+    lines += _table({**top, sense: goal.metric, "subject_to": list(goal.subject_to), **rule})
+    lines += ["", "[grid]", *(f"{name} = {levels}" for name, levels in axes.items())]
+    lines += ["", "[trial]", *_table({"command": command, **trial})]
+    lines += ["", "[run]", *_table(run)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(entries: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_toml(value)}" for key, value in entries.items() if value is not None]
+
+
+def _toml(value: Any) -> str:
+    # Of the values that occur here (numbers, texts, truth values, lists), JSON is also TOML.
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{value!r} is no number, text or truth value") from None
