@@ -140,7 +140,7 @@ class _Problem:
             raise InvalidInput("values must be finite, weights finite and positive")
         size = _PER_SETTING * n + _GUARDS
         marker = _PER_SETTING * k + _GUARDS
-        weight: Vector = np.bincount(marker, w, size)
+        weight: Vector = np.bincount(marker, w, size).astype(np.float64)
         total = np.bincount(marker, w * y, size)
         mean: Vector = total / np.where(weight > 0, weight, 1.0)
         scatter = float(np.sum(w * (y - mean[marker]) ** 2))

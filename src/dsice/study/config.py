@@ -6,7 +6,7 @@ import difflib
 import json
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -170,6 +170,28 @@ def parse(text: str, folder: Path, source: str = "study file") -> StudyConfig:
         raise InvalidInput(f"{source}: {_first_problem(error, data)}") from None
     except InvalidInput as error:
         raise InvalidInput(f"{source}: {error}") from None
+
+
+def with_budget(
+    config: StudyConfig,
+    *,
+    parallel: int | None = None,
+    trials: int | None = None,
+    hours: float | None = None,
+) -> StudyConfig:
+    """``config`` with another budget, where one is given.
+
+    Raises:
+        InvalidInput: a value is not accepted.
+    """
+    given = {"parallel": parallel, "trials": trials, "hours": hours}
+    changed = {key: value for key, value in given.items() if value is not None}
+    try:
+        run = RunConfig.model_validate(config.run.model_dump() | changed)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise InvalidInput(f"--{problem['loc'][0]} {problem['input']}: {problem['msg']}") from None
+    return replace(config, run=run)
 
 
 _COMMON_FIELDS: Final = ("study", "dir", "result", "progress")

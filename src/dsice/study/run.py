@@ -26,6 +26,7 @@ def run_study(
     launcher: Launcher,
     on_change: Callable[[Study], None] = lambda study: None,
     on_stop: Callable[[Stop, Study], None] = lambda stop, study: None,
+    function: bytes | None = None,
 ) -> Study:
     """Begin the study in ``directory``, or go on with it, until it ends.
 
@@ -38,6 +39,7 @@ def run_study(
         launcher: runs the jobs.
         on_change: called with the study now and then.
         on_stop: called from the signal handler when the user asks to stop.
+        function: the pickled function of a study from Python, kept in the directory.
 
     Raises:
         InvalidInput: the directory holds something else, or a program is missing.
@@ -48,13 +50,15 @@ def run_study(
     """
     place = StudyDirectory.at(directory)
     check_programs(Study(config, place))
-    make_directory(place)
+    _make_directory(place)
     with place.locked():
         if place.journal.exists() and place.study_file.exists():
             earlier = Study.open(place.path)
             done = [s.name for s in earlier.stages.values() if s.status is Status.DONE]
             study_config.require_same(earlier.config, config, place.path, done)
         study_config.freeze(config, place)
+        if function is not None:
+            place.function.write_bytes(function)
         clock = SystemClock()
         with Journal(place.journal, clock.now) as journal:
             study = Study(config, place, warning=journal.warning).apply(journal.events)
@@ -63,7 +67,7 @@ def run_study(
                 return driver.run()
 
 
-def make_directory(place: StudyDirectory) -> None:
+def _make_directory(place: StudyDirectory) -> None:
     """Make the directory of a study.
 
     Raises:

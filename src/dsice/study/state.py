@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -175,7 +175,7 @@ class Study:
     """A study as it stands.
 
     Attributes:
-        config: its study file.
+        config: its study file, with the budget that the newest session was given.
         directory: its files.
         stages: by name, those begun or asked for.
         trials: in the order of proposal.
@@ -222,6 +222,9 @@ class Study:
     def _apply(self, event: Event) -> None:
         match event["event"]:
             case "session":
+                budget = {key: event[key] for key in ("parallel", "trials", "hours")}
+                run = self.config.run.model_copy(update=budget)
+                self.config = replace(self.config, run=run)
                 self.sessions.append(
                     Session(
                         started=event["t"],
@@ -290,10 +293,15 @@ class Study:
     @property
     def goal(self) -> Goal:
         """The goal, its bounds settled by the stages that have ended."""
-        ended = {s.name: s.metrics for s in self.stages.values() if s.status is Status.DONE}
+        ended = self.stage_metrics
         if all(bound.stages <= ended.keys() for bound in self.config.goal.bounds):
             return self.config.goal.settled(ended)
         return self.config.goal
+
+    @property
+    def stage_metrics(self) -> dict[str, Metrics]:
+        """The metrics of the stages that have ended well, by stage."""
+        return {s.name: s.metrics for s in self.stages.values() if s.status is Status.DONE}
 
     @property
     def best(self) -> Trial | None:

@@ -71,7 +71,7 @@ def tune(
     from dsice.launch.local import LocalLauncher
     from dsice.study.config import parse
     from dsice.study.directory import StudyDirectory
-    from dsice.study.run import make_directory, run_study
+    from dsice.study.run import run_study
     from dsice.terminal import Terminal
 
     if not callable(function):
@@ -88,10 +88,11 @@ def tune(
     config = replace(parse(text, place.path, "dsice.tune"), grid=grid, goal=goal)
     # A function of the user's own module is pickled by name: its process looks where this one does.
     path = [entry or str(Path.cwd()) for entry in sys.path]
-    make_directory(place)
-    place.function.write_bytes(cloudpickle.dumps((path, cloudpickle.dumps(function))))
+    pickled = cloudpickle.dumps((path, cloudpickle.dumps(function)))
     with Terminal(quiet=not progress) as terminal:
-        return run_study(config, place.path, LocalLauncher(), terminal.show, terminal.stopping)
+        return run_study(
+            config, place.path, LocalLauncher(), terminal.show, terminal.stopping, pickled
+        )
 
 
 def _name(text: str) -> str:
@@ -106,7 +107,8 @@ def _study_file(
     run: Mapping[str, Any],
 ) -> str:
     """The study file that a call of `tune` amounts to."""
-    command = [sys.executable, "-m", "dsice.study.call", "{study}/function.pkl", "{params}"]
+    python = sys.executable.replace("{", "{{").replace("}", "}}")
+    command = [python, "-m", "dsice.study.call", "{study}/function.pkl", "{params}"]
     sense = "minimize" if goal.maximize is None else "maximize"
     rule = {"allowed": grid.rule} if isinstance(grid.rule, str) else {}
     axes = {

@@ -1,0 +1,234 @@
+"""The command line: run, status, best, report, init."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dsice import __version__
+from dsice.errors import DsiceError, Interrupted, InvalidInput
+
+if TYPE_CHECKING:
+    from dsice.study.state import Study
+
+# Everything else is imported by the command that needs it, so that --help is quick.
+
+_ABOUT = """\
+Find the best parameters of a program that is expensive to run, in few runs.
+
+  dsice init                 write a study file to start from
+  dsice run study.toml       run the study; the same command resumes it
+  dsice status runs/NAME     how far it is
+  dsice best runs/NAME       the best parameters so far
+  dsice report runs/NAME     write a page with pictures
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0 well, 1 failed, 2 bad input, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+        return code
+    except DsiceError as error:
+        print(f"dsice: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dsice", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"dsice {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="run a study, or resume it",
+        description="Run a study until its budget is used. Give the same command again to resume "
+        "after Ctrl-C, a crash or a reboot: nothing is lost and nothing is measured twice.",
+    )
+    run.add_argument("study", type=Path, metavar="STUDY.toml", help="the study file")
+    run.add_argument(
+        "--in",
+        dest="directory",
+        type=Path,
+        metavar="DIR",
+        help="where to keep everything (runs/NAME)",
+    )
+    run.add_argument(
+        "--parallel", type=int, metavar="N", help="trials at once, instead of the file's"
+    )
+    run.add_argument("--trials", type=int, metavar="N", help="trials in all, instead of the file's")
+    run.add_argument("--hours", type=float, metavar="H", help="hours in all, instead of the file's")
+    run.set_defaults(command=_run)
+
+    status = commands.add_parser("status", help="how far a study is")
+    status.add_argument("directory", type=Path, metavar="DIR")
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.set_defaults(command=_status)
+
+    best = commands.add_parser(
+        "best",
+        help="the best parameters so far",
+        description="The best trial that keeps the bounds. Other bounds may be asked for: all "
+        "measurements are kept as they were, so the answer needs no new run.",
+    )
+    best.add_argument("directory", type=Path, metavar="DIR")
+    best.add_argument(
+        "--subject-to",
+        action="append",
+        metavar="BOUND",
+        help="bounds instead of the study's, such as 'rmse <= 11.5'; may be repeated",
+    )
+    best.add_argument("--json", action="store_true", help="for programs")
+    best.set_defaults(command=_best)
+
+    report = commands.add_parser("report", help="write a page with pictures of a study")
+    report.add_argument("directory", type=Path, metavar="DIR")
+    report.add_argument("--out", type=Path, metavar="FILE", help="instead of DIR/report.html")
+    report.set_defaults(command=_report)
+
+    init = commands.add_parser("init", help="write a commented study file to start from")
+    init.add_argument("file", type=Path, nargs="?", default=Path("study.toml"), metavar="FILE")
+    init.set_defaults(command=_init)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from dsice.launch.local import LocalLauncher
+    from dsice.study.config import load, with_budget
+    from dsice.study.run import run_study
+    from dsice.terminal import Terminal
+
+    config = with_budget(
+        load(options.study),
+        parallel=options.parallel,
+        trials=options.trials,
+        hours=options.hours,
+    )
+    directory = options.directory or Path("runs") / config.name
+    resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory)])
+    try:
+        with Terminal() as terminal:
+            study = run_study(config, directory, LocalLauncher(), terminal.show, terminal.stopping)
+    except Interrupted as error:
+        raise Interrupted(f"{error}. Resume with: {resume}") from None
+    _print_end(study)
+    return 0
+
+
+def _print_end(study: Study) -> None:
+    print(f"Ended: {study.sessions[-1].why}.")
+    _print_best(study)
+    print(f"Everything is in {study.directory.path}; dsice report {study.directory.path}")
+
+
+def _print_best(study: Study) -> None:
+    from dsice.terminal import metrics_line, params_line
+
+    best, goal = study.best, study.goal
+    for stage in study.stages.values():
+        if goal.missing(stage.metrics) is None:
+            print(f"Before (stage {stage.name}): {metrics_line(stage.metrics, goal)}")
+    if best is None:
+        print(_no_best(study))
+    else:
+        print(f"Best (trial {best.number}): {metrics_line(best.metrics, goal)}")
+        print(f"  {params_line(best.params)}")
+
+
+def _no_best(study: Study) -> str:
+    from dsice.study.state import Status
+
+    done, failed = (len(study.with_status(s)) for s in (Status.DONE, Status.FAILED))
+    if done:
+        return f"No trial kept the bounds: {study.goal}; {done} measured, {failed} failed."
+    return f"No trial was measured; {failed} failed."
+
+
+def _status(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from dsice.study.state import Study
+    from dsice.study.summary import as_json, driver_line
+    from dsice.terminal import view
+
+    study = Study.open(options.directory)
+    if options.json:
+        print(json.dumps(as_json(study), indent=1))
+        return 0
+    if study.warning:
+        print(f"Warning: {study.warning}", file=sys.stderr)
+    console = Console(highlight=False)
+    console.print(view(study), soft_wrap=True)
+    console.print(driver_line(study), soft_wrap=True)
+    return 0
+
+
+def _best(options: argparse.Namespace) -> int:
+    from dsice.study.state import Study
+    from dsice.study.summary import trial_as_json
+    from dsice.terminal import metrics_line
+
+    study = Study.open(options.directory)
+    goal = study.goal
+    if options.subject_to is not None:
+        goal = replace(goal, subject_to=options.subject_to).settled(study.stage_metrics)
+    best = study.best_for(goal)
+    if options.json:
+        print(json.dumps(None if best is None else trial_as_json(best), indent=1))
+    elif best is not None:
+        print(f"{metrics_line(best.metrics, goal)}  (trial {best.number}, {goal})")
+        for name, value in best.params.items():
+            print(f"  {name} = {json.dumps(value)}")
+        print(f"  files: {best.folder.work}")
+    if best is None:
+        raise _NothingFound(f"no trial keeps the bounds: {goal}")
+    return 0
+
+
+class _NothingFound(DsiceError):
+    """There is no best trial (yet)."""
+
+
+def _report(options: argparse.Namespace) -> int:
+    from dsice.report import write_report
+    from dsice.study.state import Study
+
+    study = Study.open(options.directory)
+    path = options.out or study.directory.report
+    try:
+        write_report(study, path)
+    except OSError as error:
+        raise InvalidInput(f"cannot write {path}: {error.strerror}") from None
+    print(f"Report: {path}")
+    return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    from importlib.resources import files
+
+    text = files("dsice").joinpath("study", "template.toml").read_text(encoding="utf-8")
+    try:
+        with options.file.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise InvalidInput(f"{options.file} exists already; it is left as it is") from None
+    except OSError as error:
+        raise InvalidInput(f"cannot write {options.file}: {error.strerror}") from None
+    print(f"Wrote {options.file}. Edit it, then: dsice run {shlex.quote(str(options.file))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

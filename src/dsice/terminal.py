@@ -1,0 +1,237 @@
+"""What a run looks like in a terminal: a live view, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from dsice.goal import Goal, Metrics
+from dsice.grid import Params
+from dsice.launch.shim import last_line
+from dsice.study.driver import Stop
+from dsice.study.state import Stage, Status, Study, Task, Trial
+from dsice.study.units import duration
+
+_REFRESH: Final = 0.5  # seconds between drawings of the live view
+_RECENT: Final = 6  # trials listed as lately ended
+_RUNNING: Final = 12  # trials listed as running
+
+
+def number(value: float) -> str:
+    """A metric as people read it: four to six digits."""
+    return f"{value:.4f}".rstrip("0").rstrip(".") if 1e-3 <= abs(value) < 1e5 else f"{value:.5g}"
+
+
+def metrics_line(metrics: Metrics, goal: Goal) -> str:
+    """``niqe 5.021, rmse 12.31``: the goal's metrics only."""
+    return ", ".join(f"{name} {number(metrics[name])}" for name in goal.metrics if name in metrics)
+
+
+def params_line(params: Params) -> str:
+    """``tile=8 layout=soa``."""
+    return " ".join(
+        f"{name}={value:.5g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in params.items()
+    )
+
+
+def task_name(task: Task) -> str:
+    """``trial 12`` or ``stage pretrain``."""
+    return " ".join(f"{kind} {name}" for kind, name in task.reference.items())
+
+
+def seconds_left(study: Study) -> float | None:
+    """A guess at the time to the end of the trials budget; None while nothing is known."""
+    if not study.finished or not study.config.run.trials:
+        return None
+    each = study.job_seconds / len(study.finished)
+    started = sum(
+        time.time() - trial.attempts[-1].submitted for trial in study.with_status(Status.RUNNING)
+    )
+    work = (study.config.run.trials - len(study.finished)) * each - started
+    return max(0.0, work / study.config.run.parallel)
+
+
+class Terminal:
+    """Shows a study while it runs. Use it as a context manager.
+
+    Args:
+        quiet: show nothing.
+        console: where to; standard error by default, which leaves standard output to answers.
+    """
+
+    def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False, quiet=quiet)
+        self._live: Live | None = None
+        self._drawn = 0.0
+        self._told: int | None = None
+        self._stages: dict[str, tuple[int, Status]] = {}
+        self._notice = ""
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._console.quiet:
+            self._live = Live(console=self._console, auto_refresh=False, transient=False)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, study: Study) -> None:
+        """Show the study as it is now; called often, draws now and then."""
+        if self._console.quiet:
+            return
+        if self._live is None:
+            self._tell(study)
+        elif time.monotonic() - self._drawn > _REFRESH or len(study.finished) != self._told:
+            self._drawn, self._told = time.monotonic(), len(study.finished)
+            self._live.update(view(study, self._notice), refresh=True)
+
+    def stopping(self, stop: Stop, study: Study) -> None:
+        """Say what a Ctrl-C brought about."""
+        running = len(study.with_status(Status.RUNNING))
+        if stop is Stop.DRAIN and running:
+            self._notice = (
+                f"Stopping: no new trials; waiting for {running} running to end. "
+                "Ctrl-C again ends them now (they begin again when you resume)."
+            )
+        else:
+            self._notice = "Stopping now."
+        if self._live is None and not self._console.quiet:
+            self._console.print(self._notice)
+
+    def _tell(self, study: Study) -> None:
+        """One plain line per event."""
+        if self._told is None:
+            self._told = len(study.finished)  # what earlier sessions did was told then
+            self._console.print(_title(study))
+            if study.warning:
+                self._console.print(Text(f"Warning: {study.warning}"))
+            if study.trials:
+                self._console.print(f"Resuming after {len(study.finished)} trials.")
+        for stage in study.stages.values():
+            key = (len(stage.attempts), stage.status)
+            if stage.attempts and self._stages.get(stage.name) != key:
+                self._stages[stage.name] = key
+                self._console.print(_stage_line(stage), soft_wrap=True)
+        goal = study.goal
+        for trial in study.finished[self._told :]:
+            self._told += 1
+            self._console.print(
+                Text(f"[{self._told}/{study.config.run.trials or '?'}] ")
+                + _trial_line(trial, goal),
+                soft_wrap=True,
+            )
+
+
+def view(study: Study, notice: str = "") -> RenderableType:
+    """The whole live view."""
+    goal, best = study.goal, study.best
+    parts: list[RenderableType] = [Text(_title(study), style="bold")]
+    parts += [_stage_line(stage) for stage in study.stages.values() if stage.attempts]
+    if study.trials:
+        parts.append(_progress(study))
+        if best is not None:
+            parts.append(
+                Text.assemble(
+                    ("Best so far ", "bold"),
+                    (metrics_line(best.metrics, goal), "bold green"),
+                    f"  (trial {best.number}: {params_line(best.params)})",
+                )
+            )
+        elif study.finished:
+            parts.append(Text("No trial has kept the bounds yet.", style="yellow"))
+        parts.append(_trials(study, goal))
+    if notice:
+        parts.append(Text(notice, style="bold yellow"))
+    return Group(*parts)
+
+
+def _title(study: Study) -> str:
+    return f"{study.config.name}: {study.goal}"
+
+
+def _progress(study: Study) -> RenderableType:
+    done, failed = len(study.finished), len(study.with_status(Status.FAILED))
+    running, total = len(study.with_status(Status.RUNNING)), study.config.run.trials
+    facts = [f"{done} of {total} trials" if total else f"{done} trials"]
+    if failed:
+        facts.append(f"{failed} failed")
+    facts.append(f"{running} running")
+    wall = study.wall_seconds
+    if study.sessions and not study.sessions[-1].why:
+        wall += time.time() - study.sessions[-1].seen
+    facts.append(f"{duration(wall)} of wall time for {duration(study.job_seconds)} of jobs")
+    left = seconds_left(study)
+    if left:
+        facts.append(f"about {duration(left)} left")
+    row = Table.grid(padding=(0, 1))
+    row.add_row(ProgressBar(total or max(done, 1), done, width=24), Text(", ".join(facts)))
+    return row
+
+
+def _trials(study: Study, goal: Goal) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    running = study.with_status(Status.RUNNING)
+    for trial in study.finished[-_RECENT:]:
+        table.add_row(_trial_line(trial, goal))
+    for trial in running[:_RUNNING]:
+        since = duration(max(time.time() - trial.attempts[-1].submitted, 0.0))
+        line = Text(f"  trial {trial.number} runs since {since}: {params_line(trial.params)}")
+        table.add_row(line + Text(progress_note(trial), style="dim"))
+    if len(running) > _RUNNING:
+        table.add_row(Text(f"  and {len(running) - _RUNNING} more running"))
+    return table
+
+
+def _trial_line(trial: Trial, goal: Goal) -> Text:
+    if trial.status is Status.FAILED:
+        return Text(f"x trial {trial.number} failed: {trial.reason}", style="red")
+    kept = goal.feasible(trial.metrics)
+    line = Text("+ " if kept else "- ", style="green" if kept else "yellow")
+    line += Text(f"trial {trial.number}: {metrics_line(trial.metrics, goal)}")
+    if not kept:
+        line += Text(" (out of bounds)", style="yellow")
+    return line + Text(f"  {params_line(trial.params)}  {duration(trial.seconds)}", style="dim")
+
+
+def _stage_line(stage: Stage) -> Text:
+    match stage.status:
+        case Status.DONE:
+            found = ", ".join(f"{name} {number(value)}" for name, value in stage.metrics.items())
+            line = f"+ stage {stage.name} done in {duration(stage.seconds)}"
+            return Text(line + (f": {found}" if found else ""), style="green")
+        case Status.FAILED:
+            return Text(f"x stage {stage.name} failed: {stage.reason}", style="red")
+    return Text(f"  stage {stage.name} runs") + Text(progress_note(stage), style="dim")
+
+
+def progress_note(task: Task) -> str:
+    """The newest intermediate metrics of a running task, or an empty text."""
+    line = last_line(task.job.progress)
+    try:
+        entry = json.loads(line) if line else {}
+    except ValueError:
+        return ""
+    if not isinstance(entry, dict):
+        return ""
+    numbers = [
+        f"{name} {number(value)}"
+        for name, value in entry.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    return f"  [{', '.join(numbers[:5])}]" if numbers else ""
