@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from superres.cli import PRESET_NAMES
+from superres.errors import UserError
+from superres.model import PRESETS, Generator, GeneratorConfig, parameter_count
+
+SMALL = GeneratorConfig(8, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameters"),
+    [("tiny", 151_310), ("dbpn-s", 2_386_958), ("d-dbpn", 10_426_358), ("dbpnll", 15_348_302)],
+)
+def test_parameter_counts(preset: str, parameters: int) -> None:
+    with torch.device("meta"):
+        generator = Generator(PRESETS[preset].generator)
+    assert parameter_count(generator) == parameters
+
+
+def test_the_command_line_offers_every_preset() -> None:
+    assert tuple(PRESETS) == PRESET_NAMES
+
+
+@pytest.mark.parametrize("config", [SMALL, GeneratorConfig(4, 3, 2), GeneratorConfig(3, 2, 5)])
+def test_enlarges_fourfold_whatever_the_size(config: GeneratorConfig) -> None:
+    assert Generator(config)(torch.rand(2, 3, 7, 5)).shape == (2, 3, 28, 20)
+
+
+def test_biases_start_at_zero_and_the_seed_decides_the_rest() -> None:
+    torch.manual_seed(3)
+    first = Generator(SMALL).state_dict()
+    torch.manual_seed(3)
+    second = Generator(SMALL).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert all(not value.any() for name, value in first.items() if name.endswith("bias"))
+
+
+def test_an_up_projection_adds_the_projected_residual() -> None:
+    torch.manual_seed(0)
+    unit = Generator(SMALL).ups[0]
+    x = torch.rand(1, 4, 6, 6)
+    first = unit.project(x)
+    assert torch.equal(unit(x), first + unit.correct(unit.back(first) - x))
+
+
+def test_dense_units_see_the_newest_map_first() -> None:
+    torch.manual_seed(0)
+    generator = Generator(SMALL)
+    low = torch.rand(1, 3, 5, 5)
+    x = generator.extract(low)
+    h1 = generator.ups[0](x)
+    l1 = generator.downs[0](h1)
+    h2 = generator.ups[1](l1)
+    l2 = generator.downs[1](torch.cat([h2, h1], 1))
+    h3 = generator.ups[2](torch.cat([l2, l1], 1))
+    assert torch.equal(generator(low), generator.reconstruct(torch.cat([h3, h2, h1], 1)))
+
+
+@pytest.mark.parametrize("config", [SMALL, GeneratorConfig(4, 3, 2)])
+def test_nothing_beyond_the_receptive_radius_matters(config: GeneratorConfig) -> None:
+    torch.manual_seed(0)
+    generator = Generator(config)
+    size = 2 * config.receptive_radius + 9
+    low = torch.rand(1, 3, 4, size)
+    changed = low.clone()
+    changed[..., 0] += 1
+    with torch.no_grad():
+        difference = (generator(low) - generator(changed)).abs().amax(dim=(0, 1, 2))
+    reached = difference.nonzero().max().item() // 4
+    assert 0 < reached <= config.receptive_radius
+
+
+@pytest.mark.parametrize("size", [(0, 4, 2), (4, 0, 2), (4, 4, 1)])
+def test_impossible_sizes_are_refused(size: tuple[int, int, int]) -> None:
+    with pytest.raises(UserError, match="D-DBPN needs"):
+        GeneratorConfig(*size)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from superres.resize import enlarge, halve, shrink
+
+
+def ramp(height: int, width: int) -> NDArray[np.float64]:
+    rows, columns = np.mgrid[:height, :width]
+    return 10.0 + 2.0 * rows + 3.0 * columns
+
+
+def test_halving_keeps_a_constant() -> None:
+    assert halve(np.full((12, 20), 5.0)) == pytest.approx(np.full((6, 10), 5.0))
+
+
+def test_halving_a_ramp_samples_it_between_the_pixels() -> None:
+    inner = halve(ramp(24, 32))[2:-2, 2:-2]
+    rows, columns = np.mgrid[2:10, 2:14]
+    assert inner == pytest.approx(10 + 2 * (2 * rows + 0.5) + 3 * (2 * columns + 0.5))
+
+
+def test_halving_agrees_with_pillow_away_from_the_borders() -> None:
+    y = np.random.default_rng(0).uniform(0, 255, (40, 48))
+    pillow = Image.fromarray(y.astype(np.float32)).resize((24, 20), Image.Resampling.BICUBIC)
+    assert halve(y)[2:-2, 2:-2] == pytest.approx(np.asarray(pillow)[2:-2, 2:-2], abs=1e-3)
+
+
+def test_halving_mirrors_at_the_borders() -> None:
+    y = np.random.default_rng(1).uniform(0, 255, (16, 16))
+    mirrored = np.pad(y, 8, mode="symmetric")
+    assert halve(y) == pytest.approx(halve(mirrored)[4:-4, 4:-4])
+
+
+def test_shrink_is_antialiased_and_enlarge_undoes_its_shape() -> None:
+    checks = np.indices((32, 48)).sum(0) % 2 * 255
+    image = np.repeat(checks[:, :, None], 3, axis=2).astype(np.uint8)
+    low = shrink(image, 4)
+    assert low.shape == (8, 12, 3)
+    assert np.abs(low[1:-1, 1:-1].astype(int) - 127).max() <= 2
+    assert enlarge(low, 4).shape == image.shape
