@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,8 +30,8 @@ class LocalLauncher(Launcher):
     """
 
     def __init__(self) -> None:
-        self._processes: dict[JobFolder, subprocess.Popen[bytes] | None] = {}
-        self._ending: list[subprocess.Popen[bytes]] = []
+        self._pids: dict[JobFolder, int | None] = {}  # None for those of an earlier driver
+        self._ending: list[int] = []
 
     def submit(self, jobs: Sequence[JobFolder]) -> None:
         """Start the jobs now."""
@@ -40,22 +39,21 @@ class LocalLauncher(Launcher):
             executor = _Executor(job.launcher_files)
             executor.update_parameters(stderr_to_stdout=True)
             try:
-                executor.submit(run_job, str(job.path))
+                self._pids[job] = int(executor.submit(run_job, str(job.path)).job_id)
             except OSError as error:
                 raise LaunchError(f"cannot start a process for {job.path}: {error}") from error
-            self._processes[job] = executor.process
 
     def poll(self) -> dict[JobFolder, JobState]:
         """The states of all jobs under way."""
         states = {}
-        for job, process in list(self._processes.items()):
-            states[job] = state = _state(job, process)
+        for job, pid in list(self._pids.items()):
+            states[job] = state = _state(job, pid)
             if state not in (JobState.QUEUED, JobState.RUNNING):
-                del self._processes[job]
-                if process is not None:
-                    self._ending.append(process)
+                del self._pids[job]
+                if pid is not None:
+                    self._ending.append(pid)
         # submitit's controller ends a moment after its job; asking it leaves no zombie behind.
-        self._ending = [process for process in self._ending if process.poll() is None]
+        self._ending = [pid for pid in self._ending if not _has_ended(pid)]
         return states
 
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
@@ -75,20 +73,19 @@ class LocalLauncher(Launcher):
             return JobState.REVOKED
         state = _state(job, None)
         if state is JobState.RUNNING:
-            self._processes[job] = None
+            self._pids[job] = None
         return state
 
 
-def _state(job: JobFolder, process: subprocess.Popen[bytes] | None) -> JobState:
-    # The order matters: "no process" is read before "no outcome", or a job that ends in between
-    # would seem lost.
-    gone = process is not None and process.poll() is not None
+def _state(job: JobFolder, pid: int | None) -> JobState:
     owner = job.claimant()
     if owner is None:
-        # A job that died before it began is revoked first: it must not begin after all.
-        return JobState.REVOKED if gone and job.claim("driver") else JobState.QUEUED
+        # One whose process died before it began is revoked first: it must not begin after all.
+        died = pid is not None and _has_ended(pid)
+        return JobState.REVOKED if died and job.claim("driver") else JobState.QUEUED
     if owner["by"] == "driver":
         return JobState.REVOKED
+    # The lock is read before the outcome: a job that ends in between would seem lost.
     alive = job.is_alive()
     if job.outcome() is not None:
         return JobState.ENDED
@@ -100,12 +97,7 @@ class _Executor(LocalExecutor):
 
     A Ctrl-C or a closed terminal then reaches the driver only. The rest of the environment,
     CUDA_VISIBLE_DEVICES among it, is the driver's.
-
-    Attributes:
-        process: submitit's controller of the job last submitted.
     """
-
-    process: subprocess.Popen[bytes] | None = None
 
     def _submit_command(self, command: str) -> LocalJob[Any]:
         env = os.environ | {
@@ -119,12 +111,24 @@ class _Executor(LocalExecutor):
             "SUBMITIT_EXECUTOR": "local",
             "SUBMITIT_LOCAL_WITH_SHELL": "",
         }
-        self.process = subprocess.Popen(
+        # Not subprocess.Popen, which expects to be waited for: the job may outlive the driver.
+        pid = os.posix_spawn(
+            sys.executable,
             [sys.executable, "-m", "submitit.local._local", str(self.folder)],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            env,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ],
+            setsid=True,
         )
-        return LocalJob(folder=self.folder, job_id=str(self.process.pid), process=self.process)
+        return LocalJob(folder=self.folder, job_id=str(pid))
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether this process's child ``pid`` has ended; it is reaped if so."""
+    try:
+        return os.waitpid(pid, os.WNOHANG) != (0, 0)
+    except ChildProcessError:  # reaped before
+        return True

@@ -1,0 +1,267 @@
+"""What every launcher must do, run over every launcher with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dsice.launch.base import JobState, Launcher
+from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
+from dsice.launch.local import LocalLauncher
+
+UNDER_WAY = (JobState.QUEUED, JobState.RUNNING)
+LAUNCHERS: dict[str, Callable[[], Launcher]] = {"local": LocalLauncher}
+
+
+@pytest.fixture(params=LAUNCHERS)
+def make_launcher(request: pytest.FixtureRequest) -> Callable[[], Launcher]:
+    return LAUNCHERS[request.param]
+
+
+@pytest.fixture
+def launcher(make_launcher: Callable[[], Launcher]) -> Launcher:
+    return make_launcher()
+
+
+@pytest.fixture
+def new_job(tmp_path: Path) -> Callable[..., JobFolder]:
+    def create(script: str, *, timeout: float | None = 60.0, **env: str) -> JobFolder:
+        job = JobFolder(tmp_path / f"job-{len(list(tmp_path.iterdir()))}")
+        job.create(JobSpec(job.path.name, ("sh", "-c", script), str(tmp_path), env, timeout))
+        return job
+
+    return create
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Poll until ``condition``; the limit only turns a hang into a failure."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.01)
+
+
+def ended(launcher: Launcher, *jobs: JobFolder) -> dict[JobFolder, JobState]:
+    """Poll until all jobs have ended in some way; their last states."""
+    last: dict[JobFolder, JobState] = {}
+
+    def all_ended() -> bool:
+        last.update(launcher.poll())
+        return all(job in last and last[job] not in UNDER_WAY for job in jobs)
+
+    until(all_ended, "the jobs' ends")
+    return last
+
+
+def outcome(launcher: Launcher, job: JobFolder) -> Outcome:
+    launcher.submit([job])
+    assert ended(launcher, job)[job] is JobState.ENDED
+    found = job.outcome()
+    assert found is not None
+    return found
+
+
+def test_metrics_come_back(launcher: Launcher, new_job: Callable[..., JobFolder]) -> None:
+    by_file = outcome(launcher, new_job('echo noise; echo \'{"y": 1.5}\' > "$DSICE_RESULT"'))
+    assert (by_file.kind, by_file.metrics, by_file.exit_code) == (Kind.OK, {"y": 1.5}, 0)
+    assert 0 < by_file.started <= by_file.ended
+    by_line = outcome(launcher, new_job('echo noise; echo \'{"y": 2, "device": "A100"}\'; echo'))
+    assert by_line.metrics == {"y": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "reason"),
+    [
+        ("echo some; echo bad luck >&2; exit 3", Kind.EXIT, "exit code 3: bad luck"),
+        ("kill -9 $$", Kind.SIGNAL, "killed by SIGKILL"),
+        ("true", Kind.NO_METRICS, "it wrote no metrics: neither a result file nor any output"),
+        ("echo done", Kind.NO_METRICS, "its last line of output is no JSON object"),
+        ("echo '[1, 2]'", Kind.NO_METRICS, "its last line of output is no JSON object"),
+        ("echo '{}'", Kind.NO_METRICS, "its last line of output has no numbers"),
+        ('echo "{" > $DSICE_RESULT', Kind.NO_METRICS, "its result file is no JSON object"),
+        ("head -c 3000000 /dev/zero; exit 1", Kind.EXIT, "exit code 1"),
+    ],
+)
+def test_failures_say_why(
+    launcher: Launcher, new_job: Callable[..., JobFolder], script: str, kind: Kind, reason: str
+) -> None:
+    found = outcome(launcher, new_job(script))
+    assert found.kind is kind
+    assert found.reason.startswith(reason)
+    assert len(found.reason) < 400
+    assert found.metrics is None
+
+
+def test_numbers_that_are_none(launcher: Launcher, new_job: Callable[..., JobFolder]) -> None:
+    found = outcome(launcher, new_job('echo \'{"y": NaN, "z": -Infinity, "x": 1}\''))
+    assert found.kind is Kind.OK
+    assert found.metrics == {"x": 1.0}
+    assert found.not_finite == {"y": "nan", "z": "-inf"}
+
+
+def test_a_program_that_is_not_there(launcher: Launcher, tmp_path: Path) -> None:
+    job = JobFolder(tmp_path / "job")
+    job.create(JobSpec("job", ("/no/such/program",), str(tmp_path)))
+    found = outcome(launcher, job)
+    assert found.kind is Kind.NOT_STARTED
+    assert found.reason == "cannot start '/no/such/program': No such file or directory"
+
+
+def test_arguments_reach_no_shell(launcher: Launcher, tmp_path: Path) -> None:
+    job = JobFolder(tmp_path / "job")
+    hostile = "$(touch gone); `touch gone`; 'x' \"y\" \n *"
+    code = "import json, sys; print(json.dumps({'length': len(sys.argv[1])}))"
+    job.create(JobSpec("job", (sys.executable, "-c", code, hostile), str(tmp_path)))
+    assert outcome(launcher, job).metrics == {"length": len(hostile)}
+    assert not (tmp_path / "gone").exists()
+
+
+def test_the_environment(launcher: Launcher, new_job: Callable[..., JobFolder]) -> None:
+    script = 'echo "{\\"t\\": $OMP_NUM_THREADS, \\"s\\": $(env | grep -c ^SUBMITIT)}"'
+    assert outcome(launcher, new_job(script, OMP_NUM_THREADS="3")).metrics == {"t": 3.0, "s": 0.0}
+
+
+def test_the_time_limit_holds_for_children_too(
+    launcher: Launcher, new_job: Callable[..., JobFolder], tmp_path: Path
+) -> None:
+    # One child stays in the group, one leaves it, one leaves it and its parent.
+    script = (
+        "sleep 1000 & echo $! >> pids; setsid sleep 1000 & echo $! >> pids; "
+        "setsid sh -c 'sleep 1000 & echo $! >> pids' & wait"
+    )
+    found = outcome(launcher, new_job(script, timeout=1.0))
+    assert found.kind is Kind.TIMEOUT
+    assert found.reason == "not finished within its time limit of 1 s"
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert len(pids) == 3
+    assert not [pid for pid in pids if is_running(pid)]
+
+
+def test_nothing_outlives_a_program_that_ended_well(
+    launcher: Launcher, new_job: Callable[..., JobFolder], tmp_path: Path
+) -> None:
+    found = outcome(launcher, new_job("setsid sleep 1000 & echo $! > pid; echo '{\"y\": 1}'"))
+    assert found.metrics == {"y": 1.0}
+    assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def test_cancel(launcher: Launcher, new_job: Callable[..., JobFolder], tmp_path: Path) -> None:
+    job = new_job("echo $$ > pid; sleep 1000")
+    launcher.submit([job])
+    until((tmp_path / "pid").exists, "the program's start")
+    until(lambda: bool((tmp_path / "pid").read_text()), "its process id")
+    launcher.cancel([job])
+    assert ended(launcher, job)[job] is JobState.ENDED
+    found = job.outcome()
+    assert found is not None
+    assert found.kind is Kind.CANCELLED
+    assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+def test_a_cancelled_job_that_had_not_begun_never_runs(
+    launcher: Launcher, new_job: Callable[..., JobFolder], tmp_path: Path
+) -> None:
+    job = new_job("touch ran; echo '{\"y\": 1}'")
+    assert job.claim("driver")
+    launcher.submit([job])
+    assert ended(launcher, job)[job] is JobState.REVOKED
+    after = new_job("echo '{\"y\": 1}'")
+    outcome(launcher, after)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_double_start_runs_once(
+    make_launcher: Callable[[], Launcher], new_job: Callable[..., JobFolder], tmp_path: Path
+) -> None:
+    job = new_job("echo x >> runs; echo '{\"y\": 1}'")
+    one, other = make_launcher(), make_launcher()
+    one.submit([job])
+    other.submit([job])
+    assert ended(one, job)[job] is JobState.ENDED
+    assert ended(other, job)[job] is JobState.ENDED
+    assert (tmp_path / "runs").read_text() == "x\n"
+
+
+def test_a_job_killed_with_its_shim_is_lost(
+    launcher: Launcher, new_job: Callable[..., JobFolder], tmp_path: Path
+) -> None:
+    job = new_job("echo $$ > pid.new; mv pid.new pid; sleep 1000")
+    launcher.submit([job])
+    until((tmp_path / "pid").exists, "the program's start")
+    owner = job.claimant()
+    assert owner is not None
+    os.kill(owner["pid"], signal.SIGKILL)
+    assert ended(launcher, job)[job] is JobState.LOST
+    pid = int((tmp_path / "pid").read_text())
+    until(lambda: not is_running(pid), "the program to end with its shim")
+
+
+def test_reattach_after_the_driver_was_killed(
+    make_launcher: Callable[[], Launcher], new_job: Callable[..., JobFolder], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "gate")
+    job = new_job("echo x >> runs; cat gate; echo '{\"y\": 1}'")
+    launcher_class = type(make_launcher())
+    code = (
+        "import sys\n"
+        f"from {launcher_class.__module__} import {launcher_class.__name__} as L\n"
+        "from dsice.launch.job import JobFolder\n"
+        f"L().submit([JobFolder({str(job.path)!r})])\n"
+        "print('submitted', flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as driver:
+        assert driver.stdout is not None
+        driver.stdout.readline()
+        until((tmp_path / "runs").exists, "the program's start")
+        driver.kill()
+    launcher = make_launcher()
+    assert launcher.reattach(job) in UNDER_WAY
+    assert launcher.poll()[job] in UNDER_WAY
+    (tmp_path / "gate").write_text("go")
+    assert ended(launcher, job)[job] is JobState.ENDED
+    assert (tmp_path / "runs").read_text() == "x\n"
+    assert make_launcher().reattach(job) is JobState.ENDED
+
+
+def test_reattach_revokes_what_has_not_begun(
+    launcher: Launcher, new_job: Callable[..., JobFolder], tmp_path: Path
+) -> None:
+    job = new_job("touch ran")
+    assert launcher.reattach(job) is JobState.REVOKED
+    assert launcher.reattach(JobFolder(tmp_path / "never made")) is JobState.REVOKED
+    launcher.submit([job])
+    assert ended(launcher, job)[job] is JobState.REVOKED
+    assert not (tmp_path / "ran").exists()
+
+
+def test_polling_forgets_what_has_ended(
+    launcher: Launcher, new_job: Callable[..., JobFolder]
+) -> None:
+    jobs = [new_job("echo '{\"y\": 1}'") for _ in range(3)]
+    launcher.submit(jobs)
+    ended(launcher, *jobs)
+    assert launcher.poll() == {}
+
+
+def test_outcomes_are_plain_json(launcher: Launcher, new_job: Callable[..., JobFolder]) -> None:
+    job = new_job("echo '{\"y\": 1}'")
+    outcome(launcher, job)
+    data = json.loads((job.path / "outcome.json").read_text())
+    assert data["metrics"] == {"y": 1.0}

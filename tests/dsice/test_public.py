@@ -1,0 +1,71 @@
+"""The names that other code relies on, and that they cost little to import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import dsice
+
+
+def test_exported_names() -> None:
+    assert sorted(dsice.__all__) == [
+        "Axis",
+        "Bound",
+        "DsiceError",
+        "Goal",
+        "Grid",
+        "InvalidInput",
+        "Params",
+        "Point",
+        "make_search",
+        "tune",
+    ]
+
+
+def test_the_face_of_the_readme() -> None:
+    grid = dsice.Grid(
+        [
+            dsice.Axis("tile", [8, 16, 32]),
+            dsice.Axis.geometric("lr", 1e-4, 1e-1, 16),
+            dsice.Axis.linear("momentum", 0.1, 0.9, 9),
+            dsice.Axis.choice("layout", ["aos", "soa"]),
+        ],
+        allowed="tile * momentum < 20",
+    )
+    goal = dsice.Goal(minimize="niqe", subject_to=["rmse <= 12.5"])
+    search = dsice.make_search("dsice-2024", grid, goal, seed=0)
+    points = search.ask(40)
+    assert len(points) == len(set(points)) > 0
+    assert all(grid.allows(point) for point in points)
+    search.tell(points[0], {"niqe": 4.1, "rmse": 12.1})
+    for point in points[1:]:
+        search.tell(point, None)
+    assert not search.finished
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys, contextlib\n"
+        "from dsice.cli import main\n"
+        "with contextlib.suppress(SystemExit): main(sys.argv[1:])\n"
+        "heavy = {'numpy', 'scipy', 'submitit', 'pydantic', 'rich', 'vl_convert'}\n"
+        "assert not heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+def test_dsice_and_superres_do_not_know_each_other() -> None:
+    for one, other in (("dsice", "superres"), ("superres", "dsice")):
+        code = (
+            "import importlib, pkgutil, sys\n"
+            f"import {one}\n"
+            f"for module in pkgutil.walk_packages({one}.__path__, '{one}.'):\n"
+            "    if not module.name.endswith(('__main__', '.call')):\n"
+            "        importlib.import_module(module.name)\n"
+            f"assert not [name for name in sys.modules if name.split('.')[0] == '{other}']\n"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
