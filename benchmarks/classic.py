@@ -10,9 +10,9 @@ families, 30 each, but not from the same problems: they show whether ours behave
 better. Three passages of the published text leave room, and ours take these readings:
 
 - An exploration stops when the spline's argmin "has stayed" for three updates: three fits in a row
-  agree. Four in a row would cost 4 to 17 % more evaluations and find no more optima here.
+  agree. Four in a row would cost up to 16 % more evaluations and find no more optima here.
 - Staged directions: neighbours in *up to* `level` axes are compared around each new base. Taking
-  exactly `level` axes finds rotated optima half as often, and fewer than the library.
+  exactly `level` axes finds 50 % of the rotated optima instead of 80 %, less than the library.
 - Its counter advances by the number of new measurements and it suggests several settings at a time;
   ours counts updates and suggests what the capacity allows, one with one worker. The column
   "library's way" has ``batch=4, count_measurements=True``. It comes close to the library's number

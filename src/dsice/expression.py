@@ -51,6 +51,7 @@ _COMPARE: Final[Mapping[type[ast.cmpop], Callable[[Any, Any], bool]]] = {
 }
 _MAX_LENGTH: Final = 2000
 _MAX_POWER: Final = 1024
+_MAX_BASE: Final = 2**64
 
 
 class Expression:
@@ -68,6 +69,8 @@ class Expression:
     """
 
     def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise InvalidInput(f"an expression is text, not {text!r}")
         self.text = text
         self.names: frozenset[str]
         if len(text) > _MAX_LENGTH:
@@ -93,7 +96,7 @@ class Expression:
             return self._evaluate(values)
         except KeyError as error:
             raise InvalidInput(f"{self.text!r}: {error.args[0]!r} is not known") from None
-        except (ArithmeticError, TypeError, ValueError) as error:
+        except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
             known = {name: values.get(name) for name in sorted(self.names)}
             raise InvalidInput(f"{self.text!r} has no value at {known}: {error}") from None
 
@@ -105,9 +108,20 @@ def _short(error: BaseException) -> str:
 
 def _power(base: Any, exponent: Any) -> Any:
     # 9 ** 9 ** 9 would hang the tuner: large integer powers are taken as floats.
-    if isinstance(exponent, int) and abs(exponent) > _MAX_POWER:
+    if isinstance(exponent, int) and (abs(exponent) > _MAX_POWER or abs(base) > _MAX_BASE):
         return float(base) ** exponent
-    return base**exponent
+    power = base**exponent
+    if isinstance(power, complex):
+        raise ValueError(f"{base!r} ** {exponent!r} is no real number")
+    return power
+
+
+def _arithmetic(apply: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
+    # Python would repeat and format text: "x" * 10**10 fills the memory.
+    for operand in (left, right):
+        if not isinstance(operand, int | float):
+            raise TypeError(f"{operand!r} is no number")
+    return apply(left, right)
 
 
 def _compile(node: ast.expr, names: set[str], text: str) -> Evaluate:
@@ -139,10 +153,10 @@ def _compile(node: ast.expr, names: set[str], text: str) -> Evaluate:
             return lambda values: not inner(values)
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
             base, exponent = sub(left), sub(right)
-            return lambda values: _power(base(values), exponent(values))
+            return lambda values: _arithmetic(_power, base(values), exponent(values))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             apply, first, second = _BINARY[type(op)], sub(left), sub(right)
-            return lambda values: apply(first(values), second(values))
+            return lambda values: _arithmetic(apply, first(values), second(values))
         case ast.BoolOp(op=op, values=parts):
             terms = [sub(part) for part in parts]
             decide = all if isinstance(op, ast.And) else any

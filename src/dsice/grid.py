@@ -24,6 +24,7 @@ Rule = Callable[[dict[str, Any]], bool]
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED: Final = frozenset({"study", "stage", "dir", "result", "progress", "params", "best"})
 _MAX_LEVELS: Final = 1_000_000
+_LARGEST: Final = 1e300
 
 
 class Axis:
@@ -91,16 +92,17 @@ class Axis:
         if (levels is None) == (step is None):
             raise InvalidInput(f"axis {name!r}: give either levels or step")
         if step is None:
-            count = _count(name, levels)
-            step = (last - first) / (count - 1) if count > 1 else 0.0
+            gaps = _count(name, levels) - 1
+            step = (last - first) / gaps if gaps else 0.0
+            if _whole(first, last) and gaps and (last - first) % gaps == 0:
+                step = (last - first) // gaps
         else:
-            if not (math.isfinite(step) and step * (last - first) > 0):
+            if not (_is_number(step) and step * (last - first) > 0):
                 raise InvalidInput(f"axis {name!r}: step {step!r} does not lead to {last!r}")
-            count = _count(name, math.floor((last - first) / step * (1 + 1e-12)) + 1)
-        values = [_tidy(first + k * step) for k in range(count)]
-        if isinstance(first, int) and isinstance(last, int) and all(v == int(v) for v in values):
-            return cls(name, [int(v) for v in values])
-        return cls(name, values)
+            gaps = _steps(name, (last - first) / step)
+        if _whole(first, last, step):
+            return cls(name, [first + k * step for k in range(gaps + 1)])
+        return cls(name, _values([first + k * step for k in range(gaps + 1)], first, last, levels))
 
     @classmethod
     def geometric(
@@ -122,19 +124,21 @@ class Axis:
             raise InvalidInput(f"axis {name!r}: both ends of a geometric range must be positive")
         if (levels is None) == (step is None):
             raise InvalidInput(f"axis {name!r}: give either levels or step")
-        span = math.log(last / first)
+        span = math.log(last) - math.log(first)
         if step is None:
-            count = _count(name, levels)
-            log_step = span / (count - 1) if count > 1 else 0.0
+            gaps = _count(name, levels) - 1
+            step = math.exp(span / gaps) if gaps else 1.0
+            if _whole(first, last) and first * round(step) ** gaps == last:
+                step = round(step)
         else:
-            if not (math.isfinite(step) and step > 0 and math.log(step) * span > 0):
+            if not (_is_number(step) and step > 0 and math.log(step) * span > 0):
                 raise InvalidInput(f"axis {name!r}: ratio {step!r} does not lead to {last!r}")
-            log_step = math.log(step)
-            count = _count(name, math.floor(span / log_step * (1 + 1e-12)) + 1)
-        values = [_tidy(first * math.exp(k * log_step)) for k in range(count)]
-        if isinstance(first, int) and isinstance(last, int) and all(v == int(v) for v in values):
-            return cls(name, [int(v) for v in values])
-        return cls(name, values)
+            gaps = _steps(name, span / math.log(step))
+        if _whole(first, last, step):
+            return cls(name, [first * step**k for k in range(gaps + 1)])
+        ratio = span / gaps if levels and gaps else math.log(step)
+        values = [math.exp(math.log(first) + k * ratio) for k in range(gaps + 1)]
+        return cls(name, _values(values, first, last, levels))
 
     @classmethod
     def integers(cls, name: str, first: int, last: int, step: int = 1) -> Axis:
@@ -202,8 +206,10 @@ class Grid:
                     f"rule {allowed!r} reads {unknown[0]!r}: the axes are {', '.join(names)}"
                 )
             self._rule = lambda params: bool(expression(params))
-        else:
+        elif allowed is None or callable(allowed):
             self._rule = allowed
+        else:
+            raise InvalidInput(f"the rule {allowed!r} is neither an expression nor a function")
         self._index: Final = [{v: k for k, v in enumerate(axis.levels)} for axis in self.axes]
 
     @property
@@ -244,7 +250,7 @@ class Grid:
         point = []
         for axis, index in zip(self.axes, self._index, strict=True):
             value = params[axis.name]
-            if value not in index:
+            if not isinstance(value, bool | int | float | str) or value not in index:
                 raise InvalidInput(f"{value!r} is no level of axis {axis.name!r}")
             point.append(index[value])
         return tuple(point)
@@ -293,6 +299,19 @@ def _tidy(value: float) -> float:
     return float(f"{value:.12g}")
 
 
+def _values(
+    values: Sequence[float], first: float, last: float, levels: int | None
+) -> Sequence[Value]:
+    """``values`` without rounding errors; integers if all are and the ends are given as such."""
+    tidy = [_tidy(value) for value in values]
+    tidy[0] = float(first)
+    if levels is not None and len(tidy) > 1:
+        tidy[-1] = float(last)
+    if _whole(first, last) and all(v.is_integer() and abs(v) < 1e12 for v in tidy):
+        return [int(value) for value in tidy]
+    return tidy
+
+
 def _listed(name: str, levels: object) -> list[Value]:
     if isinstance(levels, str | bytes) or not hasattr(levels, "__iter__"):
         raise InvalidInput(f"axis {name!r}: levels must be a list, not {levels!r}")
@@ -300,10 +319,24 @@ def _listed(name: str, levels: object) -> list[Value]:
     return [v.item() if hasattr(v, "item") else v for v in levels]
 
 
+def _is_number(value: object) -> bool:
+    # Differences and ratios of the ends must not overflow either.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
+
+
 def _check_ends(name: str, first: float, last: float) -> None:
     for end in (first, last):
-        if not isinstance(end, int | float) or isinstance(end, bool) or not math.isfinite(end):
-            raise InvalidInput(f"axis {name!r}: {end!r} is no finite number")
+        if not _is_number(end):
+            raise InvalidInput(f"axis {name!r}: {end!r} is no number up to {_LARGEST:g}")
+
+
+def _whole(*values: float) -> bool:
+    return all(isinstance(value, int) for value in values)
+
+
+def _steps(name: str, steps: float) -> int:
+    """How many whole steps fit, forgiving rounding in the last bits."""
+    return _count(name, math.floor(min(steps * (1 + 1e-12), 1e18)) + 1) - 1
 
 
 def _count(name: str, levels: int | None) -> int:
