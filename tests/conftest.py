@@ -11,8 +11,17 @@ from pathlib import Path
 import pytest
 
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
+StudyFile = Callable[..., Path]
 
+# Wide, so that lines are not broken; strict, as the tests are.
 ENVIRONMENT = os.environ | {"PYTHONWARNINGS": "error", "COLUMNS": "200"}
+
+# Logs its call, then prints (a - 3)^2 + (b - 6)^2.
+PROGRAM = """#!/bin/sh
+echo "$1 $2" >> "$(dirname "$0")/calls"
+y=$((($1 - 3) * ($1 - 3) + ($2 - 6) * ($2 - 6)))
+echo "{\\"y\\": $y, \\"z\\": $1}"
+"""
 
 
 @pytest.fixture
@@ -33,23 +42,23 @@ def dsice(tmp_path: Path) -> Dsice:
 
 
 @pytest.fixture
-def study_file(tmp_path: Path) -> Callable[..., Path]:
-    """Write a study file of a small quadratic in awk, with parts replaced."""
+def study_file(tmp_path: Path) -> StudyFile:
+    """Write ``program.sh`` and a study file that tunes it, with parts replaced."""
 
     def write(
         top: str = 'minimize = "y"',
         grid: str = "a = { integers = [0, 9] }\nb = { integers = [0, 9] }",
+        more: str = "",
+        command: str = '["{study}/program.sh", "{a}", "{b}"]',
         trial: str = "",
         run: str = "trials = 5",
-        more: str = "",
-        command: str = """["sh", "-c", 'echo "{\\"y\\": $((($1-3)*($1-3)+($2-6)*($2-6)))}"', """
-        """"-", "{a}", "{b}"]""",
-        name: str = "study.toml",
+        program: str = PROGRAM,
+        file: str = "study.toml",
     ) -> Path:
-        # In a TOML literal string a brace of the shell's must be doubled as for any field.
-        if command.startswith('["sh", "-c", \'echo "{'):
-            command = command.replace('echo "{', 'echo "{{').replace('))}"', '))}}"')
-        path = tmp_path / name
+        script = tmp_path / "program.sh"
+        script.write_text(program)
+        script.chmod(0o755)
+        path = tmp_path / file
         path.write_text(
             f'name = "small"\n{top}\n[grid]\n{grid}\n{more}\n'
             f"[trial]\ncommand = {command}\n{trial}\n[run]\n{run}\n"
@@ -57,3 +66,14 @@ def study_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+def calls(directory: Path) -> list[str]:
+    """The program's own log of calls: ``"a b"`` for each, in order."""
+    return (directory / "calls").read_text().splitlines()
+
+
+@pytest.fixture
+def program_calls(tmp_path: Path) -> Callable[[], list[str]]:
+    """The log of calls that the program of `study_file` keeps."""
+    return lambda: calls(tmp_path)

@@ -24,6 +24,7 @@ from dsice.launch.shim import last_line
 from dsice.search import make_search
 from dsice.search.base import Search
 from dsice.study.clock import Clock
+from dsice.study.config import RunConfig
 from dsice.study.directory import write_json
 from dsice.study.journal import Journal
 from dsice.study.spec import config_of, next_job
@@ -49,6 +50,7 @@ class Driver:
 
     Args:
         study: its state so far; changed as the session goes on.
+        budget: how much this session may do.
         journal: opened for appending.
         launcher: runs the jobs.
         clock: tells the time.
@@ -58,6 +60,7 @@ class Driver:
     def __init__(
         self,
         study: Study,
+        budget: RunConfig,
         journal: Journal,
         launcher: Launcher,
         clock: Clock,
@@ -65,11 +68,13 @@ class Driver:
     ) -> None:
         self.study: Final = study
         self.stopping = Stop.NO
+        self._budget = budget
         self._journal = journal
         self._launcher = launcher
         self._clock = clock
         self._on_change = on_change
         self._running: dict[JobFolder, Task] = {}
+        self._submitted: set[JobFolder] = set()  # in this session
         self._search: Search | None = None
         self._goal: Goal = study.config.goal
         self._deadline = float("inf")
@@ -112,7 +117,7 @@ class Driver:
         self.study.apply([self._journal.append(event, **facts)])
 
     def _begin(self) -> None:
-        run = self.study.config.run
+        run = self._budget
         if run.hours is not None:
             self._deadline = self._clock.now() + run.hours * 3600 - self.study.wall_seconds
         if not self._journal.events:
@@ -160,7 +165,7 @@ class Driver:
             study.config.grid,
             self._goal,
             seed=study.config.seed,
-            capacity=study.config.run.parallel,
+            capacity=self._budget.parallel,
         )
         for trial, ended in study.history:
             if ended:
@@ -176,7 +181,7 @@ class Driver:
 
     def _fill(self, search: Search) -> str:
         """Give every free slot a trial; returns why there are none left, if so."""
-        study, run = self.study, self.study.config.run
+        study, run = self.study, self._budget
         free = run.parallel - len(self._running)
         if free <= 0:
             return ""
@@ -217,6 +222,7 @@ class Driver:
             task.job.create(spec)
             self._running[task.job] = task
             jobs.append(task.job)
+        self._submitted.update(jobs)
         self._launcher.submit(jobs)
         self._pause = _MIN_PAUSE
         self._on_change(self.study)
@@ -261,7 +267,8 @@ class Driver:
         )
         if isinstance(task, Trial) and verdict is not Verdict.AGAIN:
             self._tell(task)
-        if hopeless:
+        # What an earlier session began says nothing about the program as it is now.
+        if hopeless and task.job in self._submitted:
             raise InvalidInput(f"{task.job.path}: {reason}. Mend it and run the same command again")
 
     def _is_hopeless(self, outcome: Outcome) -> bool:

@@ -62,7 +62,7 @@ def run_study(
         clock = SystemClock()
         with Journal(place.journal, clock.now) as journal:
             study = Study(config, place, warning=journal.warning).apply(journal.events)
-            driver = Driver(study, journal, launcher, clock, on_change)
+            driver = Driver(study, config.run, journal, launcher, clock, on_change)
             with _stopped_by_signals(driver, on_stop):
                 return driver.run()
 

@@ -1,0 +1,172 @@
+"""Study files: what is accepted, and one clear line about what is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dsice.errors import InvalidInput, OtherStudy
+from dsice.grid import Axis
+from dsice.study.config import StudyConfig, load, parse, require_same, with_budget
+
+TEXT = """
+name = "stencil"
+minimize = "seconds"
+subject_to = ["error <= 1e-6"]
+allowed = "tile * unroll <= 512"
+search = "dsice-2024"
+seed = 0
+[grid]
+tile = [8, 16, 32, 64]
+unroll = { linear = [1, 8], levels = 8 }
+eps = { geometric = [1e-6, 1e-2], levels = 5 }
+layout = { choice = ["aos", "soa"] }
+size = { integers = [2, 10], step = 4 }
+[stage.build]
+command = ["make", "-C", "{study}/src", "OUT={dir}"]
+[trial]
+command = ["{stage.build}/stencil", "--tile={tile}", "--unroll={unroll}", "--eps={eps}"]
+timeout = "10 min"
+retries = 1
+[run]
+on = "local"
+parallel = 2
+trials = 100
+hours = 2.0
+"""
+
+
+def parsed(text: str = TEXT) -> StudyConfig:
+    return parse(text, Path("/folder"), "study.toml")
+
+
+def test_everything_of_a_full_file() -> None:
+    config = parsed()
+    assert config.grid.axes == (
+        Axis("tile", [8, 16, 32, 64]),
+        Axis("unroll", [1, 2, 3, 4, 5, 6, 7, 8]),
+        Axis("eps", [1e-6, 1e-5, 1e-4, 1e-3, 1e-2]),
+        Axis.choice("layout", ["aos", "soa"]),
+        Axis("size", [2, 6, 10]),
+    )
+    assert config.grid.rule == "tile * unroll <= 512"
+    assert str(config.goal) == "minimize seconds subject to error <= 1e-06"
+    assert (config.trial.timeout, config.trial.retries, config.trial.threads) == (600, 1, None)
+    assert (config.run.parallel, config.run.trials, config.run.hours) == (2, 100, 2.0)
+    assert list(config.stages) == ["build"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name = "stencil"', "", "key 'name' is missing"),
+        ('name = "stencil"', 'name = "a b"', "key 'name' = \"a b\""),
+        ("seed = 0", "sed = 0", "unknown key 'sed': did you mean 'seed'? accepted are name, "),
+        ("seed = 0", "seed = -1", "key 'seed' = -1: Input should be greater than or equal to 0"),
+        ("seed = 0", 'seed = "0"', "key 'seed' = \"0\": Input should be a valid integer"),
+        ("parallel = 2", "paralel = 2", "unknown key 'run.paralel': did you mean 'parallel'?"),
+        ("parallel = 2", "parallel = 0", "key 'run.parallel' = 0: "),
+        ("parallel = 2", "parallel = true", "key 'run.parallel' = true: "),
+        ("trials = 100", "trials = 0", "key 'run.trials' = 0: "),
+        ("hours = 2.0", "hours = -1", "key 'run.hours' = -1: "),
+        ('on = "local"', 'on = "moon"', "key 'run.on' = \"moon\": Input should be 'local'"),
+        ('"10 min"', '"10 parsecs"', "key 'trial.timeout' = \"10 parsecs\": '10 parsecs' is no"),
+        ("retries = 1", "retry = 1", "unknown key 'trial.retry': did you mean 'retries'?"),
+        ("dsice-2024", "dsice-2025", "key 'search' = 'dsice-2025': accepted are dsice-2017, "),
+        ("[8, 16, 32, 64]", "[]", "axis 'tile' has no levels"),
+        ("[8, 16, 32, 64]", "[8, 16, 8]", "axis 'tile' has the level 8 twice"),
+        ("[8, 16, 32, 64]", "{ list = [8] }", "unknown key 'grid.tile.list'"),
+        ("[8, 16, 32, 64]", "{ levels = 3 }", "[grid] tile: give a list of levels, or a table"),
+        ("[8, 16, 32, 64]", "[[8]]", "axis 'tile': level [8] is no"),
+        ("[8, 16, 32, 64]", "8", "key 'grid.tile' = 8: "),
+        ("{ linear = [1, 8], levels = 8 }", "{ linear = [1, 8] }", "give either levels or step"),
+        ("{ linear = [1, 8], levels = 8 }", "{ linear = [1] }", "key 'grid.unroll.linear"),
+        ("[1e-6, 1e-2]", "[0, 1]", "axis 'eps': both ends of a geometric range"),
+        ('["aos", "soa"]', "[]", "axis 'layout' has no levels"),
+        ("tile = [8, 16, 32, 64]", "dir = [1]", "axis name 'dir' is reserved"),
+        ("error <= 1e-6", "error < tiny", "cannot read the bound 'error < tiny'"),
+        ("error <= 1e-6", "error 1e-6", "cannot read the bound 'error 1e-6': write it like"),
+        ("error <= 1e-6", "error <= stage.no.e", "there is no stage 'no'"),
+        ('minimize = "seconds"', "", "a goal needs exactly one of minimize and maximize"),
+        ("tile * unroll", "tile * unrol", "rule 'tile * unrol <= 512' reads 'unrol'"),
+        ("tile * unroll", "__import__('os')", "cannot use"),
+        ("{tile}", "{tyle}", "[trial] command: unknown field {tyle} in '--tile={tyle}': accepted"),
+        ("{stage.build}/", "{stage.bild}/", "unknown field {stage.bild}"),
+        ('"make"', '"{stage.build}/make"', "[stage.build] command: unknown field {stage.build}"),
+        ('"OUT={dir}"', '"OUT={dir"', "a single '{'"),
+        ("[stage.build]", "[stage.a-b]", "[stage.a-b]: a stage is named with"),
+        ('command = ["make"', 'comand = ["make"', "unknown key 'stage.build.comand'"),
+        ("[run]", "[runn]", "unknown key 'runn': did you mean 'run'?"),
+        ("[run]", "[run", "not a TOML file"),
+    ],
+)
+def test_one_line_about_a_mistake(old: str, new: str, message: str) -> None:
+    assert old in TEXT
+    with pytest.raises(InvalidInput) as error:
+        parsed(TEXT.replace(old, new))
+    assert str(error.value).startswith("study.toml: ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_command_is_a_list_and_not_empty() -> None:
+    head, tail = TEXT.split("[trial]\ncommand = ")
+    rest = tail.split("\n", 1)[1]
+    for command, message in (("[]", "at least 1 item"), ('"make all"', "valid")):
+        with pytest.raises(InvalidInput, match=message):
+            parsed(f"{head}[trial]\ncommand = {command}\n{rest}")
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"none\.toml': No such file"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(InvalidInput, match="Is a directory"):
+        load(tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    with pytest.raises(InvalidInput, match="not UTF-8 text"):
+        load(tmp_path / "binary")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("stencil", "other", "another name: stencil there, other here"),
+        ("[8, 16, 32, 64]", "[8, 16]", "another grid: tile: "),
+        ("[8, 16, 32, 64]", "[8.0, 16, 32, 64]", "another grid: tile: "),
+        ("error <= 1e-6", "error <= 1e-5", "another goal: "),
+        ('minimize = "seconds"', 'maximize = "seconds"', "another goal: "),
+        ("<= 512", "<= 256", "another rule 'allowed': "),
+        ("seed = 0", "seed = 1", "another seed: 0 there, 1 here"),
+        ("dsice-2024", "random", "another search: dsice-2024 there, random here"),
+        ('"OUT={dir}"', '"O={dir}"', "another command of stage 'build': "),
+    ],
+)
+def test_what_may_not_change(old: str, new: str, what: str) -> None:
+    with pytest.raises(OtherStudy) as error:
+        require_same(parsed(), parsed(TEXT.replace(old, new)), Path("runs/x"), ["build"])
+    assert what in str(error.value)
+    assert "runs/x" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("trials = 100", "trials = 200"),
+        ("parallel = 2", "parallel = 4"),
+        ('"10 min"', '"1 h"'),
+        ("/stencil", "/stencil2"),
+        ('"OUT={dir}"', '"O={dir}"'),
+        ("error <= 1e-6", "error  <=  0.000001"),
+    ],
+)
+def test_what_may_change(old: str, new: str) -> None:
+    require_same(parsed(), parsed(TEXT.replace(old, new)), Path("runs/x"))
+
+
+def test_budgets_from_the_command_line() -> None:
+    config = with_budget(parsed(), trials=7, parallel=3)
+    assert (config.run.parallel, config.run.trials, config.run.hours) == (3, 7, 2.0)
+    assert with_budget(config) == config
+    with pytest.raises(InvalidInput, match="--parallel 0: "):
+        with_budget(config, parallel=0)

@@ -1,0 +1,339 @@
+"""The driver in virtual time: slots kept busy, budgets kept, and a crash at every single step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsice.errors import Interrupted, InvalidInput, StageFailed
+from dsice.launch.base import JobState, Launcher
+from dsice.launch.job import JobFolder, Kind, Outcome
+from dsice.study.config import parse
+from dsice.study.directory import StudyDirectory
+from dsice.study.driver import Driver, Stop
+from dsice.study.journal import Journal, read
+from dsice.study.state import Status, Study
+
+
+class VirtualClock:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class Machine(Launcher):
+    """Runs jobs in virtual time; it outlives drivers, as a cluster does.
+
+    ``program`` maps the last argument of a command to an outcome; a job takes ``seconds``.
+    """
+
+    def __init__(
+        self, clock: VirtualClock, program: Callable[[str], Outcome], seconds: float = 10.0
+    ) -> None:
+        self.clock, self.program, self.seconds = clock, program, seconds
+        self.calls: list[str] = []
+        self.jobs: dict[JobFolder, float] = {}
+        self.attached: set[JobFolder] = set()
+        self.busiest = 0
+        self.step: Callable[[], None] = lambda: None
+
+    def submit(self, jobs: Sequence[JobFolder]) -> None:
+        for job in jobs:
+            self.step()
+            if job.claim("job"):
+                self.calls.append(job.spec().command[-1])
+            self.jobs[job] = self.clock.now() + self.seconds
+            self.attached.add(job)
+            self.step()
+        self.busiest = max(self.busiest, len(self.jobs))
+
+    def _pass(self) -> None:
+        for job, end in list(self.jobs.items()):
+            if self.clock.now() >= end:
+                job.finish(self.program(job.spec().command[-1]))
+                del self.jobs[job]
+
+    def poll(self) -> dict[JobFolder, JobState]:
+        self._pass()
+        states = {
+            job: JobState.RUNNING if job in self.jobs else JobState.ENDED for job in self.attached
+        }
+        self.attached &= self.jobs.keys()
+        return states
+
+    def cancel(self, jobs: Sequence[JobFolder]) -> None:
+        for job in jobs:
+            if job in self.jobs:
+                del self.jobs[job]
+                job.finish(Outcome(Kind.CANCELLED, "cancelled"))
+
+    def reattach(self, job: JobFolder) -> JobState:
+        self._pass()
+        if not job.path.exists() or job.claim("driver"):
+            return JobState.REVOKED
+        if job in self.jobs:
+            self.attached.add(job)
+            return JobState.RUNNING
+        return JobState.ENDED if job.outcome() else JobState.LOST
+
+
+def quadratic(argument: str) -> Outcome:
+    if argument == "stage":
+        return Outcome(Kind.OK, metrics={"limit": 6.0})
+    a, b = map(int, argument.split())
+    return Outcome(Kind.OK, metrics={"y": (a - 3.0) ** 2 + (b - 6.0) ** 2, "z": a + b - 0.5})
+
+
+TEXT = """
+name = "small"
+minimize = "y"
+subject_to = ["z <= stage.first.limit + 2"]
+search = "{search}"
+[grid]
+a = {{ integers = [0, 9] }}
+b = {{ integers = [0, 9] }}
+[stage.first]
+command = ["sh", "stage"]
+[trial]
+command = ["sh", "{{a}} {{b}}"]
+{trial}
+[run]
+{run}
+"""
+
+
+class Bench:
+    """A study, a machine and a clock, on which drivers are started."""
+
+    def __init__(
+        self,
+        path: Path,
+        program: Callable[[str], Outcome] = quadratic,
+        search: str = "dsice-2024",
+        run: str = "parallel = 4\ntrials = 25",
+        trial: str = "",
+    ) -> None:
+        path.mkdir(exist_ok=True)
+        self.config = parse(TEXT.format(search=search, run=run, trial=trial), path)
+        self.place = StudyDirectory.at(path)
+        self.clock = VirtualClock()
+        self.machine = Machine(self.clock, program)
+
+    def run(self, prepare: Callable[[Driver, Journal], None] = lambda d, j: None) -> Study:
+        self.machine.attached.clear()
+        with Journal(self.place.journal, self.clock.now) as journal:
+            study = Study(self.config, self.place).apply(journal.events)
+            driver = Driver(study, self.config.run, journal, self.machine, self.clock)
+            prepare(driver, journal)
+            return driver.run()
+
+
+def results(study: Study) -> dict[Any, Any]:
+    return {trial.point: (trial.status, dict(trial.metrics)) for trial in study.trials}
+
+
+def test_a_whole_run(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    study = bench.run()
+    assert bench.machine.calls[0] == "stage"
+    assert len(study.trials) == 25
+    assert len(set(bench.machine.calls)) == len(bench.machine.calls) == 26
+    assert bench.machine.busiest == 4
+    assert study.best is not None
+    assert study.sessions[-1].why == "all 25 trials have ended"
+    assert str(study.goal) == "minimize y subject to z <= 8"
+    assert study.goal.feasible(study.best.metrics)
+    assert all(study.folder.params.exists() for study in study.trials)
+
+
+def test_slots_are_refilled_as_they_fall_free(tmp_path: Path) -> None:
+    # Every fifth trial takes ten times as long; nobody waits for it.
+    bench = Bench(tmp_path, search="random", run="parallel = 4\ntrials = 40")
+    bench.machine = machine = Machine(bench.clock, quadratic)
+    submit = machine.submit
+
+    def uneven(jobs: Sequence[JobFolder]) -> None:
+        submit(jobs)
+        for job in jobs:
+            if len(machine.calls) % 5 == 0:
+                machine.jobs[job] += 90.0
+
+    machine.submit = uneven  # type: ignore[method-assign]
+    study = bench.run()
+    events = read(bench.place.journal)[0]
+    ends = {e["trial"]: e["t"] for e in events if e["event"] == "ended" and "trial" in e}
+    starts = {trial.number: trial.attempts[0].submitted for trial in study.trials}
+    for moment in starts.values():
+        after = moment + 1.0  # polls come at most a quarter of a second apart
+        busy = sum(starts[number] <= after < ends[number] for number in starts)
+        assert busy == 4 or after >= max(starts.values())
+
+
+def test_resuming_with_a_larger_budget(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, run="parallel = 2\ntrials = 6")
+    assert len(bench.run().trials) == 6
+    calls = len(bench.machine.calls)
+    bench.run()
+    assert len(bench.machine.calls) == calls
+    more = Bench(tmp_path, run="parallel = 2\ntrials = 9")
+    study = more.run()
+    assert len(study.trials) == 9
+    assert len(more.machine.calls) == 3
+    assert len(study.sessions) == 3
+
+
+def test_hours(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, run="parallel = 1\nhours = 0.01")  # 36 s
+    study = bench.run()
+    # The stage and then trials of 10 s each: the last one begins before the limit, and ends.
+    assert 3 <= len(study.trials) <= 4
+    assert all(trial.status is Status.DONE for trial in study.trials)
+    assert study.sessions[-1].why == "the 0.01 hours are over"
+    again = bench.run()
+    assert len(again.trials) == len(study.trials)
+
+
+def test_the_search_ends_before_the_budget(tmp_path: Path) -> None:
+    study = Bench(tmp_path, run="parallel = 3").run()
+    assert len(study.trials) < 100
+    assert study.sessions[-1].why == "no line through the best point leads to a better one"
+
+
+def test_failures_are_learned_and_retried(tmp_path: Path) -> None:
+    def moody(argument: str) -> Outcome:
+        bad = argument != "stage" and argument[0] in "13579"
+        return Outcome(Kind.EXIT, "exit code 1") if bad else quadratic(argument)
+
+    study = Bench(tmp_path, moody, trial="retries = 2").run()
+    failed = study.with_status(Status.FAILED)
+    assert failed
+    assert all(trial.params["a"] in (1, 3, 5, 7, 9) for trial in failed)
+    assert all(len(trial.attempts) == 3 for trial in failed)
+    assert all(len(trial.attempts) == 1 for trial in study.with_status(Status.DONE))
+
+
+def test_a_failed_stage_stops_the_study_and_is_tried_anew(tmp_path: Path) -> None:
+    broken = Bench(tmp_path, lambda argument: Outcome(Kind.EXIT, "exit code 1: no compiler"))
+    for _ in range(2):
+        with pytest.raises(StageFailed, match="stage 'first' failed: exit code 1: no compiler"):
+            broken.run()
+    assert broken.machine.calls == ["stage", "stage"]
+    assert len(Bench(tmp_path).run().trials) == 25
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message"),
+    [
+        (Outcome(Kind.OK, metrics={"x": 1.0}), "metric 'y' is not in its result; found: x"),
+        (Outcome(Kind.NOT_STARTED, "cannot start 'p': gone"), "cannot start 'p': gone"),
+    ],
+)
+def test_a_study_at_fault_stops_and_loses_nothing(
+    tmp_path: Path, outcome: Outcome, message: str
+) -> None:
+    bench = Bench(tmp_path, lambda a: quadratic(a) if a == "stage" else outcome)
+    with pytest.raises(InvalidInput, match=message):
+        bench.run()
+    mended = Bench(tmp_path)
+    study = mended.run()
+    assert study.with_status(Status.DONE) == study.trials
+    assert len(set(mended.machine.calls)) == len(mended.machine.calls) == 25
+
+
+def test_a_trial_without_the_metric_among_others_only_fails(tmp_path: Path) -> None:
+    def program(argument: str) -> Outcome:
+        lacks = argument.startswith("5 4")
+        return Outcome(Kind.OK, metrics={"z": 1.0}) if lacks else quadratic(argument)
+
+    study = Bench(tmp_path, program, search="random", run="parallel = 4").run()
+    assert [trial.params for trial in study.with_status(Status.FAILED)] == [{"a": 5, "b": 4}]
+
+
+def test_draining(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    def stop_after_two(driver: Driver, journal: Journal) -> None:
+        driver._on_change = lambda s: driver.stop(Stop.DRAIN) if len(s.finished) > 1 else None
+
+    with pytest.raises(Interrupted, match="nothing runs any more"):
+        bench.run(stop_after_two)
+    stopped = Study(bench.config, bench.place).apply(read(bench.place.journal)[0])
+    assert len(stopped.with_status(Status.DONE)) == len(stopped.trials) >= 2
+    assert "stopped on request" in stopped.sessions[-1].why
+    bench.run()
+    assert len(set(bench.machine.calls)) == len(bench.machine.calls)
+
+
+def test_cancelling(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    def stop_after_two(driver: Driver, journal: Journal) -> None:
+        driver._on_change = lambda s: driver.stop(Stop.CANCEL) if len(s.finished) > 1 else None
+
+    with pytest.raises(Interrupted, match="begins again on resumption"):
+        bench.run(stop_after_two)
+    assert not bench.machine.jobs
+    study = bench.run()
+    assert len(study.with_status(Status.DONE)) == 25
+
+
+class Crash(BaseException):
+    """The driver is gone: nothing of it runs any more."""
+
+
+@pytest.mark.parametrize("search", ["dsice-2018", "dsice-2024", "random"])
+def test_a_crash_at_every_step(
+    tmp_path: Path, search: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no machine crashes here
+
+    def bench_at(name: str) -> Bench:
+        return Bench(tmp_path / name, search=search, run="parallel = 3\ntrials = 8")
+
+    unbroken = bench_at("unbroken")
+    expected = results(unbroken.run())
+    crash_at, crashed = 0, True
+    while crashed:
+        bench, countdown, crashed = bench_at(f"crash-{crash_at}"), [crash_at], False
+
+        def step(countdown: list[int] = countdown) -> None:
+            countdown[0] -= 1
+            if countdown[0] < 0:
+                raise Crash
+
+        def prepare(
+            driver: Driver,
+            journal: Journal,
+            step: Callable[[], None] = step,
+            machine: Machine = bench.machine,
+        ) -> None:
+            append = journal.append
+
+            def fragile(event: str, **facts: Any) -> Any:
+                step()
+                entry = append(event, **facts)
+                step()
+                return entry
+
+            journal.append = fragile  # type: ignore[method-assign]
+            machine.step = step
+
+        try:
+            study = bench.run(prepare)
+        except Crash:
+            crashed = True
+            bench.machine.step = lambda: None
+            study = bench.run()
+        assert results(study) == expected
+        assert sorted(bench.machine.calls) == sorted(unbroken.machine.calls)
+        crash_at += 1
+    assert crash_at > 60

@@ -1,0 +1,149 @@
+"""Folding a journal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsice.errors import InvalidInput
+from dsice.goal import Goal
+from dsice.study.config import freeze, parse
+from dsice.study.directory import StudyDirectory
+from dsice.study.state import Status, Study
+
+TEXT = """
+name = "small"
+minimize = "y"
+subject_to = ["z <= 2 * stage.first.z"]
+[grid]
+a = [1, 2, 3, 4]
+[stage.first]
+command = ["true"]
+[trial]
+command = ["true", "{a}"]
+[run]
+trials = 9
+"""
+
+
+def study(tmp_path: Path) -> Study:
+    return Study(parse(TEXT, tmp_path), StudyDirectory.at(tmp_path))
+
+
+SESSION: dict[str, Any] = {
+    "t": 100.0,
+    "event": "session",
+    "host": "h",
+    "pid": 1,
+    "parallel": 2,
+    "trials": 5,
+    "hours": None,
+}
+
+
+def ended(verdict: str, t: float, metrics: dict[str, float] | None = None, **of: Any) -> Any:
+    return {
+        "t": t,
+        "event": "ended",
+        **of,
+        "verdict": verdict,
+        "kind": "ok" if verdict == "done" else "exit code",
+        "reason": "" if verdict == "done" else "exit code 1",
+        "metrics": metrics or {},
+        "exit_code": 0,
+        "started": t - 3.0,
+        "ended": t - 1.0,
+        "host": "h",
+    }
+
+
+def events() -> list[Any]:
+    return [
+        {"t": 99.0, "event": "study", "dsice": "0.1.0", "name": "small"},
+        SESSION,
+        {"t": 101.0, "event": "attempt", "stage": "first", "attempt": 1},
+        ended("done", 110.0, {"z": 5.0}, stage="first", attempt=1),
+        {"t": 111.0, "event": "trial", "trial": 1, "point": [0]},
+        {"t": 111.0, "event": "trial", "trial": 2, "point": [3]},
+        {"t": 112.0, "event": "attempt", "trial": 1, "attempt": 1},
+        {"t": 112.0, "event": "attempt", "trial": 2, "attempt": 1},
+        ended("done", 120.0, {"y": 1.0, "z": 11.0}, trial=2, attempt=1),
+        {"t": 121.0, "event": "trial", "trial": 3, "point": [1]},
+        {"t": 121.0, "event": "attempt", "trial": 3, "attempt": 1},
+        ended("again", 125.0, trial=3, attempt=1),
+        {"t": 126.0, "event": "attempt", "trial": 3, "attempt": 2},
+        ended("failed", 130.0, trial=3, attempt=2),
+        ended("done", 140.0, {"y": 4.0, "z": 9.0}, trial=1, attempt=1),
+        {"t": 150.0, "event": "trial", "trial": 4, "point": [2]},
+    ]
+
+
+def test_the_state_after_a_while(tmp_path: Path) -> None:
+    found = study(tmp_path).apply(events())
+    assert [trial.status for trial in found.trials] == [
+        Status.DONE,
+        Status.DONE,
+        Status.FAILED,
+        Status.WAITING,
+    ]
+    assert [trial.number for trial in found.finished] == [2, 3, 1]
+    assert [(t.number, end) for t, end in found.history] == [
+        (1, False),
+        (2, False),
+        (2, True),
+        (3, False),
+        (3, True),
+        (1, True),
+        (4, False),
+    ]
+    assert found.trials[1].params == {"a": 4}
+    assert found.trials[2].reason == "exit code 1"
+    assert found.config.run.trials == 5
+    assert found.job_seconds == 2.0 * 4
+    assert found.wall_seconds == 50.0
+
+
+def test_the_best_is_decided_when_asked(tmp_path: Path) -> None:
+    found = study(tmp_path).apply(events())
+    assert str(found.goal) == "minimize y subject to z <= 10"
+    assert found.best is found.trials[0]
+    assert found.best_for(Goal(minimize="y")) is found.trials[1]
+    assert found.best_for(Goal(maximize="y", subject_to=["z >= 10"])) is found.trials[1]
+    assert found.best_for(Goal(minimize="y", subject_to=["z < 9"])) is None
+    with pytest.raises(InvalidInput, match="metric 'x' is in no result: there are y, z"):
+        found.best_for(Goal(minimize="x"))
+
+
+def test_before_anything_happened(tmp_path: Path) -> None:
+    found = study(tmp_path)
+    assert found.best is None
+    assert found.goal.bounds[0].limit is None
+    assert (found.job_seconds, found.wall_seconds) == (0.0, 0.0)
+
+
+def test_every_prefix_of_a_journal_is_a_state(tmp_path: Path) -> None:
+    for size in range(len(events()) + 1):
+        study(tmp_path).apply(events()[:size])
+
+
+def test_opening_a_directory(tmp_path: Path) -> None:
+    place = StudyDirectory.at(tmp_path / "runs")
+    with pytest.raises(InvalidInput, match="holds no study"):
+        Study.open(place.path)
+    place.path.mkdir()
+    freeze(parse(TEXT, tmp_path), place)
+    lines = "".join(json.dumps(event) + "\n" for event in events())
+    place.journal.write_text(lines + '{"t": 151')
+    found = Study.open(place.path)
+    assert len(found.trials) == 4
+    assert "cut short" in found.warning
+    assert found.config.folder == tmp_path
+    place.journal.write_text(lines + '{"event": "ended", "trial": 77}\n')
+    with pytest.raises(InvalidInput, match=r"journal\.jsonl: cannot read the event"):
+        Study.open(place.path)
+    place.study_file.unlink()
+    with pytest.raises(InvalidInput, match=r"study\.toml or source\.json is missing"):
+        Study.open(place.path)
