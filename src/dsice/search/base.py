@@ -24,8 +24,8 @@ class Search(ABC):
        knowledge*, which spares measuring these points again.
     2. `ask` hands out points; they are *pending* until `tell` reports their metrics, in any order,
        or their failure. A point is handed out once only, and never if it has been measured.
-    3. When there is nothing left to propose and nothing pending, it is `finished`; until then
-       either something is pending or `ask` has at least one more point.
+    3. It is `finished` when nothing is pending and nothing left to propose. There is no stall: if
+       `ask` gives no point, either some are pending or the search is finished from then on.
 
     A search is a pure function of its arguments and of the calls it has received: it knows no file,
     clock or process and no random numbers but those of ``seed``. To carry on after a crash, make it

@@ -174,8 +174,8 @@ def test_options_change_the_fit_only() -> None:
         return float((x - 3) ** 2 + (y - 11) ** 2 + (x * y) % 3)
 
     for options in ({"alpha": "abic"}, {"alpha": 10.0}, {"reference": 1e6}):
-        points = sum(trace("dsice-2018", grid_of(15, 16), cost, **options), [])
-        assert min(cost(*point) for point in points) <= 2
+        rounds = trace("dsice-2018", grid_of(15, 16), cost, **options)
+        assert min(cost(*point) for points in rounds for point in points) <= 2
 
 
 def test_an_infeasible_region_is_left() -> None:
