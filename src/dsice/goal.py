@@ -126,10 +126,8 @@ class Goal:
             raise InvalidInput("a goal needs exactly one of minimize and maximize")
         if not isinstance(self.metric, str) or not self.metric:
             raise InvalidInput(f"the objective must be the name of a metric, not {self.metric!r}")
-        if isinstance(self.subject_to, str):
-            raise InvalidInput(
-                f"subject_to must be a list of bounds, [{self.subject_to!r}], not a single text"
-            )
+        if isinstance(self.subject_to, str) or not isinstance(self.subject_to, Sequence):
+            raise InvalidInput(f"subject_to must be a list of bounds, not {self.subject_to!r}")
         object.__setattr__(self, "subject_to", tuple(self.subject_to))
         object.__setattr__(self, "bounds", tuple(map(Bound.parse, self.subject_to)))
 

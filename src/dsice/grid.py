@@ -10,7 +10,7 @@ import heapq
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from dsice.errors import InvalidInput
@@ -199,6 +199,7 @@ class Grid:
         self.shape: Final[Point] = tuple(len(axis) for axis in self.axes)
         self.rule: Final = allowed
         self._rule: Rule | None
+        read: Collection[str] = names  # by the rule, as far as is known
         if isinstance(allowed, str):
             expression = Expression(allowed)
             if unknown := sorted(expression.names - set(names)):
@@ -206,10 +207,12 @@ class Grid:
                     f"rule {allowed!r} reads {unknown[0]!r}: the axes are {', '.join(names)}"
                 )
             self._rule = lambda params: bool(expression(params))
+            read = expression.names
         elif allowed is None or callable(allowed):
             self._rule = allowed
         else:
             raise InvalidInput(f"the rule {allowed!r} is neither an expression nor a function")
+        self._ruled: Final = [k for k, name in enumerate(names) if name in read]
         self._index: Final = [{v: k for k, v in enumerate(axis.levels)} for axis in self.axes]
 
     @property
@@ -273,7 +276,9 @@ class Grid:
             if self.allows(candidate):
                 return candidate
             # Walking away from `point`, one level at a time, meets all points in order of distance.
-            for axis, (k, origin) in enumerate(zip(candidate, point, strict=True)):
+            # Along an axis that the rule does not read there is nothing to gain.
+            for axis in self._ruled:
+                k, origin = candidate[axis], point[axis]
                 steps = (-1, 1) if k == origin else (1,) if k > origin else (-1,)
                 for step in steps:
                     further = (*candidate[:axis], k + step, *candidate[axis + 1 :])
