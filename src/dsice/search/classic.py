@@ -30,7 +30,7 @@ from dsice.search.rounds import Rounds, RoundSearch
 from dsice.spline import DEFAULT_ALPHA
 
 NO_LINE_LEADS_ON: Final = "no line through the best point leads to a better one"
-_MOST_DIRECTIONS: Final = 1_000_000
+_MOST_DIRECTIONS: Final = 100_000
 
 
 class ClassicSearch(RoundSearch):
@@ -49,7 +49,8 @@ class ClassicSearch(RoundSearch):
         alpha: smoothing of the d-Spline, a positive number or ``"abic"`` (`dsice.spline.fit`).
         reference: merit of a point on the verge of infeasible; it must lie above every cost to
             expect. By default it is derived on each line (`History.merits`).
-        max_changes: how many axes a direction may change at once; all by default.
+        max_changes: how many axes a direction may change at once. All by default; with more than 10
+            axes, `Dsice2017` and `Dsice2024` take as many as keep them below 100 000 directions.
         count_measurements: compatibility with DSICE 1.0.1, see `Exploration`.
     """
 
@@ -79,20 +80,16 @@ class ClassicSearch(RoundSearch):
         if not isinstance(count_measurements, bool):
             raise InvalidInput(f"count_measurements = {count_measurements!r}: True or False")
         self._count_measurements = count_measurements
-        most = len(grid.shape) if max_changes is None else at_least("max_changes", max_changes, 1)
         self._axes = [axis for axis, n in enumerate(grid.shape) if n > 1]
-        self._most_changes = min(most, len(self._axes))
-        if not self._staged:
-            self._check_directions()
-
-    def _check_directions(self) -> None:
-        axes = len(self._axes)
-        count = sum(2**k * math.comb(axes, k) for k in range(1, self._most_changes + 1))
-        if count > _MOST_DIRECTIONS:
-            raise InvalidInput(
-                f"{axes} axes have {count} directions, which this search would try at once: limit "
-                "them by the option max_changes = 2, or take dsice-2018"
-            )
+        self._most_changes = len(self._axes) if self._staged else _affordable(len(self._axes))
+        if max_changes is not None:
+            at_least("max_changes", max_changes, 1)
+            if self._most_changes < min(max_changes, len(self._axes)):
+                raise InvalidInput(
+                    f"max_changes = {max_changes}: as all directions are tried at once, at most "
+                    f"{self._most_changes} of {len(self._axes)} axes can change together"
+                )
+            self._most_changes = min(max_changes, self._most_changes)
 
     def _first_base(self) -> Point | None:
         return self.history.best() or self.grid.nearest(self.grid.centre)
@@ -238,3 +235,13 @@ def _interleaved(suggestions: Mapping[Line, Sequence[Point]]) -> Iterator[Point]
     for _, lines in groupby(suggestions, key=lambda line: line.changes):
         for turn in zip_longest(*(suggestions[line] for line in lines)):
             yield from (point for point in turn if point is not None)
+
+
+def _affordable(axes: int) -> int:
+    """The largest number of changes with at most `_MOST_DIRECTIONS` directions in all."""
+    total = 0
+    for changes in range(1, axes + 1):
+        total += 2**changes * math.comb(axes, changes)
+        if total > _MOST_DIRECTIONS:
+            return changes - 1
+    return axes
