@@ -1,0 +1,171 @@
+"""The points that figures of trials draw: trials in groups, the best, and what stages had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Self
+
+from dsice.goal import Metrics
+from dsice.report import words
+from dsice.report.facts import Facts
+from dsice.report.scales import Domain, Row, Spec, focus, is_labelled, tip
+
+_STAR: Final = (
+    "M0,-1L0.247,-0.34L0.951,-0.309L0.4,0.13L0.588,0.809L0,0.42"
+    "L-0.588,0.809L-0.4,0.13L-0.951,-0.309L-0.247,-0.34Z"
+)
+_CROSS: Final = "M-0.7,-0.7L0.7,0.7M-0.7,0.7L0.7,-0.7"
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What kinds of points figures tell apart, as their legends call them.
+
+    Attributes:
+        within: trials that keep all bounds; all measured ones where nothing is bounded.
+        outside: trials that break a bound.
+        best: the best trial.
+        start: results of stages.
+    """
+
+    within: str
+    outside: str
+    best: str
+    start: str
+
+    @classmethod
+    def of(cls, facts: Facts) -> Self:
+        """The names that suit a study."""
+        bounds = "bound" if len(facts.goal.bounds) == 1 else "bounds"
+        stages = facts.starting_points
+        return cls(
+            within=f"within the {bounds}" if facts.settled and facts.goal.bounds else "measured",
+            outside=f"outside the {bounds}",
+            best=f"best: trial {facts.best.number}" if facts.best else "best",
+            start=f"stage {stages[0].name} alone" if len(stages) == 1 else "stages alone",
+        )
+
+    def encoding(self, shown: Iterable[str]) -> Spec:
+        """Colour and shape by the field ``group``, with a legend of the groups in ``shown``."""
+        domain = [self.within, self.outside, self.best, self.start]
+        listed = set(shown)
+        legend: Spec | None = {
+            "orient": "top",
+            "values": [name for name in domain if name in listed],
+            "columns": {"expr": "width < 420 ? 2 : 4"},
+        }
+        group = {"field": "group", "type": "nominal", "legend": legend if listed else None}
+        return {
+            "fill": {**group, "scale": {"domain": domain, "range": "group"}},
+            "stroke": {**group, "scale": {"domain": domain, "range": "group"}},
+            "shape": {
+                **group,
+                "scale": {"domain": domain, "range": ["circle", _CROSS, _STAR, "diamond"]},
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The points of a study.
+
+    Attributes:
+        facts: the study.
+        groups: names of the groups.
+        trials: the data set ``trials`` that figures share, one row per finished trial: ``order``
+            is its place in the order of ends, ``y`` the objective, ``b0, b1...`` the bounded
+            metrics, ``p0, p1...`` the parameters, ``tip`` a description. A failed trial has no
+            ``y`` and no ``b0...``, and the group ``failed``.
+        starts: results of stages in the same form, with ``text`` to stand beside them.
+        range: the range of the objective that is drawn, the same in all figures.
+    """
+
+    facts: Facts
+    groups: Groups
+    trials: list[Row]
+    starts: list[Row]
+    range: Domain
+
+    @classmethod
+    def of(cls, facts: Facts) -> Self:
+        """The points of a study in any state."""
+        groups = Groups.of(facts)
+        starts = _starts(facts, groups)
+        keep = [row["y"] for row in starts]
+        keep += [facts.best.metrics[facts.goal.metric]] if facts.best else []
+        return cls(
+            facts=facts,
+            groups=groups,
+            trials=_trials(facts, groups),
+            starts=starts,
+            range=focus([trial.metrics[facts.goal.metric] for trial in facts.measured], keep),
+        )
+
+    def layers(self, x: Spec, y: Spec, starts: list[Row], *, legend: bool = True) -> list[Spec]:
+        """Points: the measured trials, then the results of stages, and the best above all."""
+        best = [row for row in self.trials if self.is_best(row)]
+        best = [{**row, "group": self.groups.best} for row in best]
+        present = {row["group"] for row in self.trials if "y" in row and not self.is_best(row)}
+        present |= {row["group"] for row in [*starts, *best]}
+        encoding = {"x": x, "y": y, **self.groups.encoding(present if legend else ())}
+        encoding["tooltip"] = tip()
+        number = self.facts.best.number if self.facts.best else 0
+        layers: list[Spec] = [
+            {
+                "data": {"name": "trials"},
+                "transform": [{"filter": f"isValid(datum.y) && datum.trial !== {number}"}],
+                "mark": {"type": "point", "clip": True, "size": 42, "opacity": 0.75},
+                "encoding": encoding,
+            }
+        ]
+        for rows, size in ((starts, 110), (best, 170)):
+            if rows:
+                points = {"type": "point", "clip": True, "size": size, "opacity": 1}
+                layers.append({"data": {"values": rows}, "mark": points, "encoding": encoding})
+        return layers
+
+    def is_best(self, row: Row) -> bool:
+        """Whether a row of ``trials`` is the best trial's."""
+        return self.facts.best is not None and row["trial"] == self.facts.best.number
+
+
+def _trials(facts: Facts, groups: Groups) -> list[Row]:
+    axes = facts.study.config.grid.axes
+    labelled = [is_labelled(axis) for axis in axes]
+    measured = {trial.number for trial in facts.measured}
+    rows = []
+    for trial in facts.study.finished:
+        row: Row = {"trial": trial.number, "order": facts.order[trial.number], "group": "failed"}
+        if trial.number in measured:
+            row["group"] = groups.outside if facts.within(trial) is False else groups.within
+            row |= _goal_values(facts, trial.metrics)
+        for k, value in enumerate(trial.params.values()):
+            row[f"p{k}"] = words.parameter(value) if labelled[k] else value
+        row["tip"] = facts.describe(trial)
+        rows.append(row)
+    return rows
+
+
+def _starts(facts: Facts, groups: Groups) -> list[Row]:
+    rows = []
+    for stage in facts.starting_points:
+        text = f"stage {stage.name} alone"
+        lines = [f"{words.plain(n, 60)}: {words.number(v)}" for n, v in stage.metrics.items()]
+        rows.append(
+            {
+                "group": groups.start,
+                **_goal_values(facts, stage.metrics),
+                "text": text,
+                "tip": "\n".join([text, *lines]),
+            }
+        )
+    return rows
+
+
+def _goal_values(facts: Facts, metrics: Metrics) -> Row:
+    row: Row = {"y": metrics[facts.goal.metric]}
+    for k, bound in enumerate(facts.goal.bounds):
+        if bound.metric in metrics:
+            row[f"b{k}"] = metrics[bound.metric]
+    return row

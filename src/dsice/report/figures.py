@@ -1,0 +1,253 @@
+"""The report's figures as Vega-Lite specifications: data made from a study, and nothing else.
+
+Each specification stands for itself. Those that draw trials carry the same data set, ``trials``,
+so a page that shows several may keep it once. What people and programs made up (names, reasons,
+values) only ever stands where Vega-Lite takes it literally: as data, titles and domains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from dsice.goal import Bound
+from dsice.report import words
+from dsice.report.board import Board
+from dsice.report.facts import Facts
+from dsice.report.job_figures import running_figure, slots_figure
+from dsice.report.scales import (
+    Domain,
+    Figure,
+    Row,
+    Spec,
+    focus,
+    framed,
+    left_out,
+    mark,
+    parameter,
+    quantity,
+    tip,
+)
+from dsice.report.timeline import Timeline
+from dsice.study.state import Study, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All figures of a study; those that would be empty are missing.
+
+    Attributes:
+        bounds: the objective against each bounded metric (the poster's Fig. 3).
+        progress: the objective in the order of ends, with the best so far.
+        axes: the objective against each parameter.
+        jobs: which jobs ran when, and how many at once (the poster's Fig. 4).
+    """
+
+    bounds: tuple[Figure, ...] = ()
+    progress: tuple[Figure, ...] = ()
+    axes: tuple[Figure, ...] = ()
+    jobs: tuple[Figure, ...] = ()
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """The figures of a study in any state."""
+        board = Board.of(Facts.of(study))
+        timeline = Timeline.of(study)
+        jobs = (slots_figure(timeline), running_figure(timeline)) if timeline.spans else ()
+        if not board.facts.measured:
+            return cls(jobs=jobs)
+        return cls(
+            bounds=tuple(bound_figures(board)),
+            progress=(progress_figure(board),),
+            axes=tuple(axis_figures(board)),
+            jobs=jobs,
+        )
+
+    def __iter__(self) -> Iterator[Figure]:
+        return iter((*self.bounds, *self.progress, *self.axes, *self.jobs))
+
+
+def bound_figures(board: Board) -> list[Figure]:
+    """The objective against each bounded metric: what each bound would have allowed.
+
+    Two bounds on one metric, from above and from below, are two rules in one figure.
+    """
+    return [_bound_figure(board, name) for name in _bounded(board.facts)]
+
+
+def progress_figure(board: Board) -> Figure:
+    """The objective of each trial in the order of ends, with the best so far."""
+    facts, groups = board.facts, board.groups
+    metric = words.plain(facts.goal.metric, 60)
+    ended = len(board.trials)
+    x: Spec = quantity("order", "trials ended", (0.5, ended + 0.5), grid=False, tickMinStep=1)
+    y = quantity("y", metric, board.range)
+    best = _best_so_far(facts)
+    failed = ended - len(facts.measured)
+    start_text = {
+        "type": "text",
+        "style": "startnote",
+        "align": "right",
+        "baseline": "bottom",
+        "dy": -4,
+    }
+    layers: list[Spec] = [
+        {
+            "data": {"values": board.starts},
+            "mark": mark("rule", "start"),
+            "encoding": {"y": y, "tooltip": tip()},
+        },
+        {
+            "data": {"values": board.starts},
+            "mark": start_text,
+            "encoding": {"y": y, "x": {"value": "width"}, "text": {"field": "text"}},
+        },
+        {
+            "data": {"values": best},
+            "mark": mark("line", "frontier", interpolate="step-after"),
+            "encoding": {"x": x, "y": y},
+        },
+        *board.layers(x, y, []),
+        {
+            "data": {"name": "trials"},
+            "transform": [{"filter": "datum.group === 'failed'"}],
+            "mark": {
+                "type": "tick",
+                "style": "rug",
+                "orient": "vertical",
+                "size": 12,
+                "thickness": 2,
+            },
+            "encoding": {"x": x, "y": {"value": {"expr": "height - 6"}}, "tooltip": tip()},
+        },
+    ]
+    kept = f" {groups.within}" if facts.goal.bounds and facts.settled else ""
+    notes = [
+        f"The line is the best {metric}{kept} so far." if best else "",
+        "Short strokes at the bottom are failed trials." if failed else "",
+        left_out(({"y": _objective(facts, t)} for t in facts.measured), y=board.range),
+    ]
+    return Figure(
+        name="progress",
+        title=f"How {metric} improved",
+        note=" ".join(filter(None, notes)),
+        spec=framed(
+            f"{metric} of each trial in the order of ends", layers, 300, trials=board.trials
+        ),
+    )
+
+
+def axis_figures(board: Board) -> list[Figure]:
+    """The objective against the level of each parameter."""
+    metric = words.plain(board.facts.goal.metric, 60)
+    y = quantity("y", metric, board.range, tickCount=5)
+    figures = []
+    for index, axis in enumerate(board.facts.study.config.grid.axes):
+        layers = board.layers(parameter(axis, f"p{index}"), y, [], legend=False)
+        spec = framed(f"{metric} against {axis.name}", layers, 190, trials=board.trials)
+        figures.append(Figure(f"axis-{index}", axis.name, "", spec))
+    return figures
+
+
+def _bounded(facts: Facts) -> list[str]:
+    return list(dict.fromkeys(bound.metric for bound in facts.goal.bounds))
+
+
+def _bound_figure(board: Board, metric: str) -> Figure:
+    facts, goal = board.facts, board.facts.goal
+    bounds = [bound for bound in goal.bounds if bound.metric == metric]
+    field = f"b{goal.bounds.index(bounds[0])}"
+    starts = [row for row in board.starts if field in row]
+    keep = [bound.limit for bound in bounds if bound.limit is not None]
+    keep += [row[field] for row in starts]
+    keep += [facts.best.metrics[metric]] if facts.best else []
+    domain = focus([trial.metrics[metric] for trial in facts.measured], keep)
+    shown, objective = words.plain(metric, 60), words.plain(goal.metric, 60)
+    x, y = quantity(field, shown, domain), quantity("y", objective, board.range)
+    layers = [layer for bound in bounds for layer in _limit_layers(bound, x, domain)]
+    for bound in bounds:
+        step = "step-after" if _from_above(bound) else "step-before"
+        layers.append(
+            {
+                "data": {"values": _frontier(facts, bound, field, domain)},
+                "mark": mark("line", "frontier", interpolate=step),
+                "encoding": {"x": x, "y": y},
+            }
+        )
+    layers += board.layers(x, y, starts)
+    others = " (with the other bounds kept)" if len(_bounded(facts)) > 1 else ""
+    far = left_out(
+        ({"x": t.metrics[metric], "y": _objective(facts, t)} for t in facts.measured),
+        x=domain,
+        y=board.range,
+    )
+    return Figure(
+        name=f"bound-{field}",
+        title=f"{objective} against {shown}",
+        note=f"Each mark is a trial. The stepped line is the best {objective} that is attainable "
+        f"at each bound on {shown}{others}. {far}".strip(),
+        spec=framed(f"{objective} against {shown}", layers, 360, trials=board.trials),
+    )
+
+
+def _limit_layers(bound: Bound, x: Spec, domain: Domain) -> list[Spec]:
+    """The rule at a limit, its label, and a shade over what it forbids."""
+    if bound.limit is None:
+        return []
+    edge = domain[1] if _from_above(bound) else domain[0]
+    data = {"values": [{x["field"]: bound.limit, "edge": edge, "text": words.bound(bound)}]}
+    in_left_part = bound.limit - domain[0] < 0.6 * (domain[1] - domain[0])
+    text = {"type": "text", "style": "note", "baseline": "top", "y": 4}
+    text |= {"align": "left", "dx": 6} if in_left_part else {"align": "right", "dx": -6}
+    return [
+        {
+            "data": data,
+            "mark": mark("rect", "forbidden"),
+            "encoding": {"x": x, "x2": {"field": "edge"}},
+        },
+        {"data": data, "mark": mark("rule", "limit"), "encoding": {"x": x}},
+        {"data": data, "mark": text, "encoding": {"x": x, "text": {"field": "text"}}},
+    ]
+
+
+def _frontier(facts: Facts, bound: Bound, field: str, domain: Domain) -> list[Row]:
+    """The best objective among the trials that would keep ``bound`` at each limit on the axis."""
+    others = [b for b in facts.goal.bounds if b.metric != bound.metric]
+    if any(b.limit is None for b in others):
+        return []
+    sign, edge = (1, domain[1]) if _from_above(bound) else (-1, domain[0])
+    trials = [t for t in facts.measured if all(not b.excess(t.metrics[b.metric]) for b in others)]
+    trials.sort(key=lambda t: (sign * t.metrics[bound.metric], facts.goal.cost(t.metrics)))
+    steps = [
+        {field: t.metrics[bound.metric], "y": _objective(facts, t)} for t in _records(facts, trials)
+    ]
+    return [*steps, {field: edge, "y": steps[-1]["y"]}] if steps else []
+
+
+def _best_so_far(facts: Facts) -> list[Row]:
+    """Where the best trial within the bounds changed, in the order of ends."""
+    able = [t for t in facts.study.finished if facts.within(t)]
+    steps: list[Row] = [
+        {"order": facts.order[t.number], "y": _objective(facts, t)} for t in _records(facts, able)
+    ]
+    end = len(facts.study.finished) + 0.5
+    return [*steps, {"order": end, "y": steps[-1]["y"]}] if steps else []
+
+
+def _records(facts: Facts, trials: Iterable[Trial]) -> list[Trial]:
+    """The trials that are better than all before them."""
+    records: list[Trial] = []
+    for trial in trials:
+        cost = facts.goal.cost(trial.metrics)
+        if not records or cost < facts.goal.cost(records[-1].metrics):
+            records.append(trial)
+    return records
+
+
+def _from_above(bound: Bound) -> bool:
+    return bound.relation.startswith("<")
+
+
+def _objective(facts: Facts, trial: Trial) -> float:
+    return trial.metrics[facts.goal.metric]

@@ -1,0 +1,177 @@
+"""When jobs ran: one row per slot, and the number at once below it."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from dsice.report import words
+from dsice.report.scales import Figure, Row, Spec, framed, mark, quantity, tip
+from dsice.report.timeline import OUTCOMES, Span, Timeline, outcome
+from dsice.study.state import Stage
+from dsice.study.units import duration
+
+_UNITS: Final = (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0))
+_BINS: Final = 500
+_LABELLED: Final = 6
+"""Most pauses whose lengths are written beside them; of more, the tooltips tell."""
+
+
+def slots_figure(timeline: Timeline) -> Figure:
+    """Which jobs ran when, in as many rows as ran at once."""
+    unit, seconds = _unit(timeline)
+    x = _time(timeline, None)
+    height = round(min(max(timeline.slots * 22, 44), 420) / timeline.slots) * timeline.slots
+    wide = timeline.seconds * 0.12
+    rows = [_bar(span, seconds, wide) for span in timeline.spans]
+    y: Spec = {
+        "field": "slot",
+        "type": "ordinal",
+        "title": "slot",
+        "scale": {"domain": list(range(1, timeline.slots + 1)), "padding": 0.12},
+        "axis": {"labelOverlap": True, "minExtent": 34, "maxExtent": 34, "grid": False},
+    }
+    domain = [name for name in OUTCOMES if any(row["outcome"] == name for row in rows)]
+    legend = {"orient": "top", "values": domain, "columns": {"expr": "width < 420 ? 3 : 5"}}
+    field = {"field": "outcome", "type": "nominal", "legend": legend}
+    bars: Spec = {
+        "data": {"values": rows},
+        "mark": {
+            "type": "bar",
+            "fillOpacity": 0.8,
+            "strokeWidth": 1.2,
+            "cornerRadius": 1.5,
+            "clip": True,
+        },
+        "encoding": {
+            "x": x,
+            "x2": {"field": "end"},
+            "y": y,
+            "fill": {**field, "scale": {"domain": list(OUTCOMES), "range": "outcomefill"}},
+            "stroke": {**field, "scale": {"domain": list(OUTCOMES), "range": "outcome"}},
+            "tooltip": tip(),
+        },
+    }
+    names: Spec = {
+        "data": {"values": [row for row in rows if row["text"]]},
+        "mark": {"type": "text", "style": "onbar", "align": "left", "dx": 6, "clip": True},
+        "encoding": {"x": x, "y": y, "text": {"field": "text"}},
+    }
+    notes = []
+    if timeline.pauses:
+        idle = duration(sum(pause.seconds for pause in timeline.pauses))
+        notes.append(f"Dashed rules: the study stood still, for {idle} in all, not drawn.")
+    if timeline.unattended:
+        notes.append("Shaded: jobs went on while no driver was there.")
+    if timeline.vanished:
+        lost = words.count(timeline.vanished, "job")
+        notes.append(f"{lost} vanished; how long they ran is not known.")
+    return Figure(
+        name="slots",
+        title="Which jobs ran when",
+        note=" ".join(notes),
+        spec=framed(
+            f"Jobs by slot, over {unit}",
+            [*_interruptions(timeline, x, seconds), bars, names],
+            height,
+        ),
+    )
+
+
+def running_figure(timeline: Timeline) -> Figure:
+    """How many jobs ran at once."""
+    unit, seconds = _unit(timeline)
+    steps = _drawn(timeline)
+    most = max(number for _, number in steps)
+    x = _time(timeline, unit)
+    y = quantity("running", "running", (0, most * 1.05 or 1))
+    ticks = range(0, most + 1, max(1, math.ceil(most / 4)))
+    y["axis"] = {"minExtent": 34, "maxExtent": 34, "format": "d", "values": list(ticks)}
+    rows = [{"begin": since / seconds, "running": number} for since, number in steps]
+    area: Spec = {
+        "data": {"values": rows},
+        "mark": mark("area", "area", interpolate="step-after", line=True),
+        "encoding": {"x": x, "y": y},
+    }
+    return Figure(
+        name="running",
+        title="How many ran at once",
+        note="",
+        spec=framed(
+            f"Number of running jobs over {unit}, at most {most}",
+            [*_interruptions(timeline, x, seconds, named=False), area],
+            110,
+        ),
+    )
+
+
+def _drawn(timeline: Timeline) -> list[tuple[float, int]]:
+    """How many jobs ran, without gaps too short to see: the most in each bin of the axis."""
+    width = timeline.seconds / _BINS or 1.0
+    bins = [0] * (_BINS + 1)
+    steps = timeline.running()
+    for (since, number), (until, _) in zip(steps, [*steps[1:], steps[-1]], strict=True):
+        for k in range(int(since / width), min(int(until / width), _BINS) + 1):
+            bins[k] = max(bins[k], number)
+    bins[-1] = bins[-2]
+    changes = [k for k in range(_BINS + 1) if k in (0, _BINS) or bins[k] != bins[k - 1]]
+    return [(k * width, bins[k]) for k in changes]
+
+
+def _unit(timeline: Timeline) -> tuple[str, float]:
+    """The unit of the time axis: the largest of which the axis has at least three."""
+    fitting = [unit for unit in _UNITS if timeline.seconds >= 3 * unit[1]]
+    # Hours are what people count machine time in, up to some weeks.
+    if timeline.seconds < 30 * 86400:
+        fitting = [unit for unit in fitting if unit[0] != "days"]
+    return fitting[-1] if fitting else _UNITS[0]
+
+
+def _time(timeline: Timeline, title: str | None) -> Spec:
+    _, seconds = _unit(timeline)
+    return quantity("begin", title, (0.0, timeline.seconds / seconds or 1.0), grid=False)
+
+
+def _bar(span: Span, seconds: float, wide: float) -> Row:
+    lines = [
+        f"{span.name[0].upper()}{span.name[1:]}: {outcome(span)}",
+        f"attempt {span.attempt.number}" if len(span.task.attempts) > 1 else "",
+        words.plain(span.attempt.reason, 200),
+        f"{duration(span.end - span.begin)}{' so far' if span.running else ''}",
+        f"on {words.plain(span.attempt.host, 60)}" if span.attempt.host else "",
+    ]
+    named = isinstance(span.task, Stage) and span.end - span.begin >= wide
+    return {
+        "begin": span.begin / seconds,
+        "end": span.end / seconds,
+        "slot": span.slot,
+        "outcome": outcome(span),
+        "text": span.task.name if named and isinstance(span.task, Stage) else "",
+        "tip": "\n".join(filter(None, lines)),
+    }
+
+
+def _interruptions(timeline: Timeline, x: Spec, seconds: float, named: bool = True) -> list[Spec]:
+    layers: list[Spec] = []
+    if timeline.unattended:
+        shade = [{"begin": a / seconds, "end": b / seconds} for a, b in timeline.unattended]
+        layers.append(
+            {
+                "data": {"values": shade},
+                "mark": mark("rect", "forbidden"),
+                "encoding": {"x": x, "x2": {"field": "end"}},
+            }
+        )
+    if timeline.pauses:
+        texts = [f"{duration(pause.seconds)} pause" for pause in timeline.pauses]
+        rows = [
+            {"begin": pause.at / seconds, "tip": text}
+            for pause, text in zip(timeline.pauses, texts, strict=True)
+        ]
+        rule = {"x": x, "tooltip": tip()}
+        layers.append({"data": {"values": rows}, "mark": mark("rule", "limit"), "encoding": rule})
+        if named and len(rows) <= _LABELLED:
+            text = {"type": "text", "style": "note", "align": "left", "dx": 4, "y": -6}
+            encoding = {"x": x, "text": {"field": "tip"}}
+            layers.append({"data": {"values": rows}, "mark": text, "encoding": encoding})
+    return layers

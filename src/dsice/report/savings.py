@@ -1,0 +1,79 @@
+"""What a run saved: its own time against the same work one after another, and at full length.
+
+With T the time of all jobs of trials, M the part of it that measured something, S the time of all
+jobs of stages, W the time the study took, and F how many times as long a full-length run takes:
+
+    shortening       F·M  ->  S + T      stages and failures count on our side only
+    running at once  S + T  ->  W
+    both             F·M  ->  W
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from dsice.report.timeline import Timeline
+from dsice.study.state import Status, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """Times in seconds; see the module's text for their names there.
+
+    Attributes:
+        stages: S.
+        trials: T.
+        measured: M.
+        took: W.
+        times: F, or None if the study file does not say.
+        most: how many jobs ran at once, at most.
+    """
+
+    stages: float
+    trials: float
+    measured: float
+    took: float
+    times: float | None
+    most: int
+
+    @classmethod
+    def of(cls, study: Study, timeline: Timeline) -> Self | None:
+        """What a study has saved so far; None before anything was measured."""
+        measured = sum(trial.seconds for trial in study.with_status(Status.DONE))
+        if measured <= 0 or timeline.seconds <= 0:
+            return None
+        stages = sum(a.seconds for stage in study.stages.values() for a in stage.attempts)
+        return cls(
+            stages=stages,
+            trials=study.job_seconds,
+            measured=measured,
+            took=timeline.seconds,
+            times=study.config.report.full_length,
+            most=max(running for _, running in timeline.running()),
+        )
+
+    @property
+    def one_by_one(self) -> float:
+        """The same stages and trials one after another: S + T."""
+        return self.stages + self.trials
+
+    @property
+    def full_length(self) -> float | None:
+        """As many full-length runs one after another: F·M."""
+        return None if self.times is None else self.times * self.measured
+
+    @property
+    def by_parallel(self) -> float:
+        """How many times faster running at once made it."""
+        return self.one_by_one / self.took
+
+    @property
+    def by_shortening(self) -> float | None:
+        """How many times less work shortened trials were, with what their stages cost."""
+        return None if self.full_length is None else self.full_length / self.one_by_one
+
+    @property
+    def overall(self) -> float | None:
+        """Both together."""
+        return None if self.full_length is None else self.full_length / self.took

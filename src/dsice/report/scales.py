@@ -1,0 +1,147 @@
+"""Frames, ranges and axes: what every figure is made of."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dsice.grid import Axis
+from dsice.report import words
+
+Spec = dict[str, Any]
+Row = dict[str, Any]
+Domain = tuple[float, float]
+
+_SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
+_MANY_LEVELS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure and the words around it, all of them plain text.
+
+    Attributes:
+        name: unique in a report; letters, digits and hyphens.
+        title: what it shows.
+        note: how to read it; may be empty.
+        spec: a complete Vega-Lite specification, as wide as its container.
+    """
+
+    name: str
+    title: str
+    note: str
+    spec: Spec
+
+
+def framed(description: str, layers: Sequence[Spec], height: int, **datasets: list[Row]) -> Spec:
+    """A complete specification of layers, with named data sets for them."""
+    spec: Spec = {
+        "$schema": _SCHEMA,
+        "description": description,
+        "width": "container",
+        "height": height,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+    }
+    if datasets:
+        spec["datasets"] = datasets
+    return {**spec, "layer": list(layers)}
+
+
+def mark(kind: str, style: str, **more: Any) -> Spec:
+    """A mark that looks as its style says, cut at the frame."""
+    return {"type": kind, "style": style, "clip": True, **more}
+
+
+def tip() -> Spec:
+    """The tooltip of rows that have one: a single text, which no reader takes for markup."""
+    return {"field": "tip", "type": "nominal"}
+
+
+def quantity(field: str, title: str | None, domain: Domain | None = None, **axis: Any) -> Spec:
+    """A quantitative encoding, with the range drawn."""
+    scale: Spec = {"zero": False, "nice": False}
+    if domain is not None:
+        scale["domain"] = list(domain)
+    return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
+
+
+def parameter(axis: Axis, field: str) -> Spec:
+    """The encoding of a parameter: logarithmic for levels in constant ratio.
+
+    Numbers that are neither evenly spaced nor in constant ratio stand as evenly spaced labels,
+    which is how a search by levels sees them; `is_labelled` tells.
+    """
+    encoding: Spec = {"field": field, "title": axis.name}
+    if is_labelled(axis):
+        labels = [words.parameter(level) for level in axis.levels]
+        short = sum(map(len, labels)) <= 24
+        look = {"labelAngle": 0 if short else -40, "labelLimit": 90, "labelOverlap": True}
+        return {
+            **encoding,
+            "type": "ordinal",
+            "scale": {"domain": labels, "padding": 0.5},
+            "axis": {**look, "grid": False},
+        }
+    levels = [float(level) for level in axis.levels]
+    scale: Spec = {"nice": False, "padding": 8, "domain": [min(levels), max(levels)]}
+    scale |= {"type": "log"} if _is_geometric(levels) else {"zero": False}
+    look = {"tickCount": 4, "labelOverlap": True, "grid": False}
+    return {**encoding, "type": "quantitative", "scale": scale, "axis": look}
+
+
+def is_labelled(axis: Axis) -> bool:
+    """Whether the levels of an axis are drawn as labels, not as numbers."""
+    numbers = [v for v in axis.levels if isinstance(v, int | float) and not isinstance(v, bool)]
+    if not axis.ordered or len(numbers) < len(axis.levels) or len(numbers) == 1:
+        return True
+    return not (_is_even(numbers) or _is_geometric(numbers)) and len(numbers) <= _MANY_LEVELS
+
+
+def _is_even(levels: Sequence[float]) -> bool:
+    step = (levels[-1] - levels[0]) / (len(levels) - 1)
+    return all(abs(b - a - step) <= 0.02 * abs(step) for a, b in itertools.pairwise(levels))
+
+
+def _is_geometric(levels: Sequence[float]) -> bool:
+    if len(levels) < 3 or min(levels) <= 0:
+        return False
+    ratio = (levels[-1] / levels[0]) ** (1 / (len(levels) - 1))
+    # Levels are often rounded by hand: 0.001, 0.003, 0.01 are meant as a constant ratio.
+    return abs(ratio - 1) > 0.05 and all(
+        abs(b / a / ratio - 1) <= 0.15 for a, b in itertools.pairwise(levels)
+    )
+
+
+def focus(values: Sequence[float], keep: Iterable[float] = ()) -> Domain:
+    """The range worth drawing: that of ``values`` without far outliers, and all of ``keep``.
+
+    A run that diverged must not squeeze all others into one pixel. Far is three times the distance
+    of the quartiles beyond them (Tukey's outer fences).
+    """
+    inner = list(values)
+    if len(inner) >= 5:
+        lower, _, upper = statistics.quantiles(inner, n=4)
+        fence = 3 * (upper - lower)
+        if fence > 0:
+            inner = [v for v in inner if lower - fence <= v <= upper + fence]
+    inner += keep
+    if not inner:
+        return 0.0, 1.0
+    low, high = min(inner), max(inner)
+    margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def left_out(points: Iterable[Mapping[str, float]], **domains: Domain) -> str:
+    """A sentence about the points that lie outside the range drawn; empty if none does."""
+    number = sum(
+        not all(low <= point[field] <= high for field, (low, high) in domains.items())
+        for point in points
+    )
+    if not number:
+        return ""
+    lie = "lies" if number == 1 else "lie"
+    return f"{words.count(number, 'trial')} far from the others {lie} outside the picture."

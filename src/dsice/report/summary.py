@@ -1,0 +1,277 @@
+"""The report's sentences and tables: what a reader wants to know, in plain words."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from dsice.report.facts import Facts
+from dsice.report.savings import Savings
+from dsice.report.timeline import Timeline
+from dsice.report.words import bound, count, fraction, number, parameter, plain
+from dsice.study.state import Status, Trial, Verdict
+from dsice.study.units import duration
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One number that matters.
+
+    Attributes:
+        label: what it is.
+        value: the number.
+        note: what it compares to; may be empty.
+    """
+
+    label: str
+    value: str
+    note: str = ""
+
+
+def goal_text(facts: Facts) -> str:
+    """The goal as a phrase: ``make niqe small, with rmse ≤ 12.5``."""
+    goal = facts.goal
+    size = "small" if goal.maximize is None else "large"
+    bounds = " and ".join(map(bound, goal.bounds))
+    return f"make {plain(goal.metric, 60)} as {size} as possible" + (
+        f", with {bounds}" if bounds else ""
+    )
+
+
+def headline(facts: Facts) -> str:
+    """What came out, in one or two sentences."""
+    metric = plain(facts.goal.metric, 60)
+    if facts.best is not None:
+        best = f"{metric} = {number(facts.best.metrics[facts.goal.metric])}"
+        return f"The best {best} was measured in trial {facts.best.number}{_gain(facts)}."
+    if not facts.study.finished:
+        return "No trial has ended yet."
+    if not facts.measured:
+        failed = count(len(facts.study.finished), "trial")
+        return f"Nothing was measured: {failed} ended, and all failed. The reasons are below."
+    if not facts.settled:
+        return "Which trial is best cannot be told yet: a bound waits for the result of a stage."
+    nearest = facts.nearest
+    assert nearest is not None
+    values = ", ".join(
+        f"{plain(b.metric, 60)} = {number(nearest.metrics[b.metric])} instead of {bound(b)}"
+        for b in facts.goal.bounds
+        if b.excess(nearest.metrics[b.metric])
+    )
+    return f"No trial keeps the bounds yet. Trial {nearest.number} came nearest: {values}."
+
+
+def _gain(facts: Facts) -> str:
+    starts = facts.starting_points
+    if not starts:
+        return ""
+    return f"; stage {starts[-1].name} alone had {number(starts[-1].metrics[facts.goal.metric])}"
+
+
+def tiles(facts: Facts, timeline: Timeline, savings: Savings | None) -> list[Tile]:
+    """The numbers at the top of the page."""
+    goal, best = facts.goal, facts.best
+    shown = []
+    if best is not None:
+        starts = facts.starting_points
+        before = f"stage {starts[-1].name} alone: " if starts else ""
+        before += number(starts[-1].metrics[goal.metric]) if starts else ""
+        shown.append(Tile(f"best {plain(goal.metric, 40)}", _value(best, goal.metric), before))
+        for name in dict.fromkeys(b.metric for b in goal.bounds):
+            limits = [bound(b) for b in goal.bounds if b.metric == name]
+            shown.append(
+                Tile(plain(name, 40), _value(best, name), f"allowed: {' and '.join(limits)}")
+            )
+    shown.append(Tile("trials", str(len(facts.study.trials)), _states(facts)))
+    if timeline.seconds:
+        most = max((n for _, n in timeline.running()), default=0)
+        note = f"up to {count(most, 'job')} at once" if most else ""
+        shown.append(Tile("time taken", duration(timeline.seconds), note))
+    if savings is not None:
+        if savings.overall is not None:
+            shown.append(
+                Tile("time needed", fraction(savings.overall), "of as many full-length runs")
+            )
+        elif savings.by_parallel >= 1.05:
+            note = "of the time one after another"
+            shown.append(Tile("time needed", fraction(savings.by_parallel), note))
+    return shown
+
+
+def _value(trial: Trial, metric: str) -> str:
+    return number(trial.metrics[metric])
+
+
+def _states(facts: Facts) -> str:
+    words = {
+        Status.DONE: "measured",
+        Status.FAILED: "failed",
+        Status.RUNNING: "running",
+        Status.WAITING: "waiting",
+    }
+    counts = {status: len(facts.study.with_status(status)) for status in words}
+    return ", ".join(f"{n} {words[status]}" for status, n in counts.items() if n)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How the best result was computed.
+
+    Attributes:
+        line: the command, as a shell takes it.
+        folder: the working directory.
+        variables: names of environment variables of the study file; their values may be secret.
+    """
+
+    line: str
+    folder: str
+    variables: tuple[str, ...]
+
+
+def best_command(facts: Facts) -> Command | None:
+    """The exact command of the best trial, or None if there is none, or it was not kept."""
+    if facts.best is None or not facts.best.attempts:
+        return None
+    try:
+        spec = facts.best.job.spec()
+        line = shlex.join(spec.command)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    variables = tuple(plain(name, 60) for name in facts.study.config.trial.env)
+    return Command(plain(line, 20_000), plain(spec.workdir, 500), variables)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the table of trials.
+
+    Attributes:
+        text: what it shows.
+        key: what it is sorted by, if not its text.
+    """
+
+    text: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A trial in the table: ``state`` is best, within, outside, failed or open."""
+
+    state: str
+    cells: tuple[Cell, ...]
+
+
+def columns(facts: Facts) -> list[str]:
+    """The heads of the table of trials."""
+    names = [*facts.study.config.grid.names, *(plain(n, 60) for n in facts.metric_names)]
+    bounds = ["keeps the bounds"] if facts.goal.bounds else []
+    return ["trial", "state", *names, *bounds, "time", "remark"]
+
+
+def table(facts: Facts) -> list[TableRow]:
+    """All trials, in the order of proposal."""
+    names = facts.metric_names
+    return [_row(facts, trial, names) for trial in facts.study.trials]
+
+
+def _row(facts: Facts, trial: Trial, names: Iterable[str]) -> TableRow:
+    within = facts.within(trial)
+    state = "failed" if trial.status is Status.FAILED else "open"
+    if trial.status is Status.DONE:
+        state = "outside" if within is False else "within"
+    if trial is facts.best:
+        state = "best"
+    cells = [Cell(str(trial.number)), Cell("best" if state == "best" else trial.status.value)]
+    cells += [Cell(parameter(value)) for value in trial.params.values()]
+    cells += [
+        Cell(number(trial.metrics[name]), repr(trial.metrics[name]))
+        if name in trial.metrics
+        else Cell("")
+        for name in names
+    ]
+    if facts.goal.bounds:
+        cells.append(Cell({True: "yes", False: "no", None: ""}[within]))
+    seconds = trial.seconds
+    cells.append(Cell(duration(seconds), f"{seconds:.3f}") if seconds else Cell(""))
+    repeated = sum(attempt.verdict is Verdict.AGAIN for attempt in trial.attempts)
+    remarks = [plain(trial.reason, 300)] if trial.reason else []
+    remarks += [f"repeated {count(repeated, 'time')}"] if repeated else []
+    cells.append(Cell("; ".join(remarks)))
+    return TableRow(state, tuple(cells))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A reason why trials failed, and which."""
+
+    reason: str
+    trials: str
+
+
+def failures(facts: Facts, most: int = 12) -> list[Failure]:
+    """Why trials failed, the most frequent reason first."""
+    by_reason: dict[str, list[int]] = {}
+    for trial in facts.study.with_status(Status.FAILED):
+        by_reason.setdefault(trial.reason or "no reason is known", []).append(trial.number)
+    found = []
+    for reason, numbers in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        listed = ", ".join(map(str, numbers[:most]))
+        more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
+        what = "trial" if len(numbers) == 1 else "trials"
+        found.append(Failure(plain(reason, 500), f"{what} {listed}{more}"))
+    return found
+
+
+def warnings(facts: Facts) -> list[str]:
+    """What a reader should know before trusting the rest."""
+    study = facts.study
+    found = [plain(study.warning)] if study.warning else []
+    if facts.problem:
+        found.append(plain(facts.problem))
+    for stage in study.stages.values():
+        if stage.status is Status.FAILED:
+            found.append(f"Stage {stage.name} failed: {plain(stage.reason, 300)}")
+    lacking = len(study.with_status(Status.DONE)) - len(facts.measured)
+    if lacking:
+        found.append(
+            f"{count(lacking, 'trial')} ended without every metric of the goal; see the table."
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """One driver's time, in words."""
+
+    began: str
+    lasted: str
+    where: str
+    parallel: int
+    why: str
+
+
+def session_lines(facts: Facts) -> list[SessionLine]:
+    """The drivers so far."""
+    sessions = facts.study.sessions
+    return [
+        SessionLine(
+            began=moment(session.started),
+            lasted=duration(max(session.seen - session.started, 0.0)),
+            where=plain(session.host, 60),
+            parallel=session.parallel,
+            why=plain(session.why, 300)
+            or ("no end was recorded" if session is not sessions[-1] else "no end yet"),
+        )
+        for session in sessions
+    ]
+
+
+def moment(seconds: float) -> str:
+    """A Unix time as the reader's clock showed it."""
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M %Z").strip()
+    except (OverflowError, OSError, ValueError):
+        return "unknown"
