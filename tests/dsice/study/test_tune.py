@@ -1,0 +1,83 @@
+"""Tuning a Python function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dsice
+from dsice.study.state import Status
+
+GRID = dsice.Grid([dsice.Axis.integers("a", 0, 9), dsice.Axis.choice("mode", ["slow", "fast"])])
+GOAL = dsice.Goal(minimize="y", subject_to=["z <= 8"])
+
+
+def tune(function: Any, tmp_path: Path, **more: Any) -> Any:
+    return dsice.tune(function, GRID, GOAL, directory=tmp_path / "x", progress=False, **more)
+
+
+def test_a_function(tmp_path: Path) -> None:
+    offset = 3
+
+    def function(params: dict[str, Any]) -> dict[str, float]:
+        import numpy as np
+
+        penalty = 0 if params["mode"] == "fast" else 1
+        return {"y": np.float64((params["a"] - offset) ** 2 + penalty), "z": params["a"]}
+
+    study = tune(function, tmp_path, trials=9, parallel=2)
+    assert study.best.params == {"a": 3, "mode": "fast"}
+    assert study.best.metrics == {"y": 0.0, "z": 3.0}
+    more = tune(function, tmp_path, trials=11, parallel=2)
+    assert len(more.trials) == 11
+    assert [t.point for t in more.trials[:9]] == [t.point for t in study.trials]
+    with pytest.raises(dsice.InvalidInput, match="another seed"):
+        tune(function, tmp_path, trials=11, seed=1)
+
+
+def test_a_rule_that_is_a_function(tmp_path: Path) -> None:
+    grid = dsice.Grid(GRID.axes, allowed=lambda params: params["a"] % 2 == 1)
+    study = dsice.tune(
+        lambda params: {"y": params["a"], "z": 0},
+        grid,
+        GOAL,
+        directory=tmp_path / "x",
+        search="random",
+        progress=False,
+    )
+    assert sorted(trial.params["a"] for trial in study.trials) == [1, 1, 3, 3, 5, 5, 7, 7, 9, 9]
+
+
+def test_functions_that_fail(tmp_path: Path) -> None:
+    def function(params: dict[str, Any]) -> Any:
+        if params["a"] > 6:
+            raise RuntimeError("too far")
+        return {"y": 1.0, "z": 1.0} if params["a"] != 5 else [1]
+
+    study = tune(function, tmp_path, search="random")
+    failed = study.with_status(Status.FAILED)
+    assert {trial.params["a"] for trial in failed} == {5, 7, 8, 9}
+    assert "exit code 1: RuntimeError: too far" in {trial.reason for trial in failed}
+    assert any("it must return a dict of metrics" in trial.reason for trial in failed)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"parallel": 0}, r"dsice\.tune: key 'run\.parallel' = 0"),
+        ({"search": "magic"}, "'magic': accepted are"),
+        ({"timeout": -1}, "is no duration"),
+        ({"trials": "ten"}, r"key 'run\.trials'"),
+    ],
+)
+def test_bad_arguments(tmp_path: Path, more: dict[str, Any], message: str) -> None:
+    with pytest.raises(dsice.InvalidInput, match=message):
+        tune(lambda params: {"y": 1}, tmp_path, **more)
+    assert not (tmp_path / "x").exists()
+
+
+def test_not_a_function(tmp_path: Path) -> None:
+    with pytest.raises(dsice.InvalidInput, match="function must be callable"):
+        tune("f", tmp_path)
