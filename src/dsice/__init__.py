@@ -4,13 +4,12 @@ The whole tool, in reading order: `dsice.grid` and `dsice.goal` say what is aske
 decides which points to measure, `dsice.study` keeps and drives a study, `dsice.launch` runs jobs.
 """
 
-__version__ = "0.1.0"
-
 from dsice.errors import DsiceError, InvalidInput
 from dsice.goal import Bound, Goal
 from dsice.grid import Axis, Grid, Params, Point
 from dsice.search import make_search
-from dsice.study.tune import tune
+from dsice.tuning import tune
+from dsice.version import __version__
 
 __all__ = [
     "Axis",
@@ -21,6 +20,7 @@ __all__ = [
     "InvalidInput",
     "Params",
     "Point",
+    "__version__",
     "make_search",
     "tune",
 ]

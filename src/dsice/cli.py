@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dsice import __version__
 from dsice.errors import DsiceError, Interrupted, InvalidInput
+from dsice.version import __version__
 
 if TYPE_CHECKING:
     from dsice.study.state import Study

@@ -20,6 +20,7 @@ def test_exported_names() -> None:
         "InvalidInput",
         "Params",
         "Point",
+        "__version__",
         "make_search",
         "tune",
     ]

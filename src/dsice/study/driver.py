@@ -15,7 +15,6 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
 
-from dsice import __version__
 from dsice.errors import DsiceError, Interrupted, InvalidInput, StageFailed
 from dsice.goal import Goal
 from dsice.launch.base import JobState, Launcher
@@ -30,6 +29,7 @@ from dsice.study.journal import Journal
 from dsice.study.spec import config_of, next_job
 from dsice.study.state import Stage, Status, Study, Task, Trial, Verdict
 from dsice.study.verdict import judge
+from dsice.version import __version__
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened
 _MAX_PAUSE: Final = 0.25
