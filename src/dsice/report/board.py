@@ -53,7 +53,6 @@ class Groups:
         legend: Spec | None = {
             "orient": "top",
             "values": [name for name in domain if name in listed],
-            "columns": {"expr": "width < 420 ? 2 : 4"},
         }
         group = {"field": "group", "type": "nominal", "legend": legend if listed else None}
         return {
@@ -115,7 +114,7 @@ class Board:
             {
                 "data": {"name": "trials"},
                 "transform": [{"filter": f"isValid(datum.y) && datum.trial !== {number}"}],
-                "mark": {"type": "point", "clip": True, "size": 42, "opacity": 0.75},
+                "mark": {"type": "point", "clip": True, "size": 42, "opacity": 0.85},
                 "encoding": encoding,
             }
         ]

@@ -17,6 +17,7 @@ from dsice.report.board import Board
 from dsice.report.facts import Facts
 from dsice.report.job_figures import running_figure, slots_figure
 from dsice.report.scales import (
+    TICKS,
     Domain,
     Figure,
     Row,
@@ -81,7 +82,7 @@ def progress_figure(board: Board) -> Figure:
     facts, groups = board.facts, board.groups
     metric = words.plain(facts.goal.metric, 60)
     ended = len(board.trials)
-    x: Spec = quantity("order", "trials ended", (0.5, ended + 0.5), grid=False, tickMinStep=1)
+    x: Spec = _order(ended)
     y = quantity("y", metric, board.range)
     best = _best_so_far(facts)
     failed = ended - len(facts.measured)
@@ -112,13 +113,7 @@ def progress_figure(board: Board) -> Figure:
         {
             "data": {"name": "trials"},
             "transform": [{"filter": "datum.group === 'failed'"}],
-            "mark": {
-                "type": "tick",
-                "style": "rug",
-                "orient": "vertical",
-                "size": 12,
-                "thickness": 2,
-            },
+            "mark": {"type": "tick", "style": "rug", "orient": "vertical", "size": 12},
             "encoding": {"x": x, "y": {"value": {"expr": "height - 6"}}, "tooltip": tip()},
         },
     ]
@@ -150,6 +145,12 @@ def axis_figures(board: Board) -> list[Figure]:
     return figures
 
 
+def _order(ended: int) -> Spec:
+    x = quantity("order", "trials ended", (0.5, ended + 0.5), tickCount=TICKS, tickMinStep=1)
+    x["axis"] |= {"grid": False, "format": "d"}
+    return x
+
+
 def _bounded(facts: Facts) -> list[str]:
     return list(dict.fromkeys(bound.metric for bound in facts.goal.bounds))
 
@@ -164,7 +165,7 @@ def _bound_figure(board: Board, metric: str) -> Figure:
     keep += [facts.best.metrics[metric]] if facts.best else []
     domain = focus([trial.metrics[metric] for trial in facts.measured], keep)
     shown, objective = words.plain(metric, 60), words.plain(goal.metric, 60)
-    x, y = quantity(field, shown, domain), quantity("y", objective, board.range)
+    x, y = quantity(field, shown, domain, tickCount=TICKS), quantity("y", objective, board.range)
     layers = [layer for bound in bounds for layer in _limit_layers(bound, x, domain)]
     for bound in bounds:
         step = "step-after" if _from_above(bound) else "step-before"

@@ -48,14 +48,9 @@ def write_report(study: Study, path: Path) -> None:
 
 def page(study: Study) -> str:
     """The report as HTML text."""
-    # Imported here: it loads a JavaScript engine.
-    import vl_convert
-
     facts, timeline = Facts.of(study), Timeline.of(study)
     figures = Figures.of(study)
-    scripts = [vl_convert.javascript_bundle(None), _file("page.js")] if any(figures) else []
-    if not scripts:
-        scripts = [_file("page.js")]
+    scripts = [_vega(), _file("page.js")] if any(figures) else [_file("page.js")]
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -91,6 +86,14 @@ def page(study: Study) -> str:
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
     )
+
+
+def _vega() -> str:
+    """Vega-Embed and all it needs, as JavaScript."""
+    # Imported here: it loads a JavaScript engine.
+    import vl_convert
+
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def packed(figures: Iterable[Figure], name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from dsice.report import words
-from dsice.report.scales import Figure, Row, Spec, framed, mark, quantity, tip
+from dsice.report.scales import TICKS, Figure, Row, Spec, framed, mark, quantity, tip
 from dsice.report.timeline import OUTCOMES, Span, Timeline, outcome
 from dsice.study.state import Stage
 from dsice.study.units import duration
@@ -32,17 +32,11 @@ def slots_figure(timeline: Timeline) -> Figure:
         "axis": {"labelOverlap": True, "minExtent": 34, "maxExtent": 34, "grid": False},
     }
     domain = [name for name in OUTCOMES if any(row["outcome"] == name for row in rows)]
-    legend = {"orient": "top", "values": domain, "columns": {"expr": "width < 420 ? 3 : 5"}}
+    legend = {"orient": "top", "values": domain}
     field = {"field": "outcome", "type": "nominal", "legend": legend}
     bars: Spec = {
         "data": {"values": rows},
-        "mark": {
-            "type": "bar",
-            "fillOpacity": 0.8,
-            "strokeWidth": 1.2,
-            "cornerRadius": 1.5,
-            "clip": True,
-        },
+        "mark": {"type": "bar", "style": "job", "cornerRadius": 1.5, "clip": True},
         "encoding": {
             "x": x,
             "x2": {"field": "end"},
@@ -129,7 +123,9 @@ def _unit(timeline: Timeline) -> tuple[str, float]:
 
 def _time(timeline: Timeline, title: str | None) -> Spec:
     _, seconds = _unit(timeline)
-    return quantity("begin", title, (0.0, timeline.seconds / seconds or 1.0), grid=False)
+    return quantity(
+        "begin", title, (0.0, timeline.seconds / seconds or 1.0), grid=False, tickCount=TICKS
+    )
 
 
 def _bar(span: Span, seconds: float, wide: float) -> Row:

@@ -2,9 +2,12 @@
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const narrow = window.matchMedia("(max-width: 560px)");
 
 async function drawFigures() {
   const theme = dark.matches ? "dark" : "light";
+  const config = structuredClone(page.themes[theme]);
+  if (narrow.matches) config.legend.columns = 2;
   for (const element of document.querySelectorAll("[data-figure]")) {
     const { spec, datasets } = page.figures[element.dataset.figure];
     const data = Object.fromEntries(datasets.map((name) => [name, page.datasets[name]]));
@@ -13,7 +16,7 @@ async function drawFigures() {
         mode: "vega-lite",
         renderer: "svg",
         ast: true, // expressions are interpreted: the page's policy forbids eval
-        config: page.themes[theme],
+        config,
         tooltip: { theme },
         actions: { export: true, source: false, compiled: false, editor: false },
         downloadFileName: `${page.name}-${element.dataset.figure}`,
@@ -74,5 +77,5 @@ const sizeAll = () => rows.forEach(sizePictures);
 Promise.all([...document.querySelectorAll(".pictures img")].map((image) => image.decode().catch(() => {}))).then(sizeAll);
 window.addEventListener("resize", sizeAll);
 
-dark.addEventListener("change", drawFigures);
+for (const query of [dark, narrow]) query.addEventListener("change", drawFigures);
 drawFigures();

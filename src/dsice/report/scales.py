@@ -15,6 +15,9 @@ Spec = dict[str, Any]
 Row = dict[str, Any]
 Domain = tuple[float, float]
 
+TICKS: Final = {"expr": "clamp(width / 80, 2, 12)"}
+"""``tickCount`` of an x axis: as many as there is room for."""
+
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 _MANY_LEVELS: Final = 60
 

@@ -91,9 +91,8 @@ def tiles(facts: Facts, timeline: Timeline, savings: Savings | None) -> list[Til
         shown.append(Tile("time taken", duration(timeline.seconds), note))
     if savings is not None:
         if savings.overall is not None:
-            shown.append(
-                Tile("time needed", fraction(savings.overall), "of as many full-length runs")
-            )
+            note = "of as many full-length runs"
+            shown.append(Tile("time needed", fraction(savings.overall), note))
         elif savings.by_parallel >= 1.05:
             note = "of the time one after another"
             shown.append(Tile("time needed", fraction(savings.by_parallel), note))
