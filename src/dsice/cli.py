@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -130,7 +131,8 @@ def _run(options: argparse.Namespace) -> int:
 def _print_end(study: Study) -> None:
     print(f"Ended: {study.sessions[-1].why}.")
     _print_best(study)
-    print(f"Everything is in {study.directory.path}; dsice report {study.directory.path}")
+    where = shlex.quote(os.path.relpath(study.directory.path))
+    print(f"Everything is in {where}. For pictures: dsice report {where}")
 
 
 def _print_best(study: Study) -> None:
@@ -170,8 +172,10 @@ def _status(options: argparse.Namespace) -> int:
     if study.warning:
         print(f"Warning: {study.warning}", file=sys.stderr)
     console = Console(highlight=False)
-    console.print(view(study), soft_wrap=True)
-    console.print(driver_line(study), soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 200  # lines for a file or another program are not broken
+    console.print(view(study))
+    console.print(driver_line(study))
     return 0
 
 
