@@ -77,29 +77,44 @@ class Board:
             metrics, ``p0, p1...`` the parameters, ``tip`` a description. A failed trial has no
             ``y`` and no ``b0...``, and the group ``failed``.
         starts: results of stages in the same form, with ``text`` to stand beside them.
-        range: the range of the objective that is drawn, the same in all figures.
     """
 
     facts: Facts
     groups: Groups
     trials: list[Row]
     starts: list[Row]
-    range: Domain
 
     @classmethod
     def of(cls, facts: Facts) -> Self:
         """The points of a study in any state."""
         groups = Groups.of(facts)
-        starts = _starts(facts, groups)
-        keep = [row["y"] for row in starts]
-        keep += [facts.best.metrics[facts.goal.metric]] if facts.best else []
         return cls(
             facts=facts,
             groups=groups,
             trials=_trials(facts, groups),
-            starts=starts,
-            range=focus([trial.metrics[facts.goal.metric] for trial in facts.measured], keep),
+            starts=_starts(facts, groups),
         )
+
+    def domain(self, field: str, keep: Iterable[float] = ()) -> Domain:
+        """The range of ``y`` or of a bounded metric that is drawn, the same in all figures.
+
+        It holds ``keep``, the best trial and the last stage's result, from which tuning started.
+        """
+        always = [*filter(self.is_best, self.trials), *self.starts[-1:]]
+        values = [row[field] for row in [*self.trials, *self.starts] if field in row]
+        return focus(values, [*keep, *(row[field] for row in always if field in row)])
+
+    def left_out(self, **domains: Domain) -> str:
+        """A sentence about the points outside the ranges drawn; empty if there is none."""
+        far = sum(
+            any(not low <= row[field] <= high for field, (low, high) in domains.items())
+            for row in [*self.trials, *self.starts]
+            if domains.keys() <= row.keys()
+        )
+        if not far:
+            return ""
+        lie = "lies" if far == 1 else "lie"
+        return f"{words.count(far, 'point')} far from the others {lie} outside the picture."
 
     def layers(self, x: Spec, y: Spec, starts: list[Row], *, legend: bool = True) -> list[Spec]:
         """Points: the measured trials, then the results of stages, and the best above all."""
@@ -122,11 +137,20 @@ class Board:
             if rows:
                 points = {"type": "point", "clip": True, "size": size, "opacity": 1}
                 layers.append({"data": {"values": rows}, "mark": points, "encoding": encoding})
+        if len(starts) > 1:
+            text = {"type": "text", "style": "startnote", "clip": True, "dy": -12}
+            names = {"x": x, "y": y, "text": {"field": "text"}}
+            layers.append({"data": {"values": starts}, "mark": text, "encoding": names})
         return layers
 
     def is_best(self, row: Row) -> bool:
         """Whether a row of ``trials`` is the best trial's."""
         return self.facts.best is not None and row["trial"] == self.facts.best.number
+
+    @property
+    def objective(self) -> str:
+        """The objective's name, as a title."""
+        return words.plain(self.facts.goal.metric, 60)
 
 
 def _trials(facts: Facts, groups: Groups) -> list[Row]:

@@ -22,9 +22,7 @@ from dsice.report.scales import (
     Figure,
     Row,
     Spec,
-    focus,
     framed,
-    left_out,
     mark,
     parameter,
     quantity,
@@ -80,19 +78,12 @@ def bound_figures(board: Board) -> list[Figure]:
 def progress_figure(board: Board) -> Figure:
     """The objective of each trial in the order of ends, with the best so far."""
     facts, groups = board.facts, board.groups
-    metric = words.plain(facts.goal.metric, 60)
+    metric, domain = board.objective, board.domain("y")
     ended = len(board.trials)
-    x: Spec = _order(ended)
-    y = quantity("y", metric, board.range)
+    x, y = _order(ended), quantity("y", metric, domain)
     best = _best_so_far(facts)
     failed = ended - len(facts.measured)
-    start_text = {
-        "type": "text",
-        "style": "startnote",
-        "align": "right",
-        "baseline": "bottom",
-        "dy": -4,
-    }
+    start_text = mark("text", "startnote", align="right", baseline="bottom", dy=-4)
     layers: list[Spec] = [
         {
             "data": {"values": board.starts},
@@ -121,7 +112,7 @@ def progress_figure(board: Board) -> Figure:
     notes = [
         f"The line is the best {metric}{kept} so far." if best else "",
         "Short strokes at the bottom are failed trials." if failed else "",
-        left_out(({"y": _objective(facts, t)} for t in facts.measured), y=board.range),
+        board.left_out(y=domain),
     ]
     return Figure(
         name="progress",
@@ -135,8 +126,8 @@ def progress_figure(board: Board) -> Figure:
 
 def axis_figures(board: Board) -> list[Figure]:
     """The objective against the level of each parameter."""
-    metric = words.plain(board.facts.goal.metric, 60)
-    y = quantity("y", metric, board.range, tickCount=5)
+    metric = board.objective
+    y = quantity("y", metric, board.domain("y"), tickCount=5)
     figures = []
     for index, axis in enumerate(board.facts.study.config.grid.axes):
         layers = board.layers(parameter(axis, f"p{index}"), y, [], legend=False)
@@ -160,12 +151,10 @@ def _bound_figure(board: Board, metric: str) -> Figure:
     bounds = [bound for bound in goal.bounds if bound.metric == metric]
     field = f"b{goal.bounds.index(bounds[0])}"
     starts = [row for row in board.starts if field in row]
-    keep = [bound.limit for bound in bounds if bound.limit is not None]
-    keep += [row[field] for row in starts]
-    keep += [facts.best.metrics[metric]] if facts.best else []
-    domain = focus([trial.metrics[metric] for trial in facts.measured], keep)
-    shown, objective = words.plain(metric, 60), words.plain(goal.metric, 60)
-    x, y = quantity(field, shown, domain, tickCount=TICKS), quantity("y", objective, board.range)
+    domain = board.domain(field, [bound.limit for bound in bounds if bound.limit is not None])
+    y_domain = board.domain("y")
+    shown, objective = words.plain(metric, 60), board.objective
+    x, y = quantity(field, shown, domain, tickCount=TICKS), quantity("y", objective, y_domain)
     layers = [layer for bound in bounds for layer in _limit_layers(bound, x, domain)]
     for bound in bounds:
         step = "step-after" if _from_above(bound) else "step-before"
@@ -178,11 +167,7 @@ def _bound_figure(board: Board, metric: str) -> Figure:
         )
     layers += board.layers(x, y, starts)
     others = " (with the other bounds kept)" if len(_bounded(facts)) > 1 else ""
-    far = left_out(
-        ({"x": t.metrics[metric], "y": _objective(facts, t)} for t in facts.measured),
-        x=domain,
-        y=board.range,
-    )
+    far = board.left_out(**{field: domain, "y": y_domain})
     return Figure(
         name=f"bound-{field}",
         title=f"{objective} against {shown}",

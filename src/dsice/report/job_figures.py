@@ -12,7 +12,7 @@ from dsice.study.state import Stage
 from dsice.study.units import duration
 
 _UNITS: Final = (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0))
-_BINS: Final = 500
+_BINS: Final = 250
 _LABELLED: Final = 6
 """Most pauses whose lengths are written beside them; of more, the tooltips tell."""
 
@@ -123,9 +123,8 @@ def _unit(timeline: Timeline) -> tuple[str, float]:
 
 def _time(timeline: Timeline, title: str | None) -> Spec:
     _, seconds = _unit(timeline)
-    return quantity(
-        "begin", title, (0.0, timeline.seconds / seconds or 1.0), grid=False, tickCount=TICKS
-    )
+    domain = (0.0, timeline.seconds / seconds or 1.0)
+    return quantity("begin", title, domain, grid=False, tickCount=TICKS)
 
 
 def _bar(span: Span, seconds: float, wide: float) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -136,15 +136,3 @@ def focus(values: Sequence[float], keep: Iterable[float] = ()) -> Domain:
     low, high = min(inner), max(inner)
     margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     return low - margin, high + margin
-
-
-def left_out(points: Iterable[Mapping[str, float]], **domains: Domain) -> str:
-    """A sentence about the points that lie outside the range drawn; empty if none does."""
-    number = sum(
-        not all(low <= point[field] <= high for field, (low, high) in domains.items())
-        for point in points
-    )
-    if not number:
-        return ""
-    lie = "lies" if number == 1 else "lie"
-    return f"{words.count(number, 'trial')} far from the others {lie} outside the picture."

@@ -119,12 +119,12 @@ class Command:
     """How the best result was computed.
 
     Attributes:
-        line: the command, as a shell takes it.
+        arguments: the command, quoted for a shell.
         folder: the working directory.
         variables: names of environment variables of the study file; their values may be secret.
     """
 
-    line: str
+    arguments: tuple[str, ...]
     folder: str
     variables: tuple[str, ...]
 
@@ -135,11 +135,11 @@ def best_command(facts: Facts) -> Command | None:
         return None
     try:
         spec = facts.best.job.spec()
-        line = shlex.join(spec.command)
+        arguments = tuple(plain(shlex.quote(argument), 5000) for argument in spec.command)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     variables = tuple(plain(name, 60) for name in facts.study.config.trial.env)
-    return Command(plain(line, 20_000), plain(spec.workdir, 500), variables)
+    return Command(arguments, plain(spec.workdir, 500), variables)
 
 
 @dataclass(frozen=True, slots=True)
