@@ -101,6 +101,8 @@ def _prepare(a: argparse.Namespace) -> None:
 
 
 def _pretrain(a: argparse.Namespace) -> None:
+    if a.warmup < 0:
+        raise UserError(f"--warmup must not be negative: {a.warmup}")
     recorder, dataset = _start(a)
     from superres.evaluation import evaluate, network_upscaler
     from superres.model import PRESETS, GeneratorConfig, Preset, parameter_count
@@ -109,9 +111,11 @@ def _pretrain(a: argparse.Namespace) -> None:
     named = PRESETS[a.preset]
     size = named.generator
     preset = Preset(
-        GeneratorConfig(a.n0 or size.n0, a.nr or size.nr, a.stages or size.stages),
+        GeneratorConfig(
+            _given(a.n0, size.n0), _given(a.nr, size.nr), _given(a.stages, size.stages)
+        ),
         named.critic_width,
-        a.lr or named.learning_rate,
+        _given(a.lr, named.learning_rate),
     )
     settings = _settings(a, dataset, preset.learning_rate)
     print(f"pre-training {preset.generator} for {settings.steps} steps", flush=True)
@@ -179,17 +183,31 @@ def _upscale(a: argparse.Namespace) -> None:
 
 
 def _start(a: argparse.Namespace) -> tuple[Recorder, Dataset]:
-    """Open the files, then set the threads; torch is imported last, it takes longest."""
+    """Check folders, open files, set the threads: mistakes show before any long work.
+
+    torch is imported last, it takes longest.
+    """
     from superres.data import Dataset
     from superres.records import Recorder
 
+    for name in ("out", "crops", "images"):
+        folder = getattr(a, name, None)
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder} is a file, not a folder")
+    threads = getattr(a, "threads", None)
+    if threads is not None and threads < 1:
+        raise UserError(f"--threads must be 1 at least, not {threads}")
     recorder = Recorder(a.result, getattr(a, "progress", None))
     dataset = Dataset(a.data)
     if hasattr(a, "threads"):
         import torch
 
-        torch.set_num_threads(a.threads or _default_threads())
+        torch.set_num_threads(threads or _default_threads())
     return recorder, dataset
+
+
+def _given(value: Any, default: Any) -> Any:
+    return default if value is None else value
 
 
 def _default_threads() -> int:
@@ -204,7 +222,11 @@ def _default_threads() -> int:
 def _settings(a: argparse.Namespace, dataset: Dataset, learning_rate: float) -> Any:
     from superres.training import Settings, steps_of_epochs
 
-    steps = steps_of_epochs(a.epochs, dataset.tiles, a.batch) if a.epochs else a.steps
+    if a.batch < 1:
+        raise UserError(f"--batch must be 1 at least, not {a.batch}")
+    steps = a.steps
+    if a.epochs is not None:
+        steps = steps_of_epochs(a.epochs, dataset.tiles, a.batch)
     return Settings(steps, a.batch, a.patch, learning_rate, a.seed)
 
 
@@ -271,7 +293,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--n0", type=int, help="channels of the first layer, instead of the preset's")
     p.add_argument("--nr", type=int, help="channels of the projection units, likewise")
     p.add_argument("--stages", type=int, help="number of up-projections, likewise")
-    p.add_argument("--lr", type=float, help="learning rate (tiny: 1e-3, others: 1e-4)")
+    p.add_argument("--lr", type=float, help="learning rate (tiny: 2e-3, others: 1e-4)")
     p.add_argument(
         "--warmup", type=int, default=200, help="steps of the discriminator (%(default)s)"
     )

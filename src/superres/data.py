@@ -193,6 +193,7 @@ def _read_manifest(folder: Path) -> Manifest:
             TestEntry(**{**entry, "box": tuple(entry["box"]), "showcase": tuple(entry["showcase"])})
             for entry in content.pop("test")
         )
-        return Manifest(train=train, test=test, **content)
+        skipped = tuple(content.pop("skipped"))
+        return Manifest(train=train, test=test, skipped=skipped, **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged: run `superres prepare` again") from error

@@ -22,20 +22,25 @@ class Discriminator(nn.Module):
     weight of the adversarial term that leaves an image recognisable.
 
     Args:
-        width: channels of the first layer; the next ones have twice as many.
+        width: channels of the layers at full resolution; the deeper ones have two and four
+            times as many.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
         self.layers = nn.Sequential(
-            _layer(3, width, 4, 2),
+            _layer(3, width, 3, 1),
+            nn.LeakyReLU(0.2),
+            _layer(width, width, 3, 1),
             nn.LeakyReLU(0.2),
             _layer(width, 2 * width, 4, 2),
             nn.LeakyReLU(0.2),
-            _layer(2 * width, 2 * width, 3, 1),
+            _layer(2 * width, 4 * width, 4, 2),
             nn.LeakyReLU(0.2),
-            _layer(2 * width, 1, 3, 1),
+            _layer(4 * width, 4 * width, 3, 1),
+            nn.LeakyReLU(0.2),
+            _layer(4 * width, 1, 3, 1),
         )
 
     def forward(self, image: Tensor) -> Tensor:

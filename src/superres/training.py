@@ -10,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import TypeVar
 
 import torch
@@ -22,24 +23,32 @@ from superres.discriminator import Discriminator
 from superres.errors import Diverged, UserError
 from superres.evaluation import to_tensor
 from superres.features import FeatureNetwork
-from superres.losses import LossTerms, LossWeights, feature_terms, relativistic_loss
-from superres.model import Generator, Preset
+from superres.losses import (
+    ADVERSARIAL_SCALE,
+    LossTerms,
+    LossWeights,
+    feature_terms,
+    relativistic_loss,
+)
+from superres.model import SCALE, Generator, Preset
 
 Progress = Callable[[dict[str, float]], None]
 """Gets the means since the last report: `step`, `epoch`, `loss`, the terms, `rmse`."""
 
-CRITIC_LEARNING_RATE = 2e-4
+View = tuple[EllipsisType] | tuple[EllipsisType, slice, slice]
+"""An index that cuts images (..., H, W)."""
+
+CRITIC_LEARNING_RATE = 5e-4
 """Adam's learning rate of the discriminator, in the warm-up and in the fine-tuning."""
 
 EXPLODED = 0.25
-"""A pixel MSE beyond this is worse than a grey picture can be: the training has run away."""
+"""A pixel MSE beyond this is worse than a grey picture can be. A training that gets there, and to
+twice what it started with, has run away."""
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
 _REPORTS = 20
 _AVERAGE_DECAY = 0.95
-# The first steps of a pre-training, from random weights, may be as bad as they like.
-_GRACE_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +89,13 @@ def steps_of_epochs(epochs: int, tiles: int, batch: int) -> int:
 
 
 def decay(step: int, steps: int) -> float:
-    """Factor of the learning rate at `step` of `steps`: 1, falling to 0 in the second half."""
-    return min(1.0, 2 * (steps - step) / steps)
+    """Factor of the learning rate at `step` (from 0) of `steps`.
+
+    It rises to 1 over the first tenth, since Adam's first steps are as long as any and point
+    into hardly averaged directions, and falls linearly to 0 in the second half.
+    """
+    ramp = (step + 1) / max(1, steps // 10)
+    return min(1.0, ramp, 2 * (steps - step) / steps)
 
 
 def pretrain(
@@ -112,7 +126,7 @@ def pretrain(
         low, high = (to_tensor(images) for images in next(batches))
         loss = functional.mse_loss(generator(low), high)
         _update(optimiser, loss, settings.learning_rate * decay(step - 1, settings.steps))
-        monitor.watch(step, {"loss": loss, "mse": loss}, exploded=step > _GRACE_STEPS)
+        monitor.watch(step, {"loss": loss, "mse": loss})
 
     generator.eval()
     critic_optimiser = _adam(discriminator, CRITIC_LEARNING_RATE)
@@ -120,7 +134,8 @@ def pretrain(
         low, high = (to_tensor(images) for images in next(batches))
         with torch.no_grad():
             fake = generator(low)
-        loss = relativistic_loss(discriminator(high), discriminator(fake))
+        view = _random_view()
+        loss = relativistic_loss(discriminator(high[view]), discriminator(fake[view]))
         _update(critic_optimiser, loss, CRITIC_LEARNING_RATE)
     return Checkpoint(generator, discriminator.eval(), ()), monitor.final_loss
 
@@ -164,12 +179,13 @@ def finetune(
     for step in range(1, settings.steps + 1):
         low, high = (to_tensor(images) for images in next(batches))
         fake = generator(low)
-        terms = loss_terms(fake, high, weights, features, discriminator)
+        view = _random_view()
+        terms = loss_terms(fake, high, weights, features, discriminator, view)
         factor = decay(step - 1, settings.steps)
         _update(optimiser, terms.weighted(ratios), settings.learning_rate * factor)
         average.update(generator)
         if weights.adv > 0:
-            loss = relativistic_loss(discriminator(high), discriminator(fake.detach()))
+            loss = relativistic_loss(discriminator(high[view]), discriminator(fake.detach()[view]))
             _update(critic_optimiser, loss, CRITIC_LEARNING_RATE * factor)
         monitor.watch(
             step,
@@ -192,6 +208,7 @@ def loss_terms(
     weights: LossWeights,
     features: FeatureNetwork,
     discriminator: Discriminator,
+    view: View = (...,),
 ) -> LossTerms:
     """The terms of a batch, with gradients to `fake`; what has no weight is not computed.
 
@@ -201,6 +218,7 @@ def loss_terms(
         weights: tell which terms are wanted.
         features: for the perceptual and the style term.
         discriminator: for the adversarial term; it gets no gradient.
+        view: the part of the images that the discriminator sees.
     """
     zero = fake.new_zeros(())
     perceptual = style = adversarial = zero
@@ -211,8 +229,8 @@ def loss_terms(
     if weights.adv > 0:
         discriminator.requires_grad_(False)
         with torch.no_grad():
-            real_scores = discriminator(real)
-        adversarial = relativistic_loss(discriminator(fake), real_scores)
+            real_scores = discriminator(real[view])
+        adversarial = ADVERSARIAL_SCALE * relativistic_loss(discriminator(fake[view]), real_scores)
         discriminator.requires_grad_(True)
     return LossTerms(functional.mse_loss(fake, real), perceptual, adversarial, style)
 
@@ -242,6 +260,7 @@ class _Monitor:
         self._tiles = tiles
         self._progress = progress
         self._every = max(1, settings.steps // _REPORTS)
+        self._limit: float | None = None
         self._since: list[dict[str, float]] = []
         self._losses: deque[float] = deque(maxlen=max(1, settings.steps // 10))
 
@@ -250,11 +269,13 @@ class _Monitor:
         """Mean loss over the last tenth of the steps."""
         return sum(self._losses) / len(self._losses)
 
-    def watch(self, step: int, terms: dict[str, Tensor], *, exploded: bool = True) -> None:
+    def watch(self, step: int, terms: dict[str, Tensor]) -> None:
         values = {name: term.item() for name, term in terms.items()}
         if not all(math.isfinite(value) for value in values.values()):
             raise Diverged(f"diverged at step {step}: the loss is not finite")
-        if exploded and values["mse"] > EXPLODED:
+        if self._limit is None:
+            self._limit = max(EXPLODED, 2 * values["mse"])
+        if values["mse"] > self._limit:
             raise Diverged(
                 f"diverged at step {step}: pixel MSE {values['mse']:.3g}, worse than a grey picture"
             )
@@ -273,9 +294,22 @@ def _fast(module: _Module) -> _Module:
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
+def _random_view() -> View:
+    """All but up to three rows and columns at the top and on the left.
+
+    The generator works on a grid of 4 pixels, and the discriminator's strides make another. With
+    both always in step, a pattern of that period goes unseen, and soon covers the image.
+    """
+    down, right = torch.randint(SCALE, (2,)).tolist()
+    return (..., slice(down, None), slice(right, None))
+
+
 def _adam(module: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    # The epsilon is far below any gradient here, so that Adam sees directions and no scales.
-    return torch.optim.Adam(module.parameters(), learning_rate, eps=1e-12)
+    # The discriminator aims at a moving target: a long memory of gradients makes it lose sight,
+    # and the two networks then settle where it says nothing. The epsilon is far below any
+    # gradient here, so that Adam sees directions and no scales.
+    betas = (0.5, 0.99) if isinstance(module, Discriminator) else (0.9, 0.999)
+    return torch.optim.Adam(module.parameters(), learning_rate, betas, eps=1e-12)
 
 
 def _update(optimiser: torch.optim.Adam, loss: Tensor, learning_rate: float) -> None:

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from superres.data import Dataset
+from superres.photos import folder_photos
+from superres.prepare import Sizes, prepare
+
 
 def synthetic_photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     """Dead leaves with grain: occluding coloured discs, which have the statistics of scenes."""
@@ -25,7 +29,8 @@ def synthetic_photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]
         image[disc] = random.uniform(20, 235, 3)
     grain = gaussian_filter(random.normal(0, 12, (height, width, 1)), (0.7, 0.7, 0))
     blurred = gaussian_filter(image, (0.6, 0.6, 0)) + grain
-    return np.clip(np.rint(blurred), 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(np.rint(blurred), 0, 255).astype(np.uint8)
+    return pixels
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +48,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("apple.png", "birch.png", "cloud.png")):
         Image.fromarray(synthetic_photo(208, 240, seed)).save(folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def dataset(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Prepared data: 18 training tiles of 96x96, one test image of 240x208."""
+    folder = tmp_path_factory.mktemp("data")
+    prepare(folder_photos(photos, None)[0], folder, Sizes(crop=96), report=lambda _: None)
+    return Dataset(folder)

@@ -5,7 +5,7 @@ import torch
 
 from superres.cli import PRESET_NAMES
 from superres.errors import UserError
-from superres.model import PRESETS, Generator, GeneratorConfig, parameter_count
+from superres.model import PRESETS, Generator, GeneratorConfig, Projection, parameter_count
 
 SMALL = GeneratorConfig(8, 4, 3)
 
@@ -40,7 +40,7 @@ def test_biases_start_at_zero_and_the_seed_decides_the_rest() -> None:
 
 def test_an_up_projection_adds_the_projected_residual() -> None:
     torch.manual_seed(0)
-    unit = Generator(SMALL).ups[0]
+    unit = Projection(4, up=True)
     x = torch.rand(1, 4, 6, 6)
     first = unit.project(x)
     assert torch.equal(unit(x), first + unit.correct(unit.back(first) - x))

@@ -10,7 +10,8 @@ from superres.resize import enlarge, halve, shrink
 
 def ramp(height: int, width: int) -> NDArray[np.float64]:
     rows, columns = np.mgrid[:height, :width]
-    return 10.0 + 2.0 * rows + 3.0 * columns
+    values: NDArray[np.float64] = 10.0 + 2.0 * rows + 3.0 * columns
+    return values
 
 
 def test_halving_keeps_a_constant() -> None:

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from superres.checkpoint import Checkpoint
+from superres.discriminator import Discriminator
+from superres.errors import UserError
+from superres.model import Generator, GeneratorConfig
+
+
+@pytest.fixture
+def checkpoint() -> Checkpoint:
+    return Checkpoint(Generator(GeneratorConfig(5, 3, 2)), Discriminator(4), ({"stage": "x"},))
+
+
+def test_what_is_saved_is_what_is_loaded(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    checkpoint.discriminator(torch.rand(1, 3, 16, 16))  # moves the power iteration's vectors
+    checkpoint.save(tmp_path / "a")
+    loaded = Checkpoint.load(tmp_path / "a")
+    assert loaded.history == checkpoint.history
+    assert loaded.generator.config == checkpoint.generator.config
+    for ours, theirs in (
+        (checkpoint.generator, loaded.generator),
+        (checkpoint.discriminator, loaded.discriminator),
+    ):
+        assert not theirs.training
+        state = theirs.state_dict()
+        assert all(torch.equal(value, state[name]) for name, value in ours.state_dict().items())
+
+
+@pytest.mark.parametrize("damage", ["missing", "text", "facts", "weights", "version"])
+def test_what_is_no_checkpoint_is_named(
+    checkpoint: Checkpoint, tmp_path: Path, damage: str
+) -> None:
+    folder = tmp_path / "a"
+    if damage != "missing":
+        checkpoint.save(folder)
+    facts = folder / "checkpoint.json"
+    if damage == "text":
+        facts.write_text("{")
+    elif damage == "facts":
+        facts.write_text('{"format": 1}')
+    elif damage == "version":
+        facts.write_text('{"format": 99}')
+    elif damage == "weights":
+        (folder / "generator.safetensors").write_bytes(b"12345678")
+    with pytest.raises(UserError, match=str(folder)):
+        Checkpoint.load(folder)

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from superres.checkpoint import Checkpoint
+from superres.cli import main
+from superres.data import Dataset
+
+SMALL = ["--n0", "6", "--nr", "4", "--patch", "8", "--batch", "2", "--threads", "1"]
+
+
+def run(*arguments: object) -> int:
+    return main([str(a) for a in arguments])
+
+
+def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    line: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return line
+
+
+@pytest.fixture(scope="module")
+def start(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small pre-trained checkpoint, just good enough to be an image."""
+    out = tmp_path_factory.mktemp("start")
+    steps = ["--steps", 30, "--warmup", 3, "--lr", 3e-3]
+    assert run("pretrain", "--data", dataset.folder, "--out", out, *steps, *SMALL) == 0
+    return out
+
+
+def test_from_photographs_to_enlarged_images(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, pre, tuned, big = (tmp_path / n for n in ("data", "pre", "tuned", "big"))
+    assert run("prepare", "--photos", photos, "--out", data, "--crop", 96) == 0
+    bicubic = last_line(capsys)
+    assert run("evaluate", "--bicubic", "--data", data) == 0
+    again = last_line(capsys)
+    assert all(bicubic[name] == again[name] for name in ("niqe", "rmse", "psnr"))
+
+    progress = tmp_path / "progress.jsonl"
+    files = ["--result", tmp_path / "pre.json", "--progress", progress, "--crops", tmp_path / "c"]
+    steps = ["--steps", 30, "--warmup", 3, "--lr", 3e-3]
+    assert run("pretrain", "--data", data, "--out", pre, *steps, *files, *SMALL) == 0
+    assert json.loads((tmp_path / "pre.json").read_text()) == last_line(capsys)
+    reports = [json.loads(line) for line in progress.read_text().splitlines()]
+    assert reports[-1]["step"] == 30
+    assert set(reports[-1]) == {"step", "epoch", "loss", "mse", "rmse"}
+    (crop,) = (tmp_path / "c").iterdir()
+    with Image.open(crop) as image:
+        assert image.size == (128, 128)
+
+    weights = ["--w-mse", 1e-2, "--w-vgg", 1e-1, "--w-adv", 1e-3, "--w-style", 10]
+    result = tmp_path / "tuned.json"
+    common = ["--patch", 8, "--batch", 2, "--epochs", 1, "--result", result, "--threads", 1]
+    assert run("finetune", "--from", pre, "--data", data, "--out", tuned, *weights, *common) == 0
+    final = json.loads(result.read_text())
+    assert set(final) == {"niqe", "rmse", "psnr", "loss", "seconds"}
+    stages = Checkpoint.load(tuned).history
+    assert [stage["stage"] for stage in stages] == ["pretrain", "finetune"]
+    assert stages[1]["steps"] == 9
+    assert "random" in stages[1]["features"]
+
+    capsys.readouterr()
+    assert run("evaluate", "--checkpoint", tuned, "--data", data) == 0
+    judged = last_line(capsys)
+    assert all(judged[name] == final[name] for name in ("niqe", "rmse", "psnr"))
+
+    assert run("upscale", "--checkpoint", tuned, "--out", big, photos / "apple.png") == 0
+    with Image.open(big / "apple.png") as image:
+        assert image.size == (960, 832)
+
+
+def test_a_diverged_training_leaves_no_result(
+    start: Path, dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = tmp_path / "result.json"
+    result.write_text("{}")
+    arguments = ["--from", start, "--data", dataset.folder, "--out", tmp_path / "out"]
+    wild = ["--lr", 1e6, "--steps", 50, "--patch", 8, "--batch", 2, "--result", result]
+    assert run("finetune", *arguments, *wild) == 3
+    assert not result.exists()
+    assert not (tmp_path / "out").exists()
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "diverged at step" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("prepare --photos {tmp}/none --out {tmp}/d", "no such folder"),
+        ("prepare --test-photos {tmp} --out {tmp}/d", "needs --photos"),
+        ("prepare --out {tmp}/d --crop 33", "multiple of 4"),
+        ("pretrain --data {tmp} --out {tmp}/o", "no prepared data"),
+        ("pretrain --data {data} --out {tmp}/o --steps 0", "1 at least"),
+        ("pretrain --data {data} --out {tmp}/o --batch 0", "1 at least"),
+        ("pretrain --data {data} --out {tmp}/o --epochs 0", "1 at least"),
+        ("pretrain --data {data} --out {tmp}/o --warmup -1", "must not be negative"),
+        ("pretrain --data {data} --out {tmp}/o --threads 0", "1 at least"),
+        ("pretrain --data {data} --out {tmp}/o --nr 0", "D-DBPN needs"),
+        ("pretrain --data {data} --out {tmp}/o --lr 0", "must be positive"),
+        ("pretrain --data {data} --out {tmp}/o --patch 25", "--patch 24 or less"),
+        ("pretrain --data {data} --out {file}", "is a file"),
+        ("finetune --from {tmp} --data {data} --out {tmp}/o", "holds no checkpoint"),
+        ("finetune --from {start} --data {data} --out {tmp}/o --w-adv -1", "not negative"),
+        ("finetune --from {start} --data {data} --out {tmp}/o --w-mse nan", "must be finite"),
+        ("finetune --from {start} --data {data} --out {tmp}/o --vgg {file}", "state dict"),
+        ("finetune --from {start} --data {data} --out {tmp}/o --result {file}/r", "cannot write"),
+        ("evaluate --checkpoint {start} --data {tmp}/none", "no prepared data"),
+        ("evaluate --bicubic --data {data} --crops {file}", "is a file"),
+        ("upscale --checkpoint {start} --out {tmp}/o {file}", "as an image"),
+        ("upscale --checkpoint {start} --out {tmp}/o a.png b/a.jpg", "would both become"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    arguments: str,
+    expected: str,
+    start: Path,
+    dataset: Dataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("text")
+    places = {"tmp": tmp_path, "data": dataset.folder, "start": start, "file": file}
+    assert run(*(word.format(**places) for word in arguments.split())) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("superres: ")
+    assert expected in error
+
+
+def test_a_wrong_argument_is_exit_code_2() -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "--data", "x"])
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["prepare", "pretrain", "finetune", "evaluate", "upscale"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert "Exit codes" in capsys.readouterr().out
+
+
+def test_help_does_not_load_torch() -> None:
+    code = (
+        "import sys, superres.cli\n"
+        "try: superres.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "assert not {'torch', 'numpy', 'PIL', 'scipy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
