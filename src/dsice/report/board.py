@@ -11,6 +11,7 @@ from dsice.report import words
 from dsice.report.facts import Facts
 from dsice.report.scales import Domain, Row, Spec, focus, is_labelled, tip
 
+_MANY: Final = 300
 _STAR: Final = (
     "M0,-1L0.247,-0.34L0.951,-0.309L0.4,0.13L0.588,0.809L0,0.42"
     "L-0.588,0.809L-0.4,0.13L-0.951,-0.309L-0.247,-0.34Z"
@@ -116,20 +117,24 @@ class Board:
         lie = "lies" if far == 1 else "lie"
         return f"{words.count(far, 'point')} far from the others {lie} outside the picture."
 
-    def layers(self, x: Spec, y: Spec, starts: list[Row], *, legend: bool = True) -> list[Spec]:
-        """Points: the measured trials, then the results of stages, and the best above all."""
+    def layers(self, x: Spec, y: Spec, starts: list[Row], *, small: bool = False) -> list[Spec]:
+        """Points: the measured trials, then the results of stages, and the best above all.
+
+        A ``small`` figure has smaller points and no legend.
+        """
         best = [row for row in self.trials if self.is_best(row)]
         best = [{**row, "group": self.groups.best} for row in best]
         present = {row["group"] for row in self.trials if "y" in row and not self.is_best(row)}
         present |= {row["group"] for row in [*starts, *best]}
-        encoding = {"x": x, "y": y, **self.groups.encoding(present if legend else ())}
+        encoding = {"x": x, "y": y, **self.groups.encoding(present if not small else ())}
         encoding["tooltip"] = tip()
         number = self.facts.best.number if self.facts.best else 0
+        size = 24 if small or len(self.trials) > _MANY else 42
         layers: list[Spec] = [
             {
                 "data": {"name": "trials"},
                 "transform": [{"filter": f"isValid(datum.y) && datum.trial !== {number}"}],
-                "mark": {"type": "point", "clip": True, "size": 42, "opacity": 0.85},
+                "mark": {"type": "point", "clip": True, "size": size, "opacity": 0.85},
                 "encoding": encoding,
             }
         ]

@@ -53,7 +53,11 @@ class Figures:
         """The figures of a study in any state."""
         board = Board.of(Facts.of(study))
         timeline = Timeline.of(study)
-        jobs = (slots_figure(timeline), running_figure(timeline)) if timeline.spans else ()
+        jobs = (
+            (slots_figure(timeline), running_figure(timeline))
+            if timeline.spans and timeline.seconds
+            else ()
+        )
         if not board.facts.measured:
             return cls(jobs=jobs)
         return cls(
@@ -130,7 +134,7 @@ def axis_figures(board: Board) -> list[Figure]:
     y = quantity("y", metric, board.domain("y"), tickCount=5)
     figures = []
     for index, axis in enumerate(board.facts.study.config.grid.axes):
-        layers = board.layers(parameter(axis, f"p{index}"), y, [], legend=False)
+        layers = board.layers(parameter(axis, f"p{index}"), y, [], small=True)
         spec = framed(f"{metric} against {axis.name}", layers, 190, trials=board.trials)
         figures.append(Figure(f"axis-{index}", axis.name, "", spec))
     return figures

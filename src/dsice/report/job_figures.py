@@ -66,7 +66,7 @@ def slots_figure(timeline: Timeline) -> Figure:
         note=" ".join(notes),
         spec=framed(
             f"Jobs by slot, over {unit}",
-            [*_interruptions(timeline, x, seconds), bars, names],
+            [*_unattended(timeline, x), bars, names, *_pauses(timeline, x, named=True)],
             height,
         ),
     )
@@ -93,7 +93,7 @@ def running_figure(timeline: Timeline) -> Figure:
         note="",
         spec=framed(
             f"Number of running jobs over {unit}, at most {most}",
-            [*_interruptions(timeline, x, seconds, named=False), area],
+            [*_unattended(timeline, x), area, *_pauses(timeline, x, named=False)],
             110,
         ),
     )
@@ -146,27 +146,27 @@ def _bar(span: Span, seconds: float, wide: float) -> Row:
     }
 
 
-def _interruptions(timeline: Timeline, x: Spec, seconds: float, named: bool = True) -> list[Spec]:
-    layers: list[Spec] = []
-    if timeline.unattended:
-        shade = [{"begin": a / seconds, "end": b / seconds} for a, b in timeline.unattended]
-        layers.append(
-            {
-                "data": {"values": shade},
-                "mark": mark("rect", "forbidden"),
-                "encoding": {"x": x, "x2": {"field": "end"}},
-            }
-        )
-    if timeline.pauses:
-        texts = [f"{duration(pause.seconds)} pause" for pause in timeline.pauses]
-        rows = [
-            {"begin": pause.at / seconds, "tip": text}
-            for pause, text in zip(timeline.pauses, texts, strict=True)
-        ]
-        rule = {"x": x, "tooltip": tip()}
-        layers.append({"data": {"values": rows}, "mark": mark("rule", "limit"), "encoding": rule})
-        if named and len(rows) <= _LABELLED:
-            text = {"type": "text", "style": "note", "align": "left", "dx": 4, "y": -6}
-            encoding = {"x": x, "text": {"field": "tip"}}
-            layers.append({"data": {"values": rows}, "mark": text, "encoding": encoding})
+def _unattended(timeline: Timeline, x: Spec) -> list[Spec]:
+    _, seconds = _unit(timeline)
+    rows = [{"begin": a / seconds, "end": b / seconds} for a, b in timeline.unattended]
+    if not rows:
+        return []
+    encoding = {"x": x, "x2": {"field": "end"}}
+    return [{"data": {"values": rows}, "mark": mark("rect", "forbidden"), "encoding": encoding}]
+
+
+def _pauses(timeline: Timeline, x: Spec, *, named: bool) -> list[Spec]:
+    _, seconds = _unit(timeline)
+    rows = [
+        {"begin": pause.at / seconds, "tip": f"{duration(pause.seconds)} pause"}
+        for pause in timeline.pauses
+    ]
+    if not rows:
+        return []
+    data, rule = {"values": rows}, {"x": x, "tooltip": tip()}
+    layers: list[Spec] = [{"data": data, "mark": mark("rule", "limit"), "encoding": rule}]
+    if named and len(rows) <= _LABELLED:
+        text = {"type": "text", "style": "note", "align": "left", "dx": 4, "y": -6}
+        name = {"x": x, "text": {"field": "tip"}}
+        layers.append({"data": data, "mark": text, "encoding": name})
     return layers

@@ -20,6 +20,8 @@ TICKS: Final = {"expr": "clamp(width / 80, 2, 12)"}
 
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 _MANY_LEVELS: Final = 60
+_SHORT: Final = 24
+"""Characters of labels that find room side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,9 @@ def parameter(axis: Axis, field: str) -> Spec:
     which is how a search by levels sees them; `is_labelled` tells.
     """
     encoding: Spec = {"field": field, "title": axis.name}
+    labels = [words.parameter(level) for level in axis.levels]
     if is_labelled(axis):
-        labels = [words.parameter(level) for level in axis.levels]
-        short = sum(map(len, labels)) <= 24
+        short = sum(map(len, labels)) <= _SHORT
         look = {"labelAngle": 0 if short else -40, "labelLimit": 90, "labelOverlap": True}
         return {
             **encoding,
@@ -91,7 +93,9 @@ def parameter(axis: Axis, field: str) -> Spec:
     levels = [float(level) for level in axis.levels]
     scale: Spec = {"nice": False, "padding": 8, "domain": [min(levels), max(levels)]}
     scale |= {"type": "log"} if _is_geometric(levels) else {"zero": False}
-    look = {"tickCount": 4, "labelOverlap": True, "grid": False}
+    look: Spec = {"tickCount": 4, "labelOverlap": True, "grid": False}
+    if sum(map(len, labels)) <= _SHORT:
+        look |= {"values": levels, "format": "~g"}
     return {**encoding, "type": "quantitative", "scale": scale, "axis": look}
 
 

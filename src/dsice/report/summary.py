@@ -262,7 +262,11 @@ def session_lines(facts: Facts) -> list[SessionLine]:
             where=plain(session.host, 60),
             parallel=session.parallel,
             why=plain(session.why, 300)
-            or ("no end was recorded" if session is not sessions[-1] else "no end yet"),
+            or (
+                "no end was recorded"
+                if session is not sessions[-1]
+                else "not ended: at work, or killed"
+            ),
         )
         for session in sessions
     ]

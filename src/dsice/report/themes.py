@@ -27,6 +27,8 @@ def _theme(ink: str, soft: str, grid: str, paper: str, colors: Mapping[str, str]
             "gridColor": grid,
             "titlePadding": 8,
         },
+        "axisX": {"titleLimit": 300},
+        "axisY": {"titleLimit": 180},
         "legend": {
             **label,
             "labelColor": ink,

@@ -60,7 +60,7 @@ def count(amount: int, one: str, many: str = "") -> str:
 
 
 def fraction(factor: float) -> str:
-    """What is left of a time when it is divided by ``factor``: ``1/27``, ``1/1.9``, ``1.3 times``."""
+    """What is left of a time divided by ``factor``: ``1/27``, ``1/1.9``; ``1.3 times`` if more."""
     if factor < 0.95:
         return f"{1 / factor:.3g} times"
     return f"1/{factor:.0f}" if factor >= 9.95 else f"1/{factor:.1f}".removesuffix(".0")
