@@ -53,11 +53,9 @@ class Figures:
         """The figures of a study in any state."""
         board = Board.of(Facts.of(study))
         timeline = Timeline.of(study)
-        jobs = (
-            (slots_figure(timeline), running_figure(timeline))
-            if timeline.spans and timeline.seconds
-            else ()
-        )
+        jobs: tuple[Figure, ...] = ()
+        if timeline.spans and timeline.seconds:
+            jobs = (slots_figure(timeline), running_figure(timeline))
         if not board.facts.measured:
             return cls(jobs=jobs)
         return cls(

@@ -80,22 +80,17 @@ def parameter(axis: Axis, field: str) -> Spec:
     which is how a search by levels sees them; `is_labelled` tells.
     """
     encoding: Spec = {"field": field, "title": axis.name}
-    labels = [words.parameter(level) for level in axis.levels]
+    labels = list(dict.fromkeys(words.parameter(level) for level in axis.levels))
+    short = sum(map(len, labels)) <= _SHORT
+    look: Spec = {"labelOverlap": "greedy", "grid": False}
     if is_labelled(axis):
-        short = sum(map(len, labels)) <= _SHORT
-        look = {"labelAngle": 0 if short else -40, "labelLimit": 90, "labelOverlap": True}
-        return {
-            **encoding,
-            "type": "ordinal",
-            "scale": {"domain": labels, "padding": 0.5},
-            "axis": {**look, "grid": False},
-        }
+        look |= {"labelAngle": 0 if short else -40, "labelLimit": 90}
+        scale: Spec = {"domain": labels, "padding": 0.5}
+        return {**encoding, "type": "ordinal", "scale": scale, "axis": look}
     levels = [float(level) for level in axis.levels]
-    scale: Spec = {"nice": False, "padding": 8, "domain": [min(levels), max(levels)]}
+    scale = {"nice": False, "padding": 8, "domain": [min(levels), max(levels)]}
     scale |= {"type": "log"} if _is_geometric(levels) else {"zero": False}
-    look: Spec = {"tickCount": 4, "labelOverlap": True, "grid": False}
-    if sum(map(len, labels)) <= _SHORT:
-        look |= {"values": levels, "format": "~g"}
+    look |= {"values": levels, "format": "~g"} if short else {"tickCount": 4}
     return {**encoding, "type": "quantitative", "scale": scale, "axis": look}
 
 

@@ -255,21 +255,20 @@ class SessionLine:
 def session_lines(facts: Facts) -> list[SessionLine]:
     """The drivers so far."""
     sessions = facts.study.sessions
-    return [
-        SessionLine(
-            began=moment(session.started),
-            lasted=duration(max(session.seen - session.started, 0.0)),
-            where=plain(session.host, 60),
-            parallel=session.parallel,
-            why=plain(session.why, 300)
-            or (
-                "no end was recorded"
-                if session is not sessions[-1]
-                else "not ended: at work, or killed"
-            ),
+    lines = []
+    for session in sessions:
+        last = session is sessions[-1]
+        unknown = "not ended: at work, or killed" if last else "killed, or its machine went down"
+        lines.append(
+            SessionLine(
+                began=moment(session.started),
+                lasted=duration(max(session.seen - session.started, 0.0)),
+                where=plain(session.host, 60),
+                parallel=session.parallel,
+                why=plain(session.why, 300) or unknown,
+            )
         )
-        for session in sessions
-    ]
+    return lines
 
 
 def moment(seconds: float) -> str:
