@@ -313,8 +313,8 @@ def _parser() -> argparse.ArgumentParser:
             f"--w-{name}", type=float, default=default, help=f"weight of the {term} (%(default)g)"
         )
     p.add_argument("--vgg", type=Path, help="VGG19 state dict in torchvision's layout")
-    p.add_argument("--lr", type=float, default=1e-4, help="learning rate (%(default)g)")
-    _add_training(p, steps=80)
+    p.add_argument("--lr", type=float, default=2e-4, help="learning rate (%(default)g)")
+    _add_training(p, steps=90)
 
     p = command("evaluate", _evaluate, "judge a checkpoint on the test images", _EVALUATE)
     which = p.add_mutually_exclusive_group(required=True)
