@@ -93,7 +93,9 @@ def _vega() -> str:
     # Imported here: it loads a JavaScript engine.
     import vl_convert
 
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    # In JavaScript the two mean the same; in HTML the first would end the script.
+    return bundle.replace("</script", "<\\/script")
 
 
 def packed(figures: Iterable[Figure], name: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _theme(ink: str, soft: str, grid: str, paper: str, colors: Mapping[str, str]
     }
 
 
-THEMES: Final[Mapping[str, Mapping[str, Any]]] = {
+THEMES: Final[Mapping[str, dict[str, Any]]] = {
     "light": _theme(
         ink="#1c2330",
         soft="#5d6778",

@@ -11,7 +11,7 @@ from dsice.study.command import shown
 
 _SIGNS: Final = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
 _CONTROL_PICTURES: Final = 0x2400
-_HIDDEN: Final = frozenset({"Cf", "Cs", "Co", "Cn"})
+_HIDDEN: Final = frozenset({"Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINERS: Final = "\u200c\u200d"
 """Format characters that some scripts need to be written at all."""
 
@@ -19,8 +19,7 @@ _JOINERS: Final = "\u200c\u200d"
 def plain(text: str, limit: int = 2000) -> str:
     """``text`` without anything that does not show: it is safe to print, and to encode.
 
-    Control characters become their pictures (␛), invisible format characters and lone surrogates
-    become �; line breaks stay. Texts longer than ``limit`` characters are cut.
+    Control characters become their pictures (␛), invisible characters and lone surrogates become �; line breaks stay. Texts longer than ``limit`` characters are cut.
     """
     if len(text) > limit:
         text = text[: limit - 1] + "…"

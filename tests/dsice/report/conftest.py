@@ -14,7 +14,7 @@ from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.state import Study
 
-MakeStudy = Callable[..., Study]
+Tell = Callable[..., "Story"]
 EPOCH = 1_700_000_000.0
 
 DEMO = """
@@ -162,12 +162,12 @@ def demo_story(directory: Path, text: str = DEMO, trials: int = 48, seed: int = 
 
 
 @pytest.fixture
-def tell(tmp_path: Path) -> Callable[[str], Story]:
+def tell(tmp_path: Path) -> Tell:
     """Begin a story from the text of a study file."""
-    return lambda text: Story(text, tmp_path)
+    return lambda text=DEMO: Story(text, tmp_path)
 
 
 @pytest.fixture
-def make_demo(tmp_path: Path) -> Callable[..., Story]:
-    """A whole story like the demo's; takes ``text``, ``trials`` and ``seed``."""
-    return lambda **options: demo_story(tmp_path, **options)
+def demo(tmp_path: Path) -> Story:
+    """A whole story like the demo's."""
+    return demo_story(tmp_path)
