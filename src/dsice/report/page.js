@@ -52,8 +52,8 @@ function sortable(table) {
   });
 }
 
-// Small pictures are enlarged by a whole factor, so that every pixel of theirs is as large as any
-// other; pictures of a row are as wide as one another.
+// Small pictures are enlarged by a whole factor, counted in pixels of the screen, so that every pixel
+// of theirs is as large as any other; pictures of a row are as wide as one another.
 function sizePictures(row) {
   const figures = [...row.children];
   const images = figures.map((figure) => figure.querySelector("img"));
@@ -63,7 +63,8 @@ function sizePictures(row) {
   const least = Math.min(160, row.clientWidth);
   const columns = Math.max(1, Math.min(images.length, Math.floor((row.clientWidth + gap) / (least + gap))));
   const room = (row.clientWidth - gap * (columns - 1)) / columns;
-  const width = widest <= room ? widest * Math.floor(room / widest) : room;
+  const pixels = window.devicePixelRatio;
+  const width = widest <= room ? widest * Math.floor((room * pixels) / widest) / pixels : room;
   images.forEach((image, k) => {
     figures[k].style.width = `${width}px`;
     image.classList.toggle("crisp", image.naturalWidth <= width);

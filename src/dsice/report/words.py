@@ -19,7 +19,8 @@ _JOINERS: Final = "\u200c\u200d"
 def plain(text: str, limit: int = 2000) -> str:
     """``text`` without anything that does not show: it is safe to print, and to encode.
 
-    Control characters become their pictures (␛), invisible characters and lone surrogates become �; line breaks stay. Texts longer than ``limit`` characters are cut.
+    Control characters become their pictures (␛), invisible characters and lone surrogates become �;
+    line breaks stay. Texts longer than ``limit`` characters are cut.
     """
     if len(text) > limit:
         text = text[: limit - 1] + "…"
