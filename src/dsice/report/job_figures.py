@@ -59,7 +59,7 @@ def slots_figure(timeline: Timeline) -> Figure:
         notes.append("Shaded: jobs went on while no driver was there.")
     if timeline.vanished:
         lost = words.count(timeline.vanished, "job")
-        notes.append(f"{lost} vanished; how long they ran is not known.")
+        notes.append(f"{lost} vanished, after a time that is not known.")
     return Figure(
         name="slots",
         title="Which jobs ran when",
