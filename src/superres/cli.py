@@ -293,11 +293,11 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--n0", type=int, help="channels of the first layer, instead of the preset's")
     p.add_argument("--nr", type=int, help="channels of the projection units, likewise")
     p.add_argument("--stages", type=int, help="number of up-projections, likewise")
-    p.add_argument("--lr", type=float, help="learning rate (tiny: 2e-3, others: 1e-4)")
+    p.add_argument("--lr", type=float, help="learning rate (tiny: 3e-3, others: 1e-4)")
     p.add_argument(
         "--warmup", type=int, default=200, help="steps of the discriminator (%(default)s)"
     )
-    _add_training(p, steps=1000)
+    _add_training(p, steps=1200)
 
     p = command("finetune", _finetune, "train further on the four-term loss", _FINETUNE)
     p.add_argument("--from", dest="start", type=Path, required=True, help="checkpoint to start at")

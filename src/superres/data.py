@@ -110,13 +110,15 @@ class Dataset:
     def batches(self, batch: int, patch: int, seed: int) -> Iterator[tuple[Pixels, Pixels]]:
         """Endless random batches for training, the same for the same seed.
 
-        Every epoch visits each tile once, in random order, at a random place and in one of the
-        eight orientations of a square. Epochs run on into each other within a batch.
+        Every epoch visits each tile once, in random order, at a random place, in one of the
+        eight orientations of a square and with its colour channels in one of their six orders:
+        a few photographs do not show every colour, and a network fills colours it has not met
+        with patterns. Epochs run on into each other within a batch.
 
         Args:
             batch: patches in a batch.
             patch: side of a low-resolution patch in pixels.
-            seed: of the order, the places and the orientations.
+            seed: of all that is random.
 
         Yields:
             Low resolution (batch, patch, patch, 3) and high resolution
@@ -149,9 +151,12 @@ class Dataset:
                 high, low = self._tiles[photo]
                 top, left = random.integers(free, size=2)
                 turns, mirrored = int(random.integers(4)), bool(random.integers(2))
-                lows.append(_orient(_cut(low[tile], top, left, patch), turns, mirrored))
+                colours = random.permutation(3)
+                lows.append(
+                    _orient(_cut(low[tile], top, left, patch), turns, mirrored)[..., colours]
+                )
                 place = SCALE * top, SCALE * left, SCALE * patch
-                highs.append(_orient(_cut(high[tile], *place), turns, mirrored))
+                highs.append(_orient(_cut(high[tile], *place), turns, mirrored)[..., colours])
             yield np.stack(lows), np.stack(highs)
 
     def _load(self, split: str, name: str, kind: str) -> Pixels:

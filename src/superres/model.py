@@ -67,7 +67,7 @@ class Preset:
 
 
 PRESETS = {
-    "tiny": Preset(GeneratorConfig(64, 16, 2), critic_width=16, learning_rate=2e-3),
+    "tiny": Preset(GeneratorConfig(64, 16, 2), critic_width=16, learning_rate=3e-3),
     "dbpn-s": Preset(GeneratorConfig(256, 64, 2), critic_width=64, learning_rate=1e-4),
     "d-dbpn": Preset(GeneratorConfig(256, 64, 7), critic_width=64, learning_rate=1e-4),
     "dbpnll": Preset(GeneratorConfig(256, 64, 10), critic_width=64, learning_rate=1e-4),

@@ -25,16 +25,17 @@ HALVED_FROM = 1000
 
 # Photographs inside the wheels of scikit-image and scikit-learn. The two views of the
 # motorcycle show one scene, so they stay on one side. Left out: drawings, grey and medical
-# images, and the star field, which NIQE rightly finds unlike any photograph.
+# images, and the star field, which NIQE rightly finds unlike any photograph. Overexposed skies
+# are for training only: whether NIQE counts such a block hangs on the last grey level.
 _WHEEL_PHOTOS: tuple[tuple[str, str, Split], ...] = (
-    ("skimage", "data/chelsea.png", "train"),
     ("skimage", "data/motorcycle_left.png", "train"),
     ("skimage", "data/motorcycle_right.png", "train"),
     ("skimage", "data/rocket.jpg", "train"),
+    ("sklearn", "datasets/images/china.jpg", "train"),
     ("sklearn", "datasets/images/flower.jpg", "train"),
     ("skimage", "data/astronaut.png", "test"),
+    ("skimage", "data/chelsea.png", "test"),
     ("skimage", "data/coffee.png", "test"),
-    ("sklearn", "datasets/images/china.jpg", "test"),
 )
 
 # One photograph in so many is held out where the user names no test photographs.
