@@ -64,7 +64,7 @@ ADVERSARIAL_SCALE = 0.01
 
 The released script balances against features that this package cannot ship; `superres.features`
 calibrates the other two terms in the same spirit. At the defaults, all four terms then matter:
-with a factor of 1, the adversarial term alone wrecks the image within twenty steps.
+with a factor of 1, the adversarial term drowns the others and wrecks the image.
 """
 
 
