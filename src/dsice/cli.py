@@ -141,7 +141,7 @@ def _print_best(study: Study) -> None:
     best, goal = study.best, study.goal
     for stage in study.stages.values():
         if goal.missing(stage.metrics) is None:
-            print(f"Before (stage {stage.name}): {metrics_line(stage.metrics, goal)}")
+            print(f"Stage {stage.name}: {metrics_line(stage.metrics, goal)}")
     if best is None:
         print(_no_best(study))
     else:
