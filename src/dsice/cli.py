@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,8 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DsiceError as error:
         print(f"dsice: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("dsice: interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader of our output has seen enough
-        sys.stderr.close()
+        # What is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
@@ -109,6 +114,7 @@ def _run(options: argparse.Namespace) -> int:
     from dsice.launch.local import LocalLauncher
     from dsice.study.config import load, with_budget
     from dsice.study.run import run_study
+    from dsice.study.state import Status
     from dsice.terminal import Terminal
 
     config = with_budget(
@@ -118,14 +124,21 @@ def _run(options: argparse.Namespace) -> int:
         hours=options.hours,
     )
     directory = options.directory or Path("runs") / config.name
-    resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory)])
+    given = [
+        part
+        for key in ("parallel", "trials", "hours")
+        if getattr(options, key) is not None
+        for part in (f"--{key}", str(getattr(options, key)))
+    ]
+    resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory), *given])
     try:
         with Terminal() as terminal:
             study = run_study(config, directory, LocalLauncher(), terminal.show, terminal.stopping)
     except Interrupted as error:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # on the way out already
         raise Interrupted(f"{error}. Resume with: {resume}") from None
     _print_end(study)
-    return 0
+    return 0 if study.with_status(Status.DONE) else 1
 
 
 def _print_end(study: Study) -> None:
@@ -162,7 +175,7 @@ def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from dsice.study.state import Study
-    from dsice.study.summary import as_json, driver_line
+    from dsice.study.summary import as_json, driver_at_work, driver_line
     from dsice.terminal import view
 
     study = Study.open(options.directory)
@@ -171,16 +184,16 @@ def _status(options: argparse.Namespace) -> int:
         return 0
     if study.warning:
         print(f"Warning: {study.warning}", file=sys.stderr)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 200  # lines for a file or another program are not broken
-    console.print(view(study))
+    console.print(view(study, live=driver_at_work(study)))
     console.print(driver_line(study))
     return 0
 
 
 def _best(options: argparse.Namespace) -> int:
-    from dsice.study.state import Study
+    from dsice.study.state import Status, Study
     from dsice.study.summary import trial_as_json
     from dsice.terminal import metrics_line
 
@@ -197,7 +210,9 @@ def _best(options: argparse.Namespace) -> int:
             print(f"  {name} = {json.dumps(value)}")
         print(f"  files: {best.folder.work}")
     if best is None:
-        raise _NothingFound(f"no trial keeps the bounds: {goal}")
+        measured = study.with_status(Status.DONE)
+        why = f"no trial keeps the bounds: {goal}" if measured else "no trial has been measured yet"
+        raise _NothingFound(why)
     return 0
 
 
@@ -211,6 +226,8 @@ def _report(options: argparse.Namespace) -> int:
 
     study = Study.open(options.directory)
     path = options.out or study.directory.report
+    if path.is_dir():
+        raise InvalidInput(f"cannot write {path}: it is a folder; name a file")
     try:
         write_report(study, path)
     except OSError as error:

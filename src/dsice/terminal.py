@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,7 +17,7 @@ from rich.text import Text
 
 from dsice.goal import Goal, Metrics
 from dsice.grid import Params
-from dsice.launch.shim import last_line
+from dsice.launch.output import finite, last_line, shown
 from dsice.study.driver import Stop
 from dsice.study.state import Stage, Status, Study, Task, Trial
 from dsice.study.units import duration
@@ -27,7 +29,8 @@ _RUNNING: Final = 12  # trials listed as running
 
 def number(value: float) -> str:
     """A metric as people read it: four to six digits."""
-    return f"{value:.4f}".rstrip("0").rstrip(".") if 1e-3 <= abs(value) < 1e5 else f"{value:.5g}"
+    plain = value == 0 or 1e-3 <= abs(value) < 1e5
+    return f"{value:.4f}".rstrip("0").rstrip(".") if plain else f"{value:.5g}"
 
 
 def metrics_line(metrics: Metrics, goal: Goal) -> str:
@@ -69,15 +72,16 @@ class Terminal:
     """
 
     def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, highlight=False, quiet=quiet)
+        self._console = console or Console(stderr=True, highlight=False, markup=False)
         self._live: Live | None = None
         self._drawn = 0.0
         self._told: int | None = None
         self._stages: dict[str, tuple[int, Status]] = {}
         self._notice = ""
+        self._broken = quiet
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal and not self._console.quiet:
+        if self._console.is_terminal and not self._broken:
             self._live = Live(console=self._console, auto_refresh=False, transient=False)
             self._live.start()
         return self
@@ -89,12 +93,24 @@ class Terminal:
         trace: TracebackType | None,
     ) -> None:
         if self._live is not None:
-            self._live.stop()
+            with self._enduring():
+                self._live.stop()
 
     def show(self, study: Study) -> None:
         """Show the study as it is now; called often, draws now and then."""
-        if self._console.quiet:
-            return
+        if not self._broken:
+            with self._enduring():
+                self._show(study)
+
+    @contextmanager
+    def _enduring(self) -> Iterator[None]:
+        """Within, a display that is gone (a closed pipe, a full disk) falls silent."""
+        try:
+            yield
+        except (OSError, SystemExit):
+            self._broken = True
+
+    def _show(self, study: Study) -> None:
         if self._live is None:
             self._tell(study)
         elif time.monotonic() - self._drawn > _REFRESH or len(study.finished) != self._told:
@@ -110,9 +126,10 @@ class Terminal:
                 "Ctrl-C again ends them now (they begin again when you resume)."
             )
         else:
-            self._notice = "Stopping now."
-        if self._live is None and not self._console.quiet:
-            self._console.print(self._notice)
+            self._notice = "Stopping now. Ctrl-C again leaves at once, with what runs left running."
+        if self._live is None and not self._broken:
+            with self._enduring():
+                self._console.print(self._notice)
 
     def _tell(self, study: Study) -> None:
         """One plain line per event."""
@@ -120,8 +137,8 @@ class Terminal:
             self._told = len(study.finished)  # what earlier sessions did was told then
             self._console.print(_title(study))
             if study.warning:
-                self._console.print(Text(f"Warning: {study.warning}"))
-            if study.trials:
+                self._console.print(f"Warning: {study.warning}")
+            if len(study.sessions) > 1:
                 self._console.print(f"Resuming after {len(study.finished)} trials.")
         for stage in study.stages.values():
             key = (len(stage.attempts), stage.status)
@@ -138,13 +155,13 @@ class Terminal:
             )
 
 
-def view(study: Study, notice: str = "") -> RenderableType:
-    """The whole live view."""
+def view(study: Study, notice: str = "", *, live: bool = True) -> RenderableType:
+    """The whole view of a study; ``live`` says whether a driver is at work."""
     goal, best = study.goal, study.best
     parts: list[RenderableType] = [Text(_title(study), style="bold")]
     parts += [_stage_line(stage) for stage in study.stages.values() if stage.attempts]
     if study.trials:
-        parts.append(_progress(study))
+        parts.append(_progress(study, live))
         if best is not None:
             parts.append(
                 Text.assemble(
@@ -155,7 +172,7 @@ def view(study: Study, notice: str = "") -> RenderableType:
             )
         elif study.finished:
             parts.append(Text("No trial has kept the bounds yet.", style="yellow"))
-        parts.append(_trials(study, goal))
+        parts.append(_trials(study, goal, live))
     if notice:
         parts.append(Text(notice, style="bold yellow"))
     return Group(*parts)
@@ -165,33 +182,36 @@ def _title(study: Study) -> str:
     return f"{study.config.name}: {study.goal}"
 
 
-def _progress(study: Study) -> RenderableType:
+def _progress(study: Study, live: bool) -> RenderableType:
     done, failed = len(study.finished), len(study.with_status(Status.FAILED))
     running, total = len(study.with_status(Status.RUNNING)), study.config.run.trials
-    facts = [f"{done} of {total} trials" if total else f"{done} trials"]
+    facts = [f"{done} of {total} trials" if total and total >= done else f"{done} trials"]
     if failed:
         facts.append(f"{failed} failed")
-    facts.append(f"{running} running")
     wall = study.wall_seconds
-    if study.sessions and not study.sessions[-1].why:
-        wall += time.time() - study.sessions[-1].seen
+    if live:
+        facts.append(f"{running} running")
+        wall += max(time.time() - study.sessions[-1].seen, 0.0)
+    elif running:
+        facts.append(f"{running} without a driver")
     facts.append(f"{duration(wall)} of wall time for {duration(study.job_seconds)} of jobs")
     left = seconds_left(study)
-    if left:
+    if left and live:
         facts.append(f"about {duration(left)} left")
     row = Table.grid(padding=(0, 1))
     row.add_row(ProgressBar(total or max(done, 1), done, width=24), Text(", ".join(facts)))
     return row
 
 
-def _trials(study: Study, goal: Goal) -> RenderableType:
+def _trials(study: Study, goal: Goal, live: bool) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     running = study.with_status(Status.RUNNING)
     for trial in study.finished[-_RECENT:]:
         table.add_row(_trial_line(trial, goal))
     for trial in running[:_RUNNING]:
         since = duration(max(time.time() - trial.attempts[-1].submitted, 0.0))
-        line = Text(f"  trial {trial.number} runs since {since}: {params_line(trial.params)}")
+        how = f"runs since {since}" if live else "was running when the driver ended"
+        line = Text(f"  trial {trial.number} {how}: {params_line(trial.params)}")
         table.add_row(line + Text(progress_note(trial), style="dim"))
     if len(running) > _RUNNING:
         table.add_row(Text(f"  and {len(running) - _RUNNING} more running"))
@@ -225,13 +245,9 @@ def progress_note(task: Task) -> str:
     line = last_line(task.job.progress)
     try:
         entry = json.loads(line) if line else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     if not isinstance(entry, dict):
         return ""
-    numbers = [
-        f"{name} {number(value)}"
-        for name, value in entry.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    numbers = [f"{shown(name)} {number(value)}" for name, value in entry.items() if finite(value)]
     return f"  [{', '.join(numbers[:5])}]" if numbers else ""

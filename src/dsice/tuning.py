@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
@@ -17,6 +18,9 @@ from dsice.search import DEFAULT_SEARCH
 
 if TYPE_CHECKING:
     from dsice.study.state import Study
+
+LOADING: Final = "DSICE_LOADING"
+"""Environment variable that is set while a trial's process imports the module of its function."""
 
 
 def tune(
@@ -42,7 +46,8 @@ def tune(
 
     Args:
         function: takes the params as a dict and returns a dict of metrics. It is pickled with
-            cloudpickle, so lambdas and functions of a notebook are fine.
+            cloudpickle, so lambdas and functions of a notebook are fine. Results that an earlier
+            version of it left in the directory count: after a change take another directory.
         grid: the points.
         goal: what makes a point good.
         trials: most trials in all; None goes on until the search has finished.
@@ -74,10 +79,17 @@ def tune(
     from dsice.study.run import run_study
     from dsice.terminal import Terminal
 
+    if LOADING in os.environ:
+        raise InvalidInput(
+            "dsice.tune() is called while its function's module is imported: put the call under "
+            "if __name__ == '__main__':"
+        )
     if not callable(function):
         raise InvalidInput(f"function must be callable, not {function!r}")
-    called = getattr(function, "__name__", "function")
-    place = StudyDirectory.at(directory or Path("runs") / _name(called))
+    called = getattr(function, "__name__", "<function>")
+    if directory is None and not called.isidentifier():
+        raise InvalidInput(f"give a directory: {called} is no name to find its results by")
+    place = StudyDirectory.at(directory or Path("runs") / called)
     text = _study_file(
         grid,
         goal,
@@ -88,7 +100,10 @@ def tune(
     config = replace(parse(text, place.path, "dsice.tune"), grid=grid, goal=goal)
     # A function of the user's own module is pickled by name: its process looks where this one does.
     path = [entry or str(Path.cwd()) for entry in sys.path]
-    pickled = cloudpickle.dumps((path, cloudpickle.dumps(function)))
+    try:
+        pickled = cloudpickle.dumps((path, cloudpickle.dumps(function)))
+    except Exception as error:  # whatever an object's own pickling raises
+        raise InvalidInput(f"the function cannot be pickled: {error}") from error
     with Terminal(quiet=not progress) as terminal:
         return run_study(
             config, place.path, LocalLauncher(), terminal.show, terminal.stopping, pickled

@@ -79,6 +79,7 @@ def test_bad_trials_do_not_stop_the_search(
     case $1 in
         4) exit 3 ;;
         5) echo '{"y": NaN}' ;;
+        9) echo '{"y": "3.5", "z": 1}' ;;
         6) sleep 100 ;;
         7) echo rubbish ;;
         8) ;;
@@ -87,7 +88,7 @@ def test_bad_trials_do_not_stop_the_search(
     """
     study_file(
         program=program,
-        grid="a = { integers = [1, 8] }\nb = [0]",
+        grid="a = { integers = [1, 9] }\nb = [0]",
         trial='timeout = "1 s"\nretries = 1',
         run="parallel = 4",
         top='minimize = "y"\nsearch = "random"',
@@ -99,10 +100,11 @@ def test_bad_trials_do_not_stop_the_search(
         "exit code 3",
         "it wrote no metrics: neither a result file nor any output",
         "its last line of output is no JSON object of metrics: rubbish",
-        "metric 'y' is nan",
+        "metric 'y' is \"3.5\", not a finite number",
+        "metric 'y' is NaN, not a finite number",
         "not finished within its time limit of 1 s",
     ]
-    assert sorted(program_calls()) == sorted(f"{a} 0" for a in [1, 2, 3, *[4, 5, 6, 7, 8] * 2])
+    assert sorted(program_calls()) == sorted(f"{a} 0" for a in [1, 2, 3, *[4, 5, 6, 7, 8, 9] * 2])
 
 
 def test_awk_and_c_programs(dsice: Dsice, tmp_path: Path) -> None:
@@ -210,6 +212,96 @@ def test_a_command_that_only_a_stage_could_make(dsice: Dsice, study_file: StudyF
         more='[stage.build]\ncommand = ["true"]',
     )
     assert "stages/build/work/program' is not found" in one_line(dsice("run", "study.toml"))
+
+
+def test_a_program_that_a_parameter_names_and_is_missing_fails_its_trials(
+    dsice: Dsice, study_file: StudyFile
+) -> None:
+    study_file(
+        grid='a = { choice = ["sh", "bash", "no-such-program"] }\nb = [0]',
+        command="""["{a}", "-c", "echo '{{\\"y\\": 1}}'"]""",
+        top='minimize = "y"\nsearch = "random"\nseed = 3',
+    )
+    for _ in range(2):  # which of the three comes first does not matter, nor does resuming
+        done = dsice("run", "study.toml", "--in", "out")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(dsice("status", "out", "--json").stdout)
+    assert found["trials"]["done"] == 2
+    assert list(found["failures"].values()) == [
+        "cannot start 'no-such-program': No such file or directory"
+    ]
+
+
+def test_programs_are_looked_up_in_the_path_of_the_study(
+    dsice: Dsice, study_file: StudyFile, tmp_path: Path
+) -> None:
+    study_file(
+        command='["program.sh", "{a}", "{b}"]',
+        trial='env = { PATH = "{study}:/usr/bin:/bin" }',
+        run="trials = 2",
+    )
+    assert dsice("run", "study.toml").returncode == 0
+    study_file(command='["program.sh", "{a}", "{b}"]')
+    assert "'program.sh' is not found" in one_line(dsice("run", "study.toml", "--in", "other"))
+
+
+def test_modules_of_the_user_do_not_stand_in_for_those_of_python(
+    dsice: Dsice, study_file: StudyFile, tmp_path: Path
+) -> None:
+    for name in ("random", "socket", "numpy", "submitit"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')\n")
+    study_file(run="trials = 2")
+    # As the installed script does; `python -m` looks in the current folder first.
+    script = Path(sys.executable).parent / "dsice"
+    done = subprocess.run(
+        [script, "run", "study.toml"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_has_seen_enough_does_not_stop_the_study(
+    study_file: StudyFile, dsice: Dsice, tmp_path: Path
+) -> None:
+    study_file(run="trials = 6")
+    script = Path(sys.executable).parent / "dsice"
+    subprocess.run(["sh", "-c", f"{script} run study.toml --in out 2>&1 | head -1"], cwd=tmp_path)
+    assert json.loads(dsice("status", "out", "--json").stdout)["trials"]["done"] == 6
+
+
+def test_hostile_progress_and_names_are_shown_harmlessly(
+    dsice: Dsice, study_file: StudyFile
+) -> None:
+    rubbish = ["1" * 401, "[" * 100_000, '{"x": ' + "1" * 401 + "}", '{"[/b]": 1}', "\x1b[2J"]
+    lines = "".join(f"printf '%s\\n' '{line}' >> $DSICE_PROGRESS\n" for line in rubbish)
+    study_file(
+        top='minimize = "y [/ms]"',
+        program=f'#!/bin/sh\n{lines}echo \'{{"y [/ms]": 1, "z": 1}}\'\n',
+        run="trials = 3",
+    )
+    done = dsice("run", "study.toml", "--in", "out")
+    assert done.returncode == 0, done.stderr
+    status = dsice("status", "out")
+    assert status.returncode == 0
+    assert "y [/ms] 1" in status.stdout
+
+
+def test_a_disk_that_cannot_be_written(dsice: Dsice, study_file: StudyFile, tmp_path: Path) -> None:
+    study_file(run="trials = 2")
+    (tmp_path / "file").touch()
+    assert "cannot use" in one_line(dsice("run", "study.toml", "--in", "file"))
+    assert "File name too long" in one_line(dsice("run", "study.toml", "--in", "x" * 300))
+    assert "holds no study" in one_line(dsice("status", "x" * 300))
+
+
+def test_a_journal_without_its_study_file_is_left_alone(
+    dsice: Dsice, study_file: StudyFile, tmp_path: Path
+) -> None:
+    study_file(run="trials = 2")
+    assert dsice("run", "study.toml", "--in", "out").returncode == 0
+    (tmp_path / "out" / "study.toml").unlink()
+    assert "its study.toml or source.json is missing" in one_line(
+        dsice("run", "study.toml", "--in", "out")
+    )
 
 
 def test_a_stage_that_fails_shows_its_log(dsice: Dsice, study_file: StudyFile) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import dsice
-from dsice.study.state import Status
+from dsice.study.state import Status, Study
 
 GRID = dsice.Grid([dsice.Axis.integers("a", 0, 9), dsice.Axis.choice("mode", ["slow", "fast"])])
 GOAL = dsice.Goal(minimize="y", subject_to=["z <= 8"])
@@ -76,6 +79,37 @@ def test_bad_arguments(tmp_path: Path, more: dict[str, Any], message: str) -> No
     with pytest.raises(dsice.InvalidInput, match=message):
         tune(lambda params: {"y": 1}, tmp_path, **more)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_module_that_tunes_when_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import dsice\n"
+        "def function(params): return {'y': 1, 'z': 1}\n"
+        "grid = dsice.Grid([dsice.Axis('a', [1, 2])])\n"
+        "dsice.tune(function, grid, dsice.Goal(minimize='y'), directory='x', progress=False)\n"
+    )
+    run = [sys.executable, "-c", "import mine"]
+    subprocess.run(run, cwd=tmp_path, check=True, timeout=120)
+    reasons = {trial.reason for trial in Study.open(tmp_path / "x").trials}
+    assert len(reasons) == 1
+    assert "put the call under if __name__ == '__main__':" in reasons.pop()
+
+
+def test_an_end_without_metrics_is_a_failure(tmp_path: Path) -> None:
+    def function(params: dict[str, Any]) -> Any:
+        print('{"y": 77, "z": 1}', flush=True)
+        raise SystemExit(0)
+
+    study = tune(function, tmp_path, trials=1)
+    assert study.trials[0].reason == "exit code 1: the function called sys.exit(0)"
+
+
+def test_what_cannot_be_pickled(tmp_path: Path) -> None:
+    lock = threading.Lock()
+    with pytest.raises(dsice.InvalidInput, match="the function cannot be pickled"):
+        tune(lambda params: {"y": lock.locked()}, tmp_path)
+    with pytest.raises(dsice.InvalidInput, match="give a directory"):
+        dsice.tune(lambda params: {"y": 1}, GRID, GOAL)
 
 
 def test_not_a_function(tmp_path: Path) -> None:

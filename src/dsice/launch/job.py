@@ -71,7 +71,7 @@ class Outcome:
         kind: how it ended.
         reason: why it failed, in plain words; empty if it did not.
         metrics: the finite numbers of its result, by name; None if it failed.
-        not_finite: metrics that are NaN or infinite, by name, as text.
+        others: entries of its result that are no finite numbers, by name, as JSON text.
         exit_code: of the command, or None if it was not started or was killed.
         started: Unix time in seconds.
         ended: Unix time in seconds.
@@ -81,7 +81,7 @@ class Outcome:
     kind: Kind
     reason: str = ""
     metrics: Mapping[str, float] | None = None
-    not_finite: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
     exit_code: int | None = None
     started: float = 0.0
     ended: float = 0.0
@@ -151,7 +151,10 @@ class JobFolder:
 
     def claimant(self) -> Mapping[str, Any] | None:
         """Who claimed the job: ``by``, ``pid`` and ``host``; None if nobody has."""
-        owner: Mapping[str, Any] | None = _read(self.path / "claim.json")
+        path = self.path / "claim.json"
+        owner: Mapping[str, Any] | None = _read(path)
+        if owner is None and path.exists():  # damaged: it was somebody's, and began perhaps
+            return {"by": "job", "pid": 0, "host": socket.gethostname()}
         return owner
 
     @contextmanager
@@ -196,9 +199,10 @@ class JobFolder:
 
 
 def _read(path: Path) -> Any:
+    """The JSON in a file; None if it is missing, or damaged by a crash of the machine."""
     try:
         return json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
 
 
@@ -209,14 +213,28 @@ def _write_once(path: Path, data: object) -> bool:
     """
     # The random part keeps hosts apart that share a folder and happen to share a process id.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with temporary.open("x") as file:
-        json.dump(data, file)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("x") as file:
+            json.dump(data, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     try:
         path.hardlink_to(temporary)
     except FileExistsError:
         return False
     finally:
         temporary.unlink()
+    sync_folder(path.parent)
     return True
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable, as fsync of a file makes its content."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

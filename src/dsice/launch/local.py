@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ from submitit.local.local import LocalExecutor, LocalJob
 from dsice.errors import LaunchError
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder
-from dsice.launch.shim import run_job
+from dsice.launch.processes import kill_marked
+from dsice.launch.shim import SAFE_PATH_ADDED, run_job
 
 # submitit logs every submission; the driver tells the user what matters.
 logging.getLogger("submitit").setLevel(logging.WARNING)
@@ -59,25 +61,42 @@ class LocalLauncher(Launcher):
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
         """End the jobs: one that has not begun is revoked, one that runs is told to end."""
         for job in jobs:
-            if job.claim("driver"):
+            if not job.path.exists() or job.claim("driver"):
                 continue
             owner = job.claimant()
             # While the lock is held, the process id is that of the job and of nobody else.
-            if owner is not None and owner["by"] == "job" and job.is_alive():
+            if owner and owner["by"] == "job" and _is_here(owner) and job.is_alive():
                 with suppress(ProcessLookupError):
                     os.kill(owner["pid"], signal.SIGTERM)
 
     def reattach(self, job: JobFolder) -> JobState:
-        """Take over a job of an earlier driver; one that has not begun is revoked."""
+        """Take over a job of an earlier driver; one that has not begun is revoked.
+
+        Raises:
+            LaunchError: it began on another machine, where alone can be seen whether it lives.
+        """
         if not job.path.exists() or job.claim("driver"):
             return JobState.REVOKED
+        owner = job.claimant()
+        if owner and owner["by"] == "job" and not _is_here(owner) and job.outcome() is None:
+            raise LaunchError(
+                f"{job.path} was begun on {owner['host']} and has not ended: resume there or, if "
+                "that machine is gone for good, delete this folder"
+            )
         state = _state(job, None)
         if state is JobState.RUNNING:
             self._pids[job] = None
         return state
 
 
+def _is_here(owner: Mapping[str, Any]) -> bool:
+    return bool(owner["host"] == socket.gethostname())
+
+
 def _state(job: JobFolder, pid: int | None) -> JobState:
+    if not job.path.exists():  # somebody deleted it
+        kill_marked("DSICE_RESULT", str(job.metrics_file))
+        return JobState.LOST
     owner = job.claimant()
     if owner is None:
         # One whose process died before it began is revoked first: it must not begin after all.
@@ -89,7 +108,11 @@ def _state(job: JobFolder, pid: int | None) -> JobState:
     alive = job.is_alive()
     if job.outcome() is not None:
         return JobState.ENDED
-    return JobState.RUNNING if alive else JobState.LOST
+    if alive:
+        return JobState.RUNNING
+    # Its shim was killed; what that left must not meet a new attempt in the same folder.
+    kill_marked("DSICE_RESULT", str(job.metrics_file))
+    return JobState.LOST
 
 
 class _Executor(LocalExecutor):
@@ -111,6 +134,9 @@ class _Executor(LocalExecutor):
             "SUBMITIT_EXECUTOR": "local",
             "SUBMITIT_LOCAL_WITH_SHELL": "",
         }
+        if "PYTHONSAFEPATH" not in env:
+            # `python -m` would take a random.py of the user's folder for the standard library's.
+            env |= {"PYTHONSAFEPATH": "1", SAFE_PATH_ADDED: "1"}
         # Not subprocess.Popen, which expects to be waited for: the job may outlive the driver.
         pid = os.posix_spawn(
             sys.executable,

@@ -9,13 +9,21 @@ from pathlib import Path
 
 import cloudpickle
 
+from dsice.tuning import LOADING
+
 
 def main() -> None:
     """``python -m dsice.study.call FUNCTION.pkl PARAMS.json``: call, and write the metrics."""
     path, pickled = cloudpickle.loads(Path(sys.argv[1]).read_bytes())
     sys.path += [entry for entry in path if entry not in sys.path]
+    # Unpickling imports the function's module, which must not begin the study anew.
+    os.environ[LOADING] = "1"
     function = cloudpickle.loads(pickled)
-    metrics = function(json.loads(Path(sys.argv[2]).read_text()))
+    del os.environ[LOADING]
+    try:
+        metrics = function(json.loads(Path(sys.argv[2]).read_text()))
+    except SystemExit as end:  # not an end that leaves metrics
+        sys.exit(f"the function called sys.exit({end.code!r})")
     if not isinstance(metrics, dict):
         sys.exit(f"the function returned {metrics!r}: it must return a dict of metrics")
     # NumPy and torch scalars become Python's own numbers.

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -74,17 +74,20 @@ def search_path() -> str:
     return os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
 
 
-def check_program(command: Sequence[str]) -> None:
-    """Check that the program of a filled command exists.
+def check_program(program: str, path: str | None = None) -> None:
+    """Check that a program exists.
+
+    Args:
+        program: the first argument of a filled command.
+        path: where to look it up, as in PATH; that of `search_path` by default.
 
     Raises:
         InvalidInput: it does not, or is not executable.
     """
-    program = command[0]
     if os.sep in program and not Path(program).is_absolute():
         raise InvalidInput(
             f"command {program!r} is a relative path, and each job has a folder of its own: "
             f"write {{study}}/{program} for a file beside the study file"
         )
-    if shutil.which(program, path=search_path()) is None:
+    if shutil.which(program, path=path or search_path()) is None:
         raise InvalidInput(f"command {program!r} is not found, or is not executable")

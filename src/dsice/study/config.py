@@ -59,7 +59,7 @@ class RunConfig(_Table):
     on: Literal["local"] = "local"
     parallel: Annotated[int, Field(ge=1, le=100_000)] = 1
     trials: Annotated[int, Field(ge=1)] | None = None
-    hours: Annotated[float, Field(gt=0)] | None = None
+    hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class PictureRow(_Table):
@@ -84,7 +84,7 @@ class ReportConfig(_Table):
         pictures: rows of pictures.
     """
 
-    full_length: Annotated[float, Field(gt=0)] | None = None
+    full_length: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     pictures: Annotated[tuple[PictureRow, ...], Field(strict=False)] = ()
 
 
@@ -162,7 +162,7 @@ def parse(text: str, folder: Path, source: str = "study file") -> StudyConfig:
     """Check the text of a study file; ``source`` names it in messages."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{source}: not a TOML file: {error}") from None
     try:
         return _checked(_File.model_validate(data), folder, text)
@@ -261,7 +261,8 @@ def _axis(name: str, entry: list[Any] | _Range) -> Axis:
             raise InvalidInput(f"[grid] {name}: a choice has neither levels nor step")
         return Axis.choice(name, entry.choice)
     if entry.integers is not None:
-        if entry.levels is not None or not (entry.step is None or entry.step == int(entry.step)):
+        whole = entry.step is None or float(entry.step).is_integer()
+        if entry.levels is not None or not whole:
             raise InvalidInput(f"[grid] {name}: integers take a whole step, and no levels")
         return Axis.integers(name, *entry.integers, step=int(entry.step or 1))
     if entry.linear is not None:
@@ -275,9 +276,8 @@ def _first_problem(error: ValidationError, data: Mapping[str, Any]) -> str:
     problems = error.errors()
     # Of a value that fits neither of two forms, the finding that lies deepest says most.
     problem = max(problems, key=lambda p: (p["type"] == "extra_forbidden", len(p["loc"])))
-    keys = [
-        str(k) for k in problem["loc"] if not (isinstance(k, str) and "[" in k) and k != "_Range"
-    ]
+    # Among the keys stand the names of the forms that were tried.
+    keys = [str(key) for key in problem["loc"] if key not in ("list[any]", "_Range")]
     where = ".".join(keys)
     if problem["type"] == "extra_forbidden":
         accepted = _accepted(problem["loc"][:-1])
@@ -339,8 +339,8 @@ def require_same(
         if before != after:
             raise OtherStudy(
                 f"{directory} holds the study {old.name!r} with another {what}: "
-                f"{_difference(before, after)}. Choose another directory with --in, "
-                "or change it back"
+                f"{_difference(before, after)}. Choose another directory, or "
+                "change it back"
             )
 
 

@@ -16,14 +16,16 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from dsice.errors import InvalidInput, StudyLocked
-from dsice.launch.job import JobFolder
+from dsice.launch.job import JobFolder, sync_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,11 @@ class StudyDirectory:
         Raises:
             InvalidInput: it was not.
         """
-        if not self.journal.is_file():
+        try:
+            found = self.journal.is_file()
+        except OSError:  # a name too long to be one
+            found = False
+        if not found:
             raise InvalidInput(
                 f"{self.path} holds no study: give the directory that 'dsice run' wrote"
             )
@@ -110,12 +116,10 @@ class StudyDirectory:
             StudyLocked: another process is; the message says which.
         """
         with (self.path / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked_soon(file):
                 file.seek(0)
                 holder = file.read().strip() or "a process that has just begun"
-                raise StudyLocked(f"{self.path} is in use by another driver: {holder}") from None
+                raise StudyLocked(f"{self.path} is in use by another driver: {holder}")
             since = datetime.now().astimezone().isoformat(" ", "seconds")
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
@@ -124,14 +128,27 @@ class StudyDirectory:
             file.truncate(0)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text``: at every moment it holds all of the old or all of the new."""
+def _locked_soon(file: IO[str]) -> bool:
+    # Whoever looks whether a driver is at work holds a shared lock for a moment: try for a second.
+    for _ in range(20):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
+def write_atomically(path: Path, data: str | bytes) -> None:
+    """Replace ``path`` by ``data``: at every moment it holds all of the old or all of the new."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with temporary.open("wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    sync_folder(path.parent)
 
 
 def write_json(path: Path, data: object) -> None:

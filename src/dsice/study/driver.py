@@ -12,27 +12,27 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import IntEnum
-from pathlib import Path
 from typing import Any, Final
 
-from dsice.errors import DsiceError, Interrupted, InvalidInput, StageFailed
+from dsice.errors import DsiceError, Interrupted, InvalidInput, LaunchError, StageFailed
 from dsice.goal import Goal
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, Kind, Outcome
-from dsice.launch.shim import last_line
+from dsice.launch.output import last_line, last_lines
 from dsice.search import make_search
 from dsice.search.base import Search
 from dsice.study.clock import Clock
 from dsice.study.config import RunConfig
 from dsice.study.directory import write_json
 from dsice.study.journal import Journal
-from dsice.study.spec import config_of, next_job
+from dsice.study.spec import check_programs, config_of, next_job
 from dsice.study.state import Stage, Status, Study, Task, Trial, Verdict
 from dsice.study.verdict import judge
 from dsice.version import __version__
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened
 _MAX_PAUSE: Final = 0.25
+_MAX_STILLBORN: Final = 3  # jobs in a row that ended before they began
 
 
 class Stop(IntEnum):
@@ -75,6 +75,7 @@ class Driver:
         self._on_change = on_change
         self._running: dict[JobFolder, Task] = {}
         self._submitted: set[JobFolder] = set()  # in this session
+        self._stillborn = 0
         self._search: Search | None = None
         self._goal: Goal = study.config.goal
         self._deadline = float("inf")
@@ -94,6 +95,7 @@ class Driver:
             StageFailed: a stage failed.
             Interrupted: `stop` was called.
             InvalidInput: the program does not exist, or lacks a metric of the goal.
+            LaunchError: jobs cannot be started.
         """
         self._begin()
         why = "ended by an error"
@@ -103,6 +105,9 @@ class Driver:
             why = self._run_trials()
         except Interrupted as error:
             why = str(error)
+            raise
+        except KeyboardInterrupt:
+            why = "left at once on request; what ran was left running"
             raise
         except InvalidInput:
             # No other trial would do better; the next session begins the running ones again.
@@ -159,6 +164,7 @@ class Driver:
     def _run_trials(self) -> str:
         """Run trials until nothing is left to do; returns why."""
         study = self.study
+        check_programs(study)
         self._goal = study.goal
         self._search = search = make_search(
             study.config.search,
@@ -192,7 +198,7 @@ class Driver:
         why = ""
         if run.trials is not None and len(study.trials) + free > run.trials:
             free = max(0, run.trials - len(study.trials))
-            why = f"all {run.trials} trials have ended"
+            why = f"the budget of {run.trials} trials is used"
         if free:
             points = search.ask(free)
             if not points:
@@ -267,9 +273,21 @@ class Driver:
         )
         if isinstance(task, Trial) and verdict is not Verdict.AGAIN:
             self._tell(task)
+        self._count_stillborn(task, state)
         # What an earlier session began says nothing about the program as it is now.
         if hopeless and task.job in self._submitted:
             raise InvalidInput(f"{task.job.path}: {reason}. Mend it and run the same command again")
+
+    def _count_stillborn(self, task: Task, state: JobState) -> None:
+        """Give up when jobs of this session never come to life: trying for ever helps nobody."""
+        if self.stopping or task.job not in self._submitted:
+            return
+        self._stillborn = self._stillborn + 1 if state is JobState.REVOKED else 0
+        if self._stillborn >= _MAX_STILLBORN:
+            raise LaunchError(
+                f"jobs end before they begin, {self._stillborn} in a row: their launcher's words "
+                f"are in {task.job.launcher_files}"
+            )
 
     def _is_hopeless(self, outcome: Outcome) -> bool:
         """Whether the study, not the trial, is at fault, so that no other trial would do better."""
@@ -277,7 +295,7 @@ class Driver:
             return False
         if outcome.kind is Kind.NOT_STARTED:
             return True
-        present = {*(outcome.metrics or ()), *outcome.not_finite}
+        present = {*(outcome.metrics or ()), *outcome.others}
         return outcome.kind is Kind.OK and not present.issuperset(self._goal.metrics)
 
     def _raise_if_stopping(self) -> None:
@@ -299,14 +317,6 @@ def _without_outcome(state: JobState) -> Outcome:
 def _failure(stage: Stage) -> str:
     job = stage.job
     log = job.stderr if last_line(job.stderr) else job.stdout
-    tail = "\n".join(f"    {line}" for line in _tail(log)) or "    (no output)"
+    lines = [f"    {line}" for line in last_lines(log, 15)] or ["    (no output)"]
+    tail = "\n".join(lines)
     return f"stage {stage.name!r} failed: {stage.reason}\n  the end of {log}:\n{tail}"
-
-
-def _tail(path: Path, lines: int = 15) -> list[str]:
-    try:
-        text = path.read_bytes()[-20_000:].decode(errors="replace")
-    except FileNotFoundError:
-        return []
-    shown = text.splitlines()[-lines:]
-    return ["".join(c if c.isprintable() else " " for c in line) for line in shown]

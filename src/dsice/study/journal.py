@@ -6,6 +6,7 @@ when `Journal.append` returns. A line that a crash tore is no event: it is dropp
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -96,8 +97,10 @@ class Journal:
                 os.fsync(self._file.fileno())
 
     def _write(self, data: bytes) -> None:
-        # Unbuffered: after a failed write nothing may linger and be written later.
-        os.write(self._file.fileno(), data)
+        # Unbuffered: after a failed write nothing may linger and be written later. A disk that
+        # fills up in the middle takes a part, and only the count says so.
+        if os.write(self._file.fileno(), data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(self._file.fileno())
 
     def __enter__(self) -> Self:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dsice.grid import Value
 from dsice.launch.job import JobSpec
-from dsice.launch.shim import thread_limits
 from dsice.study import command
 from dsice.study.config import CommandConfig
 from dsice.study.directory import TaskFolder
-from dsice.study.state import Stage, Study, Task, Trial
+from dsice.study.state import Stage, Status, Study, Task, Trial
 
 
 def config_of(study: Study, task: Task) -> CommandConfig:
@@ -27,11 +26,7 @@ def folder_fields(study: Study, folder: TaskFolder) -> dict[str, Value]:
 
 
 def next_job(study: Study, task: Task) -> JobSpec:
-    """What the next attempt of ``task`` is to run.
-
-    Raises:
-        InvalidInput: the program of its command does not exist.
-    """
+    """What the next attempt of ``task`` is to run."""
     config = config_of(study, task)
     attempt = len(task.attempts) + 1
     job = task.folder.job(attempt)
@@ -47,7 +42,6 @@ def next_job(study: Study, task: Task) -> JobSpec:
         env |= thread_limits(threads)
     env |= {key: command.fill(text, values) for key, text in config.env.items()}
     arguments = tuple(command.fill(argument, values) for argument in config.command)
-    command.check_program(arguments)
     return JobSpec(
         name=f"{study.config.name}.{task.folder.path.name}.{attempt}",
         command=arguments,
@@ -59,12 +53,29 @@ def next_job(study: Study, task: Task) -> JobSpec:
 
 
 def check_programs(study: Study) -> None:
-    """Check, before anything runs, that the programs exist whose place does not depend on a stage.
+    """Check that the programs exist whose place is known by now.
+
+    Not known are those in the folder of a stage that has not ended, and those that a parameter
+    names: if such a one is missing, its trials fail.
 
     Raises:
-        InvalidInput: one does not.
+        InvalidInput: one does not exist.
     """
-    values = {"study": str(study.config.folder)}
-    for config in [*study.config.stages.values(), study.config.trial]:
-        if set(command.fields(config.command[0])) <= values.keys():
-            command.check_program([command.fill(config.command[0], values)])
+    done = [name for name in study.config.stages if study.stage(name).status is Status.DONE]
+    known: dict[str, Value] = {"study": str(study.config.folder)}
+    known |= {f"stage.{name}": str(study.directory.stage(name).work) for name in done}
+
+    def filled(text: str) -> str | None:
+        return command.fill(text, known) if set(command.fields(text)) <= known.keys() else None
+
+    waiting = [c for name, c in study.config.stages.items() if name not in done]
+    for config in [*waiting, study.config.trial]:
+        program, path = filled(config.command[0]), filled(config.env.get("PATH", ""))
+        if program is not None and path is not None:
+            command.check_program(program, path)
+
+
+def thread_limits(threads: int) -> dict[str, str]:
+    """Environment variables that hold numerical libraries to ``threads`` threads."""
+    names = "OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "BLIS_NUM", "VECLIB_MAXIMUM", "NUMEXPR_NUM"
+    return {f"{name}_THREADS": str(threads) for name in names}

@@ -257,7 +257,8 @@ class Study:
             case "ended":
                 self._end(self._task(event), event)
         if self.sessions:
-            self.sessions[-1].seen = event["t"]
+            # A clock that was set back does not make a session shorter.
+            self.sessions[-1].seen = max(self.sessions[-1].seen, event["t"])
 
     def _task(self, event: Event) -> Task:
         if "stage" in event:

@@ -40,9 +40,9 @@ def judge(
 def _lacking(outcome: Outcome, needed: Sequence[str]) -> str:
     metrics = outcome.metrics or {}
     for name in needed:
-        if name in outcome.not_finite:
-            return f"metric {name!r} is {outcome.not_finite[name]}"
+        if name in outcome.others:
+            return f"metric {name!r} is {outcome.others[name]}, not a finite number"
         if name not in metrics:
-            found = ", ".join([*metrics, *outcome.not_finite]) or "none"
+            found = ", ".join([*metrics, *outcome.others]) or "none"
             return f"metric {name!r} is not in its result; found: {found}"
     return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,7 +86,9 @@ def test_metrics_come_back(launcher: Launcher, new_job: Callable[..., JobFolder]
         ("true", Kind.NO_METRICS, "it wrote no metrics: neither a result file nor any output"),
         ("echo done", Kind.NO_METRICS, "its last line of output is no JSON object"),
         ("echo '[1, 2]'", Kind.NO_METRICS, "its last line of output is no JSON object"),
-        ("echo '{}'", Kind.NO_METRICS, "its last line of output has no numbers"),
+        ("echo '{}'", Kind.NO_METRICS, "its last line of output has no metrics"),
+        ("mkfifo $DSICE_RESULT", Kind.NO_METRICS, "it wrote no metrics"),
+        ("mkdir $DSICE_RESULT; echo x", Kind.NO_METRICS, "its last line of output is no JSON"),
         ('echo "{" > $DSICE_RESULT', Kind.NO_METRICS, "its result file is no JSON object"),
         ("head -c 3000000 /dev/zero; exit 1", Kind.EXIT, "exit code 1"),
     ],
@@ -104,7 +107,7 @@ def test_numbers_that_are_none(launcher: Launcher, new_job: Callable[..., JobFol
     found = outcome(launcher, new_job('echo \'{"y": NaN, "z": -Infinity, "x": 1}\''))
     assert found.kind is Kind.OK
     assert found.metrics == {"x": 1.0}
-    assert found.not_finite == {"y": "nan", "z": "-inf"}
+    assert found.others == {"y": "NaN", "z": "-Infinity"}
 
 
 def test_a_program_that_is_not_there(launcher: Launcher, tmp_path: Path) -> None:
@@ -200,15 +203,58 @@ def test_a_double_start_runs_once(
 def test_a_job_killed_with_its_shim_is_lost(
     launcher: Launcher, new_job: Callable[..., JobFolder], tmp_path: Path
 ) -> None:
-    job = new_job("echo $$ > pid.new; mv pid.new pid; sleep 1000")
+    # With everything that the program has started, wherever it has gone.
+    script = "setsid sleep 1000 & echo $! > pids.new; sleep 1000 & echo $! $$ >> pids.new; "
+    job = new_job(script + "mv pids.new pids; wait")
     launcher.submit([job])
-    until((tmp_path / "pid").exists, "the program's start")
+    until((tmp_path / "pids").exists, "the program's start")
     owner = job.claimant()
     assert owner is not None
     os.kill(owner["pid"], signal.SIGKILL)
     assert ended(launcher, job)[job] is JobState.LOST
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert len(pids) == 3
+    until(lambda: not any(map(is_running, pids)), "the program to end with its shim")
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_told_to_end_at_any_moment_a_job_has_an_outcome(
+    launcher: Launcher, new_job: Callable[..., JobFolder], moment: int
+) -> None:
+    job = new_job("sleep 1000")
+    launcher.submit([job])
+    until(job.stdout.exists, "the shim's first step")
+    time.sleep(moment / 1000)  # the random moment
+    owner = job.claimant()
+    assert owner is not None
+    os.kill(owner["pid"], signal.SIGTERM)
+    assert ended(launcher, job)[job] is JobState.ENDED
+    found = job.outcome()
+    assert found is not None
+    assert found.kind is Kind.CANCELLED
+
+
+@pytest.mark.parametrize("name", ["claim.json", "outcome.json"])
+def test_files_that_a_crash_of_the_machine_emptied(
+    launcher: Launcher, new_job: Callable[..., JobFolder], name: str
+) -> None:
+    job = new_job("true")
+    job.claim("job")
+    (job.path / name).write_text("")
+    assert launcher.reattach(job) is JobState.LOST
+
+
+def test_a_deleted_folder(
+    launcher: Launcher, new_job: Callable[..., JobFolder], tmp_path: Path
+) -> None:
+    job = new_job("echo $$ > pid.new; mv pid.new pid; sleep 1000")
+    launcher.submit([job])
+    until((tmp_path / "pid").exists, "the program's start")
+    shutil.rmtree(job.path)
+    assert ended(launcher, job)[job] is JobState.LOST
+    launcher.cancel([job])
     pid = int((tmp_path / "pid").read_text())
-    until(lambda: not is_running(pid), "the program to end with its shim")
+    until(lambda: not is_running(pid), "the program's end")
 
 
 def test_reattach_after_the_driver_was_killed(

@@ -37,9 +37,9 @@ def test_values_as_they_stand_in_commands(value: bool | int | float | str, text:
 
 
 def test_programs() -> None:
-    command.check_program(["sh"])
-    command.check_program(["/bin/sh"])
+    command.check_program("sh")
+    command.check_program("/bin/sh")
     with pytest.raises(InvalidInput, match="'no-such-program' is not found"):
-        command.check_program(["no-such-program"])
+        command.check_program("no-such-program")
     with pytest.raises(InvalidInput, match=r"write \{study\}/\./a\.out for a file beside"):
-        command.check_program(["./a.out"])
+        command.check_program("./a.out")

@@ -99,6 +99,10 @@ def test_everything_of_a_full_file() -> None:
         ('command = ["make"', 'comand = ["make"', "unknown key 'stage.build.comand'"),
         ("[run]", "[runn]", "unknown key 'runn': did you mean 'run'?"),
         ("[run]", "[run", "not a TOML file"),
+        ("seed = 0", f"seed = {'9' * 5000}", "not a TOML file"),
+        ("seed = 0", '"a[b" = 1', "unknown key 'a[b': accepted are name, "),
+        ("hours = 2.0", "hours = inf", "key 'run.hours' = Infinity: "),
+        ("[2, 10], step = 4", "[2, 10], step = inf", "[grid] size: integers take a whole step"),
     ],
 )
 def test_one_line_about_a_mistake(old: str, new: str, message: str) -> None:

@@ -149,7 +149,7 @@ def test_a_whole_run(tmp_path: Path) -> None:
     assert len(set(bench.machine.calls)) == len(bench.machine.calls) == 26
     assert bench.machine.busiest == 4
     assert study.best is not None
-    assert study.sessions[-1].why == "all 25 trials have ended"
+    assert study.sessions[-1].why == "the budget of 25 trials is used"
     assert str(study.goal) == "minimize y subject to z <= 8"
     assert study.goal.feasible(study.best.metrics)
     assert all(study.folder.params.exists() for study in study.trials)

@@ -60,14 +60,18 @@ def test_a_full_disk_leaves_the_journal_as_it_was(
     with Journal(path, lambda: 9.0) as journal:
 
         def half(descriptor: int, data: bytes) -> int:
-            real_write(descriptor, data[: len(data) // 2])
+            return real_write(descriptor, data[: len(data) // 2])
+
+        def half_and_error(descriptor: int, data: bytes) -> int:
+            half(descriptor, data)
             raise OSError(28, "No space left on device")
 
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "write", half)
-            with pytest.raises(DsiceError, match="No space left on device"):
-                journal.append("lost")
-        assert path.read_bytes() == before
+        for write in (half, half_and_error):
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "write", write)
+                with pytest.raises(DsiceError, match="No space left on device"):
+                    journal.append("lost")
+            assert path.read_bytes() == before
         journal.append("kept")
     events, _ = read(path)
     assert [event["event"] for event in events] == ["trial"] * 3 + ["kept"]

@@ -39,8 +39,11 @@ def test_what_is_no_fault_of_the_program() -> None:
 
 
 def test_metrics_that_are_not_there() -> None:
-    outcome = Outcome(Kind.OK, metrics={"z": 2.0}, not_finite={"y": "nan"})
-    assert judge(outcome, [], 0, ["y"]) == (Verdict.FAILED, "metric 'y' is nan")
+    outcome = Outcome(Kind.OK, metrics={"z": 2.0}, others={"y": "NaN"})
+    assert judge(outcome, [], 0, ["y"]) == (
+        Verdict.FAILED,
+        "metric 'y' is NaN, not a finite number",
+    )
     assert judge(outcome, [], 0, ["x"]) == (
         Verdict.FAILED,
         "metric 'x' is not in its result; found: z, y",
