@@ -12,6 +12,9 @@ help:            ## show this list
 
 demo: $(STAMP)   ## tune a super-resolution network on real photographs (about ten minutes on two cores)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/dsice run studies/demo.toml --in runs/demo
+	@echo "The best network, measured once more from its checkpoint:"
+	$(BIN)/superres evaluate --data runs/demo/stages/prepare/work \
+	    --checkpoint "$$($(BIN)/dsice best runs/demo --json | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["directory"])')"
 	$(BIN)/dsice report runs/demo
 
 test: $(STAMP)   ## run the tests

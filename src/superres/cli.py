@@ -112,7 +112,10 @@ def _pretrain(a: argparse.Namespace) -> None:
     size = named.generator
     preset = Preset(
         GeneratorConfig(
-            _given(a.n0, size.n0), _given(a.nr, size.nr), _given(a.stages, size.stages)
+            _given(a.n0, size.n0),
+            _given(a.nr, size.nr),
+            _given(a.stages, size.stages),
+            residual=a.residual,
         ),
         named.critic_width,
         _given(a.lr, named.learning_rate),
@@ -293,6 +296,11 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--n0", type=int, help="channels of the first layer, instead of the preset's")
     p.add_argument("--nr", type=int, help="channels of the projection units, likewise")
     p.add_argument("--stages", type=int, help="number of up-projections, likewise")
+    p.add_argument(
+        "--residual",
+        action="store_true",
+        help="add to a bicubic enlargement (helps small networks)",
+    )
     p.add_argument("--lr", type=float, help="learning rate (tiny: 3e-3, others: 1e-4)")
     p.add_argument(
         "--warmup", type=int, default=200, help="steps of the discriminator (%(default)s)"

@@ -77,3 +77,13 @@ def test_nothing_beyond_the_receptive_radius_matters(config: GeneratorConfig) ->
 def test_impossible_sizes_are_refused(size: tuple[int, int, int]) -> None:
     with pytest.raises(UserError, match="D-DBPN needs"):
         GeneratorConfig(*size)
+
+
+def test_a_residual_network_begins_as_bicubic_and_has_no_more_parameters() -> None:
+    torch.manual_seed(0)
+    config = GeneratorConfig(8, 4, 2, residual=True)
+    low = torch.rand(1, 3, 6, 9)
+    bicubic = torch.nn.functional.interpolate(low, scale_factor=4, mode="bicubic")
+    assert torch.equal(Generator(config)(low), bicubic)
+    plain = GeneratorConfig(8, 4, 2)
+    assert parameter_count(Generator(config)) == parameter_count(Generator(plain))
