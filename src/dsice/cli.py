@@ -175,7 +175,7 @@ def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from dsice.study.state import Study
-    from dsice.study.summary import as_json, driver_at_work, driver_line
+    from dsice.study.summary import as_json, driver_line
     from dsice.terminal import view
 
     study = Study.open(options.directory)
@@ -187,7 +187,7 @@ def _status(options: argparse.Namespace) -> int:
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 200  # lines for a file or another program are not broken
-    console.print(view(study, live=driver_at_work(study)))
+    console.print(view(study, live=study.directory.is_locked()))
     console.print(driver_line(study))
     return 0
 

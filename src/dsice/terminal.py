@@ -46,11 +46,6 @@ def params_line(params: Params) -> str:
     )
 
 
-def task_name(task: Task) -> str:
-    """``trial 12`` or ``stage pretrain``."""
-    return " ".join(f"{kind} {name}" for kind, name in task.reference.items())
-
-
 def seconds_left(study: Study) -> float | None:
     """A guess at the time to the end of the trials budget; None while nothing is known."""
     if not study.finished or not study.config.run.trials:

@@ -1,4 +1,4 @@
-"""The command line `superres`: arguments, files and exit codes; all work is done elsewhere.
+"""The command line `superres`: files and exit codes; all work is done elsewhere.
 
 Exit codes: 0 success, 2 a mistake of the user's, 3 a training that diverged.
 """
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from superres.arguments import make_parser
 from superres.errors import Diverged, UserError
 
 if TYPE_CHECKING:
@@ -19,29 +20,7 @@ if TYPE_CHECKING:
     from superres.evaluation import Scores
     from superres.records import Recorder
 
-# torch takes seconds to import: every command imports what it needs, and --help needs nothing.
-# The names of the presets are therefore repeated here; a test compares them with the model's.
-PRESET_NAMES = ("tiny", "dbpn-s", "d-dbpn", "dbpnll")
-
-_ABOUT = """\
-Fourfold super-resolution with D-DBPN: train it, fine-tune it, judge it, use it.
-
-The usual order, with the photographs that come with scikit-image and scikit-learn:
-  superres prepare  --out data
-  superres pretrain --data data --out start
-  superres finetune --from start --data data --out tuned \\
-                    --w-mse 1e-2 --w-vgg 1e-1 --w-adv 1e-3 --w-style 10
-  superres evaluate --checkpoint tuned --data data
-  superres upscale  --checkpoint tuned --out big photo.jpg
-"""
-
-_METRICS = """\
-The metrics follow the PIRM 2018 challenge: luma of 8-bit images, 4 pixels shaved off.
-niqe and psnr are means over the test images, rmse (in grey levels) is the root of the mean
-squared error; lower niqe looks more natural, lower rmse is nearer to the original.
-The last line of the output, and --result FILE, is {"niqe": .., "rmse": .., "psnr": .., ...}.
-Exit codes: 0 done, 2 a mistake in the arguments or files, 3 the training diverged (no result).
-"""
+# torch takes seconds to import: every command imports what it needs.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    arguments = _parser().parse_args(argv)
+    commands = {
+        "prepare": _prepare,
+        "pretrain": _pretrain,
+        "finetune": _finetune,
+        "evaluate": _evaluate,
+        "upscale": _upscale,
+    }
+    arguments = make_parser(commands).parse_args(argv)
     try:
         arguments.run(arguments)
     except UserError as error:
@@ -263,138 +249,6 @@ def _finish(
 
 def _metrics(scores: Scores) -> dict[str, float]:
     return {"niqe": scores.niqe, "rmse": scores.rmse, "psnr": scores.psnr}
-
-
-def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("superres", description=_ABOUT, formatter_class=raw)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    def command(name: str, run: Any, summary: str, text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(
-            name, help=summary, description=text, epilog=_METRICS, formatter_class=raw
-        )
-        made.set_defaults(run=run)
-        return made
-
-    p = command("prepare", _prepare, "turn photographs into a data folder", _PREPARE)
-    p.add_argument("--out", type=Path, required=True, help="data folder to make")
-    p.add_argument("--photos", type=Path, help="folder of PNG and JPEG photographs")
-    p.add_argument("--test-photos", type=Path, help="folder of those to test with")
-    p.add_argument("--crop", type=int, default=160, help="side of training tiles (%(default)s)")
-    p.add_argument(
-        "--test-crop", type=int, default=768, help="longest side of test images (%(default)s)"
-    )
-    _add_result(p)
-
-    p = command("pretrain", _pretrain, "train a network on the pixel loss", _PRETRAIN)
-    p.add_argument("--data", type=Path, required=True, help="folder made by superres prepare")
-    p.add_argument("--out", type=Path, required=True, help="checkpoint folder to make")
-    p.add_argument(
-        "--preset", choices=PRESET_NAMES, default="tiny", help="size of the network (%(default)s)"
-    )
-    p.add_argument("--n0", type=int, help="channels of the first layer, instead of the preset's")
-    p.add_argument("--nr", type=int, help="channels of the projection units, likewise")
-    p.add_argument("--stages", type=int, help="number of up-projections, likewise")
-    p.add_argument(
-        "--residual",
-        action="store_true",
-        help="add to a bicubic enlargement (helps small networks)",
-    )
-    p.add_argument("--lr", type=float, help="learning rate (tiny: 3e-3, others: 1e-4)")
-    p.add_argument(
-        "--warmup", type=int, default=200, help="steps of the discriminator (%(default)s)"
-    )
-    _add_training(p, steps=1200)
-
-    p = command("finetune", _finetune, "train further on the four-term loss", _FINETUNE)
-    p.add_argument("--from", dest="start", type=Path, required=True, help="checkpoint to start at")
-    p.add_argument("--data", type=Path, required=True, help="folder made by superres prepare")
-    p.add_argument("--out", type=Path, required=True, help="checkpoint folder to make")
-    for name, default, term in (
-        ("mse", 1e-2, "pixel term"),
-        ("vgg", 1e-1, "perceptual term"),
-        ("adv", 1e-3, "adversarial term"),
-        ("style", 10.0, "style term"),
-    ):
-        p.add_argument(
-            f"--w-{name}", type=float, default=default, help=f"weight of the {term} (%(default)g)"
-        )
-    p.add_argument("--vgg", type=Path, help="VGG19 state dict in torchvision's layout")
-    p.add_argument("--lr", type=float, default=2e-4, help="learning rate (%(default)g)")
-    _add_training(p, steps=90)
-
-    p = command("evaluate", _evaluate, "judge a checkpoint on the test images", _EVALUATE)
-    which = p.add_mutually_exclusive_group(required=True)
-    which.add_argument("--checkpoint", type=Path, help="checkpoint folder")
-    which.add_argument("--bicubic", action="store_true", help="judge bicubic enlargement instead")
-    p.add_argument("--data", type=Path, required=True, help="folder made by superres prepare")
-    p.add_argument("--images", type=Path, help="folder for the whole enlarged test images")
-    _add_result(p)
-    _add_crops(p)
-
-    p = command("upscale", _upscale, "enlarge images fourfold", _UPSCALE)
-    p.add_argument("--checkpoint", type=Path, required=True, help="checkpoint folder")
-    p.add_argument("--out", type=Path, required=True, help="folder for the results, as PNG")
-    p.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="what to enlarge")
-    return parser
-
-
-def _add_training(p: argparse.ArgumentParser, steps: int) -> None:
-    length = p.add_mutually_exclusive_group()
-    length.add_argument(
-        "--steps", type=int, default=steps, help="updates of the generator (%(default)s)"
-    )
-    length.add_argument("--epochs", type=int, help="instead: passes over the training tiles")
-    p.add_argument("--batch", type=int, default=8, help="patches a step (%(default)s)")
-    p.add_argument(
-        "--patch", type=int, default=20, help="side of low-resolution patches (%(default)s)"
-    )
-    p.add_argument("--seed", type=int, default=0, help="same seed, same result (%(default)s)")
-    p.add_argument(
-        "--threads", type=int, help="CPU threads (OMP_NUM_THREADS if set, else all cores)"
-    )
-    p.add_argument("--progress", type=Path, help="file to append progress to, as JSON lines")
-    _add_result(p)
-    _add_crops(p)
-
-
-def _add_result(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--result", type=Path, help="file for the metrics, as one JSON object")
-
-
-def _add_crops(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--crops", type=Path, help="folder for the showcase of every test image")
-
-
-_PREPARE = """\
-Decode photographs once into tiles for training and whole images for testing.
-
-Without --photos, the photographs inside the packages scikit-image and scikit-learn are used.
-With --photos alone, whole photographs are held out for the test, one in five.
-Low resolution is made by Pillow's antialiased bicubic reduction, sides being cut to multiples
-of 4. JPEG files of 1000 pixels and more are halved first, which removes their traces.
-OUT/crops shows a detailed region of every test image, the original and enlarged by bicubic.
-The metrics are those of bicubic enlargement.
-"""
-_PRETRAIN = """\
-Train a D-DBPN from random weights on the mean squared error, then warm a discriminator up
-against it, and store both: the start of any number of fine-tunings.
-"""
-_FINETUNE = """\
-Continue a checkpoint on the loss
-  w_mse * MSE + w_vgg * perceptual + w_adv * adversarial + w_style * style.
-Only the ratios of the four weights matter. More w_adv makes images look more natural (lower
-niqe) and less faithful (higher rmse). Without --vgg, the perceptual and the style term use a
-frozen network with random weights. The same seed and number of threads give the same result.
-"""
-_EVALUATE = """\
-Enlarge the test images and judge them. The figures do not depend on the number of threads.
-"""
-_UPSCALE = """\
-Enlarge images fourfold with a checkpoint, to PNG files of the same names. Grey images stay
-grey, transparency is kept.
-"""
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ def test_a_command_that_only_a_stage_could_make(dsice: Dsice, study_file: StudyF
         command='["{stage.build}/program", "{a}", "{b}"]',
         more='[stage.build]\ncommand = ["true"]',
     )
-    assert "stages/build/work/program' is not found" in one_line(dsice("run", "study.toml"))
+    assert "/program' is not found" in one_line(dsice("run", "study.toml"))
 
 
 def test_a_program_that_a_parameter_names_and_is_missing_fails_its_trials(
@@ -283,6 +283,16 @@ def test_hostile_progress_and_names_are_shown_harmlessly(
     status = dsice("status", "out")
     assert status.returncode == 0
     assert "y [/ms] 1" in status.stdout
+
+
+def test_a_beginning_that_was_cut_short_is_no_hindrance(
+    dsice: Dsice, study_file: StudyFile, tmp_path: Path
+) -> None:
+    study_file(run="trials = 1")
+    (tmp_path / "out").mkdir()
+    for left in ("lock", "source.json", ".study.toml.4711"):
+        (tmp_path / "out" / left).write_text("half")
+    assert dsice("run", "study.toml", "--in", "out").returncode == 0
 
 
 def test_a_disk_that_cannot_be_written(dsice: Dsice, study_file: StudyFile, tmp_path: Path) -> None:

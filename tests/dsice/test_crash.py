@@ -17,6 +17,7 @@ import pytest
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
 StudyFile = Callable[..., Path]
 Calls = Callable[[], list[str]]
+Start = Callable[..., subprocess.Popen[str]]
 
 KILLS = 20
 # Long enough that kills find trials running, short enough for a test.
@@ -28,7 +29,7 @@ echo "{\\"y\\": $((($1 - 3) * ($1 - 3) + ($2 - 6) * ($2 - 6)))}"
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(tmp_path: Path) -> Iterator[Start]:
     begun = []
 
     def run(*arguments: object) -> subprocess.Popen[str]:
@@ -66,7 +67,7 @@ def test_twenty_kills(
     dsice: Dsice,
     study_file: StudyFile,
     program_calls: Calls,
-    start: Callable[..., subprocess.Popen[str]],
+    start: Start,
     tmp_path: Path,
 ) -> None:
     chance = random.Random(0)
@@ -109,50 +110,46 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_ctrl_c_waits_for_what_runs(
-    dsice: Dsice,
-    study_file: StudyFile,
-    program_calls: Calls,
-    start: Callable[..., subprocess.Popen[str]],
-    tmp_path: Path,
-) -> None:
+@pytest.fixture
+def stopped_once(
+    study_file: StudyFile, program_calls: Calls, start: Start, tmp_path: Path
+) -> subprocess.Popen[str]:
+    """A driver whose two running trials wait for ``gate``, after a first Ctrl-C."""
     study_file(run="parallel = 2\ntrials = 6", program=GATED)
-    driver = start("run", "study.toml", "--in", "out")
+    driver = start("run", "study.toml", "--in", "out", "--parallel", 2)
     wait_for(lambda: (tmp_path / "calls").exists() and len(program_calls()) == 2)
     driver.send_signal(signal.SIGINT)
     assert driver.stderr is not None
     while "waiting for 2 running" not in driver.stderr.readline():
         pass
+    return driver
+
+
+def test_ctrl_c_waits_for_what_runs(
+    dsice: Dsice,
+    study_file: StudyFile,
+    program_calls: Calls,
+    stopped_once: subprocess.Popen[str],
+    tmp_path: Path,
+) -> None:
     (tmp_path / "gate").touch()
-    _, err = driver.communicate(timeout=60)
-    assert driver.returncode == 130
+    _, err = stopped_once.communicate(timeout=60)
+    assert stopped_once.returncode == 130
     assert "Traceback" not in err
-    assert "Resume with: dsice run study.toml --in out" in err
+    assert "Resume with: dsice run study.toml --in out --parallel 2" in err
     assert len(program_calls()) == 2
-    study_file(run="parallel = 2\ntrials = 6", program=SLOW)
     assert dsice("run", "study.toml", "--in", "out").returncode == 0
     assert len(set(program_calls())) == len(program_calls()) == 6
 
 
 def test_ctrl_c_twice_ends_what_runs(
-    dsice: Dsice,
-    study_file: StudyFile,
-    program_calls: Calls,
-    start: Callable[..., subprocess.Popen[str]],
-    tmp_path: Path,
+    dsice: Dsice, study_file: StudyFile, stopped_once: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    study_file(run="parallel = 2\ntrials = 6", program=GATED)
-    driver = start("run", "study.toml", "--in", "out")
-    wait_for(lambda: (tmp_path / "calls").exists() and len(program_calls()) == 2)
-    driver.send_signal(signal.SIGINT)
-    assert driver.stderr is not None
-    while "waiting for 2 running" not in driver.stderr.readline():
-        pass
-    driver.send_signal(signal.SIGINT)
-    _, err = driver.communicate(timeout=60)
-    assert driver.returncode == 130
+    stopped_once.send_signal(signal.SIGINT)
+    _, err = stopped_once.communicate(timeout=60)
+    assert stopped_once.returncode == 130
     assert "begins again on resumption" in err
     assert json.loads(dsice("status", "out", "--json").stdout)["trials"]["running"] == 0
-    study_file(run="parallel = 2\ntrials = 6", program=SLOW)
+    (tmp_path / "gate").touch()
     assert dsice("run", "study.toml", "--in", "out").returncode == 0
     assert json.loads(dsice("status", "out", "--json").stdout)["trials"]["done"] == 6

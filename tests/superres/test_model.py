@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from superres.cli import PRESET_NAMES
+from superres.arguments import PRESET_NAMES
 from superres.errors import UserError
 from superres.model import PRESETS, Generator, GeneratorConfig, Projection, parameter_count
 

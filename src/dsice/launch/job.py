@@ -15,7 +15,6 @@ outcome means it was lost; and a job without a claim has not begun, and will not
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -26,6 +25,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+
+from dsice.launch.locks import is_locked, try_lock
 
 
 class Kind(StrEnum):
@@ -160,24 +161,16 @@ class JobFolder:
     @contextmanager
     def alive(self) -> Iterator[bool]:
         """Hold the lock that says the job lives; yields False if another process holds it."""
-        with (self.path / "alive.lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+        with self._lock.open("a") as file:
+            yield try_lock(file)
 
     def is_alive(self) -> bool:
         """Whether some process holds the lock of `alive`."""
-        try:
-            with (self.path / "alive.lock").open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        return is_locked(self._lock)
+
+    @property
+    def _lock(self) -> Path:
+        return self.path / "alive.lock"
 
     def finish(self, outcome: Outcome) -> bool:
         """Record the outcome; False if one was there already (it stands)."""

@@ -12,7 +12,6 @@ DIR/trials/00012/         one per trial, each with
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -26,6 +25,7 @@ from typing import IO
 
 from dsice.errors import InvalidInput, StudyLocked
 from dsice.launch.job import JobFolder, sync_folder
+from dsice.launch.locks import is_locked, try_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,14 @@ class StudyDirectory:
         """The folder of a trial, counted from 1."""
         return TaskFolder(self.path / "trials" / f"{number:05d}")
 
+    @property
+    def _lock(self) -> Path:
+        return self.path / "lock"
+
+    def is_locked(self) -> bool:
+        """Whether some driver is at work here."""
+        return is_locked(self._lock)
+
     def require_study(self) -> None:
         """Check that a study was begun here.
 
@@ -115,7 +123,7 @@ class StudyDirectory:
         Raises:
             StudyLocked: another process is; the message says which.
         """
-        with (self.path / "lock").open("a+") as file:
+        with self._lock.open("a+") as file:
             if not _locked_soon(file):
                 file.seek(0)
                 holder = file.read().strip() or "a process that has just begun"
@@ -131,12 +139,9 @@ class StudyDirectory:
 def _locked_soon(file: IO[str]) -> bool:
     # Whoever looks whether a driver is at work holds a shared lock for a moment: try for a second.
     for _ in range(20):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.05)
-        else:
+        if try_lock(file):
             return True
+        time.sleep(0.05)
     return False
 
 

@@ -94,9 +94,11 @@ def _make_directory(place: StudyDirectory) -> None:
             return
     try:
         place.path.mkdir(parents=True, exist_ok=True)
-        # What an attempt to begin that was cut short may have left is no hindrance.
-        own = {"lock", place.study_file.name, place.source_file.name, place.function.name}
-        foreign = sorted({entry.name for entry in place.path.iterdir()} - own)
+        # What a beginning that was cut short may have left, half-written too, is no hindrance.
+        own = ("lock", place.study_file.name, place.source_file.name, place.function.name)
+        halves = tuple(f".{name}." for name in own)
+        names = sorted(entry.name for entry in place.path.iterdir())
+        foreign = [name for name in names if name not in own and not name.startswith(halves)]
     except OSError as error:
         raise InvalidInput(f"cannot use {place.path}: {error.strerror}") from None
     if foreign:

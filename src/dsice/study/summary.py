@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +29,7 @@ def as_json(study: Study) -> dict[str, Any]:
         "job_hours": study.job_seconds / 3600,
         "wall_hours": study.wall_seconds / 3600,
         "driver": {
-            "at_work": driver_at_work(study),
+            "at_work": study.directory.is_locked(),
             "last_seen": study.sessions[-1].seen if study.sessions else None,
             "ended": study.sessions[-1].why if study.sessions else "",
         },
@@ -50,25 +49,13 @@ def trial_as_json(trial: Trial) -> dict[str, Any]:
     }
 
 
-def driver_at_work(study: Study) -> bool:
-    """Whether some driver holds the study now."""
-    try:
-        with (study.directory.path / "lock").open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
 def driver_line(study: Study) -> str:
     """One line on the driver: at work, ended and why, or killed."""
     if not study.sessions:
         return "No driver has begun."
     last = study.sessions[-1]
     when = datetime.fromtimestamp(last.seen).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    if driver_at_work(study):
+    if study.directory.is_locked():
         return f"A driver is at work (process {last.pid} on {last.host}); last event {when}."
     if last.why:
         return f"The driver ended at {when}: {last.why}."
