@@ -48,6 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Diverged as error:
         print(f"superres: {error}", file=sys.stderr)
         return 3
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "PIL", "safetensors"):
+            raise
+        print(
+            f'superres: {error.name} is not installed: pip install "dsice[superres]"',
+            file=sys.stderr,
+        )
+        return 2
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         print(f"superres: {what}{error.strerror or error}", file=sys.stderr)
