@@ -161,13 +161,12 @@ def test_help_does_not_load_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("missing", ["torch", "PIL"])
-def test_without_the_extra_one_line_says_what_to_install(missing: str) -> None:
+def test_without_the_extra_one_line_says_what_to_install() -> None:
     code = (
-        f"import sys; sys.modules[{missing!r}] = None\n"
+        "import sys; sys.modules['torch'] = None\n"
         "from superres.cli import main\n"
         "sys.exit(main(['evaluate', '--checkpoint', 'a', '--data', 'b']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr == (f'superres: {missing} is not installed: pip install "dsice[superres]"\n')
+    assert done.stderr == 'superres: torch is not installed: pip install "dsice[superres]"\n'
