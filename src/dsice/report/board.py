@@ -143,9 +143,7 @@ class Board:
                 points = {"type": "point", "clip": True, "size": size, "opacity": 1}
                 layers.append({"data": {"values": rows}, "mark": points, "encoding": encoding})
         if len(starts) > 1:
-            text = {"type": "text", "style": "startnote", "clip": True, "dy": -12}
-            names = {"x": x, "y": y, "text": {"field": "text"}}
-            layers.append({"data": {"values": starts}, "mark": text, "encoding": names})
+            layers += [_name_layer(row, x, y) for row in starts]
         return layers
 
     def is_best(self, row: Row) -> bool:
@@ -156,6 +154,17 @@ class Board:
     def objective(self) -> str:
         """The objective's name, as a title."""
         return words.plain(self.facts.goal.metric, 60)
+
+
+def _name_layer(start: Row, x: Spec, y: Spec) -> Spec:
+    """The name of a starting point, beside it and within the picture."""
+    low, high = x["scale"]["domain"]
+    at_left_edge = start[x["field"]] - low < 0.2 * (high - low)
+    mark = {"type": "text", "style": "startnote", "clip": True, "dy": -12}
+    # Below and left of the frontier nothing can lie: no trial is better there.
+    mark |= {"align": "left", "dx": -4, "dy": 15} if at_left_edge else {}
+    names = {"x": x, "y": y, "text": {"field": "text"}}
+    return {"data": {"values": [start]}, "mark": mark, "encoding": names}
 
 
 def _trials(facts: Facts, groups: Groups) -> list[Row]:

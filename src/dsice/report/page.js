@@ -61,13 +61,16 @@ function sizePictures(row) {
   if (!widest) return;
   const gap = 12;
   const least = Math.min(160, row.clientWidth);
-  const columns = Math.max(1, Math.min(images.length, Math.floor((row.clientWidth + gap) / (least + gap))));
+  const most = Math.max(1, Math.floor((row.clientWidth + gap) / (least + gap)));
+  // Four pictures where three would fit stand two by two.
+  const columns = Math.ceil(images.length / Math.ceil(images.length / most));
   const room = (row.clientWidth - gap * (columns - 1)) / columns;
   const pixels = window.devicePixelRatio;
-  const width = widest <= room ? widest * Math.floor((room * pixels) / widest) / pixels : room;
+  const whole = widest * Math.floor((room * pixels) / widest) / pixels;
+  const width = whole > 0.7 * room ? whole : room; // rather blurred than tiny
   images.forEach((image, k) => {
     figures[k].style.width = `${width}px`;
-    image.classList.toggle("crisp", image.naturalWidth <= width);
+    image.classList.toggle("crisp", width === whole);
   });
 }
 
