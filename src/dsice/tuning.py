@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
@@ -18,9 +18,6 @@ from dsice.search import DEFAULT_SEARCH
 
 if TYPE_CHECKING:
     from dsice.study.state import Study
-
-LOADING: Final = "DSICE_LOADING"
-"""Environment variable that is set while a trial's process imports the module of its function."""
 
 
 def tune(
@@ -74,6 +71,7 @@ def tune(
 
     # Imported here: `import dsice` is to stay quick.
     from dsice.launch.local import LocalLauncher
+    from dsice.study.call import LOADING
     from dsice.study.config import parse
     from dsice.study.directory import StudyDirectory
     from dsice.study.run import run_study

@@ -15,28 +15,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from superres.errors import UserError
-from superres.losses import DEFAULT_WEIGHTS, gram
+from superres.losses import DEFAULT_WEIGHTS, Level, gram
 
 _VGG19_LEVELS = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4)
 _RANDOM_LEVELS = ((16,), (32,), (64,), (64,))
 # Drawn once for all, so that every run of a study is judged by the same features.
 _RANDOM_SEED = 1909
-
-
-class Level(NamedTuple):
-    """What one level of a feature network contributes to the two feature terms."""
-
-    perceptual: Tensor
-    """Calibrated features (B, C, H, W)."""
-    style: Tensor
-    """Calibrated Gram matrices (B, C, C)."""
 
 
 class FeatureNetwork(nn.Module):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,8 +19,14 @@ from torch.nn import functional
 
 from superres.errors import UserError
 
-if TYPE_CHECKING:
-    from superres.features import Level
+
+class Level(NamedTuple):
+    """What one level of a feature network contributes to the two feature terms."""
+
+    perceptual: Tensor
+    """Calibrated features (B, C, H, W)."""
+    style: Tensor
+    """Calibrated Gram matrices (B, C, C)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 import cloudpickle
 
-from dsice.tuning import LOADING
+LOADING: Final = "DSICE_LOADING"
+"""Environment variable that is set while the module of the function is imported."""
 
 
 def main() -> None:
