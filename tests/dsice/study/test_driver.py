@@ -152,7 +152,7 @@ def test_a_whole_run(tmp_path: Path) -> None:
     assert study.sessions[-1].why == "the budget of 25 trials is used"
     assert str(study.goal) == "minimize y subject to z <= 8"
     assert study.goal.feasible(study.best.metrics)
-    assert all(study.folder.params.exists() for study in study.trials)
+    assert all(trial.folder.params.exists() for trial in study.trials)
 
 
 def test_slots_are_refilled_as_they_fall_free(tmp_path: Path) -> None:
