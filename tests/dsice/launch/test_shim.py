@@ -1,0 +1,67 @@
+"""The shim's own rules; what it does to programs is in the launchers' conformance suite."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dsice.launch import shim
+from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> JobFolder:
+    job = JobFolder(tmp_path / "job")
+    job.create(JobSpec("job", ("sh", "-c", "echo '{\"y\": 1}'"), str(tmp_path)))
+    return job
+
+
+@pytest.fixture(autouse=True)
+def _restored_handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(shim, "adopt_orphans", lambda: None)  # this process is no shim for good
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_full_disk_is_waited_for(job: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish, failures = JobFolder.finish, [OSError(28, "No space left on device")] * 3
+
+    def full_for_a_while(self: JobFolder, outcome: Outcome) -> bool:
+        if failures:
+            raise failures.pop()
+        return finish(self, outcome)
+
+    monkeypatch.setattr(JobFolder, "finish", full_for_a_while)
+    monkeypatch.setattr(shim, "_RETRY", 0.0)
+    shim.run_job(str(job.path))
+    outcome = job.outcome()
+    assert outcome is not None
+    assert outcome.metrics == {"y": 1.0}
+    assert not failures
+
+
+def test_whatever_goes_wrong_in_the_shim_is_an_outcome(
+    job: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> dict[str, str]:
+        raise RuntimeError("what nobody thought of")
+
+    monkeypatch.setattr(shim, "_environment", broken)
+    shim.run_job(str(job.path))
+    outcome = job.outcome()
+    assert outcome is not None
+    assert (outcome.kind, outcome.reason) == (
+        Kind.NOT_STARTED,
+        "RuntimeError: what nobody thought of",
+    )
+
+
+def test_a_job_that_was_revoked_is_left_alone(job: JobFolder) -> None:
+    job.claim("driver")
+    shim.run_job(str(job.path))
+    assert job.outcome() is None
+    assert not job.stdout.exists()
