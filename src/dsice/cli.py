@@ -117,20 +117,12 @@ def _run(options: argparse.Namespace) -> int:
     from dsice.study.state import Status
     from dsice.terminal import Terminal
 
-    config = with_budget(
-        load(options.study),
-        parallel=options.parallel,
-        trials=options.trials,
-        hours=options.hours,
-    )
+    given = {key: getattr(options, key) for key in ("parallel", "trials", "hours")}
+    budget = {key: value for key, value in given.items() if value is not None}
+    config = with_budget(load(options.study), **budget)
     directory = options.directory or Path("runs") / config.name
-    given = [
-        part
-        for key in ("parallel", "trials", "hours")
-        if getattr(options, key) is not None
-        for part in (f"--{key}", str(getattr(options, key)))
-    ]
-    resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory), *given])
+    repeated = [part for key, value in budget.items() for part in (f"--{key}", str(value))]
+    resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory), *repeated])
     try:
         with Terminal() as terminal:
             study = run_study(config, directory, LocalLauncher(), terminal.show, terminal.stopping)
@@ -204,15 +196,15 @@ def _best(options: argparse.Namespace) -> int:
     best = study.best_for(goal)
     if options.json:
         print(json.dumps(None if best is None else trial_as_json(best), indent=1))
-    elif best is not None:
-        print(f"{metrics_line(best.metrics, goal)}  (trial {best.number}, {goal})")
-        for name, value in best.params.items():
-            print(f"  {name} = {json.dumps(value)}")
-        print(f"  files: {best.folder.work}")
     if best is None:
         measured = study.with_status(Status.DONE)
         why = f"no trial keeps the bounds: {goal}" if measured else "no trial has been measured yet"
         raise _NothingFound(why)
+    if not options.json:
+        print(f"{metrics_line(best.metrics, goal)}  (trial {best.number}, {goal})")
+        for name, value in best.params.items():
+            print(f"  {name} = {json.dumps(value)}")
+        print(f"  files: {best.folder.work}")
     return 0
 
 

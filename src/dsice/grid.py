@@ -88,9 +88,7 @@ class Axis:
         Levels are integers where the ends are integers and every level falls on one. With a step,
         the last level is the largest one not beyond ``last``.
         """
-        _check_ends(name, first, last)
-        if (levels is None) == (step is None):
-            raise InvalidInput(f"axis {name!r}: give either levels or step")
+        _check_range(name, first, last, levels, step)
         if step is None:
             gaps = _count(name, levels) - 1
             step = (last - first) / gaps if gaps else 0.0
@@ -119,11 +117,9 @@ class Axis:
         Both ends are positive. Levels are integers where the ends are integers and every level
         falls on one (``Axis.geometric("tile", 1, 64, step=2)``).
         """
-        _check_ends(name, first, last)
+        _check_range(name, first, last, levels, step)
         if first <= 0 or last <= 0:
             raise InvalidInput(f"axis {name!r}: both ends of a geometric range must be positive")
-        if (levels is None) == (step is None):
-            raise InvalidInput(f"axis {name!r}: give either levels or step")
         span = math.log(last) - math.log(first)
         if step is None:
             gaps = _count(name, levels) - 1
@@ -329,10 +325,14 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
-def _check_ends(name: str, first: float, last: float) -> None:
+def _check_range(
+    name: str, first: float, last: float, levels: int | None, step: float | None
+) -> None:
     for end in (first, last):
         if not _is_number(end):
             raise InvalidInput(f"axis {name!r}: {end!r} is no number up to {_LARGEST:g}")
+    if (levels is None) == (step is None):
+        raise InvalidInput(f"axis {name!r}: give either levels or step")
 
 
 def _whole(*values: float) -> bool:

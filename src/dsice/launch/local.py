@@ -75,7 +75,10 @@ class LocalLauncher(Launcher):
         Raises:
             LaunchError: it began on another machine, where alone can be seen whether it lives.
         """
-        if not job.path.exists() or job.claim("driver"):
+        if not job.path.exists():  # never made, or deleted since
+            _kill_left_of(job)
+            return JobState.REVOKED
+        if job.claim("driver"):
             return JobState.REVOKED
         owner = job.claimant()
         if owner and owner["by"] == "job" and not _is_here(owner) and job.outcome() is None:
@@ -95,7 +98,7 @@ def _is_here(owner: Mapping[str, Any]) -> bool:
 
 def _state(job: JobFolder, pid: int | None) -> JobState:
     if not job.path.exists():  # somebody deleted it
-        kill_marked("DSICE_RESULT", str(job.metrics_file))
+        _kill_left_of(job)
         return JobState.LOST
     owner = job.claimant()
     if owner is None:
@@ -110,9 +113,13 @@ def _state(job: JobFolder, pid: int | None) -> JobState:
         return JobState.ENDED
     if alive:
         return JobState.RUNNING
-    # Its shim was killed; what that left must not meet a new attempt in the same folder.
-    kill_marked("DSICE_RESULT", str(job.metrics_file))
+    _kill_left_of(job)  # its shim was killed
     return JobState.LOST
+
+
+def _kill_left_of(job: JobFolder) -> None:
+    """Kill what a job left running: it must not meet a new attempt in its working directory."""
+    kill_marked("DSICE_RESULT", str(job.metrics_file))
 
 
 class _Executor(LocalExecutor):

@@ -244,14 +244,22 @@ def test_files_that_a_crash_of_the_machine_emptied(
     assert launcher.reattach(job) is JobState.LOST
 
 
+@pytest.mark.parametrize("driver", ["same", "next"])
 def test_a_deleted_folder(
-    launcher: Launcher, new_job: Callable[..., JobFolder], tmp_path: Path
+    make_launcher: Callable[[], Launcher],
+    new_job: Callable[..., JobFolder],
+    tmp_path: Path,
+    driver: str,
 ) -> None:
+    launcher = make_launcher()
     job = new_job("echo $$ > pid.new; mv pid.new pid; sleep 1000")
     launcher.submit([job])
     until((tmp_path / "pid").exists, "the program's start")
     shutil.rmtree(job.path)
-    assert ended(launcher, job)[job] is JobState.LOST
+    if driver == "next":
+        assert make_launcher().reattach(job) is JobState.REVOKED
+    else:
+        assert ended(launcher, job)[job] is JobState.LOST
     launcher.cancel([job])
     pid = int((tmp_path / "pid").read_text())
     until(lambda: not is_running(pid), "the program's end")
