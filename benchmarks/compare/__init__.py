@@ -1,0 +1,1 @@
+"""Searches measured side by side on tabulated problems, in virtual time."""
