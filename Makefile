@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 
-.PHONY: demo test lint clean help
+.PHONY: demo test lint benchmark clean help
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -25,6 +25,9 @@ lint: $(STAMP)   ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+benchmark: $(STAMP)-benchmark   ## compare the searches with those of other libraries (some minutes)
+	$(BIN)/python -m benchmarks.compare --short
+
 clean:           ## remove what the commands above made
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -33,4 +36,8 @@ $(STAMP): pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet --editable ".[demo,test]"
+	@touch $@
+
+$(STAMP)-benchmark: $(STAMP)
+	$(BIN)/pip install --quiet --editable ".[benchmark]"
 	@touch $@

@@ -41,7 +41,7 @@ from benchmarks.compare.synthetic import synthetic
 from dsice.errors import InvalidInput
 
 BUDGETS: Final = {"short": "100", "long": "100,545"}
-SEEDS: Final = {"short": 3, "long": 10}
+SEEDS: Final = {"short": 2, "long": 10}
 
 
 def main() -> None:
@@ -143,7 +143,7 @@ def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--tuners", default="", help=f"between commas; of {', '.join(peers.KINDS)}")
     add("--workers", default="1,40", help="numbers of simultaneous jobs (1,40)")
     add("--budgets", default="", help="numbers of evaluations (100; with --long 100,545)")
-    add("--seeds", type=int, help="runs of each (3; with --long 10)")
+    add("--seeds", type=int, help="runs of each (2; with --long 10)")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--short", action="store_true", help="cheap tuners, few seeds: the default")
     size.add_argument("--long", action="store_true", help="all tuners, both budgets, many seeds")

@@ -12,6 +12,8 @@ from dsice.errors import InvalidInput
 def publish(report: Report, page: Path) -> None:
     """Replace what stands between ``<!-- NAME -->`` and ``<!-- end -->`` by the table NAME.
 
+    The pictures go to the folder ``images`` beside the page.
+
     Raises:
         InvalidInput: the page has no place for any table.
     """
@@ -23,4 +25,5 @@ def publish(report: Report, page: Path) -> None:
         found += count
     if not found:
         raise InvalidInput(f"{page} has no place for a table, such as <!-- {name} -->")
+    report.draw(page.parent / "images")
     page.write_text(text, encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.compare import tables
+from benchmarks.compare import figures, tables
 from benchmarks.compare.measure import Plan
 from benchmarks.compare.store import Store
 from benchmarks.compare.summary import Cell, cell
@@ -48,8 +48,17 @@ class Report:
         return "\n\n".join(f"{name}\n\n{table}" for name, table in self.tables.items())
 
     def write(self, folder: Path) -> None:
+        """``tables.md`` and the pictures."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tables.md").write_text(self.text() + "\n", encoding="utf-8")
+        self.draw(folder)
+
+    def draw(self, folder: Path) -> None:
+        """The pictures ``regret-WORKERS``, for the largest budget."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for one in self.cells:
+            if one.budget == max(self._plan.budgets):
+                figures.write(figures.regret(one, self.reference), folder / f"regret-{one.workers}")
 
     def _cells(self, *, bounded: bool) -> list[Cell]:
         problems = [p for p in self._plan.problems if p.constrained == bounded]

@@ -75,7 +75,8 @@ _REGRETS: dict[tuple[str, int], Array] = {}
 
 
 def random_regret(problem: Problem, budget: int) -> Array:
-    key = (problem.name, budget)
+    """Expected regret of random search after each evaluation."""
+    key = (problem.digest, budget)
     if key not in _REGRETS:
         _REGRETS[key] = problem.random_search(budget) - problem.optimum
     return _REGRETS[key]

@@ -14,7 +14,6 @@ from benchmarks.compare.peers.base import Peer, Task
 from dsice.errors import InvalidInput
 from dsice.search import SEARCHES
 
-OWN: Final = (*SEARCHES, "local-search")
 _NAME: Final = re.compile(r"([^\[\]]+)(?:\[(.*)\])?")
 
 
@@ -60,17 +59,24 @@ def _optuna(sampler: str, *, cheap: bool = True) -> Kind:
     return Kind("optuna_peer", "Optuna", "optuna", options, bounds=sampler != "cmaes", cheap=cheap)
 
 
-def _nevergrad(optimizer: str) -> Kind:
-    options = {"optimizer": optimizer}
-    return Kind("nevergrad_peer", "Nevergrad", "nevergrad", options, told_budget=True, bounds=True)
+def _nevergrad(optimizer: str, *, cheap: bool = True) -> Kind:
+    return Kind(
+        "nevergrad_peer",
+        "Nevergrad",
+        "nevergrad",
+        {"optimizer": optimizer},
+        told_budget=True,
+        bounds=True,
+        cheap=cheap,
+    )
 
 
 KINDS: Final[Mapping[str, Kind]] = {
     **{name: Kind("ours", "Ours", options={"name": name}, bounds=True) for name in SEARCHES},
     "local-search": Kind("local_search", "LocalSearch", bounds=True),
-    "nevergrad-ngopt": _nevergrad("NGOpt"),
+    "nevergrad-ngopt": _nevergrad("NGOpt", cheap=False),
     "nevergrad-portfolio": _nevergrad("PortfolioDiscreteOnePlusOne"),
-    "opentuner": Kind("opentuner_peer", "OpenTuner", "opentuner"),
+    "opentuner": Kind("opentuner_peer", "OpenTuner", "opentuner", bounds=True),
     "optuna-cmaes": _optuna("cmaes"),
     "optuna-tpe": _optuna("tpe"),
     "optuna-gp": _optuna("gp", cheap=False),

@@ -11,7 +11,7 @@ from benchmarks.compare.peers.base import Escape, Handles, Peer, Penalty, Task
 from dsice.goal import Metrics
 from dsice.grid import Axis, Point
 
-PATIENCE: Final = 100
+PATIENCE: Final = 20
 
 
 class Nevergrad(Peer):

@@ -10,7 +10,7 @@ from benchmarks.compare.peers.base import Escape, Handles, Peer, Penalty, Task
 from dsice.goal import Metrics
 from dsice.grid import Axis, Point
 
-PATIENCE: Final = {"tpe": 20, "gp": 5, "cmaes": 100}
+PATIENCE: Final = {"tpe": 20, "gp": 5, "cmaes": 5}
 """Proposals of nothing new before a random new point is enqueued."""
 
 

@@ -1,0 +1,357 @@
+"""The benchmark that compares tuners: its scores, its simulated workers, its store."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.compare import peers
+from benchmarks.compare.measure import Plan, measure
+from benchmarks.compare.peers.base import Handles, Peer, Penalty, Task
+from benchmarks.compare.peers.inverted import Inverted
+from benchmarks.compare.problems import Problem, from_file, load
+from benchmarks.compare.publish import publish
+from benchmarks.compare.report import Report
+from benchmarks.compare.scores import FLOOR, curve, geometric_mean, random_regret, score
+from benchmarks.compare.simulate import Run, durations, simulate
+from benchmarks.compare.store import Key, Store
+from benchmarks.compare.summary import cell, needed, ratio
+from benchmarks.compare.synthetic import synthetic
+from dsice.errors import InvalidInput
+from dsice.goal import Metrics
+from dsice.grid import Point
+
+
+def small() -> Problem:
+    """60 points: some excluded, some failing, some beyond the bound."""
+    random = np.random.default_rng(0)
+    costs = random.exponential(size=(5, 4, 3))
+    costs[0, 0] = np.nan
+    allowed = random.random(costs.shape) < 0.8
+    second = random.random(costs.shape)
+    return Problem("small", "hpo", (5, 4, 3), (True, True, False), costs, allowed, second, 0.6)
+
+
+class Listed(Peer):
+    """Proposes what it is given, then nothing; keeps what it is told."""
+
+    def __init__(self, points: list[Point]) -> None:
+        self._points = iter(points)
+        self.told: list[tuple[Point, Metrics | None]] = []
+
+    def ask(self) -> Point | None:
+        return next(self._points, None)
+
+    def tell(self, point: Point, metrics: Metrics | None) -> None:
+        self.told.append((point, metrics))
+
+
+def shuffled(problem: Problem, seed: int) -> list[Point]:
+    points = list(problem.grid)
+    order = np.random.default_rng(seed).permutation(len(points))
+    return [points[k] for k in order]
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+def test_expectation_of_random_search_is_its_mean(bounded: bool) -> None:
+    problem = small() if bounded else small().without_bound()
+    runs = [simulate(Listed(shuffled(problem, s)), problem, 1, 30, s) for s in range(1000)]
+    mean = np.mean([curve(run, problem, 30) for run in runs], axis=0)
+    np.testing.assert_allclose(mean, random_regret(problem, 30), rtol=0.1, atol=0.02)
+
+
+def test_a_perfect_run_scores_0() -> None:
+    problem = small().without_bound()
+    best = min(problem.grid, key=lambda point: problem.score(problem.measure(point)))
+    others = [point for point in problem.grid if point != best]
+    found = score(simulate(Listed([best, *others]), problem, 1, 20, 0), problem, 1, 20, 0)
+    assert (found.auc, found.fin, found.auc_t, found.busy) == (0, 0, 0, 1)
+
+
+def test_random_runs_score_1_on_average() -> None:
+    problem = small().without_bound()
+    scores = [
+        score(simulate(Listed(shuffled(problem, s)), problem, 4, 25, s), problem, 4, 25, s)
+        for s in range(1000)
+    ]
+    assert np.mean([one.auc for one in scores]) == pytest.approx(1, abs=0.05)
+    assert np.mean([one.auc_t for one in scores]) == pytest.approx(1, abs=0.05)
+    assert np.mean([one.fin for one in scores]) == pytest.approx(1, abs=0.15)
+
+
+def test_scores_by_hand() -> None:
+    costs = np.array([4.0, 3.0, 2.0, 0.0])
+    problem = Problem("hand", "hpo", (4,), (True,), costs)
+    run = Run(begins=[0, 0, 3], ends=[2, 3, 4], costs=[3, 2, math.inf])
+    assert curve(run, problem, 4).tolist() == [3, 2, 2, 2]
+    # Random search expects 9/4, then the better of two, of three, of all.
+    expected = np.array([9 / 4, (3 * 0 + 2 * 2 + 3) / 6, 2 / 4, 0])
+    np.testing.assert_allclose(random_regret(problem, 4), expected)
+    found = score(run, problem, 2, 3, 0)
+    assert found.auc == pytest.approx(7 / expected[:3].sum())
+    assert found.fin == pytest.approx(2 / expected[2])
+    assert found.busy == pytest.approx(5 / 6)
+
+
+def test_the_floor_keeps_a_mean_from_vanishing() -> None:
+    assert geometric_mean([0.0, 1.0]) == pytest.approx(math.sqrt(FLOOR))
+
+
+@pytest.mark.parametrize("workers", [1, 7])
+def test_no_worker_waits_for_a_tuner_that_always_proposes(workers: int) -> None:
+    problem = small()
+    run = simulate(Listed(shuffled(problem, 3)), problem, workers, 40, 3)
+    assert len(run.ends) == 40
+    free = [0.0] * workers
+    for begin, length in zip(run.begins, durations(40, 3), strict=True):
+        free.sort()
+        assert begin == pytest.approx(free[0])
+        free[0] += length
+    assert score(run, problem, workers, 40, 3).busy == pytest.approx(1)
+
+
+def test_repeats_and_excluded_points_cost_nothing_and_are_told() -> None:
+    problem = small()
+    good = list(problem.grid)
+    excluded = next(p for p in np.ndindex(5, 4, 3) if not problem.grid.allows(p))
+    # With two workers the second and third proposal repeat a pending point.
+    tuner = Listed([good[0], good[0], good[0], excluded, good[1], good[0], good[2]])
+    run = simulate(tuner, problem, 2, 10, 0)
+    assert len(run.ends) == 3
+    assert (run.repeats, run.excluded) == ([0, 2, 1], [0, 1, 0])
+    told = [point for point, _ in tuner.told]
+    assert sorted(told) == sorted([good[0]] * 4 + [excluded] + good[1:3])
+    assert dict(tuner.told)[excluded] is None
+
+
+def test_failures_are_charged() -> None:
+    problem = small()
+    failing = next(p for p in problem.grid if problem.measure(p) is None)
+    run = simulate(Listed([failing]), problem, 1, 5, 0)
+    assert run.costs == [math.inf]
+    assert curve(run, problem, 5).tolist() == [problem.worst - problem.optimum] * 5
+
+
+def test_a_small_budget_is_the_beginning_of_a_large_one() -> None:
+    problem = small()
+    large = simulate(Listed(shuffled(problem, 1)), problem, 5, 40, 1).first(15)
+    alone = simulate(Listed(shuffled(problem, 1)), problem, 5, 15, 1)
+    assert (large.begins, large.ends, large.costs) == (alone.begins, alone.ends, alone.costs)
+
+
+def test_a_tuner_that_repeats_itself_forever_is_left_alone() -> None:
+    problem = small()
+    run = simulate(Listed([next(iter(problem.grid))] * 10_000), problem, 1, 10, 0)
+    assert len(run.ends) == 1
+
+
+def test_local_search_comes_down_faster_than_chance_and_never_stalls() -> None:
+    problem = next(p for p in synthetic() if p.name == "rosenbrock-4d")
+    for workers in (1, 40):
+        runs = [measure(Key("local-search", "", workers, 200, s), problem) for s in range(5)]
+        found = []
+        for seed, run in enumerate(runs):
+            assert isinstance(run, Run)
+            assert len(run.ends) == 200
+            assert sum(run.repeats) == sum(run.excluded) == 0
+            found.append(score(run, problem, workers, 200, seed).auc)
+        assert np.mean(found) < 0.9
+
+
+def test_local_search_measures_a_whole_grid() -> None:
+    problem = small()
+    run = measure(Key("local-search", "", 3, 100, 0), problem)
+    assert isinstance(run, Run)
+    assert len(run.ends) == len(list(problem.grid))
+
+
+def test_synthetic_problems_are_as_they_say() -> None:
+    problems = synthetic()
+    assert [p.digest for p in problems] == [p.digest for p in synthetic()]
+    assert {p.group for p in problems} == {"autotune", "hpo", "synthetic"}
+    assert len({p.name for p in problems}) == len(problems)
+    assert [p.name for p in problems if p.constrained] == ["training-5d+bound"]
+    for problem in problems:
+        regret = random_regret(problem, 100)
+        assert (np.diff(regret) <= 1e-12).all()
+        assert regret[0] > regret[-1] > 0
+
+
+def test_tables_on_disk_are_read_as_they_were(tmp_path: Path) -> None:
+    problem = small()
+    assert isinstance(problem.costs, np.ndarray)
+    assert problem.allowed is not None
+    assert problem.second is not None
+    np.savez(
+        tmp_path / "one.npz",
+        name="small",
+        group="hpo",
+        kind="table",
+        names=["a", "b", "c"],
+        types=["ord", "ord", "cat"],
+        levels_0=range(5),
+        levels_1=range(4),
+        levels_2=range(3),
+        table=problem.costs,
+        allowed=problem.allowed,
+        metric2=problem.second,
+        metric2_limit=problem.limit,
+    )
+    assert from_file(tmp_path / "one.npz").digest == problem.digest
+    free, bounded = load(tmp_path)
+    assert (free.name, bounded.name) == ("small", "small+bound")
+    assert bounded.optimum >= free.optimum
+
+
+def versions(*tuners: str) -> dict[str, str]:
+    return dict.fromkeys(tuners, "own")
+
+
+def test_the_store_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    problem = small()
+    digests = {problem.name: problem.digest}
+    store = Store(tmp_path, versions("random"), digests)
+    plan = Plan(["random"], [problem], [1, 4], [10, 30], 2)
+    keys = list(plan)
+    assert [key.budget for key in keys] == [30] * 4  # the smaller budget is a beginning
+    for key in keys:
+        run = measure(key, problem)
+        assert isinstance(run, Run)
+        store.add(key, run)
+    file = tmp_path / "random.jsonl"
+    file.write_text(file.read_text()[:-40])  # as a kill in the middle of writing leaves it
+    again = Store(tmp_path, versions("random"), digests)
+    assert [key for key in keys if key not in again] == keys[-1:]
+    again.add(keys[-1], store.run(keys[-1]))
+    full = Store(tmp_path, versions("random"), digests)
+    for key in keys:
+        stored, original = full.run(key), store.run(key)
+        assert stored.costs == pytest.approx(original.costs)
+        assert stored.ends == pytest.approx(original.ends, abs=1e-3)
+    full.forget("random")
+    assert not list(full)
+    assert not file.exists()
+
+
+def test_the_store_forgets_other_versions_and_changed_problems(tmp_path: Path) -> None:
+    problem = small()
+    key = Key("random", problem.name, 1, 10, 0)
+    run = measure(key, problem)
+    assert isinstance(run, Run)
+    Store(tmp_path, versions("random"), {problem.name: problem.digest}).add(key, run)
+    assert key not in Store(tmp_path, {"random": "2"}, {problem.name: problem.digest})
+    changed = replace(problem, limit=0.5)
+    assert key not in Store(tmp_path, versions("random"), {problem.name: changed.digest})
+
+
+def test_a_report_says_who_is_ahead(tmp_path: Path) -> None:
+    problems = [p for p in synthetic() if p.name in ("sphere-2d", "ellipsoid-4d")]
+    problems += [p for p in synthetic() if p.constrained]
+    tuners = ["random", "local-search", "dsice-2018"]
+    digests = {p.name: p.digest for p in problems}
+    store = Store(tmp_path / "results", versions(*tuners), digests)
+    plan = Plan(tuners, problems, [1], [150], 4)
+    by_name = {p.name: p for p in problems}
+    for key in plan:
+        run = measure(key, by_name[key.problem])
+        assert isinstance(run, Run)
+        store.add(key, run)
+    one = cell(store, [p for p in problems if not p.constrained], tuners, 1, 150)
+    assert one.ranked()[0] == "local-search"
+    found = ratio(one, "random", "local-search")
+    assert found is not None
+    assert 1 < found.low < found.value < found.high
+    saved = needed(one, "local-search", "random")
+    assert saved is not None
+    assert saved.aggregated is not None
+    assert saved.aggregated < 100
+    report = Report(plan, store, "local-search")
+    assert list(report.tables) == ["scores-1-150", "savings-1-150", "bounded-1-150"]
+    page = tmp_path / "page.md"
+    page.write_text("Before.\n<!-- scores-1-150 -->\nold\n<!-- end -->\nAfter.\n")
+    publish(report, page)
+    text = page.read_text()
+    assert "| **local-search** |" in text
+    assert "old" not in text
+    assert text.startswith("Before.")
+    assert text.endswith("After.\n")
+    assert (tmp_path / "images" / "regret-1.svg").read_text().startswith("<svg")
+    page.write_text("No place.")
+    with pytest.raises(InvalidInput, match="no place"):
+        publish(report, page)
+
+
+def test_names_of_tuners() -> None:
+    assert peers.split("random, dsice-2018[batch=4,start=None] ,smac") == [
+        "random",
+        "dsice-2018[batch=4,start=None]",
+        "smac",
+    ]
+    assert peers.options("dsice-2018[batch=4,start=None,way=fast]") == {
+        "batch": 4,
+        "start": None,
+        "way": "fast",
+    }
+    assert peers.version("dsice-2018[batch=4]") == "own"
+    with pytest.raises(InvalidInput, match="no tuner is named 'nobody'"):
+        peers.kind("nobody")
+
+
+def test_penalty_puts_infeasible_points_behind_feasible_ones() -> None:
+    penalty = Penalty(small().goal)
+    assert penalty.cost({"cost": 2.0, "second": 0.1}) == 2
+    beyond = penalty.cost({"cost": 1.0, "second": 1.2})
+    assert beyond == pytest.approx(2 + 1)
+    assert penalty.cost(None) == beyond
+
+
+def test_handles_are_found_again_by_point() -> None:
+    handles = Handles()
+    handles.add((1,), "first")
+    handles.add((1,), "second")
+    assert {handles.take((1,)), handles.take((1,))} == {"first", "second"}
+
+
+class Sweep(Inverted):
+    """A library with a loop of its own, which measures pairs of points."""
+
+    def __init__(self, problem: Problem, *, breaks: bool = False) -> None:
+        super().__init__()
+        self._points = list(problem.grid)
+        self._breaks = breaks
+        self.seen: list[Metrics | None] = []
+
+    def _loop(self) -> None:
+        for k in range(0, len(self._points) - 1, 2):
+            self.seen += self._measure(self._points[k : k + 2])
+            if self._breaks:
+                raise ValueError("a bug of theirs")
+
+
+def test_a_loop_of_somebody_else_is_turned_inside_out() -> None:
+    problem = small()
+    tuner = Sweep(problem)
+    run = simulate(tuner, problem, 3, 21, 0)
+    assert len(run.ends) == 21
+    assert tuner.seen == [problem.measure(point) for point in list(problem.grid)[:20]]
+    tuner.close()
+    with pytest.raises(ValueError, match="a bug of theirs"):
+        simulate(Sweep(problem, breaks=True), problem, 1, 5, 0)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, kind in peers.KINDS.items() if kind.package and kind.cheap]
+)
+def test_a_peer_solves_a_bounded_problem(name: str) -> None:
+    if peers.version(name) is None:
+        pytest.skip(f"{peers.kind(name).package} is not installed: pip install '.[benchmark]'")
+    problem = small()
+    run = measure(Key(name, problem.name, 1, 15, 0), problem)
+    assert isinstance(run, Run), run
+    assert min(run.costs) < math.inf
+
+
+def test_tasks_tell_no_costs() -> None:
+    assert set(Task.__dataclass_fields__) == {"grid", "goal", "workers", "budget", "seed"}
