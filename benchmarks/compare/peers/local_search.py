@@ -11,7 +11,7 @@ from dsice.goal import Metrics
 from dsice.grid import Point
 
 FIRST: Final = 8
-"""Random points before the first step."""
+"""Points before the first step: the centre, then random ones."""
 
 Key = tuple[bool, float, float]
 
@@ -27,7 +27,6 @@ class LocalSearch(Peer):
     def __init__(self, task: Task) -> None:
         self._grid, self._goal = task.grid, task.goal
         self._random = np.random.default_rng(task.seed)
-        self._first = FIRST
         self._taken: set[Point] = set()
         self._kicks: set[Point] = set()
         self._here: tuple[Key, Point] | None = None
@@ -49,8 +48,9 @@ class LocalSearch(Peer):
             self._here = found
 
     def _next(self) -> Point | None:
-        if self._first or self._best is None:
-            self._first = max(self._first - 1, 0)
+        if not self._taken:
+            return self._grid.nearest(self._grid.centre)
+        if len(self._taken) < FIRST or self._best is None:
             return self._fresh()
         if self._here is not None:
             neighbours = [p for p in self._neighbours(self._here[1]) if self._is_new(p)]
