@@ -45,21 +45,26 @@ _FAMILIES: Final[Mapping[str, str]] = {
 }
 
 
-def regret(cell: Cell, reference: str) -> Spec:
-    """One panel for each group of problems; the names stand at the ends of their lines."""
-    groups = {group: _lines(cell, group) for group in GROUPS}
+def regret(cell: Cell, reference: str, *, in_time: bool = False) -> Spec:
+    """How it falls with every evaluation, or in time, where idle workers show.
+
+    One panel for each group of problems; the names stand at the ends of their lines.
+    """
+    groups = {group: _lines(cell, group, in_time) for group in GROUPS}
     groups = {group: lines for group, lines in groups.items() if lines}
     least = min(float(line[-1]) for lines in groups.values() for line in lines.values())
     bottom = max(FLOOR, min(0.1, 0.8 * least))
+    x = _moments() if in_time else np.arange(1.0, cell.budget + 1)
+    title = "time, until never-idle workers have done all" if in_time else "evaluations"
     panels = [
-        _panel(lines, bottom, _TITLES[group], reference, first=number == 0)
+        _panel(lines, (x, title), bottom, _TITLES[group], reference, first=number == 0)
         for number, (group, lines) in enumerate(groups.items())
     ]
     workers = "1 worker" if cell.workers == 1 else f"{cell.workers} workers"
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "title": {
-            "text": f"What is left to gain, with {workers}",
+            "text": f"What is left to gain, with {workers}" + (", in time" if in_time else ""),
             "subtitle": "mean regret; 1 is what random search has after all evaluations",
             "anchor": "start",
             "offset": 14,
@@ -88,37 +93,54 @@ def _title() -> Spec:
     return {"font": FONT, "fontSize": 15, "subtitleFont": FONT, "subtitleColor": "#5d6778"}
 
 
-def _lines(cell: Cell, group: str) -> dict[str, Array]:
+def _lines(cell: Cell, group: str, in_time: bool) -> dict[str, Array]:
     """The aggregated regret of each tuner that has all problems of the group."""
     problems = [name for name, problem in cell.problems.items() if problem.group == group]
-    return {
-        tuner: aggregate(cell, tuner, problems)
-        for tuner, runs in cell.runs.items()
-        if problems and all(name in runs for name in problems)
-    }
+    moments = _moments()
+    lines = {}
+    for tuner, runs in cell.runs.items():
+        if problems and all(name in runs for name in problems):
+            curves = cell.curves_in_time(tuner, moments) if in_time else cell.curves(tuner)
+            lines[tuner] = aggregate(curves, cell, problems)
+    return lines
+
+
+def _moments() -> Array:
+    return np.linspace(0, 1, POINTS + 1)[1:]
 
 
 def _panel(
-    lines: Mapping[str, Array], bottom: float, title: str, reference: str, *, first: bool
+    lines: Mapping[str, Array],
+    across: tuple[Array, str],
+    bottom: float,
+    title: str,
+    reference: str,
+    *,
+    first: bool,
 ) -> Spec:
     # The reference is drawn last, above the others.
     order = sorted(lines, key=lambda tuner: tuner == reference)
-    budget = len(lines[order[0]])
-    steps = sorted({round(step) for step in np.geomspace(1, budget, POINTS)} | {budget})
+    places_x, title_x = across
+    last = float(places_x[-1])
+    steps = sorted({round(step) for step in np.geomspace(1, len(places_x), POINTS)})
     rows = [
-        {"tuner": tuner, "evaluations": step, "regret": max(float(lines[tuner][step - 1]), bottom)}
+        {
+            "tuner": tuner,
+            "x": float(places_x[step - 1]),
+            "regret": max(float(lines[tuner][step - 1]), bottom),
+        }
         for tuner in order
         for step in steps
     ]
     ends = {tuner: max(float(lines[tuner][-1]), bottom) for tuner in order}
     places = _apart(ends, bottom)
-    labels = [{"tuner": t, "x": budget * 1.055, "y": places[t]} for t in order]
+    labels = [{"tuner": t, "x": last * 1.055, "y": places[t]} for t in order]
     leaders = [
-        {"tuner": t, "x": budget * x, "y": y}
+        {"tuner": t, "x": last * x, "y": y}
         for t in order
         for x, y in ((1.0, ends[t]), (1.045, places[t]))
     ]
-    x = {"type": "quantitative", "scale": {"domain": [0, budget], "nice": False}}
+    x = {"type": "quantitative", "scale": {"domain": [0, last], "nice": False}}
     y = {"type": "quantitative", "scale": {"type": "log", "domain": [bottom, TOP], "nice": False}}
     color = {
         "field": "tuner",
@@ -128,7 +150,7 @@ def _panel(
     }
     thick = {"condition": {"test": f"datum.tuner === '{reference}'", "value": 3}, "value": 1.4}
     bold = {"condition": {"test": f"datum.tuner === '{reference}'", "value": 13}, "value": LABEL}
-    x_axis = {"title": "evaluations", "tickCount": 6, "grid": False}
+    x_axis = {"title": title_x, "tickCount": 6, "grid": False}
     y_axis = {
         "title": "regret" if first else None,
         "values": [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
@@ -144,7 +166,7 @@ def _panel(
                 "data": {"values": rows},
                 "mark": {"type": "line", "clip": True, "interpolate": "step-after"},
                 "encoding": {
-                    "x": {"field": "evaluations", **x, "axis": x_axis},
+                    "x": {"field": "x", **x, "axis": x_axis},
                     "y": {"field": "regret", **y, "axis": y_axis},
                     "color": color,
                     "strokeWidth": thick,

@@ -54,11 +54,15 @@ class Report:
         self.draw(folder)
 
     def draw(self, folder: Path) -> None:
-        """The pictures ``regret-WORKERS``, for the largest budget."""
+        """``regret-WORKERS`` and, for several workers, ``time-WORKERS``, for the largest budget."""
         folder.mkdir(parents=True, exist_ok=True)
         for one in self.cells:
-            if one.budget == max(self._plan.budgets):
-                figures.write(figures.regret(one, self.reference), folder / f"regret-{one.workers}")
+            if one.budget != max(self._plan.budgets):
+                continue
+            figures.write(figures.regret(one, self.reference), folder / f"regret-{one.workers}")
+            if one.workers > 1:
+                spec = figures.regret(one, self.reference, in_time=True)
+                figures.write(spec, folder / f"time-{one.workers}")
 
     def _cells(self, *, bounded: bool) -> list[Cell]:
         problems = [p for p in self._plan.problems if p.constrained == bounded]

@@ -51,16 +51,30 @@ def score(run: Run, problem: Problem, workers: int, budget: int, seed: int) -> S
     regret = curve(run, problem, budget)
     by_chance = random_regret(problem, budget)
     schedule = _schedule(workers, budget, seed)
-    ends = np.sort(np.asarray(run.ends))
-    reached = np.searchsorted(ends, schedule, side="right")  # evaluations done at those moments
     steps = np.diff(schedule, append=schedule[-1])
-    at_times = np.where(reached > 0, regret[np.maximum(reached, 1) - 1], problem.worst)
+    at_times = _at(schedule, run, regret, problem)
     return Scores(
         auc=float(regret.sum() / by_chance.sum()),
         fin=float(regret[-1] / by_chance[-1]),
         auc_t=float(at_times @ steps / (by_chance @ steps)),
         busy=_busy(run, workers),
     )
+
+
+def curve_in_time(
+    run: Run, problem: Problem, workers: int, budget: int, seed: int, moments: Array
+) -> Array:
+    """Regret at ``moments``, which are shares of the time that never-idle workers need for all."""
+    run = run.first(budget)
+    times = moments * _schedule(workers, budget, seed)[-1]
+    return _at(times, run, curve(run, problem, budget), problem)
+
+
+def _at(times: Array, run: Run, regret: Array, problem: Problem) -> Array:
+    """Regret at ``times``; what the worst point has before anything is known."""
+    done = np.searchsorted(np.sort(np.asarray(run.ends)), times, side="right")
+    nothing = problem.worst - problem.optimum
+    return np.where(done > 0, regret[np.maximum(done, 1) - 1], nothing)
 
 
 def _busy(run: Run, workers: int) -> float:

@@ -11,7 +11,15 @@ import numpy as np
 
 from benchmarks.compare import peers
 from benchmarks.compare.problems import Array, Problem
-from benchmarks.compare.scores import FLOOR, Scores, by_group, curve, random_regret, score
+from benchmarks.compare.scores import (
+    FLOOR,
+    Scores,
+    by_group,
+    curve,
+    curve_in_time,
+    random_regret,
+    score,
+)
 from benchmarks.compare.simulate import Run
 from benchmarks.compare.store import Key, Store
 
@@ -65,6 +73,18 @@ class Cell:
             name: np.mean([curve(s.run, self.problems[name], self.budget) for s in runs], axis=0)
             for name, runs in self.runs[tuner].items()
         }
+
+    def curves_in_time(self, tuner: str, moments: Array) -> dict[str, Array]:
+        """Mean regret at ``moments``, see `curve_in_time`, by problem."""
+        found = {}
+        for name, runs in self.runs[tuner].items():
+            problem = self.problems[name]
+            curves = [
+                curve_in_time(one.run, problem, self.workers, self.budget, one.seed, moments)
+                for one in runs
+            ]
+            found[name] = np.asarray(np.mean(curves, axis=0))
+        return found
 
 
 def cell(
@@ -137,13 +157,12 @@ def ratio(cell: Cell, tuner: str, reference: str) -> Ratio | None:
     return Ratio(float(np.exp(np.mean(exact))), float(low), float(high), len(common))
 
 
-def aggregate(cell: Cell, tuner: str, problems: Sequence[str]) -> Array:
+def aggregate(curves: Mapping[str, Array], cell: Cell, problems: Sequence[str]) -> Array:
     """One regret curve of many problems, where 1 is random search with the whole budget.
 
     The geometric mean over the problems of the mean regret divided by the expected last regret of
     random search; below `FLOOR` counts as it.
     """
-    curves = cell.curves(tuner)
     logs = []
     for name in problems:
         by_chance = random_regret(cell.problems[name], cell.budget)[-1]
@@ -177,7 +196,7 @@ def needed(cell: Cell, tuner: str, other: str) -> Needed | None:
     curves, targets = cell.curves(tuner), cell.curves(other)
     return Needed(
         {name: _first(curves[name] <= targets[name][-1]) for name in common},
-        _first(aggregate(cell, tuner, common) <= aggregate(cell, other, common)[-1]),
+        _first(aggregate(curves, cell, common) <= aggregate(targets, cell, common)[-1]),
     )
 
 
