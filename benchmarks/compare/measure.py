@@ -12,6 +12,7 @@ from benchmarks.compare.peers.base import Task, Unsuitable
 from benchmarks.compare.problems import Problem
 from benchmarks.compare.simulate import Run, simulate
 from benchmarks.compare.store import Key
+from dsice.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def measure(key: Key, problem: Problem) -> Run | str:
         warnings.simplefilter("ignore")
         try:
             tuner = peers.make(key.tuner, task)
-        except Unsuitable as error:
+        except (Unsuitable, InvalidInput) as error:
             return str(error)
         try:
             return simulate(tuner, problem, key.workers, key.budget, key.seed)

@@ -70,7 +70,7 @@ def _training(name: str, shape: Point, seed: int, *, timed: bool = False) -> Pro
     random = np.random.default_rng(seed)
     place = np.stack([_along(k, np.linspace(0, 1, n), shape) for k, n in enumerate(shape)], axis=-1)
     turn, _ = np.linalg.qr(random.normal(size=(len(shape), len(shape))))
-    away = (place - random.uniform(0.25, 0.75, len(shape))) @ turn
+    away = (place - random.uniform(0.1, 0.9, len(shape))) @ turn
     error = 1 - 0.9 * np.exp(-(away**2) @ np.geomspace(1, 20, len(shape)))
     error[place[..., 0] + 0.3 * place[..., 1] > 1.1] = 1.0
     error += random.normal(0, 0.01, shape)
@@ -87,7 +87,7 @@ def _textbook(name: str, form: str, shape: Point, seed: int) -> Problem:
     random = np.random.default_rng(seed)
     axes = len(shape)
     turn, _ = np.linalg.qr(random.normal(size=(axes, axes)))
-    optimum = np.array([random.integers(n // 4, n - n // 4) for n in shape])
+    optimum = np.array([random.integers(n // 8, n - n // 8) for n in shape])
     step = 8 / max(shape)
 
     def costs(points: Array) -> Array:
