@@ -172,7 +172,9 @@ def test_synthetic_problems_are_as_they_say() -> None:
     assert [p.digest for p in problems] == [p.digest for p in synthetic()]
     assert {p.group for p in problems} == {"autotune", "hpo", "synthetic"}
     assert len({p.name for p in problems}) == len(problems)
-    assert [p.name for p in problems if p.constrained] == ["training-5d+bound"]
+    free, bounded = (p for p in problems if p.name.startswith("training-5d"))
+    assert [p for p in problems if p.constrained] == [bounded]
+    assert free.optimum < bounded.optimum
     for problem in problems:
         regret = random_regret(problem, 100)
         assert (np.diff(regret) <= 1e-12).all()
