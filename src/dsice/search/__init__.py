@@ -21,6 +21,7 @@ DEFAULT_SEARCH: Final = "dsice-2024"
 
 # Modules are imported when they are first needed: SciPy takes longer to load than a short command.
 _SEARCHES: Final[Mapping[str, tuple[str, str]]] = {
+    "dsice": ("dsice.search.asynchronous", "Dsice"),
     "dsice-2017": ("dsice.search.classic", "Dsice2017"),
     "dsice-2018": ("dsice.search.classic", "Dsice2018"),
     "dsice-2024": ("dsice.search.classic", "Dsice2024"),

@@ -13,6 +13,7 @@ from dsice.grid import Grid, Point
 from dsice.search.history import History
 
 NOTHING_ALLOWED: Final = "the rule allows no point of the grid"
+ALL_MEASURED: Final = "every allowed point is measured"
 
 
 class Search(ABC):
@@ -31,8 +32,9 @@ class Search(ABC):
     clock or process and no random numbers but those of ``seed``. To carry on after a crash, make it
     anew and repeat the calls in their order: `pend` for each point started, `tell` for each result.
 
-    For implementers: `_candidates` is the algorithm, `_ended` says when it is over; `_begin` and
-    `_learn` are called before the first proposal and after each result.
+    For implementers: `_candidates` is the algorithm, `_ended` says when it is over; `_begin`,
+    `_expect` and `_learn` are called before the first proposal, for each point that is pending from
+    then on and for each result.
 
     Args:
         grid: the points.
@@ -68,9 +70,10 @@ class Search(ABC):
         points: list[Point] = []
         if count:
             for point in self._candidates():
-                if self.is_known(point) or not self.grid.allows(point):
+                if not self._is_welcome(point):
                     continue
                 self.pending.add(point)
+                self._expect(point)
                 points.append(point)
                 if len(points) == count:
                     break
@@ -89,7 +92,7 @@ class Search(ABC):
         self.history.add(point, metrics)
         self.pending.discard(point)
         if self._begun:
-            self._learn(point)
+            self._learn(point, metrics)
 
     def pend(self, point: Point) -> None:
         """Count ``point`` as asked: somebody is measuring it.
@@ -100,6 +103,7 @@ class Search(ABC):
         self._check(point)
         self._begin_once()
         self.pending.add(point)
+        self._expect(point)
 
     @property
     def finished(self) -> bool:
@@ -130,8 +134,15 @@ class Search(ABC):
     def _begin(self) -> None:  # noqa: B027  (a hook: doing nothing is a choice)
         """Called once, before the first proposal; what was told by then is prior knowledge."""
 
-    def _learn(self, point: Point) -> None:  # noqa: B027
+    def _expect(self, point: Point) -> None:  # noqa: B027
+        """Called after each point that became pending, asked or not."""
+
+    def _learn(self, point: Point, metrics: Metrics | None) -> None:  # noqa: B027
         """Called after each result that follows `_begin`."""
+
+    def _is_welcome(self, point: Point) -> bool:
+        """Whether `ask` may hand out ``point``: unless a search repeats some, an unknown one."""
+        return not self.is_known(point) and self.grid.allows(point)
 
     def _begin_once(self) -> None:
         if not self._begun:

@@ -4,44 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from dsice.goal import Goal
 from dsice.grid import Grid, Point
-from dsice.search.base import NOTHING_ALLOWED, Search
+from dsice.search.base import ALL_MEASURED, NOTHING_ALLOWED, Search
 
 _PASSES: Final = 4
 
 
 class RandomSearch(Search):
-    """All allowed points in a random order that ``seed`` fixes, each once (``"random"``).
-
-    The order is a keyed permutation of the numbers of the points, worked out one by one, so that
-    memory does not grow with the grid. A proposal costs one test of the grid's rule per point
-    skipped: 1 / (allowed share of the grid) on average.
-    """
+    """All allowed points in a random order that ``seed`` fixes, each once (``"random"``)."""
 
     def __init__(self, grid: Grid, goal: Goal, *, seed: int = 0, capacity: int = 1) -> None:
         super().__init__(grid, goal, seed=seed, capacity=capacity)
-        self._position = 0  # everything before it in the order is known or not allowed
+        self._shuffled = Shuffled(grid, seed)
 
     def _candidates(self) -> Iterator[Point]:
-        while (point := self._next()) is not None:
+        while (point := self._shuffled.first(self.is_known)) is not None:
             yield point
 
     def _ended(self) -> str:
-        if self._next() is not None:
+        if self._shuffled.first(self.is_known) is not None:
             return ""
-        return "every allowed point is measured" if len(self.history) else NOTHING_ALLOWED
+        return ALL_MEASURED if len(self.history) else NOTHING_ALLOWED
 
-    def _next(self) -> Point | None:
-        """The first point in the order that may still be proposed."""
-        size = self.grid.size
+
+class Shuffled:
+    """The allowed points of a grid in a random order, without a list of them.
+
+    The order is a keyed permutation of the numbers of the points, worked out one by one, so that
+    memory does not grow with the grid. A point costs one test of the grid's rule per point skipped:
+    1 / (allowed share of the grid) on average.
+    """
+
+    def __init__(self, grid: Grid, seed: int) -> None:
+        self._grid = grid
+        self._seed = seed
+        self._position = 0  # everything before it in the order is known or not allowed
+
+    def first(self, is_known: Callable[[Point], bool]) -> Point | None:
+        """The first allowed point that is not known; points once known must stay so."""
+        size = self._grid.size
         while self._position < size:
-            number = permuted(self._position, size, self.seed)
-            point = _point(number, self.grid.shape)
-            if not self.is_known(point) and self.grid.allows(point):
+            point = _point(permuted(self._position, size, self._seed), self._grid.shape)
+            if not is_known(point) and self._grid.allows(point):
                 return point
             self._position += 1
         return None

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 
-from dsice.goal import Goal
+from dsice.goal import Goal, Metrics
 from dsice.grid import Grid, Point
 from dsice.search.base import Search
 
@@ -42,7 +42,7 @@ class RoundSearch(Search):
         self._script = self._rounds()
         self._advance()
 
-    def _learn(self, point: Point) -> None:
+    def _learn(self, point: Point, metrics: Metrics | None) -> None:
         self._awaited.discard(point)
         self._advance()
 

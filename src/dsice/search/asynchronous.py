@@ -1,0 +1,178 @@
+"""``dsice``: asynchronous collinear exploration on an N-dimensional d-Spline.
+
+Whenever a worker is free, the next point is chosen on lines through the best points, by the surface
+that all results so far and all points under way define (`dsice.search.guide`). No worker waits for
+another, and nothing is measured twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from dsice.goal import Goal, Metrics
+from dsice.grid import Grid, Point
+from dsice.search.base import ALL_MEASURED, NOTHING_ALLOWED, Search, at_least, positive
+from dsice.search.guide import Guide
+from dsice.search.history import History
+from dsice.search.random import Shuffled
+from dsice.search.start import FirstPoints
+
+START = (2, 3)
+_TAKEOVER: Final = 5  # results that the surface needs at least
+_SUCCESSES: Final = 3  # of them that did not fail
+_GROWTH: Final = 1.08  # the surface is fitted anew when there are so many times the results
+
+
+class Dsice(Search):
+    """The default search (``"dsice"``).
+
+    It starts with central, spread-out points: as many as fit the workers or, with a single worker, a
+    few per axis. The surface takes over as soon as five results are known.
+
+    The state is a function of the calls received so far: an *event* for each point that became
+    pending and for each result. The surface is fitted anew each time the results have grown by some
+    percent; between two fits it takes up events one by one. To repeat the calls of an earlier life
+    therefore costs little: only what follows the last fit is gone through in earnest.
+
+    Args:
+        tolerance: stop when no point is expected to improve the best one by more than this, in the
+            objective's unit, and all its neighbours along the axes are measured; None: never.
+        repeats: how many times the best point is measured again, so that luck does not decide; the
+            mean counts. 0: never.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        goal: Goal,
+        *,
+        seed: int = 0,
+        capacity: int = 1,
+        tolerance: float | None = None,
+        repeats: int = 0,
+    ) -> None:
+        super().__init__(grid, goal, seed=seed, capacity=capacity)
+        self._tolerance = None if tolerance is None else positive("tolerance", tolerance)
+        self._repeats = at_least("repeats", repeats, 0)
+        axes = sum(len(axis) > 1 for axis in grid.axes)
+        self._start_size = capacity if capacity > 1 else START[0] * axes + START[1]
+        self._start = FirstPoints(grid, seed)
+        self._shuffled = Shuffled(grid, seed)
+        self._events: list[tuple[Point, Metrics | None, bool]] = []  # the last: is it a result?
+        self._measured: dict[Point, bool] = {}  # and whether it succeeded
+        self._taken: set[Point] = set()
+        self._feasible = False
+        self._fit_at = 0  # number of results at which the next fit is due
+        self._fitted_on = (False, False)
+        self._fit_event = 0
+        self._guide: Guide | None = None
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        for point in self.history:
+            metrics = self.history.metrics(point)
+            for _ in range(self.history.weight(point)):
+                self._learn(point, metrics)
+
+    def _learn(self, point: Point, metrics: Metrics | None) -> None:
+        self._events.append((point, metrics, True))
+        self._taken.add(point)
+        self._measured[point] = self._measured.get(point, False) or metrics is not None
+        self._feasible = self._feasible or (metrics is not None and self.goal.feasible(metrics))
+        if self._guide is not None:
+            self._seen.add(point, metrics)
+            self._guide.learn(point)
+
+    def _expect(self, point: Point) -> None:
+        if point not in self._taken and self._is_guided():
+            self._fit_if_due()
+        self._events.append((point, None, False))
+        self._taken.add(point)
+        if self._guide is not None:
+            self._guide.pend(point)
+
+    # -- proposals ---------------------------------------------------------------------------------
+
+    def _candidates(self) -> Iterator[Point]:
+        while (point := self._next()) is not None:
+            yield point
+
+    def _next(self) -> Point | None:
+        if not self._is_guided():
+            first = self._start.first(self._taken) if self._is_starting() else None
+            return first or self._shuffled.first(self.is_known)
+        if (again := self._to_repeat()) is not None:
+            return again
+        guide = self._current_guide()
+        if self._is_certain(guide):
+            return None
+        return guide.propose() or self._shuffled.first(self.is_known)
+
+    def _is_starting(self) -> bool:
+        return (
+            len(self._taken) < self._start_size
+            or len(self._measured) < _TAKEOVER
+            or sum(self._measured.values()) < _SUCCESSES
+        )
+
+    def _is_guided(self) -> bool:
+        """Whether the surface decides; otherwise the first points do, while there are any."""
+        if not any(self._measured.values()):
+            return False
+        return not self._is_starting() or self._start.first(self._taken) is None
+
+    def _fit_if_due(self) -> None:
+        failing = not all(self._measured.values())
+        kind = (self._feasible, failing)
+        if len(self._measured) < self._fit_at and kind == self._fitted_on:
+            return
+        self._fit_at = int(len(self._measured) * _GROWTH) + 1
+        self._fitted_on = kind
+        self._fit_event = len(self._events)
+        self._guide = None
+
+    def _current_guide(self) -> Guide:
+        """The guide of the last fit, told all events since."""
+        self._fit_if_due()
+        if self._guide is None:
+            self._seen = History(self.grid, self.goal)
+            pending: dict[Point, None] = {}
+            for point, metrics, is_result in self._events[: self._fit_event]:
+                if is_result:
+                    self._seen.add(point, metrics)
+                    pending.pop(point, None)
+                else:
+                    pending[point] = None
+            seed = [self.seed, self._fit_event]
+            self._guide = Guide(self.grid, self.goal, self._seen, pending, seed)
+            for point, metrics, is_result in self._events[self._fit_event :]:
+                if is_result:
+                    self._seen.add(point, metrics)
+                    self._guide.learn(point)
+                else:
+                    self._guide.pend(point)
+        return self._guide
+
+    def _to_repeat(self) -> Point | None:
+        if not self._repeats or (best := self.history.best()) is None or best in self.pending:
+            return None
+        return best if self.history.weight(best) <= self._repeats else None
+
+    def _is_welcome(self, point: Point) -> bool:
+        return super()._is_welcome(point) or point == self._to_repeat()
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def _is_certain(self, guide: Guide) -> bool:
+        return self._tolerance is not None and guide.gain() <= self._tolerance
+
+    def _ended(self) -> str:
+        if self._tolerance is not None and self._is_guided() and self._to_repeat() is None:
+            guide = self._current_guide()
+            if self._is_certain(guide):
+                return f"no point is expected to improve the best by more than {self._tolerance:g}"
+        if self._shuffled.first(self.is_known) is not None:
+            return ""
+        return ALL_MEASURED if len(self.history) else NOTHING_ALLOWED

@@ -1,0 +1,220 @@
+"""What to measure next, by the surfaces of everything the goal reads.
+
+A `Guide` lives from one fit of the surfaces to the next. It is built from all that is known at that
+moment and then told, in their order, which points are under way and which results arrived.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsice.goal import Goal
+from dsice.grid import Grid, Point
+from dsice.search.candidates import axis_lines, far_points, learned_line, oblique_line
+from dsice.search.history import History
+from dsice.search.outputs import outputs
+from dsice.surface.anova import Anova
+
+POOL: Final = 800  # candidates kept when room is short; there is room for twice as many
+FAR: Final = 200
+CENTRES: Final = 3  # best points through which lines are laid
+OBLIQUE: Final = 20  # oblique lines through each of them
+OBLIQUE_ON_WALKS: Final = 4
+LEARNED: Final = 0  # lines along differences of good points
+LEARNED_ON_WALKS: Final = 0
+PRIOR = 0.0
+PRIOR_LEVELS = 2
+WALKS: Final = 2  # steps along the surface for each proposal
+ACTIVE: Final = 600  # measured points that the surfaces stand on at most
+FITTED: Final = 300  # measured points that strengths are learned from at most
+
+
+class Guide:
+    """Surfaces, candidates and their ranking.
+
+    Args:
+        grid: the points.
+        goal: with settled bounds.
+        history: measurements so far, one successful at least; when it grows, `learn` must follow.
+        pending: points under way.
+        seed: of the random choices.
+    """
+
+    def __init__(
+        self, grid: Grid, goal: Goal, history: History, pending: Iterable[Point], seed: list[int]
+    ) -> None:
+        self._grid = grid
+        self._history = history
+        self._random = np.random.default_rng(seed)
+        measured = self._active()
+        waiting = [point for point in pending if point not in history]
+        self._taken = {*history, *waiting}
+        self._row = {point: row for row, point in enumerate([*measured, *waiting])}
+        self._outputs = outputs(goal, [history.metrics(point) for point in measured])
+        self._fit(measured, waiting)
+        self._slot: dict[Point, int] = {}  # of each candidate
+        self._at: list[Point] = [()] * (2 * POOL)
+        self._free = list(range(2 * POOL - 1, -1, -1))
+        self._prior = np.zeros(2 * POOL)
+        self._ratings = np.full(2 * POOL, -np.inf)
+        self._crossed: set[Point] = set()  # points through which lines were laid
+        self._ranking = sorted((history.key(p), p) for p in measured if history.metrics(p) is not None)
+        self._stale = True
+        self._proposal: Point | None = None
+        self._update()
+        self._take_up(
+            grid if grid.size <= POOL else far_points(grid, FAR, measured[:1], self._random)
+        )
+
+    def _active(self) -> list[Point]:
+        """The measured points that the surfaces stand on: the best, the latest and some others."""
+        known = list(self._history)
+        if len(known) <= ACTIVE:
+            return known
+        chosen = set(sorted(known, key=self._history.key)[: ACTIVE // 2])
+        chosen.update(known[-ACTIVE // 4 :])
+        others = [point for point in known if point not in chosen]
+        more = self._random.choice(len(others), ACTIVE - len(chosen), replace=False)
+        chosen.update(others[k] for k in more)
+        return [point for point in known if point in chosen]
+
+    def _fit(self, measured: list[Point], waiting: list[Point]) -> None:
+        points = np.array([*measured, *waiting], dtype=np.intp)
+        weights = np.array([self._history.weight(p) for p in measured] + [1] * len(waiting), float)
+        sample = np.arange(len(measured))
+        if len(measured) > FITTED:
+            ranked = np.array(sorted(sample, key=lambda row: self._history.key(measured[row])))
+            others = self._random.choice(ranked[FITTED // 2 :], FITTED - FITTED // 2, replace=False)
+            sample = np.sort(np.concatenate([ranked[: FITTED // 2], others]))
+        covariance = Anova(self._grid.shape, [axis.ordered for axis in self._grid.axes])
+        for output in self._outputs:
+            for row, point in enumerate(measured):
+                output.append()
+                output.learn(row, self._history.metrics(point))
+            for _ in waiting:
+                output.append()
+            output.fit(covariance, points, weights, sample, 2 * POOL)
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def pend(self, point: Point) -> None:
+        """``point`` is under way; it need not be the one proposed."""
+        self.propose()
+        self._proposal = None
+        self._take(point)
+
+    def learn(self, point: Point) -> None:
+        """The history has a new result at ``point``."""
+        if point not in self._row:
+            self._take(point)
+        for output in self._outputs:
+            output.learn(self._row[point], self._history.metrics(point))
+        self._rank(point)
+        self._stale = True
+
+    def _rank(self, point: Point) -> None:
+        """Keep the successes in order, best first."""
+        self._ranking = [entry for entry in self._ranking if entry[1] != point]
+        if self._history.metrics(point) is not None:
+            bisect.insort(self._ranking, (self._history.key(point), point))
+
+    def _best(self, count: int) -> list[Point]:
+        return [point for _, point in self._ranking[:count]]
+
+    def _take(self, point: Point) -> None:
+        self._taken.add(point)
+        if point in self._row:
+            return
+        self._row[point] = len(self._row)
+        if point in self._slot:
+            self._forget([point])
+        for output in self._outputs:
+            output.add(point)
+        self._stale = True
+
+    # -- candidates --------------------------------------------------------------------------------
+
+    def propose(self) -> Point | None:
+        """The most promising candidate, the same until `pend`; None if there is none left."""
+        if self._proposal is None:
+            self._update()
+            for point in self._best(CENTRES):
+                self._cross(point, OBLIQUE, LEARNED)
+            for _ in range(WALKS):
+                leader = self._leader()
+                if leader is None or not self._cross(leader, OBLIQUE_ON_WALKS, LEARNED_ON_WALKS):
+                    break
+            self._proposal = self._leader()
+        return self._proposal
+
+    def _leader(self) -> Point | None:
+        return self._at[int(np.argmax(self._ratings))] if self._slot else None
+
+    def _update(self) -> None:
+        """Take notice of what happened since the last proposal."""
+        if not self._stale:
+            return
+        for output in self._outputs:
+            output.update()
+        self._rate(np.array(sorted(self._slot.values()), dtype=np.intp))
+        self._stale = False
+
+    def _cross(self, point: Point, oblique: int, learned: int) -> bool:
+        """Lay lines through ``point``, once; whether that gave new candidates."""
+        if point in self._crossed:
+            return False
+        self._crossed.add(point)
+        found = dict.fromkeys(axis_lines(point, self._grid))
+        for _ in range(oblique):
+            found.update(dict.fromkeys(oblique_line(point, self._grid, self._random)))
+        good = self._best(max(8, len(self._ranking) // 10))
+        for _ in range(learned):
+            found.update(
+                dict.fromkeys(learned_line(point, good, self._grid, self._random))
+            )
+        return self._take_up(found)
+
+    def _take_up(self, points: Iterable[Point]) -> bool:
+        """Make candidates of those points that are new and allowed; whether there were any."""
+        new = [
+            point
+            for point in points
+            if point not in self._slot and point not in self._taken and self._grid.allows(point)
+        ]
+        if len(new) > len(self._free):
+            ranking = sorted(self._slot, key=lambda point: -self._ratings[self._slot[point]])
+            self._forget(ranking[max(0, 2 * POOL - max(len(new), POOL)) :])
+            new = new[: len(self._free)]
+        if not new:
+            return False
+        slots = np.array([self._free.pop() for _ in new], dtype=np.intp)
+        for point, slot in zip(new, slots.tolist(), strict=True):
+            self._slot[point] = slot
+            self._at[slot] = point
+        for output in self._outputs:
+            output.fill(slots, np.array(new, dtype=np.intp))
+        self._prior[slots] = self._log_prior(np.array(new))
+        self._rate(slots)
+        return True
+
+    def _log_prior(self, points):  # type: ignore
+        u = (points + 0.5) / np.array(self._grid.shape)
+        ordered = np.array([axis.ordered and len(axis) >= PRIOR_LEVELS for axis in self._grid.axes])
+        return np.where(ordered, np.log(4 * u * (1 - u)), 0.0).sum(axis=1)
+
+    def _forget(self, candidates: Iterable[Point]) -> None:
+        for point in candidates:
+            slot = self._slot.pop(point)
+            self._ratings[slot] = -np.inf
+            self._free.append(slot)
+
+    def _rate(self, slots: NDArray[np.intp]) -> None:
+        if len(slots):
+            self._ratings[slots] = sum(output.rate(slots) for output in self._outputs)
+            if PRIOR:
+                self._ratings[slots] += self._prior[slots] * (PRIOR / len(self._ranking))

@@ -1,0 +1,200 @@
+"""The surfaces of what the goal reads: objective, bounds, success. Each rates candidates.
+
+All surfaces stand on the same points in the same order. A rating is the logarithm of a factor: the
+expected improvement of the objective, the probability that a bound holds, the share of successes.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsice.goal import Bound, Goal, Metrics
+from dsice.grid import Point
+from dsice.search.improvement import log_expected_improvement, log_probability_below
+from dsice.search.targets import of_bound, of_costs
+from dsice.surface.anova import Anova, Points
+from dsice.surface.evidence import SCALE_COUNT, learn
+from dsice.surface.field import Field, Slots
+
+Array = NDArray[np.float64]
+
+# Added to the variance of every measurement: two equal rows must not make the matrix singular.
+_JITTER: Final = 1e-6
+_LEAST_SUCCESS: Final = 0.01
+
+
+class Output(ABC):
+    """One quantity, its values at the points, and its surface once it is fitted."""
+
+    def __init__(self) -> None:
+        self._values: list[float] = []  # NaN where nothing is known, or the measurement failed
+        self._failed: set[int] = set()
+        self._guessed: dict[int, float] = {}  # targets of failed points
+        self._centre = 0.0
+        self._scale = 1.0
+
+    @abstractmethod
+    def _read(self, metrics: Metrics | None) -> float:
+        """The value in a result, None being a failure; NaN if it has none."""
+
+    @abstractmethod
+    def _targets(self, values: Array) -> Array:
+        """What the surface is fitted to, for the values of all points; NaN stays NaN."""
+
+    @abstractmethod
+    def _rate(self, mean: Array, deviation: Array) -> Array:
+        """The rating of candidates from the mean and deviation of their targets."""
+
+    def append(self) -> None:
+        """Take note of one more point, under way so far."""
+        self._values.append(math.nan)
+
+    def learn(self, row: int, metrics: Metrics | None) -> None:
+        """Take note of the result, None if it failed, at the point appended as number ``row``."""
+        value = self._read(metrics)
+        self._values[row] = value
+        if math.isnan(value):
+            self._failed.add(row)
+
+    def fit(
+        self, covariance: Anova, points: Points, weights: Array, sample: Slots, slots: int
+    ) -> None:
+        """Learn the surface from the points numbered ``sample`` and condition it on all of them.
+
+        Args:
+            covariance: says which axes there are.
+            points: all points appended so far.
+            weights: number of measurements behind each.
+            sample: of some measured points.
+            slots: how many candidates there is room for.
+        """
+        targets = self._targets(np.array(self._values))
+        sample = sample[~np.isnan(targets[sample])]
+        chosen = targets[sample]
+        found = learn(covariance, points[sample], chosen - chosen.mean(), weights[sample])
+        self._field = Field(found.covariance, found.noise + _JITTER, points, weights, slots)
+        if self._failed:
+            # Guessed once: it would take long to do it for all of them at each update.
+            centre = float(np.nanmean(targets))
+            completed = self._field.completed(targets - centre) + centre
+            self._guessed = {row: float(completed[row]) for row in self._failed}
+
+    def add(self, point: Point) -> None:
+        """`append` after `fit`: the surface takes up the point."""
+        self.append()
+        self._field.add(point)
+
+    def fill(self, slots: Slots, candidates: Points) -> None:
+        """Put candidates into slots."""
+        self._field.fill(slots, candidates)
+
+    def update(self) -> None:
+        """Take notice of all results: `rate` stands on those known at the last update."""
+        targets = self._targets(np.array(self._values))
+        known = ~np.isnan(targets)
+        self._centre = float(targets[known].mean())
+        for row, guess in self._guessed.items():
+            if not known[row]:
+                targets[row] = guess
+        white = self._field.whiten(targets - self._centre)
+        count = int(np.isfinite(targets).sum()) + SCALE_COUNT
+        self._scale = math.sqrt((float(white @ white) + SCALE_COUNT) / count)
+        self._white = white
+
+    def rate(self, slots: Slots | slice) -> Array:
+        """The rating of the candidates in ``slots``; more is better."""
+        mean = self._field.mean(self._white, slots) + self._centre
+        return self._rate(mean, self._scale * np.sqrt(self._field.variance(slots)))
+
+
+class Objective(Output):
+    """What is to be small, rated by the expected improvement on the best feasible point.
+
+    Args:
+        goal: says what the cost is and which points are feasible.
+        by_violation: nothing is feasible yet, and the violation is what is to be small.
+    """
+
+    def __init__(self, goal: Goal, by_violation: bool) -> None:
+        super().__init__()
+        self._goal = goal
+        self._by_violation = by_violation
+        self._eligible: list[bool] = []
+        self._best = 0.0
+
+    def _read(self, metrics: Metrics | None) -> float:
+        if metrics is None:
+            return math.nan
+        return self._goal.violation(metrics) if self._by_violation else self._goal.cost(metrics)
+
+    def append(self) -> None:
+        super().append()
+        self._eligible.append(False)
+
+    def learn(self, row: int, metrics: Metrics | None) -> None:
+        super().learn(row, metrics)
+        self._eligible[row] = metrics is not None and (
+            self._by_violation or self._goal.feasible(metrics)
+        )
+
+    def _targets(self, values: Array) -> Array:
+        known = ~np.isnan(values)
+        targets = np.full(len(values), np.nan)
+        targets[known] = of_costs(values[known])
+        self._best = float(targets[self._eligible].min())
+        return targets
+
+    def _rate(self, mean: Array, deviation: Array) -> Array:
+        return log_expected_improvement(self._best, mean, deviation)
+
+
+class Limited(Output):
+    """A bounded metric, rated by the probability that the bound holds."""
+
+    def __init__(self, bound: Bound) -> None:
+        super().__init__()
+        self._metric = bound.metric
+        self._sign = 1.0 if bound.relation.startswith("<") else -1.0
+        self._limit = self._sign * (bound.limit or 0.0)
+
+    def _read(self, metrics: Metrics | None) -> float:
+        return math.nan if metrics is None else self._sign * metrics[self._metric]
+
+    def _targets(self, values: Array) -> Array:
+        known = ~np.isnan(values)
+        targets = np.full(len(values), np.nan)
+        targets[known] = of_bound(values[known], self._limit)
+        return targets
+
+    def _rate(self, mean: Array, deviation: Array) -> Array:
+        return log_probability_below(0.0, mean, deviation)
+
+
+class Success(Output):
+    """Whether measurements succeed (1) or fail (0), rated by the predicted share of successes."""
+
+    def _read(self, metrics: Metrics | None) -> float:
+        return 0.0 if metrics is None else 1.0
+
+    def _targets(self, values: Array) -> Array:
+        return values.copy()
+
+    def _rate(self, mean: Array, deviation: Array) -> Array:
+        return np.asarray(np.log(np.clip(mean, _LEAST_SUCCESS, 1.0)))
+
+
+def outputs(goal: Goal, results: Sequence[Metrics | None]) -> list[Output]:
+    """The outputs that matter, given the results so far, some of them successful."""
+    feasible = any(metrics is not None and goal.feasible(metrics) for metrics in results)
+    made: list[Output] = [Objective(goal, by_violation=not feasible)]
+    if feasible:
+        made += [Limited(bound) for bound in goal.bounds]
+    if None in results:
+        made.append(Success())
+    return made

@@ -1,0 +1,47 @@
+"""What a surface is fitted to: measured values turned into numbers that behave.
+
+Costs of programs have heavy tails, cliffs and ties; a least-squares surface would spend itself on the
+worst of them. `of_costs` keeps the order everywhere and the distances only among the better half;
+`of_bound` keeps which side of the limit a value is on and how near.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+Array = NDArray[np.float64]
+
+
+def of_costs(costs: Array) -> Array:
+    """Half normal scores, half values clipped at the median; mean 0, variance 1.
+
+    The normal score of the r-th smallest of N is the normal quantile of (r - 1/2) / N; equal costs
+    share their mean rank. Equal costs only give zeros.
+    """
+    scores = ndtri((rankdata(costs) - 0.5) / len(costs))
+    # Halved so that the difference of two costs of opposite sign cannot overflow.
+    clipped = np.minimum(costs, np.median(costs)) / 2
+    return _standardised(_standardised(scores) + _standardised(clipped - clipped.min()))
+
+
+def of_bound(values: Array, limit: float) -> Array:
+    """Signed logarithms of the distances from ``limit``, negative below it; variance about 1.
+
+    The unit of distance is the median one.
+    """
+    apart = np.clip(values / 2 - limit / 2, -1e300, 1e300)
+    unit = float(np.median(np.abs(apart))) or float(np.abs(apart).max()) or 1.0
+    return np.asarray(np.sign(apart) * np.log1p(np.abs(apart / unit)))
+
+
+def _standardised(values: Array) -> Array:
+    largest = float(np.abs(values).max())
+    if largest == 0:
+        return np.zeros_like(values)
+    values = values / largest  # the square of a large number would overflow
+    centred = values - values.mean()
+    deviation = float(centred.std())
+    return centred / deviation if deviation > 1e-12 else np.zeros_like(values)

@@ -1,0 +1,110 @@
+"""The covariance of one axis: the d-Spline's penalty read as a prior.
+
+The energy ``alpha^2 ||D f||^2`` of a d-Spline is, but for constants, the negative logarithm of a
+Gaussian prior on f whose precision is ``alpha^2 D'D``. D'D cannot be inverted: f may be shifted
+(and tilted, for second differences) without cost. Its pseudo-inverse on the settings, freed of the
+constants (and of the tilt, which becomes a *linear* term of its own), is the covariance of what the
+penalty does see. Three terms describe an ordered axis of n levels:
+
+- ``rough``: from first differences, paths that may turn at every level;
+- ``linear``: a tilt over the whole axis;
+- ``smooth``: from second differences on the d-Spline's markers, curves.
+
+An unordered axis has one, ``any``: each level for itself. Every term has mean zero over the levels
+and mean variance one, so that its weight is its share in the variance of the whole.
+
+Sources: G. Wahba, "Spline Models for Observational Data", SIAM (1990), sections 1.2 and 2.4; C. Gu,
+"Smoothing Spline ANOVA Models", Springer (2013), sections 2.3 and 3.2; for the d-Spline see
+`dsice.spline`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Levels = NDArray[np.intp]
+
+# Up to here the terms are tables; beyond it the limit of many levels is used, in closed form.
+_LARGEST_TABLE: Final = 256
+
+
+def term_names(levels: int, ordered: bool) -> tuple[str, ...]:
+    """Names of the terms of an axis: none with one level, ``any`` where order means nothing."""
+    if levels == 1:
+        return ()
+    return ("rough", "linear", "smooth") if ordered and levels > 2 else ("any",)
+
+
+def terms(levels: int, ordered: bool, a: Levels, b: Levels) -> Array:
+    """Covariances between levels ``a`` and ``b`` by term, shape (terms, len(a), len(b))."""
+    if levels <= _LARGEST_TABLE:
+        return table(levels, ordered)[:, a[:, None], b]
+    if not ordered:
+        same = (a[:, None] == b).astype(float)
+        return ((same - 1 / levels) / (1 - 1 / levels))[None]
+    return _many_levels(levels, a, b)
+
+
+def has_table(levels: int) -> bool:
+    """Whether `table` is meant for an axis of this size."""
+    return levels <= _LARGEST_TABLE
+
+
+@lru_cache(maxsize=None)
+def table(levels: int, ordered: bool) -> Array:
+    """Covariances of the terms between all levels, shape (terms, levels, levels)."""
+    names = term_names(levels, ordered)
+    if not names:
+        return np.zeros((0, 1, 1))
+    if names == ("any",):
+        tables = [np.eye(levels)]
+    else:
+        steps = np.tri(levels)  # sums of independent steps
+        markers = 3 * levels + 2
+        # Double sums of independent bends invert the second differences of `dsice.spline` on its
+        # markers; any generalised inverse gives the same covariance once the tilt is taken out.
+        bends = np.tri(markers) @ np.tri(markers)
+        at_settings = bends[2 : 3 * levels + 2 : 3]
+        tilt = np.arange(levels, dtype=float)
+        tables = [steps @ steps.T, np.outer(tilt, tilt), at_settings @ at_settings.T]
+    centred = [_centred(t) for t in tables]
+    if len(centred) == 3:
+        centred[2] = _without_tilt(centred[2])
+    return np.stack([t * (levels / np.trace(t)) for t in centred])
+
+
+def _centred(covariance: Array) -> Array:
+    rows = covariance - covariance.mean(axis=0)
+    return np.asarray(rows - rows.mean(axis=1, keepdims=True))
+
+
+def _without_tilt(covariance: Array) -> Array:
+    tilt = np.arange(len(covariance)) - (len(covariance) - 1) / 2
+    tilt /= np.linalg.norm(tilt)
+    rows = covariance - np.outer(tilt, tilt @ covariance)
+    return np.asarray(rows - np.outer(rows @ tilt, tilt))
+
+
+def _many_levels(levels: int, a: Levels, b: Levels) -> Array:
+    """The limits of ``rough``, ``linear`` and ``smooth`` for many levels, by Bernoulli polynomials.
+
+    With k1(u) = u - 1/2, k2 = (k1^2 - 1/12) / 2, k4 = (k1^4 - k1^2 / 2 + 7/240) / 24 for u in
+    (0, 1), rough = k1 k1' + k2(|u - u'|) and bends = k2 k2' - k4(|u - u'|) (Gu 2013, section
+    2.3.3). The tilt 12^(1/2) x, x = k1(u), is then taken out of the bends: the integral of
+    bends(x, v) v over v is q(x) = 7 x / 5760 - x^3 / 144 + x^5 / 120, that of x q(x) is 1/30240.
+    The mean variances are 1/6, 1/12 and 1/420.
+    """
+    x, y = (a + 0.5) / levels - 0.5, (b + 0.5) / levels - 0.5
+    apart = np.abs(x[:, None] - y) - 0.5
+    both = np.multiply.outer(x, y)
+    rough = both + (apart**2 - 1 / 12) / 2
+    bends = np.multiply.outer((x**2 - 1 / 12) / 2, (y**2 - 1 / 12) / 2)
+    bends -= (apart**4 - apart**2 / 2 + 7 / 240) / 24
+    qx, qy = (7 * v / 5760 - v**3 / 144 + v**5 / 120 for v in (x, y))
+    smooth = bends - 12 * (np.multiply.outer(x, qy) + np.multiply.outer(qx, y)) + both / 210
+    return np.stack([rough * 6, both * 12, smooth * 420])

@@ -1,0 +1,143 @@
+"""The surface given measurements: mean and deviation at candidates, updated point by point.
+
+Points enter in the order in which they are taken up, measured or not. With K + noise = L L', what is
+kept is the lower triangle L and, for each candidate, the row v = L^-1 k(points, candidate): its
+posterior variance is k(c, c) - |v|^2 and its mean v . L^-1 y. One more point costs one row of L and
+one column of v: O(n^2 + n candidates), nothing is factorised again.
+
+A point without a value (its measurement is under way, or failed) takes the value that the others
+predict there: it narrows the deviation around it and leaves the mean as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.blas import dtrsm
+
+from dsice.surface.anova import Anova, Points
+from dsice.surface.axis import Array
+
+Slots = NDArray[np.intp]
+_BLOCK: Final = 64
+
+
+class Field:
+    """A surface with its points and the candidates at which it is asked for.
+
+    Args:
+        covariance: of the surface.
+        noise: variance of a measurement of weight 1, in units of the covariance.
+        points: taken up from the start, shape (n, axes).
+        weights: of these points.
+        slots: how many candidates there is room for; each has a number, its slot.
+    """
+
+    def __init__(
+        self, covariance: Anova, noise: float, points: Points, weights: Array, slots: int
+    ) -> None:
+        count, axes = points.shape
+        self._covariance = covariance
+        self._noise = noise
+        self._count = count
+        room = (count // _BLOCK + 2) * _BLOCK
+        self._points = np.zeros((room, axes), dtype=np.intp)
+        self._points[:count] = points
+        # Beyond the points L is the identity: BLAS works on the whole array without a copy.
+        self._root = np.eye(room, order="F")
+        if count:
+            matrix = covariance.covariance(points, points)
+            matrix.flat[:: count + 1] += noise / weights
+            self._root[:count, :count] = np.linalg.cholesky(matrix)
+        self._candidates = np.zeros((slots, axes), dtype=np.intp)
+        self._rows = np.zeros((slots, room))
+        self._variance = np.zeros(slots)
+
+    def fill(self, slots: Slots, candidates: Points) -> None:
+        """Put candidates into slots; what was there is forgotten."""
+        self._candidates[slots] = candidates
+        rows = self._whitened(candidates)
+        self._rows[slots] = rows.T
+        own = self._covariance.variance(candidates)
+        self._variance[slots] = own - np.einsum("ij,ij->j", rows, rows)
+
+    def _whitened(self, points: Points) -> Array:
+        """L^-1 k(own points, ``points``), shape (room, len(points))."""
+        covariances = np.zeros((len(self._root), len(points)), order="F")
+        own = self._points[: self._count]
+        covariances[: self._count] = self._covariance.covariance(own, points)
+        return np.asarray(dtrsm(1.0, self._root, covariances, lower=1, overwrite_b=1))
+
+    def add(self, point: Sequence[int], weight: float = 1.0) -> None:
+        """Take up one more point."""
+        n = self._count
+        if n == len(self._root):
+            self._grow()
+        at = np.array([point], dtype=np.intp)
+        row = self._whitened(at)[:, 0]
+        own = float(self._covariance.variance(at)[0]) + self._noise / weight
+        length = math.sqrt(max(own - float(row @ row), 1e-9))
+        self._root[n, :n] = row[:n]
+        self._root[n, n] = length
+        self._points[n] = point
+        column = self._covariance.covariance(self._candidates, at)[:, 0] - self._rows @ row
+        column /= length
+        self._rows[:, n] = column
+        self._variance -= column**2
+        self._count = n + 1
+
+    def _grow(self) -> None:
+        more = len(self._root) + _BLOCK * max(1, len(self._root) // (4 * _BLOCK))
+        root = np.eye(more, order="F")
+        root[: self._count, : self._count] = self._root
+        points = np.zeros((more, self._points.shape[1]), dtype=np.intp)
+        points[: self._count] = self._points
+        rows = np.zeros((len(self._rows), more))
+        rows[:, : self._count] = self._rows
+        self._root, self._points, self._rows = root, points, rows
+
+    def whiten(self, values: Array) -> Array:
+        """L^-1 values: the form in which `mean` takes them.
+
+        Args:
+            values: of all points in the order of taking up, NaN where there is none.
+        """
+        white, _ = self._conditioned(values)
+        return white
+
+    def completed(self, values: Array) -> Array:
+        """``values`` with those that are missing as the others predict them."""
+        _, predicted = self._conditioned(values)
+        values = values.copy()
+        values[np.isnan(values)] = predicted
+        return values
+
+    def _conditioned(self, values: Array) -> tuple[Array, Array]:
+        wanted = np.flatnonzero(np.isnan(values))
+        white = np.zeros((len(self._root), 1), order="F")
+        white[: self._count, 0] = np.nan_to_num(values)
+        white = dtrsm(1.0, self._root, white, lower=1, overwrite_b=1)[:, 0]
+        if not len(wanted):
+            return white, np.zeros(0)
+        # y is predicted there if (L L')^-1 y vanishes there: with U the columns of L^-1 that belong
+        # to these points, U'(white + U y) = 0.
+        first = int(wanted[0])
+        units = np.zeros((len(self._root) - first, len(wanted)), order="F")
+        units[wanted - first, np.arange(len(wanted))] = 1.0
+        corner = np.asfortranarray(self._root[first:, first:])
+        columns = dtrsm(1.0, corner, units, lower=1, overwrite_b=1)
+        predicted = -np.linalg.solve(columns.T @ columns, columns.T @ white[first:])
+        white[first:] += columns @ predicted
+        return white, predicted
+
+    def mean(self, white: Array, slots: Slots | slice = slice(None)) -> Array:
+        """Posterior mean at the slots, for values whitened by `whiten`."""
+        return np.asarray(self._rows[slots] @ white)
+
+    def variance(self, slots: Slots | slice = slice(None)) -> Array:
+        """Posterior variance at the slots, in units of the covariance."""
+        return np.maximum(self._variance[slots], 1e-9)

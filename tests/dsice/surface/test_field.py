@@ -1,0 +1,132 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dsice.surface.anova import Anova
+from dsice.surface.evidence import learn
+from dsice.surface.axis import table
+from dsice.surface.field import Field
+
+SHAPE, ORDERED = (9, 4, 300, 2, 1), (True, False, True, True, True)
+
+
+def anova(random: Any, shape: tuple[int, ...] = SHAPE, ordered: Any = ORDERED) -> Anova:
+    blank = Anova(shape, ordered)
+    return blank.with_strengths(random.uniform(0.1, 1, len(blank.terms)))
+
+
+def draw(random: Any, count: int, shape: tuple[int, ...] = SHAPE) -> Any:
+    points = np.stack([random.integers(0, n, 4 * count) for n in shape], axis=1)
+    return random.permutation(np.unique(points, axis=0))[:count]
+
+
+def test_the_covariance_is_the_product_over_the_axes() -> None:
+    random = np.random.default_rng(0)
+    covariance = anova(random, (5, 3), (True, False))
+    w = covariance.strengths
+    first, second = table(5, True), table(3, False)
+    everything = np.stack([v.ravel() for v in np.indices((5, 3))], axis=1)
+    expected = np.kron(1 + np.tensordot(w[:3], first, 1), 1 + w[3] * second[0])
+    assert np.allclose(covariance.covariance(everything, everything), expected)
+    assert np.allclose(covariance.variance(everything), np.diag(expected))
+
+
+def test_an_axis_without_strength_does_nothing() -> None:
+    covariance = Anova((5, 4), (True, True), np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]))
+    a, b = np.array([[2, 0], [2, 3]]), np.array([[4, 1]])
+    left, right = covariance.covariance(a, b)
+    assert left == right
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.integers(0, 999), st.integers(0, 90), st.integers(0, 90), st.floats(0, 1))
+def test_point_by_point_is_the_same_as_dense_algebra(
+    seed: int, early: int, late: int, missing: float
+) -> None:
+    """Kriging with repeated weights and missing values, by the textbook's formulas."""
+    random = np.random.default_rng(seed)
+    covariance = anova(random)
+    points = draw(random, early + late + 20)
+    points, candidates = points[:-20], points[-20:]
+    weights = random.integers(1, 4, len(points)).astype(float)
+    noise = 0.05
+    values = random.normal(size=len(points))
+    values[random.random(len(points)) < missing * 0.8] = np.nan
+
+    field = Field(covariance, noise, points[:early], weights[:early], slots=30)
+    field.fill(np.arange(10), candidates[:10])
+    for point, weight in zip(points[early:], weights[early:], strict=True):
+        field.add(point, weight)
+    field.fill(np.arange(10, 20), candidates[10:])
+
+    everything = covariance.covariance(points, points) + np.diag(noise / weights)
+    across = covariance.covariance(candidates, points)
+    variance = covariance.variance(candidates)
+    variance -= np.einsum("ij,ji->i", across, np.linalg.solve(everything, across.T))
+    assert np.allclose(field.variance(slice(0, 20)), variance, atol=1e-7)
+
+    known = ~np.isnan(values)
+    pull = np.linalg.solve(everything[np.ix_(known, known)], values[known])
+    mean = field.mean(field.whiten(values), slice(0, 20))
+    assert np.allclose(mean, across[:, known] @ pull, atol=1e-7)
+    completed = field.completed(values)
+    assert np.allclose(completed[known], values[known])
+    own = covariance.covariance(points, points)
+    assert np.allclose(completed[~known], own[np.ix_(~known, known)] @ pull, atol=1e-7)
+
+
+def test_a_slot_forgets_its_candidate() -> None:
+    random = np.random.default_rng(1)
+    covariance, points = anova(random), draw(random, 30)
+    field = Field(covariance, 0.1, points[:20], np.ones(20), slots=2)
+    field.fill(np.array([0, 1]), points[20:22])
+    field.fill(np.array([1]), points[22:23])
+    other = Field(covariance, 0.1, points[:20], np.ones(20), slots=1)
+    other.fill(np.array([0]), points[22:23])
+    assert field.variance()[1] == pytest.approx(other.variance()[0])
+
+
+def test_strengths_tell_which_axes_act() -> None:
+    random = np.random.default_rng(2)
+    shape = (12, 12, 5)
+    points = draw(random, 120, shape)
+    values = (points[:, 0] - 7.0) ** 2 + 20.0 * np.array([0, 1, 3, 1, 0])[points[:, 2]]
+    values = (values - values.mean()) / values.std()
+    learned = learn(Anova(shape, (True, True, False)), points, values, np.ones(120))
+    strength = {term: s for term, s in zip(learned.covariance.terms, learned.covariance.strengths)}
+    assert strength[0, "smooth"] > 30 * max(strength[1, "smooth"], strength[1, "rough"])
+    assert strength[2, "any"] > 30 * max(strength[1, "smooth"], strength[1, "rough"])
+    assert learned.noise < 0.01
+
+
+def test_noise_is_told_from_shape() -> None:
+    random = np.random.default_rng(3)
+    points = draw(random, 150, (20, 20))
+    values = np.sin(points[:, 0] / 5) + random.normal(size=150)
+    values = (values - values.mean()) / values.std()
+    noisy = learn(Anova((20, 20), (True, True)), points, values, np.ones(150))
+    assert 0.1 < noisy.noise
+
+
+def test_learning_does_not_depend_on_what_was_learned_before() -> None:
+    random = np.random.default_rng(4)
+    points, values = draw(random, 40), random.normal(size=40)
+    once = learn(Anova(SHAPE, ORDERED), points, values, np.ones(40))
+    again = learn(once.covariance, points, values, np.ones(40))
+    assert np.array_equal(once.covariance.strengths, again.covariance.strengths)
+
+
+def test_the_gradient_of_the_evidence_is_exact() -> None:
+    from dsice.surface.evidence import _Evidence
+
+    random = np.random.default_rng(5)
+    points, values = draw(random, 40), random.normal(size=40)
+    evidence = _Evidence(Anova(SHAPE, ORDERED), points, values, random.integers(1, 4, 40) * 1.0)
+    at = evidence.prior_mean + random.normal(size=len(evidence.prior_mean))
+    _, gradient = evidence(at)
+    for k, step in enumerate(np.eye(len(at)) * 1e-5):
+        slope = (evidence(at + step)[0] - evidence(at - step)[0]) / 2e-5
+        assert gradient[k] == pytest.approx(slope, rel=1e-4, abs=1e-4)
