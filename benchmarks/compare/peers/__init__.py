@@ -42,7 +42,7 @@ class Kind:
     cheap: bool = True
 
 
-def _kernel_tuner(strategy: str, *, batches: bool = False, cheap: bool = True) -> Kind:
+def _kernel_tuner(strategy: str, *, batches: bool = False) -> Kind:
     return Kind(
         "kernel_tuner_peer",
         "KernelTuner",
@@ -50,7 +50,6 @@ def _kernel_tuner(strategy: str, *, batches: bool = False, cheap: bool = True) -
         {"strategy": strategy},
         told_budget=True,
         sequential=not batches,
-        cheap=cheap,
     )
 
 
@@ -87,7 +86,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "kernel-tuner-de": _kernel_tuner("diff_evo", batches=True),
     "kernel-tuner-ils": _kernel_tuner("greedy_ils"),
     "kernel-tuner-mls": _kernel_tuner("greedy_mls"),
-    "kernel-tuner-bo": _kernel_tuner("bayes_opt", cheap=False),
+    "kernel-tuner-bo": _kernel_tuner("bayes_opt"),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from kernel_tuner.interface import Options
 from kernel_tuner.runners.runner import Runner
+from kernel_tuner.runners.simulation import SimulationDevice
 from kernel_tuner.searchspace import Searchspace
 from kernel_tuner.util import InvalidConfig, TuningBudget
 
@@ -19,6 +20,8 @@ from dsice.grid import Grid, Params, Point
 
 LARGEST: Final = 1_000_000
 """Points that it may list in memory: it lists all of them before it begins."""
+THREADS: Final = 2**62
+"""More than any kernel asks for: the limit of a real device is no part of these problems."""
 
 
 class KernelTuner(Inverted):
@@ -43,7 +46,7 @@ class KernelTuner(Inverted):
         grid = self._task.grid
         levels = {axis.name: list(range(len(axis.levels))) for axis in grid.axes}
         restrictions = None if grid.rule is None else [_restriction(grid)]
-        space = Searchspace(levels, restrictions, max_threads=2**62)
+        space = Searchspace(levels, restrictions, max_threads=THREADS)
         budget = self._task.budget
         options = Options(
             strategy_options=Options(max_fevals=budget),
@@ -85,11 +88,12 @@ class _Runner(Runner):  # type: ignore[misc]
 
     def __init__(self, peer: KernelTuner) -> None:
         super().__init__()
+        self.dev = SimulationDevice(THREADS, {"device_name": "simulated"}, True)
         self._peer = peer
         self._seen: set[Point] = set()
 
-    def get_device_info(self) -> None:
-        return None
+    def get_device_info(self) -> Any:
+        return self.dev
 
     def get_environment(self, _: Any) -> dict[str, Any]:
         return {}
