@@ -79,51 +79,77 @@ def simulate(tuner: Tuner, problem: Problem, workers: int, budget: int, seed: in
     """
     lengths = durations(budget, seed)
     run = Run()
+    desk = _Desk(tuner, problem)
     jobs: list[tuple[float, int, Point]] = []
-    known: dict[Point, Metrics | None] = {}
-    pending: dict[Point, int] = {}  # how many more proposals wait for the same result
     now = 0.0
-    clock = _Clock()
     while True:
         while len(jobs) < workers and len(run.ends) < budget:
-            repeats = excluded = 0
-            for _ in range(PATIENCE):
-                with clock:
-                    point = tuner.ask()
-                if point is None:
-                    break
-                if not problem.grid.allows(point):
-                    excluded += 1
-                elif point in known:
-                    repeats += 1
-                elif point in pending:
-                    repeats += 1
-                    pending[point] += 1
-                    continue
-                else:
-                    break
-                with clock:
-                    tuner.tell(point, known.get(point))
-            else:
-                point = None
+            point = desk.new_point()
             if point is None:
                 break
-            pending[point] = 0
             end = now + lengths[len(run.ends)]
             heapq.heappush(jobs, (end, len(run.ends), point))
             run.begins.append(now)
             run.ends.append(end)
             run.costs.append(problem.score(problem.measure(point)))
-            run.repeats.append(repeats)
-            run.excluded.append(excluded)
-            run.cpu.append(clock.read())
+            run.repeats.append(desk.repeats)
+            run.excluded.append(desk.excluded)
+            run.cpu.append(desk.clock.read())
         if not jobs:
             return run
         now, _, point = heapq.heappop(jobs)
-        known[point] = problem.measure(point)
-        for _ in range(1 + pending.pop(point)):
-            with clock:
-                tuner.tell(point, known[point])
+        desk.end(point)
+
+
+class _Desk:
+    """Between the tuner and the workers: lets through only what is new and allowed.
+
+    Attributes:
+        repeats: proposals of known or pending points during the last `new_point`.
+        excluded: proposals of excluded points during it.
+        clock: runs while the tuner computes.
+    """
+
+    def __init__(self, tuner: Tuner, problem: Problem) -> None:
+        self._tuner = tuner
+        self._problem = problem
+        self._known: dict[Point, Metrics | None] = {}
+        self._pending: dict[Point, int] = {}  # how many proposals wait for the same result
+        self.repeats = 0
+        self.excluded = 0
+        self.clock = _Clock()
+
+    def new_point(self) -> Point | None:
+        """The tuner's next point that is to be measured; None if it has none for now."""
+        self.repeats = self.excluded = 0
+        for _ in range(PATIENCE):
+            with self.clock:
+                point = self._tuner.ask()
+            if point is None:
+                return None
+            if not self._problem.grid.allows(point):
+                self.excluded += 1
+                self._tell(point, None)
+            elif point in self._known:
+                self.repeats += 1
+                self._tell(point, self._known[point])
+            elif point in self._pending:
+                self.repeats += 1
+                self._pending[point] += 1
+            else:
+                self._pending[point] = 1
+                return point
+        return None
+
+    def end(self, point: Point) -> None:
+        """The job of ``point`` has ended."""
+        self._known[point] = metrics = self._problem.measure(point)
+        for _ in range(self._pending.pop(point)):
+            self._tell(point, metrics)
+
+    def _tell(self, point: Point, metrics: Metrics | None) -> None:
+        with self.clock:
+            self._tuner.tell(point, metrics)
 
 
 class _Clock:
