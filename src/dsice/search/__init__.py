@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dsice.grid import Grid
     from dsice.search.base import Search
 
-DEFAULT_SEARCH: Final = "dsice-2024"
+DEFAULT_SEARCH: Final = "dsice"
 
 # Modules are imported when they are first needed: SciPy takes longer to load than a short command.
 _SEARCHES: Final[Mapping[str, tuple[str, str]]] = {

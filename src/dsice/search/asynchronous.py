@@ -18,7 +18,7 @@ from dsice.search.history import History
 from dsice.search.random import Shuffled
 from dsice.search.start import FirstPoints
 
-START = (2, 3)
+START = (0, 5)
 _TAKEOVER: Final = 5  # results that the surface needs at least
 _SUCCESSES: Final = 3  # of them that did not fail
 _GROWTH: Final = 1.08  # the surface is fitted anew when there are so many times the results
@@ -27,8 +27,8 @@ _GROWTH: Final = 1.08  # the surface is fitted anew when there are so many times
 class Dsice(Search):
     """The default search (``"dsice"``).
 
-    It starts with central, spread-out points: as many as fit the workers or, with a single worker, a
-    few per axis. The surface takes over as soon as five results are known.
+    It starts with central, spread-out points, one for each worker; the surface takes over as soon
+    as five results are known.
 
     The state is a function of the calls received so far: an *event* for each point that became
     pending and for each result. The surface is fitted anew each time the results have grown by some

@@ -7,6 +7,7 @@ moment and then told, in their order, which points are under way and which resul
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -17,21 +18,23 @@ from dsice.goal import Goal
 from dsice.grid import Grid, Point
 from dsice.search.candidates import axis_lines, far_points, learned_line, oblique_line
 from dsice.search.history import History
-from dsice.search.outputs import outputs
-from dsice.surface.anova import Anova
+from dsice.search.outputs import Output, outputs
+from dsice.surface.anova import Anova, Points
+from dsice.surface.axis import Array
 
 POOL: Final = 800  # candidates kept when room is short; there is room for twice as many
-FAR: Final = 200
+FAR: Final = 200  # candidates from anywhere, at each fit
 CENTRES: Final = 3  # best points through which lines are laid
-OBLIQUE: Final = 20  # oblique lines through each of them
-OBLIQUE_ON_WALKS: Final = 4
-LEARNED: Final = 0  # lines along differences of good points
+OBLIQUE: Final = 20  # oblique lines through each of them ...
+OBLIQUE_ON_WALKS: Final = 4  # ... and through each candidate that a walk comes to
+LEARNED: Final = 0  # lines along differences of good points, likewise
 LEARNED_ON_WALKS: Final = 0
-PRIOR = 0.0
-PRIOR_LEVELS = 2
 WALKS: Final = 2  # steps along the surface for each proposal
 ACTIVE: Final = 600  # measured points that the surfaces stand on at most
 FITTED: Final = 300  # measured points that strengths are learned from at most
+# How much central levels of long ordered axes are preferred while little is known; fades with 1/n.
+CENTRALITY: Final = 3.0
+LONG_AXIS: Final = 5
 
 
 class Guide:
@@ -55,15 +58,19 @@ class Guide:
         waiting = [point for point in pending if point not in history]
         self._taken = {*history, *waiting}
         self._row = {point: row for row, point in enumerate([*measured, *waiting])}
-        self._outputs = outputs(goal, [history.metrics(point) for point in measured])
+        results = [history.metrics(point) for point in measured]
+        self._objective, limited, success = outputs(goal, results)
+        self._outputs: list[Output] = [self._objective, *limited, *success]
         self._fit(measured, waiting)
         self._slot: dict[Point, int] = {}  # of each candidate
         self._at: list[Point] = [()] * (2 * POOL)
         self._free = list(range(2 * POOL - 1, -1, -1))
-        self._prior = np.zeros(2 * POOL)
+        self._centrality = np.zeros(2 * POOL)
         self._ratings = np.full(2 * POOL, -np.inf)
         self._crossed: set[Point] = set()  # points through which lines were laid
-        self._ranking = sorted((history.key(p), p) for p in measured if history.metrics(p) is not None)
+        self._ranking = sorted(
+            (history.key(p), p) for p in measured if history.metrics(p) is not None
+        )
         self._stale = True
         self._proposal: Point | None = None
         self._update()
@@ -152,6 +159,37 @@ class Guide:
             self._proposal = self._leader()
         return self._proposal
 
+    def gain(self) -> float:
+        """By how much the best point may be expected to improve, in the objective's unit.
+
+        Infinite while nothing is feasible or a neighbour of the best point along an axis is not
+        measured.
+        """
+        best = self._history.best()
+        if best is None or not self._objective.unit or self._is_open(best):
+            return math.inf
+        self.propose()
+        if not self._slot:
+            return 0.0
+        slots = np.array(list(self._slot.values()))
+        ratings = np.sum([output.rate(slots) for output in self._outputs], axis=0)
+        return math.exp(float(ratings.max())) * self._objective.unit
+
+    def _is_open(self, point: Point) -> bool:
+        """Whether a neighbour along an axis is allowed and not taken."""
+        for axis, levels in enumerate(self._grid.axes):
+            at = point[axis]
+            near = (at - 1, at + 1) if levels.ordered else range(len(levels))
+            for level in near:
+                neighbour = (*point[:axis], level, *point[axis + 1 :])
+                if (
+                    0 <= level < len(levels)
+                    and neighbour not in self._taken
+                    and self._grid.allows(neighbour)
+                ):
+                    return True
+        return False
+
     def _leader(self) -> Point | None:
         return self._at[int(np.argmax(self._ratings))] if self._slot else None
 
@@ -174,9 +212,7 @@ class Guide:
             found.update(dict.fromkeys(oblique_line(point, self._grid, self._random)))
         good = self._best(max(8, len(self._ranking) // 10))
         for _ in range(learned):
-            found.update(
-                dict.fromkeys(learned_line(point, good, self._grid, self._random))
-            )
+            found.update(dict.fromkeys(learned_line(point, good, self._grid, self._random)))
         return self._take_up(found)
 
     def _take_up(self, points: Iterable[Point]) -> bool:
@@ -196,16 +232,23 @@ class Guide:
         for point, slot in zip(new, slots.tolist(), strict=True):
             self._slot[point] = slot
             self._at[slot] = point
+        points = np.array(new, dtype=np.intp)
         for output in self._outputs:
-            output.fill(slots, np.array(new, dtype=np.intp))
-        self._prior[slots] = self._log_prior(np.array(new))
+            output.fill(slots, points)
+        self._centrality[slots] = self._central(points)
         self._rate(slots)
         return True
 
-    def _log_prior(self, points):  # type: ignore
+    def _central(self, points: Points) -> Array:
+        """Logarithm of a bump over the grid, 0 in the centre: good points are likelier there.
+
+        Its influence on the rating shrinks as results come in (C. Hvarfner et al., "piBO:
+        Augmenting acquisition functions with user beliefs for Bayesian optimization", ICLR 2022,
+        section 4).
+        """
+        long = [axis.ordered and len(axis) >= LONG_AXIS for axis in self._grid.axes]
         u = (points + 0.5) / np.array(self._grid.shape)
-        ordered = np.array([axis.ordered and len(axis) >= PRIOR_LEVELS for axis in self._grid.axes])
-        return np.where(ordered, np.log(4 * u * (1 - u)), 0.0).sum(axis=1)
+        return np.asarray(np.log(4 * u * (1 - u)) @ np.array(long, dtype=float))
 
     def _forget(self, candidates: Iterable[Point]) -> None:
         for point in candidates:
@@ -216,5 +259,4 @@ class Guide:
     def _rate(self, slots: NDArray[np.intp]) -> None:
         if len(slots):
             self._ratings[slots] = sum(output.rate(slots) for output in self._outputs)
-            if PRIOR:
-                self._ratings[slots] += self._prior[slots] * (PRIOR / len(self._ranking))
+            self._ratings[slots] += self._centrality[slots] * (CENTRALITY / len(self._ranking))

@@ -1,7 +1,7 @@
 """The surfaces of what the goal reads: objective, bounds, success. Each rates candidates.
 
 All surfaces stand on the same points in the same order. A rating is the logarithm of a factor: the
-expected improvement of the objective, the probability that a bound holds, the share of successes.
+expected improvement of the objective, the probability that a bound holds, that of success.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ Array = NDArray[np.float64]
 
 # Added to the variance of every measurement: two equal rows must not make the matrix singular.
 _JITTER: Final = 1e-6
-_LEAST_SUCCESS: Final = 0.01
 
 
 class Output(ABC):
@@ -119,6 +118,10 @@ class Objective(Output):
     Args:
         goal: says what the cost is and which points are feasible.
         by_violation: nothing is feasible yet, and the violation is what is to be small.
+
+    Attributes:
+        unit: how much cost one unit of the targets is near the best point; 0 if it is not the cost
+            that is to be small.
     """
 
     def __init__(self, goal: Goal, by_violation: bool) -> None:
@@ -127,17 +130,18 @@ class Objective(Output):
         self._by_violation = by_violation
         self._eligible: list[bool] = []
         self._best = 0.0
+        self.unit = 0.0
 
     def _read(self, metrics: Metrics | None) -> float:
         if metrics is None:
             return math.nan
         return self._goal.violation(metrics) if self._by_violation else self._goal.cost(metrics)
 
-    def append(self) -> None:
+    def append(self) -> None:  # noqa: D102  (as the base)
         super().append()
         self._eligible.append(False)
 
-    def learn(self, row: int, metrics: Metrics | None) -> None:
+    def learn(self, row: int, metrics: Metrics | None) -> None:  # noqa: D102
         super().learn(row, metrics)
         self._eligible[row] = metrics is not None and (
             self._by_violation or self._goal.feasible(metrics)
@@ -147,7 +151,12 @@ class Objective(Output):
         known = ~np.isnan(values)
         targets = np.full(len(values), np.nan)
         targets[known] = of_costs(values[known])
-        self._best = float(targets[self._eligible].min())
+        best = int(np.flatnonzero(self._eligible)[targets[self._eligible].argmin()])
+        self._best = float(targets[best])
+        if not self._by_violation:
+            # The mean slope between the best point and the median one.
+            rise = float(np.median(targets[known])) - self._best
+            self.unit = float(np.median(values[known]) - values[best]) / rise if rise > 0 else 0.0
         return targets
 
     def _rate(self, mean: Array, deviation: Array) -> Array:
@@ -177,7 +186,7 @@ class Limited(Output):
 
 
 class Success(Output):
-    """Whether measurements succeed (1) or fail (0), rated by the predicted share of successes."""
+    """Whether measurements succeed (1) or fail (0), rated by the probability of more than half."""
 
     def _read(self, metrics: Metrics | None) -> float:
         return 0.0 if metrics is None else 1.0
@@ -186,15 +195,17 @@ class Success(Output):
         return values.copy()
 
     def _rate(self, mean: Array, deviation: Array) -> Array:
-        return np.asarray(np.log(np.clip(mean, _LEAST_SUCCESS, 1.0)))
+        return log_probability_below(-0.5, -mean, deviation)
 
 
-def outputs(goal: Goal, results: Sequence[Metrics | None]) -> list[Output]:
-    """The outputs that matter, given the results so far, some of them successful."""
+def outputs(
+    goal: Goal, results: Sequence[Metrics | None]
+) -> tuple[Objective, list[Limited], list[Success]]:
+    """What matters, given the results so far, some of them successful.
+
+    Bounds do once something is feasible, success does once something failed.
+    """
     feasible = any(metrics is not None and goal.feasible(metrics) for metrics in results)
-    made: list[Output] = [Objective(goal, by_violation=not feasible)]
-    if feasible:
-        made += [Limited(bound) for bound in goal.bounds]
-    if None in results:
-        made.append(Success())
-    return made
+    limited = [Limited(bound) for bound in goal.bounds] if feasible else []
+    success = [Success()] if None in results else []
+    return Objective(goal, by_violation=not feasible), limited, success

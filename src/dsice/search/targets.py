@@ -1,8 +1,8 @@
 """What a surface is fitted to: measured values turned into numbers that behave.
 
-Costs of programs have heavy tails, cliffs and ties; a least-squares surface would spend itself on the
-worst of them. `of_costs` keeps the order everywhere and the distances only among the better half;
-`of_bound` keeps which side of the limit a value is on and how near.
+Costs of programs have heavy tails, cliffs and ties; a least-squares surface would spend itself on
+the worst of them. `of_costs` keeps the order everywhere and the distances only among the better
+half; `of_bound` keeps which side of the limit a value is on and how near.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     k(x, x') = prod_i (1 + sum_t w_it R_it(x_i, x'_i))
 
-with the terms R_it of each axis (`dsice.surface.axis`) and *strengths* w_it >= 0. Multiplied out, it
-is a sum over all sets of axes: a constant, a function of each axis, of each pair of axes, and so on,
-each with mean zero along each of its axes. An axis that does nothing has strength 0; on the line
-through a point along one axis the surface is that axis' spline.
+with the terms R_it of each axis (`dsice.surface.axis`) and *strengths* w_it >= 0. Multiplied out,
+it is a sum over all sets of axes: a constant, a function of each axis, of each pair of axes, and so
+on, each with mean zero along each of its axes. An axis that does nothing has strength 0; on the
+line through a point along one axis the surface is that axis' spline.
 
 Source: C. Gu, "Smoothing Spline ANOVA Models", Springer (2013), sections 2.4 and 3.2.
 """
@@ -58,10 +58,11 @@ class Anova:
         }
 
     def with_strengths(self, strengths: Array) -> Anova:
+        """The covariance of the same grid with other strengths."""
         return Anova(self.shape, self.ordered, strengths)
 
     def covariance(self, a: Points, b: Points) -> Array:
-        """k between all points ``a`` and ``b``, given as level indices, shape (len(a), len(b))."""
+        """The covariance of points ``a`` with points ``b``, shape (len(a), len(b))."""
         product = np.ones((len(a), len(b)))
         for axis, factor in self._factors.items():
             if factor is not None:
@@ -73,7 +74,7 @@ class Anova:
         return product
 
     def variance(self, a: Points) -> Array:
-        """k of each point with itself, shape (len(a),)."""
+        """The variance at each point, shape (len(a),)."""
         product = np.ones(len(a))
         for axis, factor in self._factors.items():
             if factor is not None:

@@ -20,7 +20,7 @@ Sources: G. Wahba, "Spline Models for Observational Data", SIAM (1990), sections
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -42,10 +42,10 @@ def term_names(levels: int, ordered: bool) -> tuple[str, ...]:
 
 def terms(levels: int, ordered: bool, a: Levels, b: Levels) -> Array:
     """Covariances between levels ``a`` and ``b`` by term, shape (terms, len(a), len(b))."""
-    if levels <= _LARGEST_TABLE:
-        return table(levels, ordered)[:, a[:, None], b]
+    if has_table(levels):
+        return np.asarray(table(levels, ordered)[:, a[:, None], b])
     if not ordered:
-        same = (a[:, None] == b).astype(float)
+        same: Array = (a[:, None] == b).astype(np.float64)
         return ((same - 1 / levels) / (1 - 1 / levels))[None]
     return _many_levels(levels, a, b)
 
@@ -55,7 +55,7 @@ def has_table(levels: int) -> bool:
     return levels <= _LARGEST_TABLE
 
 
-@lru_cache(maxsize=None)
+@cache
 def table(levels: int, ordered: bool) -> Array:
     """Covariances of the terms between all levels, shape (terms, levels, levels)."""
     names = term_names(levels, ordered)

@@ -1,7 +1,7 @@
 """Learning a surface's strengths and noise: the largest posterior probability given measurements.
 
-The values are modelled as y ~ N(0, s2 (K + noise / weight)), K the covariance of `dsice.surface.anova`.
-The scale s2 is integrated out under an inverse-gamma prior, which keeps few measurements from being
+The values are modelled as y ~ N(0, s2 (K + noise / weight)) with K of `dsice.surface.anova`. The
+scale s2 is integrated out under an inverse-gamma prior, which keeps few measurements from being
 overrated; the logarithms of strengths and noise have normal priors. The gradient is exact.
 
 Source: C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press
@@ -26,8 +26,8 @@ STRENGTH: Final = (0.0, 1.5)
 NOISE: Final = (-4.0, 1.5)
 # Pseudo-measurements that say s2 = 1: the values are standardised.
 SCALE_COUNT: Final = 4.0
-# Which strengths are learned for an axis of so many terms: "linear" and "smooth" share one, as three
-# are more than few measurements can tell apart (three made the search 3 % worse).
+# Which strengths are learned for an axis of so many terms: "linear" and "smooth" share one, as few
+# measurements cannot tell three apart (with three the search was worse).
 _SHARES: Final = {1: np.eye(1), 3: np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])}
 _LIMITS: Final = (-9.0, 5.0)
 _ITERATIONS: Final = 20
@@ -73,9 +73,7 @@ def learn(covariance: Anova, points: Points, values: Array, weights: Array) -> L
 class _Evidence:
     """-log of the posterior density of the logarithms of all strengths and of the noise."""
 
-    def __init__(
-        self, covariance: Anova, points: Points, values: Array, weights: Array
-    ) -> None:
+    def __init__(self, covariance: Anova, points: Points, values: Array, weights: Array) -> None:
         self._axes: list[Array] = []
         self._shares: list[Array] = []
         for axis in range(len(covariance.shape)):

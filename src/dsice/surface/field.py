@@ -1,7 +1,7 @@
 """The surface given measurements: mean and deviation at candidates, updated point by point.
 
-Points enter in the order in which they are taken up, measured or not. With K + noise = L L', what is
-kept is the lower triangle L and, for each candidate, the row v = L^-1 k(points, candidate): its
+Points enter in the order in which they are taken up, measured or not. With K + noise = L L', what
+is kept is the lower triangle L and, for each candidate, the row v = L^-1 k(points, candidate): its
 posterior variance is k(c, c) - |v|^2 and its mean v . L^-1 y. One more point costs one row of L and
 one column of v: O(n^2 + n candidates), nothing is factorised again.
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,11 +15,11 @@ def d_spline_penalty(n: int) -> Array:
     return np.asarray(rows.T @ rows)
 
 
-def shape_of(covariance: Array) -> Array:
+def shape_of(covariance: Any) -> Array:
     return np.asarray(covariance / np.trace(covariance) * len(covariance))
 
 
-def without(covariance: Array, *functions: Array) -> Array:
+def without(covariance: Any, *functions: Array) -> Array:
     """The covariance with the given functions of the level projected out."""
     basis, _ = np.linalg.qr(np.stack(functions, axis=1))
     keep = np.eye(len(covariance)) - basis @ basis.T
@@ -72,7 +74,7 @@ def test_ten_thousand_levels_need_no_table() -> None:
 
 @pytest.mark.parametrize("alpha", [0.03, 0.1, 1.0])
 def test_on_one_axis_the_surface_is_the_d_spline(alpha: float) -> None:
-    """A prior flat along straight lines, with the precision alpha^2 D'D, noise 1: see dsice.spline."""
+    """A prior flat along straight lines, else of precision alpha^2 D'D, and noise 1."""
     n, settings, values = 15, [0, 4, 7, 9, 14], np.array([3.0, 1.0, 0.7, 2.0, 5.0])
     bends = np.tri(3 * n + 2) @ np.tri(3 * n + 2)
     bends = bends[2 : 3 * n + 2 : 3]
