@@ -28,7 +28,7 @@ def tune(
     trials: int | None = None,
     parallel: int = 1,
     directory: Path | str | None = None,
-    search: str = DEFAULT_SEARCH,
+    search: str | Mapping[str, Any] = DEFAULT_SEARCH,
     seed: int = 0,
     hours: float | None = None,
     timeout: float | None = None,
@@ -50,7 +50,8 @@ def tune(
         trials: most trials in all; None goes on until the search has finished.
         parallel: most trials at once.
         directory: keeps everything; made if missing. By default ``runs/`` and the function's name.
-        search: name of the search.
+        search: name of the search, or a mapping of ``name`` and the search's options:
+            ``{"name": "dsice", "tolerance": 0.01}``.
         seed: of the search.
         hours: most hours of wall time in all, or None.
         timeout: time limit of one call in seconds, or None.
@@ -141,6 +142,8 @@ def _table(entries: Mapping[str, Any]) -> list[str]:
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + " }"
     # Of the values that occur here (numbers, texts, truth values, lists), JSON is also TOML.
     try:
         return json.dumps(value, ensure_ascii=False)

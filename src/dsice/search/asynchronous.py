@@ -18,7 +18,6 @@ from dsice.search.history import History
 from dsice.search.random import Shuffled
 from dsice.search.start import FirstPoints
 
-START = (0, 5)
 _TAKEOVER: Final = 5  # results that the surface needs at least
 _SUCCESSES: Final = 3  # of them that did not fail
 _GROWTH: Final = 1.08  # the surface is fitted anew when there are so many times the results
@@ -55,8 +54,7 @@ class Dsice(Search):
         super().__init__(grid, goal, seed=seed, capacity=capacity)
         self._tolerance = None if tolerance is None else positive("tolerance", tolerance)
         self._repeats = at_least("repeats", repeats, 0)
-        axes = sum(len(axis) > 1 for axis in grid.axes)
-        self._start_size = capacity if capacity > 1 else START[0] * axes + START[1]
+        self._start_size = capacity
         self._start = FirstPoints(grid, seed)
         self._shuffled = Shuffled(grid, seed)
         self._events: list[tuple[Point, Metrics | None, bool]] = []  # the last: is it a result?

@@ -24,8 +24,8 @@ from dsice.surface.axis import Array
 
 POOL: Final = 800  # candidates kept when room is short; there is room for twice as many
 FAR: Final = 200  # candidates from anywhere, at each fit
-CENTRES: Final = 3  # best points through which lines are laid
-OBLIQUE: Final = 20  # oblique lines through each of them ...
+CENTRES: Final = 6  # best points through which lines are laid
+OBLIQUE: Final = 40  # oblique lines through each of them ...
 OBLIQUE_ON_WALKS: Final = 4  # ... and through each candidate that a walk comes to
 LEARNED: Final = 0  # lines along differences of good points, likewise
 LEARNED_ON_WALKS: Final = 0

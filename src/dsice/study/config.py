@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from dsice.errors import InvalidInput, OtherStudy
 from dsice.goal import Goal
 from dsice.grid import Axis, Grid
-from dsice.search import DEFAULT_SEARCH, SEARCHES
+from dsice.search import DEFAULT_SEARCH, SEARCHES, make_search
 from dsice.study import command
 from dsice.study.directory import StudyDirectory, write_atomically, write_json
 from dsice.study.units import seconds
@@ -103,7 +103,7 @@ class _File(_Table):
     maximize: Text | None = None
     subject_to: list[str] = Field(default_factory=list)
     allowed: str | None = None
-    search: str = DEFAULT_SEARCH
+    search: str | dict[str, Any] = DEFAULT_SEARCH
     seed: Annotated[int, Field(ge=0)] = 0
     grid: Annotated[dict[str, list[Any] | _Range], Field(min_length=1)]
     stage: dict[str, CommandConfig] = Field(default_factory=dict)
@@ -121,6 +121,7 @@ class StudyConfig:
         grid: the points.
         goal: what makes a point good; its bounds may wait for the result of a stage.
         search: name of the search.
+        search_options: of that search, by name.
         seed: of the search.
         stages: programs that run once, in order, before the trials.
         trial: the program of a trial.
@@ -134,6 +135,7 @@ class StudyConfig:
     grid: Grid
     goal: Goal
     search: str
+    search_options: Mapping[str, Any]
     seed: int
     stages: Mapping[str, CommandConfig]
     trial: CommandConfig
@@ -200,8 +202,7 @@ _COMMON_FIELDS: Final = ("study", "dir", "result", "progress")
 def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
     grid = Grid([_axis(name, entry) for name, entry in file.grid.items()], file.allowed)
     goal = Goal(minimize=file.minimize, maximize=file.maximize, subject_to=file.subject_to)
-    if file.search not in SEARCHES:
-        raise InvalidInput(f"key 'search' = {file.search!r}: accepted are {', '.join(SEARCHES)}")
+    search, options = _search(file.search, grid)
     for bound in goal.bounds:
         if unknown := sorted(bound.stages - set(file.stage)):
             raise InvalidInput(f"bound {bound.text!r}: there is no stage {unknown[0]!r}")
@@ -220,7 +221,8 @@ def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
         name=file.name,
         grid=grid,
         goal=goal,
-        search=file.search,
+        search=search,
+        search_options=options,
         seed=file.seed,
         stages=file.stage,
         trial=file.trial,
@@ -229,6 +231,22 @@ def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
         folder=folder,
         text=text,
     )
+
+
+def _search(entry: str | dict[str, Any], grid: Grid) -> tuple[str, dict[str, Any]]:
+    """The name and the options in ``search = "name"`` or ``{ name = "...", option = ... }``."""
+    options = {"name": entry} if isinstance(entry, str) else dict(entry)
+    name = options.pop("name", None)
+    if name not in SEARCHES:
+        raise InvalidInput(f"key 'search' = {name!r}: accepted are {', '.join(SEARCHES)}")
+    for key in ("grid", "goal", "seed", "capacity"):
+        if key in options:
+            raise InvalidInput(f"key 'search': {key!r} is no option of a search")
+    try:
+        make_search(name, grid, Goal(minimize="any"), **options)
+    except InvalidInput as error:
+        raise InvalidInput(f"key 'search': {error}") from None
+    return name, options
 
 
 def _check_fields(config: CommandConfig, known: list[str], where: str) -> None:
@@ -333,6 +351,7 @@ def require_same(
         ("rule 'allowed'", _rule(old.grid), _rule(new.grid)),
         ("goal", str(old.goal), str(new.goal)),
         ("search", old.search, new.search),
+        ("search option", dict(old.search_options), dict(new.search_options)),
         ("seed", old.seed, new.seed),
         *stages,
     ):

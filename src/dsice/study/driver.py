@@ -172,6 +172,7 @@ class Driver:
             self._goal,
             seed=study.config.seed,
             capacity=self._budget.parallel,
+            **study.config.search_options,
         )
         for trial, ended in study.history:
             if ended:

@@ -23,7 +23,7 @@ from dsice.surface.axis import Array
 
 # Prior of the natural logarithms: mean and deviation.
 STRENGTH: Final = (0.0, 1.5)
-NOISE: Final = (-4.0, 1.5)
+NOISE: Final = (-3.0, 1.5)
 # Pseudo-measurements that say s2 = 1: the values are standardised.
 SCALE_COUNT: Final = 4.0
 # Which strengths are learned for an axis of so many terms: "linear" and "smooth" share one, as few

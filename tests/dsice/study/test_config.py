@@ -73,7 +73,22 @@ def test_everything_of_a_full_file() -> None:
         ('on = "local"', 'on = "moon"', "key 'run.on' = \"moon\": Input should be 'local'"),
         ('"10 min"', '"10 parsecs"', "key 'trial.timeout' = \"10 parsecs\": '10 parsecs' is no"),
         ("retries = 1", "retry = 1", "unknown key 'trial.retry': did you mean 'retries'?"),
-        ("dsice-2024", "dsice-2025", "key 'search' = 'dsice-2025': accepted are dsice-2017, "),
+        (
+            '"dsice-2024"',
+            '{ name = "dsice", speed = 3 }',
+            "key 'search': search 'dsice' has no option 'sp",
+        ),
+        (
+            '"dsice-2024"',
+            '{ name = "dsice", repeats = -1 }',
+            "key 'search': repeats = -1: an integer ",
+        ),
+        ('"dsice-2024"', "{ tolerance = 0.1 }", "key 'search' = None: accepted are dsice, "),
+        (
+            "dsice-2024",
+            "dsice-2025",
+            "key 'search' = 'dsice-2025': accepted are dsice, dsice-2017, ",
+        ),
         ("[8, 16, 32, 64]", "[]", "axis 'tile' has no levels"),
         ("[8, 16, 32, 64]", "[8, 16, 8]", "axis 'tile' has the level 8 twice"),
         ("[8, 16, 32, 64]", "{ list = [8] }", "unknown key 'grid.tile.list'"),
