@@ -143,7 +143,7 @@ class Dsice(Search):
                     pending.pop(point, None)
                 else:
                     pending[point] = None
-            seed = [self.seed, self._fit_event]
+            seed = f"{self.seed} {self._fit_event}"
             self._guide = Guide(self.grid, self.goal, self._seen, pending, seed)
             for point, metrics, is_result in self._events[self._fit_event :]:
                 if is_result:

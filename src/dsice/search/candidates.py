@@ -9,15 +9,14 @@ without an order has no line; all its levels are neighbours of one another.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from random import Random
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from dsice.grid import Grid, Point
 
 # An axis with more levels than this is sampled: densely near the point, sparsely further away.
 _LINE: Final = 64
+_ONE_MORE: Final = 0.4  # how likely an oblique line changes one more axis
 
 
 def axis_lines(point: Point, grid: Grid) -> Iterator[Point]:
@@ -38,7 +37,7 @@ def _levels(at: int, n: int) -> list[int]:
     return sorted(level for level in (near | even) - {at} if 0 <= level < n)
 
 
-def oblique_line(point: Point, grid: Grid, random: np.random.Generator) -> Iterator[Point]:
+def oblique_line(point: Point, grid: Grid, random: Random) -> Iterator[Point]:
     """A line that changes two or more axes of ``point``, by one level a step each.
 
     More axes are less likely. Unordered axes among them take random levels.
@@ -46,66 +45,70 @@ def oblique_line(point: Point, grid: Grid, random: np.random.Generator) -> Itera
     axes = [axis for axis, n in enumerate(grid.shape) if n > 1]
     if len(axes) < 2:
         return
-    count = min(len(axes), 1 + int(random.geometric(0.6)))
-    changed = random.choice(axes, count + (count == 1), replace=False)
-    direction = np.zeros(len(point))
-    direction[changed] = random.choice((-1, 1), len(changed))
+    count = 2
+    while count < len(axes) and random.random() < _ONE_MORE:
+        count += 1
+    direction = [0.0] * len(point)
+    for axis in random.sample(axes, count):
+        direction[axis] = random.choice((-1.0, 1.0))
     yield from _line(point, direction, grid, random)
 
 
 def learned_line(
-    point: Point, good: Sequence[Point], grid: Grid, random: np.random.Generator
+    point: Point, good: Sequence[Point], grid: Grid, random: Random
 ) -> Iterator[Point]:
     """A line through ``point`` along the difference of two of the ``good`` points."""
     if len(good) < 2:
         return
-    first, second = random.choice(len(good), 2, replace=False)
-    origin = point if random.random() < 0.5 else good[first]
-    direction = np.subtract(origin, good[second]).astype(float)
-    largest = np.abs(direction).max()
-    if largest:
-        yield from _line(point, direction / largest, grid, random)
+    first, second = random.sample(good, 2)
+    origin = point if random.random() < 0.5 else first
+    difference = [a - b for a, b in zip(origin, second, strict=True)]
+    if largest := max(map(abs, difference)):
+        yield from _line(point, [step / largest for step in difference], grid, random)
 
 
-def _line(
-    point: Point, direction: NDArray[np.float64], grid: Grid, random: np.random.Generator
-) -> Iterator[Point]:
+def _line(point: Point, direction: Sequence[float], grid: Grid, random: Random) -> Iterator[Point]:
     """The points of the grid nearest to ``point + t direction``, t = ..., -1, 1, 2, ..."""
-    shape = np.array(grid.shape)
-    ordered = np.array([axis.ordered for axis in grid.axes])
-    step = np.where(ordered, direction, 0.0)
-    jumping = ~ordered & (direction != 0)
-    moving = shape[step != 0]
-    reach = _levels(0, int(moving.max())) if len(moving) else []
-    steps = np.array([-t for t in reach[::-1]] + [0] + reach)
-    points = np.rint(np.array(point) + steps[:, None] * step).astype(int)
-    if jumping.any():
-        points[:, jumping] = random.integers(0, shape[jumping], (len(steps), int(jumping.sum())))
-    inside = ((points >= 0) & (points < shape)).all(axis=1)
-    yield from map(tuple, points[inside].tolist())
+    moving: list[int] = []
+    jumping: list[int] = []
+    for axis, step in enumerate(direction):
+        if step:
+            (moving if grid.axes[axis].ordered else jumping).append(axis)
+    longest = max((grid.shape[axis] for axis in moving), default=0)
+    reach = _levels(0, longest) if longest else []
+    for sign in (-1, 1):
+        for t in reach if sign > 0 or not jumping else [0, *reach]:
+            moved = list(point)
+            for axis in moving:
+                moved[axis] = level = round(point[axis] + sign * t * direction[axis])
+                if not 0 <= level < grid.shape[axis]:
+                    break
+            else:
+                for axis in jumping:
+                    moved[axis] = random.randrange(grid.shape[axis])
+                yield tuple(moved)
+                continue
+            break  # further steps lead further out
 
 
-def far_points(
-    grid: Grid, count: int, origins: Sequence[Point], random: np.random.Generator
-) -> list[Point]:
+def far_points(grid: Grid, count: int, origins: Sequence[Point], random: Random) -> list[Point]:
     """About ``count`` distinct allowed points from all over the grid.
 
     Where the rule excludes nearly everything, blind draws find little: random walks over allowed
     points from ``origins`` make up for it.
     """
     found: dict[Point, None] = {}
-    for draws in (count, 4 * count, 16 * count):
-        drawn = np.stack([random.integers(0, n, draws) for n in grid.shape], axis=1)
-        found.update((point, None) for point in map(tuple, drawn.tolist()) if grid.allows(point))
-        if len(found) >= count:
-            return list(found)[:count]
-    for origin in origins:
-        point = origin
+    for _ in range(16 * count):
+        point = tuple(random.randrange(n) for n in grid.shape)
+        if grid.allows(point):
+            found[point] = None
+            if len(found) == count:
+                return list(found)
+    for point in origins:
         for _ in range(count):
-            axes = random.choice(len(point), min(len(point), 1 + int(random.integers(3))), False)
             moved = list(point)
-            for axis in axes:
-                moved[axis] = int(random.integers(grid.shape[axis]))
+            for axis in random.sample(range(len(point)), min(len(point), random.randint(1, 3))):
+                moved[axis] = random.randrange(grid.shape[axis])
             if grid.allows(tuple(moved)):
                 point = tuple(moved)
                 found[point] = None

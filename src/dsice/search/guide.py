@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Iterable
+from random import Random
 from typing import Final
 
 import numpy as np
@@ -49,11 +50,11 @@ class Guide:
     """
 
     def __init__(
-        self, grid: Grid, goal: Goal, history: History, pending: Iterable[Point], seed: list[int]
+        self, grid: Grid, goal: Goal, history: History, pending: Iterable[Point], seed: str
     ) -> None:
         self._grid = grid
         self._history = history
-        self._random = np.random.default_rng(seed)
+        self._random = Random(seed)
         measured = self._active()
         waiting = [point for point in pending if point not in history]
         self._taken = {*history, *waiting}
@@ -86,18 +87,17 @@ class Guide:
         chosen = set(sorted(known, key=self._history.key)[: ACTIVE // 2])
         chosen.update(known[-ACTIVE // 4 :])
         others = [point for point in known if point not in chosen]
-        more = self._random.choice(len(others), ACTIVE - len(chosen), replace=False)
-        chosen.update(others[k] for k in more)
+        chosen.update(self._random.sample(others, ACTIVE - len(chosen)))
         return [point for point in known if point in chosen]
 
     def _fit(self, measured: list[Point], waiting: list[Point]) -> None:
         points = np.array([*measured, *waiting], dtype=np.intp)
         weights = np.array([self._history.weight(p) for p in measured] + [1] * len(waiting), float)
-        sample = np.arange(len(measured))
+        sample = list(range(len(measured)))
         if len(measured) > FITTED:
-            ranked = np.array(sorted(sample, key=lambda row: self._history.key(measured[row])))
-            others = self._random.choice(ranked[FITTED // 2 :], FITTED - FITTED // 2, replace=False)
-            sample = np.sort(np.concatenate([ranked[: FITTED // 2], others]))
+            sample.sort(key=lambda row: self._history.key(measured[row]))
+            half = FITTED // 2
+            sample = sorted(sample[:half] + self._random.sample(sample[half:], FITTED - half))
         covariance = Anova(self._grid.shape, [axis.ordered for axis in self._grid.axes])
         for output in self._outputs:
             for row, point in enumerate(measured):
@@ -105,7 +105,7 @@ class Guide:
                 output.learn(row, self._history.metrics(point))
             for _ in waiting:
                 output.append()
-            output.fit(covariance, points, weights, sample, 2 * POOL)
+            output.fit(covariance, points, weights, np.array(sample), 2 * POOL)
 
     # -- events ------------------------------------------------------------------------------------
 
