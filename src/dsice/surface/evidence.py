@@ -28,7 +28,7 @@ NOISE: Final = (-3.0, 1.5)
 SCALE_COUNT: Final = 4.0
 # Which strengths are learned for an axis of so many terms: "linear" and "smooth" share one, as few
 # measurements cannot tell three apart (with three the search was worse).
-_SHARES: Final = {1: np.eye(1), 3: np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])}
+SHARES: Final = {1: np.eye(1), 3: np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])}
 _LIMITS: Final = (-9.0, 5.0)
 _ITERATIONS: Final = 20
 
@@ -79,7 +79,7 @@ class _Evidence:
         for axis in range(len(covariance.shape)):
             terms = covariance.axis_terms(axis, points, points)
             if len(terms):
-                shares = _SHARES[len(terms)]
+                shares = SHARES[len(terms)]
                 self._shares.append(shares)
                 self._axes.append(np.tensordot(shares, terms, 1))
         self._values = values

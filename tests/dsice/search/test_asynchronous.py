@@ -92,10 +92,11 @@ def test_a_wave_is_what_single_questions_would_have_given(workers: int) -> None:
     assert [single.ask(1)[0] for _ in range(12)] == wave.ask(12)
 
 
-@pytest.mark.parametrize("bounded", [False, True])
-def test_replayed_calls_restore_a_long_run(bounded: bool) -> None:
+@pytest.mark.parametrize("options", [{}, {"repeats": 2}])
+@pytest.mark.parametrize("bounds", [[], ["z <= 9"]])
+def test_replayed_calls_restore_a_long_run(bounds: list[str], options: dict[str, Any]) -> None:
     """Across many fits of the surface, with failures and foreign points on the way."""
-    goal = Goal(minimize="y", subject_to=["z <= 9"] if bounded else [])
+    goal = Goal(minimize="y", subject_to=bounds)
     grid = grid_of(12, 9, 9, 5)
 
     def measure(point: Point) -> Metrics | None:
@@ -103,7 +104,7 @@ def test_replayed_calls_restore_a_long_run(bounded: bool) -> None:
             return None
         return {"y": math.cos(point[0]) + (point[1] - 5) ** 2 * 0.1, "z": float(sum(point))}
 
-    original = make_search("dsice", grid, goal, seed=3, capacity=10)
+    original = make_search("dsice", grid, goal, seed=3, capacity=10, **options)
     calls: list[tuple[str, Point, Metrics | None]] = []
     running: list[Point] = []
     draw = random.Random(0)
@@ -118,8 +119,8 @@ def test_replayed_calls_restore_a_long_run(bounded: bool) -> None:
         point = running.pop(draw.randrange(len(running)))
         original.tell(point, measure(point))
         calls.append(("tell", point, measure(point)))
-    for cut in (40, 100, 173, 250, len(calls)):
-        search = make_search("dsice", grid, goal, seed=3, capacity=10)
+    for cut in (40, 173, 250, len(calls) - 1):
+        search = make_search("dsice", grid, goal, seed=3, capacity=10, **options)
         for call, point, metrics in calls[:cut]:
             if call == "pend":
                 search.pend(point)
@@ -132,7 +133,7 @@ def test_replayed_calls_restore_a_long_run(bounded: bool) -> None:
                 search.pend(point)
             else:
                 search.tell(point, metrics)
-        assert search.ask(5) == original.ask(5) if cut == len(calls) else True
+        assert search.pending == original.pending
 
 
 def test_one_worker_starts_in_the_centre_and_many_spread_out() -> None:
