@@ -71,6 +71,8 @@ def regret(cell: Cell, reference: str, *, in_time: bool = False) -> Spec:
         },
         "spacing": 28,
         "hconcat": panels,
+        # Panels may show different tuners: each maps names to colours by itself.
+        "resolve": {"scale": {"color": "independent"}},
     }
 
 
