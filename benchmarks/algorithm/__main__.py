@@ -11,15 +11,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.algorithm.figures import (
-    chosen_step,
-    effects_figure,
-    line_figure,
-    step_of,
-    walk_figure,
-    write,
-)
+from benchmarks.algorithm.drawing import write
+from benchmarks.algorithm.effects import effects_figure
+from benchmarks.algorithm.line import line_figure
 from benchmarks.algorithm.moment import replayed
+from benchmarks.algorithm.steps import chosen_step, step_of
+from benchmarks.algorithm.walk import walk_figure
 from dsice.errors import InvalidInput
 from dsice.study.state import Study
 

@@ -82,6 +82,12 @@ class Moment:
         """In the order of results, failed ones included."""
         return list(self.history)
 
+    def metrics(self, point: Point) -> Metrics:
+        """What was measured at a point that succeeded."""
+        metrics = self.history.metrics(point)
+        assert metrics is not None
+        return metrics
+
     def line(self, point: Point, axis: int) -> list[Point]:
         """The points that differ from ``point`` on one axis, and itself, by level."""
         levels = range(self.study.config.grid.shape[axis])

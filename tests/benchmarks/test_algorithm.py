@@ -7,15 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.algorithm.figures import (
-    chosen_step,
-    effects_figure,
-    line_figure,
-    step_of,
-    walk_figure,
-    write,
-)
+from benchmarks.algorithm.drawing import write
+from benchmarks.algorithm.effects import effects_figure
+from benchmarks.algorithm.line import line_figure
 from benchmarks.algorithm.moment import Moment, Surface, replayed
+from benchmarks.algorithm.steps import chosen_step, step_of
+from benchmarks.algorithm.walk import walk_figure
 from dsice.grid import Point
 from dsice.search import make_search
 from dsice.study.config import parse

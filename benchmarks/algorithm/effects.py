@@ -1,0 +1,92 @@
+"""What each axis does by itself, by the surfaces learned from all results."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.algorithm.drawing import (
+    BLUE,
+    SOFT,
+    WIDTH,
+    Row,
+    Spec,
+    area,
+    few,
+    layer,
+    levels_axis,
+    of,
+    text,
+)
+from benchmarks.algorithm.moment import Moment, Surface
+from dsice.grid import Axis
+from dsice.report.words import count
+from dsice.study.state import Study
+from dsice.surface.axis import Array
+
+
+def effects_figure(study: Study) -> Spec:
+    """What each axis does to the objective, and to the bounded metrics, by itself."""
+    moment = Moment.before(study, None)
+    goal, axes = study.goal, study.config.grid.axes
+    metrics = [m for m in goal.metrics if np.ptp(_known(moment, m)) > 0]
+    width = (WIDTH - 70 - 16 * len(axes)) // len(axes)
+    panels = []
+    for place, metric in enumerate(metrics):
+        surface = Surface(moment, metric)
+        bands, strengths = [], []
+        for k in range(len(axes)):
+            mean, deviation, strength = surface.effect(k)
+            both = zip(mean.tolist(), deviation.tolist(), strict=True)
+            bands.append(
+                [{"x": x, "mean": m, "low": m - d, "high": m + d} for x, (m, d) in enumerate(both)]
+            )
+            strengths.append(strength)
+        rows = [row for band in bands for row in band]
+        domain = [min(row["low"] for row in rows) - 0.05, max(row["high"] for row in rows) + 0.05]
+        for k, (axis, band, strength) in enumerate(zip(axes, bands, strengths, strict=True)):
+            y = {
+                "field": "mean",
+                "type": "quantitative",
+                "title": metric if k == 0 else None,
+                "axis": {"tickCount": 3, "labels": k == 0, "ticks": k == 0, "domain": False},
+                "scale": {"domain": domain, "nice": False},
+            }
+            look = {"labels": place == len(metrics) - 1, "grid": False, **few(axis, 3)}
+            panel = _effect_panel(axis, band, strength, y, look)
+            title = {"text": axis.name, "frame": "group", "fontSize": 12, "offset": 4}
+            panel |= {"width": width, "height": 110, "title": title if place == 0 else None}
+            panels.append(panel)
+    return {
+        "title": {
+            "text": "What each axis does by itself",
+            "subtitle": "mean over all other axes ± one deviation, in the units of the targets; "
+            f"learned from {count(len(moment.history), 'result')}",
+        },
+        "spacing": {"row": 8, "column": 16},
+        "align": "all",
+        "columns": len(axes),
+        "concat": panels,
+    }
+
+
+def _known(moment: Moment, metric: str) -> Array:
+    targets = moment.targets(metric)
+    return targets[~np.isnan(targets)]
+
+
+def _effect_panel(axis: Axis, band: list[Row], strength: float, y: Spec, look: Spec) -> Spec:
+    across = levels_axis(axis)
+    x = {**across, "title": None, "axis": {**across["axis"], **look}}
+    words = [{"text": "strength " + (f"{strength:.2f}" if strength >= 0.005 else "0.00")}]
+    above = text(SOFT, align="left", baseline="bottom", dy=-3)
+    spread, middle = area(), {"type": "line", "color": BLUE, "strokeWidth": 2}
+    if not axis.ordered:
+        spread = {"type": "rule", "color": BLUE, "opacity": 0.25, "strokeWidth": 5}
+        middle = {"type": "point", "filled": True, "color": BLUE, "size": 60, "opacity": 1}
+    return {
+        "layer": [
+            layer(band, spread, x=x, y=of(y, "low"), y2={"field": "high"}),
+            layer(band, middle, x=x, y=y),
+            layer(words, above, x={"value": 0}, y={"value": 0}, text={"field": "text"}),
+        ],
+    }
