@@ -22,7 +22,7 @@ LABEL: Final = 11
 """Font size of the names, which stand one line apart at least."""
 TOP: Final = 8.0
 """The largest regret shown, in those of random search with the whole budget."""
-POINTS: Final = 150
+POINTS: Final = 273
 """Of each line."""
 
 _TITLES: Final = {
@@ -124,7 +124,7 @@ def _panel(
     order = sorted(lines, key=lambda tuner: tuner == reference)
     places_x, title_x = across
     last = float(places_x[-1])
-    steps = sorted({round(step) for step in np.geomspace(1, len(places_x), POINTS)})
+    steps = sorted({round(step) for step in np.linspace(1, len(places_x), POINTS)})
     rows = [
         {
             "tuner": tuner,
