@@ -68,7 +68,11 @@ class OpenTuner(Peer):
 
     def ask(self) -> Point | None:
         for _ in range(TRIES):
-            request = self._manager.get_next_desired_result()
+            try:
+                request = self._manager.get_next_desired_result()
+            except ValueError:
+                # Its differential evolution compares with points whose results are still to come.
+                continue
             if request is not None:
                 values = request.configuration.data
                 return self._requests.add(tuple(int(values[n]) for n in self._names), request)
