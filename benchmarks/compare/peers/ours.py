@@ -22,6 +22,8 @@ PARTS: Final[Mapping[str, tuple[_Patch, ...]]] = {
     # 800 points from anywhere instead of lines through good points
     "lines": ((guide, "CENTRES", 0), (guide, "WALKS", 0), (guide, "FAR", 800)),
     "oblique lines": ((guide, "OBLIQUE", 0), (guide, "OBLIQUE_ON_WALKS", 0)),
+    "learned lines": ((guide, "LEARNED", 0), (guide, "LEARNED_ON_WALKS", 0)),
+    "widening": ((guide, "SPENT", 1e-300),),
     "walks": ((guide, "WALKS", 0),),
     # plain Sobol points at first, and no preference for central points later
     "centre": ((guide, "CENTRALITY", 0.0), (start, "CONCENTRATION", 1.0)),

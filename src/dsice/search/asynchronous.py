@@ -54,17 +54,18 @@ class Dsice(Search):
         super().__init__(grid, goal, seed=seed, capacity=capacity)
         self._tolerance = None if tolerance is None else positive("tolerance", tolerance)
         self._repeats = at_least("repeats", repeats, 0)
-        self._start_size = capacity
         self._start = FirstPoints(grid, seed)
         self._shuffled = Shuffled(grid, seed)
         self._events: list[tuple[Point, Metrics | None, bool]] = []  # the last: is it a result?
         self._measured: dict[Point, bool] = {}  # and whether it succeeded
+        self._successes = 0
         self._taken: set[Point] = set()
         self._feasible = False
         self._fit_at = 0  # number of results at which the next fit is due
         self._fitted_on = (False, False)
         self._fit_event = 0
         self._guide: Guide | None = None
+        self._judged_at, self._certain = -1, False
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -77,7 +78,9 @@ class Dsice(Search):
     def _learn(self, point: Point, metrics: Metrics | None) -> None:
         self._events.append((point, metrics, True))
         self._taken.add(point)
-        self._measured[point] = self._measured.get(point, False) or metrics is not None
+        succeeded = self._measured.get(point, False)
+        self._measured[point] = succeeded or metrics is not None
+        self._successes += self._measured[point] - succeeded
         self._feasible = self._feasible or (metrics is not None and self.goal.feasible(metrics))
         if self._guide is not None:
             self._seen.add(point, metrics)
@@ -103,27 +106,26 @@ class Dsice(Search):
             return first or self._shuffled.first(self.is_known)
         if (again := self._to_repeat()) is not None:
             return again
-        guide = self._current_guide()
-        if self._is_certain(guide):
+        if self._is_certain():
             return None
-        return guide.propose() or self._shuffled.first(self.is_known)
+        self._fit_if_due()
+        return self._told_guide().propose() or self._shuffled.first(self.is_known)
 
     def _is_starting(self) -> bool:
         return (
-            len(self._taken) < self._start_size
+            len(self._taken) < self.capacity
             or len(self._measured) < _TAKEOVER
-            or sum(self._measured.values()) < _SUCCESSES
+            or self._successes < _SUCCESSES
         )
 
     def _is_guided(self) -> bool:
         """Whether the surface decides; otherwise the first points do, while there are any."""
-        if not any(self._measured.values()):
+        if not self._successes:
             return False
         return not self._is_starting() or self._start.first(self._taken) is None
 
     def _fit_if_due(self) -> None:
-        failing = not all(self._measured.values())
-        kind = (self._feasible, failing)
+        kind = (self._feasible, self._successes < len(self._measured))
         if len(self._measured) < self._fit_at and kind == self._fitted_on:
             return
         self._fit_at = int(len(self._measured) * _GROWTH) + 1
@@ -131,9 +133,8 @@ class Dsice(Search):
         self._fit_event = len(self._events)
         self._guide = None
 
-    def _current_guide(self) -> Guide:
+    def _told_guide(self) -> Guide:
         """The guide of the last fit, told all events since."""
-        self._fit_if_due()
         if self._guide is None:
             self._seen = History(self.grid, self.goal)
             pending: dict[Point, None] = {}
@@ -163,14 +164,18 @@ class Dsice(Search):
 
     # -- the end -----------------------------------------------------------------------------------
 
-    def _is_certain(self, guide: Guide) -> bool:
-        return self._tolerance is not None and guide.gain() <= self._tolerance
+    def _is_certain(self) -> bool:
+        """Whether nothing worth the tolerance is to be gained."""
+        if self._tolerance is None or not self._fit_at or self._to_repeat() is not None:
+            return False
+        if self._judged_at != len(self._events):
+            self._judged_at = len(self._events)
+            self._certain = self._told_guide().gain() <= self._tolerance
+        return self._certain
 
     def _ended(self) -> str:
-        if self._tolerance is not None and self._is_guided() and self._to_repeat() is None:
-            guide = self._current_guide()
-            if self._is_certain(guide):
-                return f"no point is expected to improve the best by more than {self._tolerance:g}"
+        if self._is_certain():
+            return f"no point is expected to improve the best by more than {self._tolerance:g}"
         if self._shuffled.first(self.is_known) is not None:
             return ""
         return ALL_MEASURED if len(self.history) else NOTHING_ALLOWED

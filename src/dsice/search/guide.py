@@ -7,6 +7,7 @@ moment and then told, in their order, which points are under way and which resul
 from __future__ import annotations
 
 import bisect
+import copy
 import math
 from collections.abc import Iterable
 from random import Random
@@ -28,14 +29,16 @@ FAR: Final = 200  # candidates from anywhere, at each fit
 CENTRES: Final = 6  # best points through which lines are laid
 OBLIQUE: Final = 40  # oblique lines through each of them ...
 OBLIQUE_ON_WALKS: Final = 4  # ... and through each candidate that a walk comes to
-LEARNED: Final = 0  # lines along differences of good points, likewise
-LEARNED_ON_WALKS: Final = 0
+LEARNED: Final = 10  # lines along differences of good points, likewise
+LEARNED_ON_WALKS: Final = 1
 WALKS: Final = 2  # steps along the surface for each proposal
 ACTIVE: Final = 600  # measured points that the surfaces stand on at most
 FITTED: Final = 300  # measured points that strengths are learned from at most
 # How much central levels of long ordered axes are preferred while little is known; fades with 1/n.
 CENTRALITY: Final = 3.0
 LONG_AXIS: Final = 5
+# Expected improvement, in units of the targets' deviation, below which far points are added.
+SPENT: Final = 3e-3
 
 
 class Guide:
@@ -156,6 +159,8 @@ class Guide:
                 leader = self._leader()
                 if leader is None or not self._cross(leader, OBLIQUE_ON_WALKS, LEARNED_ON_WALKS):
                     break
+            if self._is_spent():
+                self._take_up(far_points(self._grid, FAR, self._best(1), self._random))
             self._proposal = self._leader()
         return self._proposal
 
@@ -168,6 +173,11 @@ class Guide:
         best = self._history.best()
         if best is None or not self._objective.unit or self._is_open(best):
             return math.inf
+        # A proposal changes what later ones are chosen from; to ask for the gain must not.
+        probe = copy.deepcopy(self, {id(self._grid): self._grid, id(self._history): self._history})
+        return probe._largest_gain()
+
+    def _largest_gain(self) -> float:
         self.propose()
         if not self._slot:
             return 0.0
@@ -189,6 +199,10 @@ class Guide:
                 ):
                     return True
         return False
+
+    def _is_spent(self) -> bool:
+        """Whether no candidate promises much: it is time to look elsewhere."""
+        return self._grid.size > POOL and bool(self._ratings.max() < math.log(SPENT))
 
     def _leader(self) -> Point | None:
         return self._at[int(np.argmax(self._ratings))] if self._slot else None

@@ -92,7 +92,7 @@ def test_a_wave_is_what_single_questions_would_have_given(workers: int) -> None:
     assert [single.ask(1)[0] for _ in range(12)] == wave.ask(12)
 
 
-@pytest.mark.parametrize("options", [{}, {"repeats": 2}])
+@pytest.mark.parametrize("options", [{}, {"repeats": 2, "tolerance": 1e-9}])
 @pytest.mark.parametrize("bounds", [[], ["z <= 9"]])
 def test_replayed_calls_restore_a_long_run(bounds: list[str], options: dict[str, Any]) -> None:
     """Across many fits of the surface, with failures and foreign points on the way."""
@@ -251,6 +251,25 @@ def test_it_stops_when_nothing_is_to_be_gained() -> None:
     assert search.history.best() == (3, 11, 9)
     assert search.finished
     assert search.reason == "no point is expected to improve the best by more than 0.01"
+
+
+def test_asking_whether_it_is_finished_changes_nothing() -> None:
+    grid, measure = grid_of(9, 9, 9), bowl(2, 5, 7)
+    asked: list[list[Point]] = []
+    for polled in (False, True):
+        search = make_search("dsice", grid, COST, capacity=3, tolerance=0.01)
+        running: list[Point] = []
+        asked.append([])
+        while not search.finished:
+            for point in search.ask(3 - len(running)):
+                asked[-1].append(point)
+                running.append(point)
+            point = running.pop(0)
+            search.tell(point, measure(point))
+            if polled:
+                for _ in range(3):
+                    assert search.finished == bool(search.reason)
+    assert asked[0] == asked[1]
 
 
 def test_without_a_tolerance_it_goes_on_to_the_last_point() -> None:
