@@ -102,7 +102,7 @@ class Output(ABC):
             if not known[row]:
                 targets[row] = guess
         white = self._field.whiten(targets - self._centre)
-        count = int(np.isfinite(targets).sum()) + SCALE_COUNT
+        count = int(known.sum()) + SCALE_COUNT
         self._scale = math.sqrt((float(white @ white) + SCALE_COUNT) / count)
         self._white = white
 

@@ -63,31 +63,24 @@ class Anova:
 
     def covariance(self, a: Points, b: Points) -> Array:
         """The covariance of points ``a`` with points ``b``, shape (len(a), len(b))."""
-        product = np.ones((len(a), len(b)))
-        for axis, factor in self._factors.items():
-            if factor is not None:
-                product *= factor[a[:, axis][:, None], b[:, axis]]
-            else:
-                product *= 1 + np.tensordot(
-                    self.strengths[self._slices[axis]], self.axis_terms(axis, a, b), 1
-                )
-        return product
+        return self._product(a[:, None, :], b)
 
     def variance(self, a: Points) -> Array:
         """The variance at each point, shape (len(a),)."""
-        product = np.ones(len(a))
-        for axis, factor in self._factors.items():
-            if factor is not None:
-                product *= factor[a[:, axis], a[:, axis]]
-            else:
-                product *= [float(self._one(axis, level)) for level in a[:, axis]]
-        return product
+        return self._product(a, a)
 
-    def _one(self, axis: int, level: int) -> float:
-        at = np.array([level])
-        values = terms(self.shape[axis], self.ordered[axis], at, at)[:, 0, 0]
-        return 1 + float(self.strengths[self._slices[axis]] @ values)
+    def _product(self, a: Points, b: Points) -> Array:
+        """The covariances of points broadcast against each other, the axes being last."""
+        product = np.ones(np.broadcast_shapes(a.shape, b.shape)[:-1])
+        for axis, factor in self._factors.items():
+            at, to = a[..., axis], b[..., axis]
+            if factor is not None:
+                product *= factor[at, to]
+            else:
+                values = terms(self.shape[axis], self.ordered[axis], at, to)
+                product *= 1 + np.tensordot(self.strengths[self._slices[axis]], values, 1)
+        return product
 
     def axis_terms(self, axis: int, a: Points, b: Points) -> Array:
         """R of each term of one axis, shape (terms, len(a), len(b))."""
-        return terms(self.shape[axis], self.ordered[axis], a[:, axis], b[:, axis])
+        return terms(self.shape[axis], self.ordered[axis], a[:, axis][:, None], b[:, axis])

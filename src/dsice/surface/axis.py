@@ -41,12 +41,14 @@ def term_names(levels: int, ordered: bool) -> tuple[str, ...]:
 
 
 def terms(levels: int, ordered: bool, a: Levels, b: Levels) -> Array:
-    """Covariances between levels ``a`` and ``b`` by term, shape (terms, len(a), len(b))."""
+    """Covariances between levels ``a`` and ``b`` by term, shape (terms, *shape of a and b).
+
+    ``a`` and ``b`` are broadcast against each other: ``a[:, None], b`` gives all pairs.
+    """
     if has_table(levels):
-        return np.asarray(table(levels, ordered)[:, a[:, None], b])
+        return np.asarray(table(levels, ordered)[:, a, b])
     if not ordered:
-        same: Array = (a[:, None] == b).astype(np.float64)
-        return ((same - 1 / levels) / (1 - 1 / levels))[None]
+        return np.asarray((((a == b) - 1 / levels) / (1 - 1 / levels))[None])
     return _many_levels(levels, a, b)
 
 
@@ -100,11 +102,11 @@ def _many_levels(levels: int, a: Levels, b: Levels) -> Array:
     The mean variances are 1/6, 1/12 and 1/420.
     """
     x, y = (a + 0.5) / levels - 0.5, (b + 0.5) / levels - 0.5
-    apart = np.abs(x[:, None] - y) - 0.5
-    both = np.multiply.outer(x, y)
-    rough = both + (apart**2 - 1 / 12) / 2
-    bends = np.multiply.outer((x**2 - 1 / 12) / 2, (y**2 - 1 / 12) / 2)
-    bends -= (apart**4 - apart**2 / 2 + 7 / 240) / 24
-    qx, qy = (7 * v / 5760 - v**3 / 144 + v**5 / 120 for v in (x, y))
-    smooth = bends - 12 * (np.multiply.outer(x, qy) + np.multiply.outer(qx, y)) + both / 210
+    squared = (np.abs(x - y) - 0.5) ** 2
+    both = x * y
+    rough = both + (squared - 1 / 12) / 2
+    bends = (x**2 - 1 / 12) / 2 * ((y**2 - 1 / 12) / 2)
+    bends -= (squared * (squared - 0.5) + 7 / 240) / 24
+    qx, qy = (v * (7 / 5760 + v**2 * (v**2 / 120 - 1 / 144)) for v in (x, y))
+    smooth = bends - 12 * (x * qy + qx * y) + both / 210
     return np.stack([rough * 6, both * 12, smooth * 420])

@@ -61,12 +61,12 @@ def test_long_axes_follow_the_limit_of_the_tables() -> None:
     level = np.arange(n)
     assert has_table(n)
     assert not has_table(n + 1)
-    assert np.allclose(_many_levels(n, level, level), table(n, True), atol=1e-3)
+    assert np.allclose(_many_levels(n, level[:, None], level), table(n, True), atol=1e-3)
 
 
 def test_ten_thousand_levels_need_no_table() -> None:
     level = np.array([0, 1, 5000, 9999])
-    covariances = terms(10_000, True, level, level)
+    covariances = terms(10_000, True, level[:, None], level)
     assert covariances.shape == (3, 4, 4)
     for term in covariances:
         assert np.linalg.eigvalsh(term).min() > -1e-9
