@@ -153,10 +153,11 @@ class Objective(Output):
         targets[known] = of_costs(values[known])
         best = int(np.flatnonzero(self._eligible)[targets[self._eligible].argmin()])
         self._best = float(targets[best])
-        if not self._by_violation:
-            # The mean slope between the best point and the median one.
-            rise = float(np.median(targets[known])) - self._best
-            self.unit = float(np.median(values[known]) - values[best]) / rise if rise > 0 else 0.0
+        worse = targets[known] > self._best
+        if not self._by_violation and worse.any():
+            # The mean slope between the best point and the median one of those that are worse.
+            rise = float(np.median(targets[known][worse])) - self._best
+            self.unit = (float(np.median(values[known][worse])) - float(values[best])) / rise
         return targets
 
     def _rate(self, mean: Array, deviation: Array) -> Array:

@@ -253,6 +253,20 @@ def test_it_stops_when_nothing_is_to_be_gained() -> None:
     assert search.reason == "no point is expected to improve the best by more than 0.01"
 
 
+def test_it_stops_where_only_expensive_points_are_feasible() -> None:
+    goal = Goal(minimize="y", subject_to=["z >= 20"])
+
+    def measure(point: Point) -> Metrics:
+        return {"y": float(sum(point)), "z": float(sum(point))}
+
+    search = make_search("dsice", grid_of(12, 12), goal, tolerance=0.01)
+    asked = run(search, measure, 1, 144)
+    assert len(asked) < 120
+    best = search.history.best()
+    assert best is not None
+    assert sum(best) == 20
+
+
 def test_asking_whether_it_is_finished_changes_nothing() -> None:
     grid, measure = grid_of(9, 9, 9), bowl(2, 5, 7)
     asked: list[list[Point]] = []
