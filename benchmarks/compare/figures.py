@@ -77,18 +77,15 @@ def regret(cell: Cell, reference: str, *, in_time: bool = False) -> Spec:
 
 
 def write(spec: Spec, path: Path) -> None:
-    """As ``path`` with the suffixes .svg and .png."""
+    """To ``path``: an .svg or a .png."""
     import vl_convert  # imported here: it loads a JavaScript engine
 
-    config = {
-        **THEMES["light"],
-        "title": _title(),
-        "padding": {"left": 12, "top": 12, "bottom": 12, "right": 24},
-    }
-    path.with_suffix(".svg").write_text(
-        vl_convert.vegalite_to_svg(spec, config=config), encoding="utf-8"
-    )
-    path.with_suffix(".png").write_bytes(vl_convert.vegalite_to_png(spec, config=config, scale=2))
+    padding = {"left": 12, "top": 12, "bottom": 12, "right": 24}
+    config = {**THEMES["light"], "title": _title(), "padding": padding}
+    if path.suffix == ".png":
+        path.write_bytes(vl_convert.vegalite_to_png(spec, config=config, scale=2))
+    else:
+        path.write_text(vl_convert.vegalite_to_svg(spec, config=config), encoding="utf-8")
 
 
 def _title() -> Spec:

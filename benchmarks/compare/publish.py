@@ -25,5 +25,5 @@ def publish(report: Report, page: Path) -> None:
         found += count
     if not found:
         raise InvalidInput(f"{page} has no place for a table, such as <!-- {name} -->")
-    report.draw(page.parent / "images")
+    report.draw(page.parent / "images", [".svg"])
     page.write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -51,18 +52,20 @@ class Report:
         """``tables.md`` and the pictures."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tables.md").write_text(self.text() + "\n", encoding="utf-8")
-        self.draw(folder)
+        self.draw(folder, [".svg", ".png"])
 
-    def draw(self, folder: Path) -> None:
+    def draw(self, folder: Path, suffixes: Sequence[str]) -> None:
         """``regret-WORKERS`` and, for several workers, ``time-WORKERS``, for the largest budget."""
         folder.mkdir(parents=True, exist_ok=True)
         for one in self.cells:
             if one.budget != max(self._plan.budgets):
                 continue
-            figures.write(figures.regret(one, self.reference), folder / f"regret-{one.workers}")
+            pictures = {"regret": figures.regret(one, self.reference)}
             if one.workers > 1:
-                spec = figures.regret(one, self.reference, in_time=True)
-                figures.write(spec, folder / f"time-{one.workers}")
+                pictures["time"] = figures.regret(one, self.reference, in_time=True)
+            for kind, spec in pictures.items():
+                for suffix in suffixes:
+                    figures.write(spec, folder / f"{kind}-{one.workers}{suffix}")
 
     def _cells(self, *, bounded: bool) -> list[Cell]:
         problems = [p for p in self._plan.problems if p.constrained == bounded]

@@ -64,8 +64,9 @@ class Cell:
         return by_group(means, self.groups(list(means)))
 
     def ranked(self) -> list[str]:
-        """Tuners, the best area first."""
-        return sorted(self.runs, key=lambda tuner: self.means(tuner, "auc")["overall"])
+        """Tuners, the best area first; those that lack problems after those that have all."""
+        means = {tuner: self.means(tuner, "auc")["overall"] for tuner in self.runs}
+        return sorted(means, key=lambda t: (len(self.runs[t]) < len(self.problems), means[t]))
 
     def curves(self, tuner: str) -> dict[str, Array]:
         """Mean regret after each evaluation, by problem."""
