@@ -25,7 +25,8 @@ from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
 
 POOL: Final = 800  # candidates kept when room is short; there is room for twice as many
-FAR: Final = 200  # candidates from anywhere, at each fit
+FAR: Final = 200  # candidates from anywhere, at each fit ...
+FAR_MORE: Final = 50  # ... and for each proposal while nothing promises much
 CENTRES: Final = 6  # best points through which lines are laid
 OBLIQUE: Final = 40  # oblique lines through each of them ...
 OBLIQUE_ON_WALKS: Final = 4  # ... and through each candidate that a walk comes to
@@ -160,7 +161,7 @@ class Guide:
                 if leader is None or not self._cross(leader, OBLIQUE_ON_WALKS, LEARNED_ON_WALKS):
                     break
             if self._is_spent():
-                self._take_up(far_points(self._grid, FAR, self._best(1), self._random))
+                self._take_up(far_points(self._grid, FAR_MORE, self._best(1), self._random))
             self._proposal = self._leader()
         return self._proposal
 

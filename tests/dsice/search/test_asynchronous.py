@@ -44,8 +44,8 @@ def bowl(*best: int) -> Any:
 
 @st.composite
 def spaces(draw: Any) -> tuple[Grid, int]:
-    axes = draw(st.integers(1, 8))
-    shape = draw(st.lists(st.integers(2, 40), min_size=axes, max_size=axes))
+    axes = draw(st.integers(1, 5))
+    shape = draw(st.lists(st.integers(2, 25), min_size=axes, max_size=axes))
     choices = draw(st.sets(st.integers(0, axes - 1)))
     rule = draw(st.sampled_from([None, "x0 % 2 == 0", "(x0 + 3 * x{last}) % 5 < 3"]))
     rule = rule and rule.format(last=axes - 1)
