@@ -26,7 +26,11 @@ PARTS: Final[Mapping[str, tuple[_Patch, ...]]] = {
     "widening": ((guide, "SPENT", 1e-300),),
     "walks": ((guide, "WALKS", 0),),
     # plain Sobol points at first, and no preference for central points later
-    "centre": ((guide, "CENTRALITY", 0.0), (start, "CONCENTRATION", 1.0)),
+    "centre": (
+        (guide, "CENTRALITY", 0.0),
+        (guide, "LASTING", 0.0),
+        (start, "CONCENTRATION", 1.0),
+    ),
     "ranks": ((targets, "RANKS", 0.0),),
     "values": ((targets, "RANKS", 1.0),),
     "rough terms": ((evidence, "SHARES", {1: np.eye(1), 3: np.array([[0.0, 0.5, 0.5]])}),),

@@ -35,8 +35,10 @@ LEARNED_ON_WALKS: Final = 1
 WALKS: Final = 2  # steps along the surface for each proposal
 ACTIVE: Final = 600  # measured points that the surfaces stand on at most
 FITTED: Final = 300  # measured points that strengths are learned from at most
-# How much central levels of long ordered axes are preferred while little is known; fades with 1/n.
+# How much central levels of long ordered axes are preferred: while little is known, fading as 1/n;
+# and always, as the surface is least certain at the ends of its axes and would draw trials there.
 CENTRALITY: Final = 3.0
+LASTING: Final = 0.1
 LONG_AXIS: Final = 5
 # Expected improvement, in units of the targets' deviation, below which far points are added.
 SPENT: Final = 3e-3
@@ -257,9 +259,9 @@ class Guide:
     def _central(self, points: Points) -> Array:
         """Logarithm of a bump over the grid, 0 in the centre: good points are likelier there.
 
-        Its influence on the rating shrinks as results come in (C. Hvarfner et al., "piBO:
-        Augmenting acquisition functions with user beliefs for Bayesian optimization", ICLR 2022,
-        section 4).
+        Its influence on the rating shrinks as results come in, to a small rest (C. Hvarfner et
+        al., "piBO: Augmenting acquisition functions with user beliefs for Bayesian optimization",
+        ICLR 2022, section 4; the rest is ours).
         """
         long = [axis.ordered and len(axis) >= LONG_AXIS for axis in self._grid.axes]
         u = (points + 0.5) / np.array(self._grid.shape)
@@ -274,4 +276,5 @@ class Guide:
     def _rate(self, slots: NDArray[np.intp]) -> None:
         if len(slots):
             self._ratings[slots] = sum(output.rate(slots) for output in self._outputs)
-            self._ratings[slots] += self._centrality[slots] * (CENTRALITY / len(self._ranking))
+            preference = CENTRALITY / len(self._ranking) + LASTING
+            self._ratings[slots] += self._centrality[slots] * preference
