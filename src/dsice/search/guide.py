@@ -76,7 +76,9 @@ class Guide:
         self._ratings = np.full(2 * POOL, -np.inf)
         self._crossed: set[Point] = set()  # points through which lines were laid
         self._ranking = sorted(
-            (history.key(p), p) for p in measured if history.metrics(p) is not None
+            (history.key(point), point)
+            for point, metrics in zip(measured, results, strict=True)
+            if metrics is not None
         )
         self._stale = True
         self._proposal: Point | None = None

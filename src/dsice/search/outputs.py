@@ -43,12 +43,19 @@ class Output(ABC):
         """The value in a result, None being a failure; NaN if it has none."""
 
     @abstractmethod
-    def _targets(self, values: Array) -> Array:
-        """What the surface is fitted to, for the values of all points; NaN stays NaN."""
+    def _transformed(self, values: Array) -> Array:
+        """What the surface is fitted to, for all values that are known."""
 
     @abstractmethod
     def _rate(self, mean: Array, deviation: Array) -> Array:
         """The rating of candidates from the mean and deviation of their targets."""
+
+    def _targets(self) -> Array:
+        """What the surface is fitted to at all points, NaN where nothing is known."""
+        targets = np.array(self._values)
+        known = ~np.isnan(targets)
+        targets[known] = self._transformed(targets[known])
+        return targets
 
     def append(self) -> None:
         """Take note of one more point, under way so far."""
@@ -73,7 +80,7 @@ class Output(ABC):
             sample: of some measured points.
             slots: how many candidates there is room for.
         """
-        targets = self._targets(np.array(self._values))
+        targets = self._targets()
         sample = sample[~np.isnan(targets[sample])]
         chosen = targets[sample]
         found = learn(covariance, points[sample], chosen - chosen.mean(), weights[sample])
@@ -95,7 +102,7 @@ class Output(ABC):
 
     def update(self) -> None:
         """Take notice of all results: `rate` stands on those known at the last update."""
-        targets = self._targets(np.array(self._values))
+        targets = self._targets()
         known = ~np.isnan(targets)
         self._centre = float(targets[known].mean())
         for row, guess in self._guessed.items():
@@ -147,10 +154,12 @@ class Objective(Output):
             self._by_violation or self._goal.feasible(metrics)
         )
 
-    def _targets(self, values: Array) -> Array:
-        known = ~np.isnan(values)
-        targets = np.full(len(values), np.nan)
-        targets[known] = of_costs(values[known])
+    def _transformed(self, values: Array) -> Array:
+        return of_costs(values)
+
+    def _targets(self) -> Array:
+        targets = super()._targets()
+        values, known = np.array(self._values), ~np.isnan(targets)
         best = int(np.flatnonzero(self._eligible)[targets[self._eligible].argmin()])
         self._best = float(targets[best])
         worse = targets[known] > self._best
@@ -176,11 +185,8 @@ class Limited(Output):
     def _read(self, metrics: Metrics | None) -> float:
         return math.nan if metrics is None else self._sign * metrics[self._metric]
 
-    def _targets(self, values: Array) -> Array:
-        known = ~np.isnan(values)
-        targets = np.full(len(values), np.nan)
-        targets[known] = of_bound(values[known], self._limit)
-        return targets
+    def _transformed(self, values: Array) -> Array:
+        return of_bound(values, self._limit)
 
     def _rate(self, mean: Array, deviation: Array) -> Array:
         return log_probability_below(0.0, mean, deviation)
@@ -192,8 +198,8 @@ class Success(Output):
     def _read(self, metrics: Metrics | None) -> float:
         return 0.0 if metrics is None else 1.0
 
-    def _targets(self, values: Array) -> Array:
-        return values.copy()
+    def _transformed(self, values: Array) -> Array:
+        return values
 
     def _rate(self, mean: Array, deviation: Array) -> Array:
         return log_probability_below(-0.5, -mean, deviation)

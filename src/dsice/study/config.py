@@ -242,10 +242,11 @@ def _search(entry: str | dict[str, Any], grid: Grid) -> tuple[str, dict[str, Any
     for key in ("grid", "goal", "seed", "capacity"):
         if key in options:
             raise InvalidInput(f"key 'search': {key!r} is no option of a search")
-    try:
-        make_search(name, grid, Goal(minimize="any"), **options)
-    except InvalidInput as error:
-        raise InvalidInput(f"key 'search': {error}") from None
+    if options:  # making a search loads SciPy, which takes longer than most commands
+        try:
+            make_search(name, grid, Goal(minimize="any"), **options)
+        except InvalidInput as error:
+            raise InvalidInput(f"key 'search': {error}") from None
     return name, options
 
 
