@@ -69,16 +69,21 @@ within() { # SECONDS COMMAND...
     done
 }
 
-gone() { ! kill -0 "$1" 2>/dev/null; }
+stopped() { ! runs "$1"; }
 
-stop_daemon() { # NAME
-    local pid
-    if pid=$(pid_of "$1"); then
-        kill "$pid" 2>/dev/null || true
-        within 20 gone "$pid" || kill -9 "$pid" 2>/dev/null || true
-        say "$1 stopped"
-    fi
-    rm -f "$ROOT/pid/$1"
+stop_daemons() { # NAME...
+    local name pid
+    # All are told first, then waited for: each takes a second or two.
+    for name; do
+        if pid=$(pid_of "$name"); then
+            say "stopping $name"
+            kill "$pid" || true
+        fi
+    done
+    for name; do
+        within 20 stopped "$name" || kill -9 "$(pid_of "$name")" || true
+        rm -f "$ROOT/pid/$name"
+    done
 }
 
 # --- packages and configuration ------------------------------------------------------------
@@ -179,8 +184,8 @@ configure() {
         stop
     fi
     printf '%s\n' "$new" >"$SLURM_CONF"
-    # Slurm sets CUDA_VISIBLE_DEVICES only for GPUs that are files, but any file will do.
-    for ((gpu = 0; gpu < GPUS; gpu++)); do : >"$ROOT/dev/gpu$gpu"; done
+    # Jobs get CUDA_VISIBLE_DEVICES only if each GPU has a device file: any device will do.
+    for ((gpu = 0; gpu < GPUS; gpu++)); do ln -sfn /dev/null "$ROOT/dev/gpu$gpu"; done
     printf 'AutoDetect=off\nName=gpu Type=pretended File=%s/dev/gpu[0-%d]\n' \
         "$ROOT" $((GPUS - 1)) >"$ROOT/etc/gres.conf"
     [ -s "$ROOT/etc/munge.key" ] || head -c 1024 /dev/urandom >"$ROOT/etc/munge.key"
@@ -299,7 +304,7 @@ start() {
 no_jobs() { [ -z "$(squeue -h)" ]; }
 
 stop() {
-    local file pid
+    local pid nodes=() node
     if ! any_runs; then
         say "nothing runs"
         return
@@ -310,7 +315,8 @@ stop() {
         scancel --me 2>/dev/null || true
         within 20 no_jobs || say "some jobs do not end"
     fi
-    for file in "$ROOT"/pid/slurmd-*; do stop_daemon "${file##*/}"; done
+    for ((node = 1; node <= NODES; node++)); do nodes+=("slurmd-n$node"); done
+    stop_daemons "${nodes[@]}" slurmctld
     # A job's manager outlives its slurmd; none should be left by now.
     for pid in $(pgrep -x slurmstepd || true); do
         if ours "$pid"; then
@@ -318,7 +324,8 @@ stop() {
             kill -9 "$pid" 2>/dev/null || true
         fi
     done
-    for file in slurmctld slurmdbd mariadbd munged; do stop_daemon "$file"; done
+    stop_daemons slurmdbd mariadbd
+    stop_daemons munged
 }
 
 show_env() { echo "export SLURM_CONF=$SLURM_CONF"; }
@@ -353,5 +360,5 @@ start) start ;;
 stop) stop ;;
 env) show_env ;;
 start-controller) start_controller ;;
-stop-controller) stop_daemon slurmctld ;;
+stop-controller) stop_daemons slurmctld ;;
 esac
