@@ -255,8 +255,10 @@ END
 
 start_controller() {
     if runs slurmctld; then return; fi
-    if port_is_used "$PORTS"; then
-        die "port $PORTS is in use, perhaps by the cluster of another ROOT: stop it or set PORTS"
+    local port
+    port=$(sed -n 's/^SlurmctldPort=//p' "$SLURM_CONF")
+    if port_is_used "$port"; then
+        die "port $port is in use, perhaps by the cluster of another ROOT: stop it or set PORTS"
     fi
     slurmctld -f "$SLURM_CONF"
     within 30 controller_answers || die "slurmctld fails: see $ROOT/log/slurmctld.log"
