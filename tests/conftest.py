@@ -24,6 +24,15 @@ echo "{\\"y\\": $y, \\"z\\": $1}"
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a cluster unless ``make test-slurm`` has started one."""
+    if os.environ.get("DSICE_TEST_SLURM"):
+        return
+    for item in items:
+        if item.get_closest_marker("slurm"):
+            item.add_marker(pytest.mark.skip(reason="no Slurm cluster: make test-slurm"))
+
+
 @pytest.fixture
 def dsice(tmp_path: Path) -> Dsice:
     """Run ``dsice ARGUMENTS...`` in ``tmp_path`` as a user would, and return what it printed."""
