@@ -46,7 +46,7 @@ pid_of() { # NAME
 }
 
 ours() { # PID: was this process started with our configuration?
-    tr '\0' '\n' <"/proc/$1/environ" 2>/dev/null | grep -qxF "SLURM_CONF=$SLURM_CONF"
+    grep -qzxF "SLURM_CONF=$SLURM_CONF" "/proc/$1/environ" 2>/dev/null
 }
 
 runs() { pid_of "$1" >/dev/null; }
@@ -194,7 +194,13 @@ configure() {
 
 # --- starting ------------------------------------------------------------------------------
 
-port_is_used() { (: </dev/tcp/127.0.0.1/"$1") 2>/dev/null; }
+check_port() {
+    local port
+    port=$(sed -n 's/^SlurmctldPort=//p' "$SLURM_CONF")
+    if ! runs slurmctld && (: </dev/tcp/127.0.0.1/"$port") 2>/dev/null; then
+        die "port $port is in use, perhaps by the cluster of another ROOT: stop it or set PORTS"
+    fi
+}
 
 start_munged() {
     if runs munged; then return; fi
@@ -255,11 +261,7 @@ END
 
 start_controller() {
     if runs slurmctld; then return; fi
-    local port
-    port=$(sed -n 's/^SlurmctldPort=//p' "$SLURM_CONF")
-    if port_is_used "$port"; then
-        die "port $port is in use, perhaps by the cluster of another ROOT: stop it or set PORTS"
-    fi
+    check_port
     slurmctld -f "$SLURM_CONF"
     within 30 controller_answers || die "slurmctld fails: see $ROOT/log/slurmctld.log"
     say "slurmctld runs"
@@ -288,6 +290,7 @@ start() {
     mkdir -p "$ROOT"/{etc,pid,state,spool,log,dev,db}
     install_packages
     configure
+    check_port
     start_munged
     [ "$ACCOUNTING" = 0 ] || start_accounting
     start_controller
