@@ -1,4 +1,4 @@
-"""The command line: run, status, best, report, init."""
+"""The command line: run, status, stop, best, report, init."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dsice.errors import DsiceError, Interrupted, InvalidInput
+from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
 from dsice.version import __version__
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ Find the best parameters of a program that is expensive to run, in few runs.
   dsice init                 write a study file to start from
   dsice run study.toml       run the study; the same command resumes it
   dsice status runs/NAME     how far it is
+  dsice stop runs/NAME       begin no new trials, wherever it runs
   dsice best runs/NAME       the best parameters so far
   dsice report runs/NAME     write a page with pictures
 """
@@ -76,7 +77,52 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--trials", type=int, metavar="N", help="trials in all, instead of the file's")
     run.add_argument("--hours", type=float, metavar="H", help="hours in all, instead of the file's")
+    run.add_argument(
+        "--on",
+        choices=["local", "slurm", "pjm", "pbs"],
+        help="where trials run, instead of the file's: on this machine, or as jobs of Slurm, "
+        "Fujitsu TCS (pjsub) or PBS; settings are in the file's [run.slurm], [run.pjm], [run.pbs]",
+    )
+    run.add_argument(
+        "--stop-after",
+        type=_duration,
+        metavar="TIME",
+        help="leave after '23 h', '90 min', ... with exit code 75, for a driver that is a batch "
+        "job itself: its jobs go on, and the same command takes them up. Inside a Slurm job the "
+        "time is known without this",
+    )
     run.set_defaults(command=_run)
+
+    stop = commands.add_parser(
+        "stop",
+        help="stop a study, wherever its driver runs",
+        description="Ask the driver of a study to stop, from any machine that sees the directory. "
+        "'dsice run' goes on with the study later: nothing is lost.",
+    )
+    stop.add_argument("directory", type=Path, metavar="DIR")
+    how = stop.add_mutually_exclusive_group()
+    how.add_argument(
+        "--drain",
+        dest="how",
+        action="store_const",
+        const="drain",
+        help="begin no new trials, wait for those that run (the default)",
+    )
+    how.add_argument(
+        "--cancel",
+        dest="how",
+        action="store_const",
+        const="cancel",
+        help="end those that run, too; also those that a dead driver left in a batch system",
+    )
+    how.add_argument(
+        "--leave",
+        dest="how",
+        action="store_const",
+        const="leave",
+        help="end the driver only; what runs goes on",
+    )
+    stop.set_defaults(command=_stop, how="drain")
 
     status = commands.add_parser("status", help="how far a study is")
     status.add_argument("directory", type=Path, metavar="DIR")
@@ -110,27 +156,75 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _duration(text: str) -> float:
+    from dsice.units import seconds
+
+    try:
+        return seconds(text)
+    except InvalidInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _run(options: argparse.Namespace) -> int:
-    from dsice.launch.local import LocalLauncher
+    from dsice.launch.make import make_launcher
     from dsice.study.config import load, with_budget
+    from dsice.study.directory import StudyDirectory
     from dsice.study.run import run_study
     from dsice.study.state import Status
     from dsice.terminal import Terminal
 
-    given = {key: getattr(options, key) for key in ("parallel", "trials", "hours")}
+    given = {key: getattr(options, key) for key in ("on", "parallel", "trials", "hours")}
     budget = {key: value for key, value in given.items() if value is not None}
     config = with_budget(load(options.study), **budget)
     directory = options.directory or Path("runs") / config.name
     repeated = [part for key, value in budget.items() for part in (f"--{key}", str(value))]
     resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory), *repeated])
+    stop_after = options.stop_after
+    if stop_after is None and config.run.on == "slurm":
+        from dsice.launch.slurm import own_time_left
+
+        stop_after = own_time_left()
+    place = StudyDirectory.at(directory)
+    launcher = make_launcher(config.run.on, config.run.batch, place.batch)
     try:
         with Terminal() as terminal:
-            study = run_study(config, directory, LocalLauncher(), terminal.show, terminal.stopping)
-    except Interrupted as error:
+            study = run_study(
+                config,
+                directory,
+                launcher,
+                terminal.show,
+                terminal.stopping,
+                stop_after=stop_after,
+            )
+    except (Interrupted, OutOfTime) as error:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # on the way out already
-        raise Interrupted(f"{error}. Resume with: {resume}") from None
+        raise type(error)(f"{error}. Resume with: {resume}") from None
     _print_end(study)
     return 0 if study.with_status(Status.DONE) else 1
+
+
+def _stop(options: argparse.Namespace) -> int:
+    from dsice.launch.make import make_launcher
+    from dsice.study.driver import Stop
+    from dsice.study.run import ask_to_stop, end_what_runs
+    from dsice.study.state import Status, Study
+
+    study = Study.open(options.directory)
+    place = study.directory
+    how = Stop[options.how.upper()]
+    if place.lock.is_held():
+        ask_to_stop(place, how)
+        print(f"Asked the driver ({place.lock.holder()}) to stop: {options.how}.")
+        return 0
+    running = len(study.with_status(Status.RUNNING))
+    if not running or how is not Stop.CANCEL:
+        left = f", but {running} of its jobs may be; --cancel ends them" if running else ""
+        print(f"No driver is at work on {options.directory}{left}.")
+        return 0
+    run = study.config.run
+    end_what_runs(study, make_launcher(run.on, run.batch, place.batch))
+    print(f"Ended what a driver had left running: {running} trials, to begin again on resumption.")
+    return 0
 
 
 def _print_end(study: Study) -> None:
@@ -170,7 +264,7 @@ def _status(options: argparse.Namespace) -> int:
     from dsice.study.summary import as_json, driver_line
     from dsice.terminal import view
 
-    study = Study.open(options.directory)
+    study = Study.open(options.directory).look_at_jobs()
     if options.json:
         print(json.dumps(as_json(study), indent=1))
         return 0
@@ -179,7 +273,7 @@ def _status(options: argparse.Namespace) -> int:
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 200  # lines for a file or another program are not broken
-    console.print(view(study, live=study.directory.is_locked()))
+    console.print(view(study, live=study.directory.lock.is_held()))
     console.print(driver_line(study))
     return 0
 

@@ -44,6 +44,12 @@ class LaunchError(DsiceError):
     """Jobs cannot be started, or their launcher cannot be asked."""
 
 
+class OutOfTime(DsiceError):
+    """The driver's own time is over; the same command goes on with the study."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
+
+
 class Interrupted(DsiceError):
     """The user stopped the run; it can be resumed."""
 

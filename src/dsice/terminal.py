@@ -20,7 +20,7 @@ from dsice.grid import Params
 from dsice.launch.output import finite, last_line, shown
 from dsice.study.driver import Stop
 from dsice.study.state import Stage, Status, Study, Task, Trial
-from dsice.study.units import duration
+from dsice.units import duration
 
 _REFRESH: Final = 0.5  # seconds between drawings of the live view
 _RECENT: Final = 6  # trials listed as lately ended
@@ -168,6 +168,8 @@ def view(study: Study, notice: str = "", *, live: bool = True) -> RenderableType
         elif study.finished:
             parts.append(Text("No trial has kept the bounds yet.", style="yellow"))
         parts.append(_trials(study, goal, live))
+    if study.trouble and live:
+        parts.append(Text(f"For now: {study.trouble}", style="yellow"))
     if notice:
         parts.append(Text(notice, style="bold yellow"))
     return Group(*parts)
@@ -185,7 +187,10 @@ def _progress(study: Study, live: bool) -> RenderableType:
         facts.append(f"{failed} failed")
     wall = study.wall_seconds
     if live:
-        facts.append(f"{running} running")
+        queued = len(study.queued)
+        facts.append(f"{running - queued} running")
+        if queued:
+            facts.append(f"{queued} queued")
         wall += max(time.time() - study.sessions[-1].seen, 0.0)
     elif running:
         facts.append(f"{running} without a driver")
@@ -205,7 +210,10 @@ def _trials(study: Study, goal: Goal, live: bool) -> RenderableType:
         table.add_row(_trial_line(trial, goal))
     for trial in running[:_RUNNING]:
         since = duration(max(time.time() - trial.attempts[-1].submitted, 0.0))
-        how = f"runs since {since}" if live else "was running when the driver ended"
+        begun = trial.attempts[-1].begun
+        how = f"{'runs' if begun else 'waits'} since {since}"
+        if not live:
+            how = "was running when the driver ended"
         line = Text(f"  trial {trial.number} {how}: {params_line(trial.params)}")
         table.add_row(line + Text(progress_note(trial), style="dim"))
     if len(running) > _RUNNING:

@@ -346,7 +346,7 @@ def test_directories_that_are_not_this_studys(
 def test_a_second_driver_is_refused(dsice: Dsice, study_file: StudyFile, tmp_path: Path) -> None:
     study_file(run="trials = 2")
     assert dsice("run", "study.toml", "--in", "out").returncode == 0
-    with StudyDirectory.at(tmp_path / "out").locked():
+    with StudyDirectory.at(tmp_path / "out").lock.held():
         line = one_line(dsice("run", "study.toml", "--in", "out", "--trials", 9))
         assert "is in use by another driver: process " in line
         assert "A driver is at work" in dsice("status", "out").stdout

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from dsice.search import make_search
-from dsice.study.config import load_frozen
 from dsice.study.directory import StudyDirectory
+from dsice.study.frozen import load_frozen
 from dsice.study.journal import read
 from dsice.study.state import Study
 

@@ -36,7 +36,19 @@ class Launcher(ABC):
     Implementations hold no truth: everything is in the job folders (see `dsice.launch.job`), and
     an answer is only a reading of it. Saying LOST or REVOKED needs positive evidence; a doubtful
     job is RUNNING.
+
+    Attributes:
+        survives: whether jobs go on when the driver's host or its own batch job ends.
+        pause: seconds between two polls that a driver should let pass when nothing happens.
     """
+
+    survives: bool = False
+    pause: float = 0.25
+
+    @property
+    def trouble(self) -> str:
+        """What keeps jobs from being started or followed for now, in words; or nothing."""
+        return ""
 
     @abstractmethod
     def submit(self, jobs: Sequence[JobFolder]) -> None:

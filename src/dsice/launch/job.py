@@ -19,6 +19,7 @@ import json
 import os
 import secrets
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -38,7 +39,13 @@ class Kind(StrEnum):
     TIMEOUT = "time limit"
     NO_METRICS = "no metrics"
     NOT_STARTED = "not started"
+    OUT_OF_MEMORY = "out of memory"
     CANCELLED = "cancelled"
+    """By the driver, on its user's request."""
+    REMOVED = "removed"
+    """By somebody else, with the batch system's own commands."""
+    PREEMPTED = "preempted"
+    NODE_FAILED = "node failed"
     LOST = "lost"
     NOT_BEGUN = "not begun"
 
@@ -54,6 +61,8 @@ class JobSpec:
         env: environment variables added to those of the driver.
         timeout: time limit in seconds, or None.
         needs_metrics: whether a job that returns no metrics has failed.
+        resources: what it needs of a batch system besides the launcher's settings, see
+            `dsice.launch.settings.Resources`.
     """
 
     name: str
@@ -62,6 +71,7 @@ class JobSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
     needs_metrics: bool = True
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,25 @@ class Outcome:
     started: float = 0.0
     ended: float = 0.0
     host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who owns a job.
+
+    Attributes:
+        by: ``"job"`` or ``"driver"``.
+        pid: of the process that claimed it.
+        host: where that was.
+        time: when, Unix time in seconds.
+        batch_id: the job's id in its batch system; empty outside of one.
+    """
+
+    by: str
+    pid: int
+    host: str
+    time: float = 0.0
+    batch_id: str = ""
 
 
 class JobFolder:
@@ -131,38 +160,67 @@ class JobFolder:
         """Folder of the launcher's own files."""
         return self.path / "submitit"
 
+    @property
+    def wave_file(self) -> Path:
+        """How the job was given to a batch system, see `dsice.launch.wave`."""
+        return self.path / "wave.json"
+
     def create(self, spec: JobSpec) -> None:
         """Make the folder and its specification, durably."""
         self.path.mkdir(parents=True, exist_ok=True)
-        _write_once(self.spec_file, asdict(spec))
+        write_once(self.spec_file, asdict(spec))
 
     def spec(self) -> JobSpec:
         """The specification that `create` wrote."""
         data = json.loads(self.spec_file.read_text())
         return JobSpec(**{**data, "command": tuple(data["command"])})
 
-    def claim(self, by: str) -> bool:
+    def claim(self, by: str, batch_id: str = "") -> bool:
         """Claim the job; True for whoever is first, False ever after.
 
         Args:
             by: ``"job"`` to run it or ``"driver"`` to revoke it.
+            batch_id: the job's id in its batch system, if it runs in one.
         """
-        owner = {"by": by, "pid": os.getpid(), "host": socket.gethostname()}
-        return _write_once(self.path / "claim.json", owner)
+        claim = Claim(by, os.getpid(), socket.gethostname(), time.time(), batch_id)
+        return write_once(self._claim, asdict(claim))
 
-    def claimant(self) -> Mapping[str, Any] | None:
-        """Who claimed the job: ``by``, ``pid`` and ``host``; None if nobody has."""
-        path = self.path / "claim.json"
-        owner: Mapping[str, Any] | None = _read(path)
-        if owner is None and path.exists():  # damaged: it was somebody's, and began perhaps
-            return {"by": "job", "pid": 0, "host": socket.gethostname()}
-        return owner
+    def claimant(self) -> Claim | None:
+        """Who claimed the job; None if nobody has."""
+        data = _read(self._claim)
+        if data is None and self._claim.exists():  # damaged: it was somebody's, and began perhaps
+            return Claim("job", 0, socket.gethostname(), 0.0)
+        return None if data is None else Claim(**data)
+
+    @property
+    def _claim(self) -> Path:
+        return self.path / "claim.json"
+
+    def has_begun(self) -> bool:
+        """Whether somebody claimed the job: it runs, has run, or never will."""
+        return self._claim.exists()
+
+    def ask_to_end(self) -> None:
+        """Note that the driver wants the job to end; a signal must follow."""
+        (self.path / "end-asked").touch()
+
+    def is_asked_to_end(self) -> bool:
+        """Whether the driver wants the job to end."""
+        return (self.path / "end-asked").exists()
 
     @contextmanager
-    def alive(self) -> Iterator[bool]:
-        """Hold the lock that says the job lives; yields False if another process holds it."""
+    def alive(self, patience: float = 0.0, needed: bool = True) -> Iterator[bool]:
+        """Hold the lock that says the job lives; yields False if another process holds it.
+
+        Args:
+            patience: for how many seconds to wait for the other.
+            needed: whether to fail on a file system without locks.
+        """
+        deadline = time.monotonic() + patience
         with self._lock.open("a") as file:
-            yield try_lock(file)
+            while not (held := try_lock(file, needed)) and time.monotonic() < deadline:
+                time.sleep(1.0)
+            yield held
 
     def is_alive(self) -> bool:
         """Whether some process holds the lock of `alive`."""
@@ -172,13 +230,23 @@ class JobFolder:
     def _lock(self) -> Path:
         return self.path / "alive.lock"
 
+    def has_ended(self) -> bool:
+        """Whether an outcome was recorded."""
+        return self._outcome.exists() and self.outcome() is not None
+
+    @property
+    def _outcome(self) -> Path:
+        return self.path / "outcome.json"
+
     def finish(self, outcome: Outcome) -> bool:
         """Record the outcome; False if one was there already (it stands)."""
-        return _write_once(self.path / "outcome.json", asdict(outcome))
+        if self._outcome.exists() and self.outcome() is None:  # a crash of the machine emptied it
+            self._outcome.unlink()
+        return write_once(self._outcome, asdict(outcome))
 
     def outcome(self) -> Outcome | None:
         """How the job ended, or None as long as no outcome was recorded."""
-        data = _read(self.path / "outcome.json")
+        data = _read(self._outcome)
         return None if data is None else Outcome(**{**data, "kind": Kind(data["kind"])})
 
     def __eq__(self, other: object) -> bool:
@@ -199,7 +267,7 @@ def _read(path: Path) -> Any:
         return None
 
 
-def _write_once(path: Path, data: object) -> bool:
+def write_once(path: Path, data: object) -> bool:
     """Put ``data`` as JSON at ``path`` whole and flushed, unless something is there already.
 
     A hard link either appears with its whole content or not at all, on network file systems too.

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from submitit.local.local import LocalExecutor, LocalJob
 
 from dsice.errors import LaunchError
 from dsice.launch.base import JobState, Launcher
-from dsice.launch.job import JobFolder
+from dsice.launch.job import Claim, JobFolder
 from dsice.launch.processes import kill_marked
 from dsice.launch.shim import SAFE_PATH_ADDED, run_job
 
@@ -65,9 +65,9 @@ class LocalLauncher(Launcher):
                 continue
             owner = job.claimant()
             # While the lock is held, the process id is that of the job and of nobody else.
-            if owner and owner["by"] == "job" and _is_here(owner) and job.is_alive():
+            if owner and owner.by == "job" and _is_here(owner) and job.is_alive():
                 with suppress(ProcessLookupError):
-                    os.kill(owner["pid"], signal.SIGTERM)
+                    os.kill(owner.pid, signal.SIGTERM)
 
     def reattach(self, job: JobFolder) -> JobState:
         """Take over a job of an earlier driver; one that has not begun is revoked.
@@ -81,9 +81,14 @@ class LocalLauncher(Launcher):
         if job.claim("driver"):
             return JobState.REVOKED
         owner = job.claimant()
-        if owner and owner["by"] == "job" and not _is_here(owner) and job.outcome() is None:
+        if owner and owner.batch_id and job.outcome() is None:
             raise LaunchError(
-                f"{job.path} was begun on {owner['host']} and has not ended: resume there or, if "
+                f"{job.path} was handed to a batch system as its job {owner.batch_id} and has not "
+                "ended: resume with the --on of before"
+            )
+        if owner and owner.by == "job" and not _is_here(owner) and job.outcome() is None:
+            raise LaunchError(
+                f"{job.path} was begun on {owner.host} and has not ended: resume there or, if "
                 "that machine is gone for good, delete this folder"
             )
         state = _state(job, None)
@@ -92,8 +97,8 @@ class LocalLauncher(Launcher):
         return state
 
 
-def _is_here(owner: Mapping[str, Any]) -> bool:
-    return bool(owner["host"] == socket.gethostname())
+def _is_here(owner: Claim) -> bool:
+    return owner.host == socket.gethostname()
 
 
 def _state(job: JobFolder, pid: int | None) -> JobState:
@@ -105,7 +110,7 @@ def _state(job: JobFolder, pid: int | None) -> JobState:
         # One whose process died before it began is revoked first: it must not begin after all.
         died = pid is not None and _has_ended(pid)
         return JobState.REVOKED if died and job.claim("driver") else JobState.QUEUED
-    if owner["by"] == "driver":
+    if owner.by == "driver":
         return JobState.REVOKED
     # The lock is read before the outcome: a job that ends in between would seem lost.
     alive = job.is_alive()

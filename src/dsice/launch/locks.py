@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
+
+_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of some cluster file systems
 
 
-def try_lock(file: IO[str]) -> bool:
-    """Lock an open file for as long as it stays open; False if another process holds it."""
+def try_lock(file: IO[str], needed: bool = True) -> bool:
+    """Lock an open file for as long as it stays open; False if another process holds it.
+
+    Args:
+        file: to lock.
+        needed: if not, a file system without locks counts as one where nobody holds any.
+    """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if needed or error.errno not in _NO_LOCKS:
+            raise
     return True
 
 
@@ -25,4 +36,7 @@ def is_locked(path: Path) -> bool:
         return False
     except BlockingIOError:
         return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
     return False

@@ -14,8 +14,11 @@ import time
 from types import FrameType
 from typing import Any, Final
 
+import submitit
+
 from dsice.launch import output
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
+from dsice.launch.memory import MemoryWatch
 from dsice.launch.processes import adopt_orphans, ask_to_end, die_with_parent, kill_family
 
 SAFE_PATH_ADDED: Final = "SUBMITIT_DSICE_SAFE_PATH"
@@ -23,20 +26,51 @@ SAFE_PATH_ADDED: Final = "SUBMITIT_DSICE_SAFE_PATH"
 
 _PATIENCE: Final = 3600.0  # seconds for which a full disk is waited for
 _RETRY: Final = 5.0
+# Seconds that a job which was begun again waits for the lock of its former life: a file server
+# takes a while to learn that a node is gone.
+_REQUEUE_PATIENCE: Final = 300.0
+_ENDED_BY_SIGNAL: Final = (-signal.SIGTERM, 128 + signal.SIGTERM)
+_SIGNALS_TOGETHER: Final = 1.0  # seconds between a program's SIGTERM and that of its shim, at most
 
 
 def run_job(path: str) -> None:
     """Run the job in folder ``path`` unless somebody else claimed it; record its outcome."""
-    job = JobFolder(path)
+    _run_once(JobFolder(path), "")
+
+
+def run_batch_job(path: str) -> None:
+    """As `run_job`, for a job of a batch system, which may end it and begin it again.
+
+    A job that was begun again (after a preemption, or when its node failed) has the id that it
+    had: it owns its folder already and runs once more. One that is told to end by anybody but the
+    driver leaves no outcome: the driver learns from the batch system what happened to it.
+    """
+    _run_once(JobFolder(path), submitit.JobEnvironment().job_id)
+
+
+def _run_once(job: JobFolder, batch_id: str) -> None:
     cancellation = _Cancellation()
-    with job.alive() as held:
-        if held and job.claim("job"):
-            started = time.time()
-            try:
-                outcome = _run(job, job.spec(), cancellation)
-            except Exception as error:  # whatever it is, the driver is to know
-                outcome = _ended(Kind.NOT_STARTED, started, f"{type(error).__name__}: {error}")
+    patience = _REQUEUE_PATIENCE if batch_id and job.has_begun() else 0.0
+    with job.alive(patience, needed=not batch_id) as held:
+        if not held or not _is_ours(job, batch_id):
+            return
+        started = time.time()
+        try:
+            outcome = _run(job, job.spec(), cancellation, batch_id)
+        except Exception as error:  # whatever it is, the driver is to know
+            outcome = _ended(Kind.NOT_STARTED, started, f"{type(error).__name__}: {error}")
+        # In a batch system others can end a job too, and only the system knows why.
+        by_others = batch_id and not job.is_asked_to_end()
+        if not (outcome.kind is Kind.CANCELLED and by_others):
             _finish(job, outcome)
+
+
+def _is_ours(job: JobFolder, batch_id: str) -> bool:
+    if job.claim("job", batch_id):
+        return True
+    owner = job.claimant()
+    begun_again = owner is not None and owner.by == "job" and owner.batch_id == batch_id != ""
+    return begun_again and not job.has_ended()
 
 
 def _finish(job: JobFolder, outcome: Outcome) -> None:
@@ -63,12 +97,21 @@ class _Cancellation:
         self.asked = False
         self.interrupts = False
         signal.signal(signal.SIGTERM, self._ask)
+        # submitit's handler would take this one for the end of the job.
+        signal.signal(signal.SIGUSR2, lambda number, frame: None)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
         if self.interrupts:
             self.interrupts = False  # once
             raise _Cancelled
+
+    def comes_within(self, seconds: float) -> bool:
+        """Whether the signal came, or comes yet."""
+        deadline = time.monotonic() + seconds
+        while not self.asked and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return self.asked
 
     def wait(self, process: subprocess.Popen[bytes], timeout: float | None) -> int:
         """The exit code of ``process``; raises `_Cancelled`, or TimeoutExpired."""
@@ -86,9 +129,10 @@ def _ended(kind: Kind, started: float, reason: str = "", **more: Any) -> Outcome
     return Outcome(kind, reason, started=started, ended=time.time(), host=host, **more)
 
 
-def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation) -> Outcome:
+def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: str) -> Outcome:
     adopt_orphans()
     started = time.time()
+    memory = MemoryWatch()
     with job.stdout.open("wb") as stdout, job.stderr.open("wb") as stderr:
         try:
             process = subprocess.Popen(
@@ -115,6 +159,10 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation) -> Outcome:
             return _ended(Kind.CANCELLED, started, "cancelled")
         finally:
             kill_family(process)
+    if batch_id and code in _ENDED_BY_SIGNAL and cancellation.comes_within(_SIGNALS_TOGETHER):
+        return _ended(Kind.CANCELLED, started, "cancelled")  # all processes of a job are told
+    if code in (-signal.SIGKILL, 128 + signal.SIGKILL) and memory.was_exceeded():
+        return _ended(Kind.OUT_OF_MEMORY, started, "killed for using more memory than it may")
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
         return _ended(Kind.SIGNAL, started, f"killed by {name}{_last_words(job)}")

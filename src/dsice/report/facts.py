@@ -10,7 +10,7 @@ from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.report.words import number, parameter, plain
 from dsice.study.state import Stage, Status, Study, Trial
-from dsice.study.units import duration
+from dsice.units import duration
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from dsice.report.timeline import Timeline
 from dsice.report.words import bound, count, fraction, number, parameter, plain
 from dsice.study.directory import write_atomically
 from dsice.study.state import Study
-from dsice.study.units import duration
+from dsice.units import duration
 
 _HERE: Final = files("dsice.report")
 _SCRIPT_ESCAPES: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}

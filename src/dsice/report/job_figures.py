@@ -9,7 +9,7 @@ from dsice.report import words
 from dsice.report.scales import TICKS, Figure, Row, Spec, framed, mark, quantity, tip
 from dsice.report.timeline import OUTCOMES, Span, Timeline, outcome
 from dsice.study.state import Stage
-from dsice.study.units import duration
+from dsice.units import duration
 
 _UNITS: Final = (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0))
 _BINS: Final = 250

@@ -12,7 +12,7 @@ from dsice.report.savings import Savings
 from dsice.report.timeline import Timeline
 from dsice.report.words import bound, count, fraction, number, parameter, plain
 from dsice.study.state import Status, Trial, Verdict
-from dsice.study.units import duration
+from dsice.units import duration
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,68 +1,105 @@
-"""The study file: what to tune, how, where and for how long. Read, checked, and compared."""
+"""The study file: what to tune, how, where and for how long. Read and checked."""
 
 from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from dsice.errors import InvalidInput, OtherStudy
+from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Axis, Grid
+from dsice.launch.make import LOCAL, SETTINGS
+from dsice.launch.settings import (
+    BatchSettings,
+    PbsSettings,
+    PjmSettings,
+    Resources,
+    SlurmSettings,
+    Table,
+)
 from dsice.search import DEFAULT_SEARCH, SEARCHES, make_search
 from dsice.study import command
-from dsice.study.directory import StudyDirectory, write_atomically, write_json
-from dsice.study.units import seconds
+from dsice.units import seconds
 
 Text = Annotated[str, Field(min_length=1)]
-Duration = Annotated[float, BeforeValidator(seconds)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+@dataclass(frozen=True, slots=True)
+class TimesMedian:
+    """A time limit learned from the trials that were measured: so many times their median."""
+
+    times: float
 
 
-class CommandConfig(_Table):
+def _timeout(value: object) -> float | TimesMedian:
+    match = _TIMES_MEDIAN.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return seconds(value)
+    if float(match[1]) < 1:
+        raise InvalidInput(f"{value!r}: half of all trials take longer than the median")
+    return TimesMedian(float(match[1]))
+
+
+_TIMES_MEDIAN: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*x\s*median\s*")
+Timeout = Annotated[float | TimesMedian, BeforeValidator(_timeout)]
+
+
+class CommandConfig(Table):
     """A program to run: ``[trial]`` or ``[stage.NAME]``.
 
     Attributes:
         command: argument list with fields, see `dsice.study.command`.
-        timeout: time limit in seconds, or None.
+        timeout: time limit in seconds, learned from other trials, or None.
         retries: how often a failed run is tried again.
         threads: threads that numerical libraries may use; None leaves them alone.
         env: further environment variables; their values may have fields.
+        resources: what it needs of a batch system, where that differs from ``[run.SYSTEM]``.
     """
 
     command: Annotated[tuple[Text, ...], Field(min_length=1, strict=False)]
-    timeout: Duration | None = None
+    timeout: Timeout | None = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     threads: Annotated[int, Field(ge=1)] | None = None
     env: dict[str, str] = Field(default_factory=dict)
+    resources: Resources = Resources()
 
 
-class RunConfig(_Table):
+class RunConfig(Table):
     """Where and how much: ``[run]``.
 
     Attributes:
-        on: the launcher.
+        on: the launcher: on this machine, or the batch system whose table is read.
         parallel: most trials at once.
         trials: most trials in all, or None.
         hours: most hours of wall time in all, or None.
     """
 
-    on: Literal["local"] = "local"
+    on: Literal["local", "slurm", "pjm", "pbs"] = "local"
     parallel: Annotated[int, Field(ge=1, le=100_000)] = 1
     trials: Annotated[int, Field(ge=1)] | None = None
     hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    slurm: SlurmSettings | None = None
+    pjm: PjmSettings | None = None
+    pbs: PbsSettings | None = None
+
+    @property
+    def batch(self) -> BatchSettings | None:
+        """The settings of the batch system; None on this machine."""
+        if self.on == LOCAL:
+            return None
+        given: BatchSettings | None = getattr(self, self.on)
+        return given or SETTINGS[self.on]()
 
 
-class PictureRow(_Table):
+class PictureRow(Table):
     """One row of pictures in the report: ``[[report.pictures]]``.
 
     Attributes:
@@ -75,7 +112,7 @@ class PictureRow(_Table):
     files: dict[str, Text]
 
 
-class ReportConfig(_Table):
+class ReportConfig(Table):
     """What the report is told: ``[report]``.
 
     Attributes:
@@ -88,7 +125,7 @@ class ReportConfig(_Table):
     pictures: Annotated[tuple[PictureRow, ...], Field(strict=False)] = ()
 
 
-class _Range(_Table):
+class _Range(Table):
     linear: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
     geometric: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
     integers: Annotated[tuple[int, int], Field(strict=False)] | None = None
@@ -97,7 +134,7 @@ class _Range(_Table):
     step: float | None = None
 
 
-class _File(_Table):
+class _File(Table):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     minimize: Text | None = None
     maximize: Text | None = None
@@ -177,23 +214,24 @@ def parse(text: str, folder: Path, source: str = "study file") -> StudyConfig:
 def with_budget(
     config: StudyConfig,
     *,
+    on: str | None = None,
     parallel: int | None = None,
     trials: int | None = None,
     hours: float | None = None,
 ) -> StudyConfig:
-    """``config`` with another budget, where one is given.
+    """``config`` with another launcher or budget, where one is given.
 
     Raises:
         InvalidInput: a value is not accepted.
     """
-    given = {"parallel": parallel, "trials": trials, "hours": hours}
+    given = {"on": on, "parallel": parallel, "trials": trials, "hours": hours}
     changed = {key: value for key, value in given.items() if value is not None}
     try:
         run = RunConfig.model_validate(config.run.model_dump() | changed)
     except ValidationError as error:
         problem = error.errors()[0]
         raise InvalidInput(f"--{problem['loc'][0]} {problem['input']}: {problem['msg']}") from None
-    return replace(config, run=run)
+    return _batch_checked(replace(config, run=run))
 
 
 _COMMON_FIELDS: Final = ("study", "dir", "result", "progress")
@@ -211,13 +249,15 @@ def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
         if not name.isidentifier():
             raise InvalidInput(f"[stage.{name}]: a stage is named with letters, digits and _")
         _check_fields(stage, known, f"[stage.{name}]")
+        if isinstance(stage.timeout, TimesMedian):
+            raise InvalidInput(f"[stage.{name}] timeout: only trials have a median")
         known.append(f"stage.{name}")
     known += ["params", *grid.names]
     _check_fields(file.trial, known, "[trial]")
     for row in file.report.pictures:
         for caption, path in row.files.items():
             _within(f"[[report.pictures]] {caption!r}", path, [*known, "best"])
-    return StudyConfig(
+    checked = StudyConfig(
         name=file.name,
         grid=grid,
         goal=goal,
@@ -231,6 +271,21 @@ def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
         folder=folder,
         text=text,
     )
+    return _batch_checked(checked)
+
+
+def _batch_checked(config: StudyConfig) -> StudyConfig:
+    """``config``, if its jobs are told what its batch system must know."""
+    batch = config.run.batch
+    if batch is not None:
+        programs = {f"[stage.{name}]": stage for name, stage in config.stages.items()}
+        for where, program in (programs | {"[trial]": config.trial}).items():
+            limit = program.timeout if isinstance(program.timeout, float) else None
+            try:
+                batch.of(program.resources.model_dump(exclude_none=True), limit)
+            except InvalidInput as error:
+                raise InvalidInput(f"{where}: {error}") from None
+    return config
 
 
 def _search(entry: str | dict[str, Any], grid: Grid) -> tuple[str, dict[str, Any]]:
@@ -323,89 +378,8 @@ def _accepted(location: tuple[int | str, ...]) -> list[str]:
         return list(_File.model_fields)
     if location[:2] == ("report", "pictures"):
         return list(PictureRow.model_fields)
+    if "resources" in location:
+        return list(Resources.model_fields)
+    if location[0] == "run" and location[-1] in SETTINGS:
+        return list(SETTINGS[str(location[-1])].model_fields)
     return list(tables[str(location[0])].model_fields)
-
-
-def require_same(
-    old: StudyConfig, new: StudyConfig, directory: Path, done_stages: Collection[str] = ()
-) -> None:
-    """Check that ``new`` may go on with the results of ``old``.
-
-    Name, grid, rule, goal, search, seed and the commands of ``done_stages`` must be the same. The
-    budget, how many run at once, time limits, retries, the trial's command and the report may
-    change.
-
-    Raises:
-        OtherStudy: something differs that may not; the message says what.
-    """
-    stages = [
-        (
-            f"command of stage {name!r}",
-            old.stages[name].command,
-            getattr(new.stages.get(name), "command", None),
-        )
-        for name in done_stages
-    ]
-    for what, before, after in (
-        ("name", old.name, new.name),
-        ("grid", _axes(old.grid), _axes(new.grid)),
-        ("rule 'allowed'", _rule(old.grid), _rule(new.grid)),
-        ("goal", str(old.goal), str(new.goal)),
-        ("search", old.search, new.search),
-        ("search option", dict(old.search_options), dict(new.search_options)),
-        ("seed", old.seed, new.seed),
-        *stages,
-    ):
-        if before != after:
-            raise OtherStudy(
-                f"{directory} holds the study {old.name!r} with another {what}: "
-                f"{_difference(before, after)}. Choose another directory, or "
-                "change it back"
-            )
-
-
-def _axes(grid: Grid) -> dict[str, Axis]:
-    return {axis.name: axis for axis in grid.axes}
-
-
-def _rule(grid: Grid) -> str | None:
-    # A function cannot be kept, nor compared: studies from Python answer for their own.
-    return grid.rule if isinstance(grid.rule, str) else None
-
-
-def _difference(before: object, after: object) -> str:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in [*before, *after]:
-            if before.get(key) != after.get(key):
-                return f"{key}: {_brief(before.get(key))} there, {_brief(after.get(key))} here"
-        return f"order {_brief(list(before))} there, {_brief(list(after))} here"
-    return f"{_brief(before)} there, {_brief(after)} here"
-
-
-def _brief(value: object) -> str:
-    if isinstance(value, tuple):
-        value = [getattr(each, "text", each) for each in value]
-    text = "none" if value is None else str(value)
-    return text if len(text) < 100 else text[:97] + "..."
-
-
-def freeze(config: StudyConfig, directory: StudyDirectory) -> None:
-    """Keep a copy of the study file, and where it lay, in the study's directory."""
-    write_json(directory.source_file, {"folder": str(config.folder)})
-    write_atomically(directory.study_file, config.text)
-
-
-def load_frozen(directory: StudyDirectory) -> StudyConfig:
-    """The configuration that `freeze` kept.
-
-    Raises:
-        InvalidInput: the copy is missing or damaged.
-    """
-    try:
-        folder = Path(json.loads(directory.source_file.read_text())["folder"])
-        text = directory.study_file.read_text(encoding="utf-8")
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InvalidInput(
-            f"{directory.path} holds a journal, but its study.toml or source.json is missing"
-        ) from None
-    return parse(text, folder, str(directory.study_file))

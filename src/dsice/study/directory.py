@@ -2,7 +2,9 @@
 
 DIR/study.toml            the study file, frozen
 DIR/journal.jsonl         what happened, one event a line
-DIR/lock                  held by the driver at work
+DIR/lock                  held by the driver at work, see `dsice.study.lock`
+DIR/stop                  what ``dsice stop`` asks of it
+DIR/batch/                what a batch system was given, see `dsice.launch.wave`
 DIR/stages/NAME/          one folder per stage, and
 DIR/trials/00012/         one per trial, each with
     work/                     the program's own folder and working directory
@@ -14,18 +16,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import IO
 
-from dsice.errors import InvalidInput, StudyLocked
+from dsice.errors import InvalidInput
 from dsice.launch.job import JobFolder, sync_folder
-from dsice.launch.locks import is_locked, try_lock
+from dsice.study.lock import DriverLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +90,19 @@ class StudyDirectory:
         return TaskFolder(self.path / "trials" / f"{number:05d}")
 
     @property
-    def _lock(self) -> Path:
-        return self.path / "lock"
+    def lock(self) -> DriverLock:
+        """Held by the driver at work here."""
+        return DriverLock(self.path / "lock")
 
-    def is_locked(self) -> bool:
-        """Whether some driver is at work here."""
-        return is_locked(self._lock)
+    @property
+    def stop_file(self) -> Path:
+        """What ``dsice stop`` asks of the driver at work: one word."""
+        return self.path / "stop"
+
+    @property
+    def batch(self) -> Path:
+        """What a batch system was given, see `dsice.launch.wave`."""
+        return self.path / "batch"
 
     def require_study(self) -> None:
         """Check that a study was begun here.
@@ -115,34 +118,6 @@ class StudyDirectory:
             raise InvalidInput(
                 f"{self.path} holds no study: give the directory that 'dsice run' wrote"
             )
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Be the one driver of this directory.
-
-        Raises:
-            StudyLocked: another process is; the message says which.
-        """
-        with self._lock.open("a+") as file:
-            if not _locked_soon(file):
-                file.seek(0)
-                holder = file.read().strip() or "a process that has just begun"
-                raise StudyLocked(f"{self.path} is in use by another driver: {holder}")
-            since = datetime.now().astimezone().isoformat(" ", "seconds")
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}\n")
-            file.flush()
-            yield
-            file.truncate(0)
-
-
-def _locked_soon(file: IO[str]) -> bool:
-    # Whoever looks whether a driver is at work holds a shared lock for a moment: try for a second.
-    for _ in range(20):
-        if try_lock(file):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:

@@ -12,12 +12,20 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import IntEnum
+from math import inf
 from typing import Any, Final
 
-from dsice.errors import DsiceError, Interrupted, InvalidInput, LaunchError, StageFailed
+from dsice.errors import (
+    DsiceError,
+    Interrupted,
+    InvalidInput,
+    LaunchError,
+    OutOfTime,
+    StageFailed,
+)
 from dsice.goal import Goal
 from dsice.launch.base import JobState, Launcher
-from dsice.launch.job import JobFolder, Kind, Outcome
+from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.output import last_line, last_lines
 from dsice.search import make_search
 from dsice.search.base import Search
@@ -25,13 +33,12 @@ from dsice.study.clock import Clock
 from dsice.study.config import RunConfig
 from dsice.study.directory import write_json
 from dsice.study.journal import Journal
-from dsice.study.spec import check_programs, config_of, next_job
+from dsice.study.spec import check_programs, config_of, next_job, usual_seconds
 from dsice.study.state import Stage, Status, Study, Task, Trial, Verdict
 from dsice.study.verdict import judge
 from dsice.version import __version__
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened
-_MAX_PAUSE: Final = 0.25
 _MAX_STILLBORN: Final = 3  # jobs in a row that ended before they began
 
 
@@ -43,6 +50,8 @@ class Stop(IntEnum):
     """Begin nothing new; wait for what runs."""
     CANCEL = 2
     """Make what runs end; it is begun again on resumption."""
+    LEAVE = 3
+    """Go at once; what runs goes on, and is taken up on resumption."""
 
 
 class Driver:
@@ -55,6 +64,8 @@ class Driver:
         launcher: runs the jobs.
         clock: tells the time.
         on_change: called with the study now and then, and at once when something happened.
+        asked_to_stop: tells how somebody else wants the driver to stop, if so.
+        stop_after: seconds after which this session must be over, or None.
     """
 
     def __init__(
@@ -65,6 +76,8 @@ class Driver:
         launcher: Launcher,
         clock: Clock,
         on_change: Callable[[Study], None] = lambda study: None,
+        asked_to_stop: Callable[[], Stop] = lambda: Stop.NO,
+        stop_after: float | None = None,
     ) -> None:
         self.study: Final = study
         self.stopping = Stop.NO
@@ -73,12 +86,15 @@ class Driver:
         self._launcher = launcher
         self._clock = clock
         self._on_change = on_change
+        self._asked_to_stop = asked_to_stop
+        self._leave_at = inf if stop_after is None else clock.now() + stop_after
+        self._out_of_time = False
         self._running: dict[JobFolder, Task] = {}
         self._submitted: set[JobFolder] = set()  # in this session
         self._stillborn = 0
         self._search: Search | None = None
         self._goal: Goal = study.config.goal
-        self._deadline = float("inf")
+        self._deadline = inf
         self._pause = _MIN_PAUSE
 
     def stop(self, how: Stop) -> None:
@@ -93,7 +109,8 @@ class Driver:
 
         Raises:
             StageFailed: a stage failed.
-            Interrupted: `stop` was called.
+            Interrupted: `stop` was called, or somebody asked to stop.
+            OutOfTime: `stop_after` is over.
             InvalidInput: the program does not exist, or lacks a metric of the goal.
             LaunchError: jobs cannot be started.
         """
@@ -131,6 +148,7 @@ class Driver:
             "session",
             host=socket.gethostname(),
             pid=os.getpid(),
+            on=run.on,
             parallel=run.parallel,
             trials=run.trials,
             hours=run.hours,
@@ -157,7 +175,7 @@ class Driver:
                     raise StageFailed(_failure(stage))
                 if not self._running:
                     self._raise_if_stopping()
-                    self._submit([stage])
+                    self._submit([stage], self._begin_attempts([stage]))
                 tried = True
                 self._wait()
 
@@ -180,7 +198,7 @@ class Driver:
             else:
                 search.pend(trial.point)
         while True:
-            why = "" if self.stopping else self._fill(search)
+            why = "" if self.stopping or self._out_of_time else self._fill(search)
             if not self._running:
                 self._raise_if_stopping()
                 return why
@@ -192,23 +210,33 @@ class Driver:
         free = run.parallel - len(self._running)
         if free <= 0:
             return ""
-        if self._clock.now() >= self._deadline:
-            return f"the {run.hours:g} hours are over"
+        now = self._clock.now()
+        usual = usual_seconds(study) or 0.0
+        if now + usual >= self._deadline:
+            over = f"the {run.hours:g} hours are over"
+            return (
+                over if now >= self._deadline else f"{over} before another trial would have ended"
+            )
+        if now + usual >= self._leave_at and not self._launcher.survives:
+            self._out_of_time = True
+            return ""
         wave = study.with_status(Status.WAITING)[:free]
         free -= len(wave)
         why = ""
         if run.trials is not None and len(study.trials) + free > run.trials:
             free = max(0, run.trials - len(study.trials))
             why = f"the budget of {run.trials} trials is used"
-        if free:
-            points = search.ask(free)
-            if not points:
-                why = search.reason or "the search has nothing more to propose"
-            for point in points:
-                self._record("trial", trial=len(study.trials) + 1, point=list(point))
-                wave.append(study.trials[-1])
+        with self._journal.together():
+            if free:
+                points = search.ask(free)
+                if not points:
+                    why = search.reason or "the search has nothing more to propose"
+                for point in points:
+                    self._record("trial", trial=len(study.trials) + 1, point=list(point))
+                    wave.append(study.trials[-1])
+            specs = self._begin_attempts(wave)
         if wave:
-            self._submit(wave)
+            self._submit(wave, specs)
         return why
 
     def _tell(self, trial: Trial) -> None:
@@ -216,13 +244,17 @@ class Driver:
             metrics = trial.metrics if trial.status is Status.DONE else None
             self._search.tell(trial.point, metrics)
 
-    def _submit(self, tasks: Sequence[Task]) -> None:
-        """Submit the next attempt of each task, as one wave."""
+    def _begin_attempts(self, tasks: Sequence[Task]) -> list[JobSpec]:
+        """Record the next attempt of each task: from then on it is looked after."""
         specs = [next_job(self.study, task) for task in tasks]
+        for task in tasks:
+            self._record("attempt", **task.reference, attempt=len(task.attempts) + 1)
+        return specs
+
+    def _submit(self, tasks: Sequence[Task], specs: Sequence[JobSpec]) -> None:
+        """Submit the newest attempt of each task, as one wave."""
         jobs = []
         for task, spec in zip(tasks, specs, strict=True):
-            # The event comes first: from here on the attempt is looked after, whatever happens.
-            self._record("attempt", **task.reference, attempt=len(task.attempts) + 1)
             task.folder.work.mkdir(parents=True, exist_ok=True)
             if isinstance(task, Trial):
                 write_json(task.folder.params, task.params)
@@ -236,22 +268,40 @@ class Driver:
 
     def _wait(self) -> None:
         """Look after the running jobs once; if nothing happened, pause a little."""
-        if self.stopping is Stop.CANCEL:
-            self._launcher.cancel(list(self._running))
+        self._see_to_stop()
         changed = False
+        queued = []
         for job, state in self._launcher.poll().items():
-            if state not in (JobState.QUEUED, JobState.RUNNING):
+            if state in (JobState.QUEUED, JobState.RUNNING):
+                self._running[job].attempts[-1].begun = state is JobState.RUNNING
+                if state is JobState.QUEUED:
+                    queued.append(job)
+            else:
                 self._end(self._running.pop(job), state)
                 changed = True
+        if self.stopping is Stop.DRAIN and queued:
+            self._launcher.cancel(queued)
+        if (trouble := self._launcher.trouble) != self.study.trouble:
+            self._record("trouble", text=trouble)
         self._on_change(self.study)
-        self._pause = _MIN_PAUSE if changed else min(self._pause * 1.3, _MAX_PAUSE)
+        self._pause = _MIN_PAUSE if changed else min(self._pause * 1.3, self._launcher.pause)
         if not changed:
             self._clock.sleep(self._pause)
 
+    def _see_to_stop(self) -> None:
+        """Do what whoever wants the driver to stop has asked for, or time demands."""
+        self.stop(self._asked_to_stop())
+        if self._clock.now() >= self._leave_at:
+            self._out_of_time = True
+            self.stop(Stop.LEAVE if self._launcher.survives else Stop.CANCEL)
+        if self.stopping is Stop.LEAVE:
+            self._raise_if_stopping()
+        if self.stopping is Stop.CANCEL:
+            self._launcher.cancel(list(self._running))
+
     def _end(self, task: Task, state: JobState) -> None:
         """Record the end of a task's newest job and what follows from it."""
-        outcome = task.job.outcome() if state is JobState.ENDED else None
-        outcome = outcome or _without_outcome(state)
+        outcome = task.job.outcome() or _without_outcome(state)
         is_trial = isinstance(task, Trial)
         needed = self._goal.metrics if is_trial else ()
         retries = config_of(self.study, task).retries
@@ -300,12 +350,21 @@ class Driver:
         return outcome.kind is Kind.OK and not present.issuperset(self._goal.metrics)
 
     def _raise_if_stopping(self) -> None:
+        if self._out_of_time and not (self._running and self.stopping is Stop.CANCEL):
+            raise OutOfTime(f"its own time is over; {self._left_words()}")
+        if self.stopping is Stop.LEAVE:
+            raise Interrupted(f"left on request; {self._left_words()}")
         if self.stopping is Stop.CANCEL:
             raise Interrupted(
                 "stopped on request; what ran was ended and begins again on resumption"
             )
         if self.stopping is Stop.DRAIN:
             raise Interrupted("stopped on request; nothing runs any more")
+
+    def _left_words(self) -> str:
+        if not self._running:
+            return "nothing runs any more"
+        return f"{len(self._running)} jobs go on and are taken up again on resumption"
 
 
 def _without_outcome(state: JobState) -> Outcome:

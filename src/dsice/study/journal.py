@@ -1,7 +1,8 @@
 """The journal: everything that happened in a study, one JSON event a line, only ever appended to.
 
 The state of a study is what folding its journal gives (`dsice.study.state`). An event is durable
-when `Journal.append` returns. A line that a crash tore is no event: it is dropped with a warning.
+when `Journal.append` returns, or the block of `Journal.together`. A line that a crash tore is no
+event: it is dropped with a warning.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -69,7 +71,18 @@ class Journal:
         events, self.warning = read(path)
         self.events: Final[list[Event]] = events
         self._file = path.open("ab")
+        self._flushing = True
         self._mend()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Events that are appended within become durable at its end, all at once."""
+        self._flushing = False
+        try:
+            yield
+        finally:
+            self._flushing = True
+            os.fsync(self._file.fileno())
 
     def append(self, event: str, **facts: Any) -> Event:
         """Append an event, durably, and return it.
@@ -101,7 +114,8 @@ class Journal:
         # fills up in the middle takes a part, and only the count says so.
         if os.write(self._file.fileno(), data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(self._file.fileno())
+        if self._flushing:
+            os.fsync(self._file.fileno())
 
     def __enter__(self) -> Self:
         return self

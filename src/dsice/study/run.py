@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
-from dsice.errors import DsiceError, InvalidInput
+from dsice.errors import DsiceError, Interrupted, InvalidInput
 from dsice.launch.base import Launcher
-from dsice.study import config as study_config
+from dsice.study import frozen
 from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory, write_atomically
@@ -18,6 +19,8 @@ from dsice.study.driver import Driver, Stop
 from dsice.study.journal import Journal
 from dsice.study.spec import check_programs
 from dsice.study.state import Status, Study
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_study(
@@ -27,11 +30,14 @@ def run_study(
     on_change: Callable[[Study], None] = lambda study: None,
     on_stop: Callable[[Stop, Study], None] = lambda stop, study: None,
     function: bytes | None = None,
+    stop_after: float | None = None,
+    begin_with: Stop = Stop.NO,
 ) -> Study:
     """Begin the study in ``directory``, or go on with it, until it ends.
 
-    While it runs, a first Ctrl-C lets running trials end and a second ends them (SIGTERM ends them
-    at once). A third one leaves at once, whatever is going on: the directory bears that.
+    While it runs, a first Ctrl-C lets running trials end and a second ends them. A third one leaves
+    at once, whatever is going on: the directory bears that. SIGTERM ends them, or
+    leaves them to the batch system that runs them; with the terminal gone, they are left.
 
     Args:
         config: the study, with the budget that holds now.
@@ -40,12 +46,15 @@ def run_study(
         on_change: called with the study now and then.
         on_stop: called from the signal handler when the user asks to stop.
         function: the pickled function of a study from Python, kept in the directory.
+        stop_after: seconds after which this session must be over, or None.
+        begin_with: how to stop, from the very beginning.
 
     Raises:
         InvalidInput: the directory holds something else, or a program is missing.
         OtherStudy: it holds another study.
         StudyLocked: another driver is at work on it.
         StageFailed: a stage failed.
+        OutOfTime: ``stop_after`` is over; the same call goes on.
         Interrupted: the user stopped it.
         DsiceError: a file cannot be written, the disk being full or write-protected.
     """
@@ -53,7 +62,9 @@ def run_study(
     check_programs(Study(config, place))
     try:
         _make_directory(place)
-        return _run_in(place, config, launcher, on_change, on_stop, function)
+        return _run_in(
+            place, config, launcher, on_change, on_stop, function, stop_after, begin_with
+        )
     except OSError as error:
         where = error.filename or place.path
         raise DsiceError(f"cannot use {where}: {error.strerror or error}") from error
@@ -66,21 +77,62 @@ def _run_in(
     on_change: Callable[[Study], None],
     on_stop: Callable[[Stop, Study], None],
     function: bytes | None,
+    stop_after: float | None,
+    begin_with: Stop,
 ) -> Study:
-    with place.locked():
+    with place.lock.held() as beat:
         if place.journal.exists():
             earlier = Study.open(place.path)
             done = [s.name for s in earlier.stages.values() if s.status is Status.DONE]
-            study_config.require_same(earlier.config, config, place.path, done)
-        study_config.freeze(config, place)
+            frozen.require_same(earlier.config, config, place.path, done)
+        frozen.freeze(config, place)
         if function is not None:
             write_atomically(place.function, function)
+        place.stop_file.unlink(missing_ok=True)  # meant for an earlier driver
         clock = SystemClock()
+
+        def look(study: Study) -> None:
+            beat()
+            on_change(study)
+
         with Journal(place.journal, clock.now) as journal:
             study = Study(config, place, warning=journal.warning).apply(journal.events)
-            driver = Driver(study, config.run, journal, launcher, clock, on_change)
-            with _stopped_by_signals(driver, on_stop):
+            driver = Driver(
+                study,
+                config.run,
+                journal,
+                launcher,
+                clock,
+                look,
+                lambda: _asked(place),
+                stop_after,
+            )
+            driver.stop(begin_with)
+            terminated = Stop.LEAVE if launcher.survives else Stop.CANCEL
+            with _stopped_by_signals(driver, on_stop, terminated):
                 return driver.run()
+
+
+def end_what_runs(study: Study, launcher: Launcher) -> None:
+    """End the jobs that a driver, which is no more, has left running.
+
+    Raises:
+        StudyLocked: a driver is at work after all.
+    """
+    with suppress(Interrupted):
+        run_study(study.config, study.directory.path, launcher, begin_with=Stop.CANCEL)
+
+
+def ask_to_stop(place: StudyDirectory, how: Stop) -> None:
+    """Ask the driver at work in ``place``, wherever it runs, to stop."""
+    write_atomically(place.stop_file, how.name.lower() + "\n")
+
+
+def _asked(place: StudyDirectory) -> Stop:
+    try:
+        return Stop[place.stop_file.read_text().strip().upper()]
+    except (OSError, KeyError):
+        return Stop.NO
 
 
 def _make_directory(place: StudyDirectory) -> None:
@@ -95,7 +147,7 @@ def _make_directory(place: StudyDirectory) -> None:
     try:
         place.path.mkdir(parents=True, exist_ok=True)
         # What a beginning that was cut short may have left, half-written too, is no hindrance.
-        own = ("lock", place.study_file.name, place.source_file.name, place.function.name)
+        own = ("lock", "stop", place.study_file.name, place.source_file.name, place.function.name)
         halves = tuple(f".{name}." for name in own)
         names = sorted(entry.name for entry in place.path.iterdir())
         foreign = [name for name in names if name not in own and not name.startswith(halves)]
@@ -109,18 +161,24 @@ def _make_directory(place: StudyDirectory) -> None:
 
 
 @contextmanager
-def _stopped_by_signals(driver: Driver, on_stop: Callable[[Stop, Study], None]) -> Iterator[None]:
-    """Within, SIGINT and SIGTERM stop the driver instead of breaking it."""
+def _stopped_by_signals(
+    driver: Driver, on_stop: Callable[[Stop, Study], None], terminated: Stop
+) -> Iterator[None]:
+    """Within, signals stop the driver instead of breaking it: SIGTERM as ``terminated`` says."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if driver.stopping is Stop.CANCEL:
+        if driver.stopping >= Stop.CANCEL:
             raise KeyboardInterrupt
-        again = number == signal.SIGTERM or driver.stopping is not Stop.NO
-        driver.stop(Stop.CANCEL if again else Stop.DRAIN)
+        if number == signal.SIGINT:
+            driver.stop(Stop.DRAIN if driver.stopping is Stop.NO else Stop.CANCEL)
+        else:  # after a SIGHUP, nobody is there to be told
+            driver.stop(terminated if number == signal.SIGTERM else Stop.LEAVE)
         on_stop(driver.stopping, driver.study)
 
     try:
-        before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+        # What is ignored stays so: that is how nohup works.
+        heard = [n for n in _SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, handle) for number in heard}
     except ValueError:  # not in the main thread: whoever runs us sees to signals
         yield
         return

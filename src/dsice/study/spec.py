@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
+from typing import Final
+
 from dsice.grid import Value
 from dsice.launch.job import JobSpec
 from dsice.study import command
-from dsice.study.config import CommandConfig
+from dsice.study.config import CommandConfig, TimesMedian
 from dsice.study.directory import TaskFolder
 from dsice.study.state import Stage, Status, Study, Task, Trial
+
+_FEW: Final = 5  # trials whose median means something
+_LATEST: Final = 200
+_SHORTEST: Final = 10.0  # seconds: a learned time limit is never less
 
 
 def config_of(study: Study, task: Task) -> CommandConfig:
@@ -47,9 +54,24 @@ def next_job(study: Study, task: Task) -> JobSpec:
         command=arguments,
         workdir=str(task.folder.work),
         env=env,
-        timeout=config.timeout,
+        timeout=time_limit(study, config),
         needs_metrics=isinstance(task, Trial),
+        resources=config.resources.model_dump(exclude_none=True),
     )
+
+
+def time_limit(study: Study, config: CommandConfig) -> float | None:
+    """The time limit of a program in seconds as it stands now, or None."""
+    if not isinstance(config.timeout, TimesMedian):
+        return config.timeout
+    usual = usual_seconds(study)
+    return None if usual is None else max(config.timeout.times * usual, _SHORTEST)
+
+
+def usual_seconds(study: Study) -> float | None:
+    """The median time of the latest trials that were measured; None while they are few."""
+    latest = [t.seconds for t in study.finished[-_LATEST:] if t.status is Status.DONE]
+    return statistics.median(latest) if len(latest) >= _FEW else None
 
 
 def check_programs(study: Study) -> None:

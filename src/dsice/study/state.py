@@ -4,10 +4,11 @@ The same fold serves the driver, which applies each event as it appends it, and 
 looks. Events and their facts:
 
     study     dsice                                  the directory was made
-    session   host pid parallel trials hours         a driver began
+    session   host pid on parallel trials hours      a driver began
     trial     trial point                            a point was proposed
     attempt   trial | stage, attempt                 a job is about to be submitted
     ended     trial | stage, attempt, verdict, outcome...   a job ended
+    trouble   text                                   what keeps jobs from being started; "": over
     session_end   why                                a driver ended, on purpose
 """
 
@@ -23,9 +24,10 @@ from dsice.errors import InvalidInput
 from dsice.goal import Goal, Metrics
 from dsice.grid import Params, Point
 from dsice.launch.job import JobFolder, Kind
-from dsice.study import config as study_config
+from dsice.launch.make import LOCAL
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory, TaskFolder
+from dsice.study.frozen import load_frozen
 from dsice.study.journal import Event, read
 
 
@@ -62,6 +64,7 @@ class Attempt:
         started: when the program began, Unix time; 0 if it never did.
         ended: when it ended, Unix time.
         host: where it ran.
+        begun: whether its program has begun, as far as was seen; not in the journal.
     """
 
     number: int
@@ -72,11 +75,17 @@ class Attempt:
     started: float = 0.0
     ended: float = 0.0
     host: str = ""
+    begun: bool = False
 
     @property
     def seconds(self) -> float:
         """How long the program ran; 0 if it has not ended."""
         return max(self.ended - self.started, 0.0) if self.started else 0.0
+
+    @property
+    def waited(self) -> float:
+        """Seconds from the submission to the program's beginning; 0 if it never began."""
+        return max(self.started - self.submitted, 0.0) if self.started else 0.0
 
 
 @dataclass(slots=True)
@@ -157,6 +166,7 @@ class Session:
         hours: most hours in all, or None.
         host: where the driver ran.
         pid: its process id.
+        on: the launcher.
         why: why it ended; empty if it runs or was killed.
     """
 
@@ -167,6 +177,7 @@ class Session:
     hours: float | None
     host: str
     pid: int
+    on: str
     why: str = ""
 
 
@@ -184,6 +195,7 @@ class Study:
             ``(trial, ended)`` pairs; what a search has been asked and told.
         sessions: the drivers so far.
         warning: what was wrong with the journal, if anything.
+        trouble: what keeps jobs from being started or followed just now, if anything.
     """
 
     config: StudyConfig
@@ -194,6 +206,7 @@ class Study:
     history: list[tuple[Trial, bool]] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     warning: str = ""
+    trouble: str = ""
 
     @classmethod
     def open(cls, path: Path | str) -> Study:
@@ -204,7 +217,7 @@ class Study:
         """
         directory = StudyDirectory.at(path)
         directory.require_study()
-        study = cls(study_config.load_frozen(directory), directory)
+        study = cls(load_frozen(directory), directory)
         events, study.warning = read(directory.journal)
         return study.apply(events)
 
@@ -223,6 +236,7 @@ class Study:
         match event["event"]:
             case "session":
                 budget = {key: event[key] for key in ("parallel", "trials", "hours")}
+                budget["on"] = event.get("on", LOCAL)
                 run = self.config.run.model_copy(update=budget)
                 self.config = replace(self.config, run=run)
                 self.sessions.append(
@@ -234,8 +248,12 @@ class Study:
                         hours=event["hours"],
                         host=event["host"],
                         pid=event["pid"],
+                        on=budget["on"],
                     )
                 )
+                self.trouble = ""
+            case "trouble":
+                self.trouble = event["text"]
             case "session_end":
                 self.sessions[-1].why = event["why"]
             case "trial":
@@ -328,6 +346,20 @@ class Study:
     def with_status(self, status: Status) -> list[Trial]:
         """The trials of one status, in the order of proposal."""
         return [trial for trial in self.trials if trial.status is status]
+
+    @property
+    def queued(self) -> list[Trial]:
+        """The trials whose jobs were submitted and have not begun, as far as was seen."""
+        return [t for t in self.with_status(Status.RUNNING) if not t.attempts[-1].begun]
+
+    def look_at_jobs(self) -> Study:
+        """See which of the jobs under way have begun, and return this study.
+
+        The driver needs no such look: its launcher tells it.
+        """
+        for trial in self.with_status(Status.RUNNING):
+            trial.attempts[-1].begun = trial.job.has_begun()
+        return self
 
     @property
     def job_seconds(self) -> float:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from dsice.study.state import Status, Study, Trial
-from dsice.study.units import duration
+from dsice.units import duration
 
 
 def as_json(study: Study) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def as_json(study: Study) -> dict[str, Any]:
         "job_hours": study.job_seconds / 3600,
         "wall_hours": study.wall_seconds / 3600,
         "driver": {
-            "at_work": study.directory.is_locked(),
+            "at_work": study.directory.lock.is_held(),
             "last_seen": study.sessions[-1].seen if study.sessions else None,
             "ended": study.sessions[-1].why if study.sessions else "",
         },
@@ -55,7 +55,7 @@ def driver_line(study: Study) -> str:
         return "No driver has begun."
     last = study.sessions[-1]
     when = datetime.fromtimestamp(last.seen).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    if study.directory.is_locked():
+    if study.directory.lock.is_held():
         return f"A driver is at work (process {last.pid} on {last.host}); last event {when}."
     if last.why:
         return f"The driver ended at {when}: {last.why}."

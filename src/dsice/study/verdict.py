@@ -8,14 +8,23 @@ from typing import Final
 from dsice.launch.job import Kind, Outcome
 from dsice.study.state import Attempt, Verdict
 
+SPARED: Final = (Kind.CANCELLED, Kind.NOT_BEGUN, Kind.PREEMPTED)
+"""What says nothing about a trial: it is tried again as often as it takes."""
+
+ACCIDENTS: Final = (Kind.LOST, Kind.NODE_FAILED)
+"""What is no fault of the program, unless it happens time and again."""
+
 MAX_LOST: Final = 3
-"""How often a job may vanish, through no fault of its program, before its trial is given up."""
+"""How many accidents a trial may have before it is given up."""
 
 
 def judge(
     outcome: Outcome, earlier: Sequence[Attempt], retries: int, needed: Sequence[str]
 ) -> tuple[Verdict, str]:
     """The verdict on a job, and the reason if it did not measure what it should.
+
+    A job that somebody removed from a batch system's queue by hand while it ran has failed: they
+    will have had a reason. A time limit and a lack of memory are failures of the program.
 
     Args:
         outcome: how it ended.
@@ -26,13 +35,14 @@ def judge(
     reason = outcome.reason or _lacking(outcome, needed)
     if not reason:
         return Verdict.DONE, ""
-    match outcome.kind:
-        case Kind.CANCELLED | Kind.NOT_BEGUN:
-            return Verdict.AGAIN, reason
-        case Kind.LOST:
-            lost = sum(attempt.kind is Kind.LOST for attempt in earlier) + 1
-            return (Verdict.FAILED if lost > MAX_LOST else Verdict.AGAIN), reason
-    spared = (Kind.CANCELLED, Kind.NOT_BEGUN, Kind.LOST)
+    if outcome.kind in SPARED:
+        return Verdict.AGAIN, reason
+    if outcome.kind in ACCIDENTS:
+        accidents = sum(attempt.kind in ACCIDENTS for attempt in earlier) + 1
+        return (Verdict.FAILED if accidents > MAX_LOST else Verdict.AGAIN), reason
+    if outcome.kind is Kind.REMOVED:
+        return Verdict.FAILED, reason
+    spared = (*SPARED, *ACCIDENTS)
     failures = sum(attempt.kind not in spared for attempt in earlier) + 1
     return (Verdict.FAILED if failures > retries else Verdict.AGAIN), reason
 

@@ -29,7 +29,7 @@ def test_one_of_many_claims_wins(job: JobFolder) -> None:
     assert sum(won) == 1
     owner = job.claimant()
     assert owner is not None
-    assert owner["by"] == ("job" if won.index(True) % 2 else "driver")
+    assert owner.by == ("job" if won.index(True) % 2 else "driver")
 
 
 def test_the_first_outcome_stands(job: JobFolder) -> None:

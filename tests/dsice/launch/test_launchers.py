@@ -16,15 +16,40 @@ import pytest
 
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
-from dsice.launch.local import LocalLauncher
+from dsice.launch.make import SETTINGS
+from dsice.launch.make import make_launcher as make
 
 UNDER_WAY = (JobState.QUEUED, JobState.RUNNING)
-LAUNCHERS: dict[str, Callable[[], Launcher]] = {"local": LocalLauncher}
+QUICK = {"time": "10 min", "poll": 0.3, "grace": 1, "memory": "100 MB", "submit_rate": 50}
+LAUNCHERS: dict[str, dict[str, object]] = {
+    "local": {},
+    "slurm": QUICK,
+    "pjm": QUICK | {"unit": "cx", "group": "cx-share", "memory": None},
+    "pbs": QUICK,
+}
+STAND_INS = Path(__file__).parents[2] / "slurm" / "bin"
 
 
-@pytest.fixture(params=LAUNCHERS)
-def make_launcher(request: pytest.FixtureRequest) -> Callable[[], Launcher]:
-    return LAUNCHERS[request.param]
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[] if name == "local" else pytest.mark.slurm) for name in LAUNCHERS
+    ]
+)
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A launcher's name; the commands of its batch system can be called."""
+    name: str = request.param
+    monkeypatch.setenv("PATH", f"{STAND_INS / name}{os.pathsep}{os.environ['PATH']}")
+    return name
+
+
+@pytest.fixture
+def make_launcher(system: str, tmp_path: Path) -> Callable[[], Launcher]:
+    return lambda: new_launcher(system, tmp_path)
+
+
+def new_launcher(system: str, folder: Path) -> Launcher:
+    settings = SETTINGS[system].model_validate(LAUNCHERS[system]) if system in SETTINGS else None
+    return make(system, settings, folder / "batch")
 
 
 @pytest.fixture
@@ -156,6 +181,12 @@ def test_nothing_outlives_a_program_that_ended_well(
     assert not is_running(int((tmp_path / "pid").read_text()))
 
 
+def assert_lost(job: JobFolder, state: JobState) -> None:
+    """Nobody knows an outcome; where a batch system was asked, that is written down."""
+    found = job.outcome()
+    assert state is JobState.LOST or (found is not None and found.kind is Kind.LOST)
+
+
 def is_running(pid: int) -> bool:
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
@@ -201,7 +232,7 @@ def test_a_double_start_runs_once(
 
 
 def test_a_job_killed_with_its_shim_is_lost(
-    launcher: Launcher, new_job: Callable[..., JobFolder], tmp_path: Path
+    system: str, launcher: Launcher, new_job: Callable[..., JobFolder], tmp_path: Path
 ) -> None:
     # With everything that the program has started, wherever it has gone.
     script = "setsid sleep 1000 & echo $! > pids.new; sleep 1000 & echo $! $$ >> pids.new; "
@@ -210,16 +241,18 @@ def test_a_job_killed_with_its_shim_is_lost(
     until((tmp_path / "pids").exists, "the program's start")
     owner = job.claimant()
     assert owner is not None
-    os.kill(owner["pid"], signal.SIGKILL)
-    assert ended(launcher, job)[job] is JobState.LOST
+    os.kill(owner.pid, signal.SIGKILL)
+    assert_lost(job, ended(launcher, job)[job])
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
     assert len(pids) == 3
-    until(lambda: not any(map(is_running, pids)), "the program to end with its shim")
+    # In a batch system, what has left its session and its parent is for the system to find.
+    bound = pids if system == "local" else pids[2:]
+    until(lambda: not any(map(is_running, bound)), "the program to end with its shim")
 
 
 @pytest.mark.parametrize("moment", range(6))
 def test_told_to_end_at_any_moment_a_job_has_an_outcome(
-    launcher: Launcher, new_job: Callable[..., JobFolder], moment: int
+    system: str, launcher: Launcher, new_job: Callable[..., JobFolder], moment: int
 ) -> None:
     job = new_job("sleep 1000")
     launcher.submit([job])
@@ -227,21 +260,23 @@ def test_told_to_end_at_any_moment_a_job_has_an_outcome(
     time.sleep(moment / 1000)  # the random moment
     owner = job.claimant()
     assert owner is not None
-    os.kill(owner["pid"], signal.SIGTERM)
+    os.kill(owner.pid, signal.SIGTERM)
     assert ended(launcher, job)[job] is JobState.ENDED
     found = job.outcome()
     assert found is not None
-    assert found.kind is Kind.CANCELLED
+    # In a batch system others may have told it, who have perhaps put it back into the queue.
+    assert found.kind is (Kind.CANCELLED if system == "local" else Kind.LOST)
 
 
 @pytest.mark.parametrize("name", ["claim.json", "outcome.json"])
 def test_files_that_a_crash_of_the_machine_emptied(
-    launcher: Launcher, new_job: Callable[..., JobFolder], name: str
+    system: str, launcher: Launcher, new_job: Callable[..., JobFolder], name: str
 ) -> None:
     job = new_job("true")
-    job.claim("job")
+    job.claim("job", "" if system == "local" else "999999")
     (job.path / name).write_text("")
-    assert launcher.reattach(job) is JobState.LOST
+    state = launcher.reattach(job)
+    assert_lost(job, ended(launcher, job)[job] if state in UNDER_WAY else state)
 
 
 @pytest.mark.parametrize("driver", ["same", "next"])
@@ -266,16 +301,21 @@ def test_a_deleted_folder(
 
 
 def test_reattach_after_the_driver_was_killed(
-    make_launcher: Callable[[], Launcher], new_job: Callable[..., JobFolder], tmp_path: Path
+    system: str,
+    make_launcher: Callable[[], Launcher],
+    new_job: Callable[..., JobFolder],
+    tmp_path: Path,
 ) -> None:
     os.mkfifo(tmp_path / "gate")
     job = new_job("echo x >> runs; cat gate; echo '{\"y\": 1}'")
-    launcher_class = type(make_launcher())
     code = (
         "import sys\n"
-        f"from {launcher_class.__module__} import {launcher_class.__name__} as L\n"
+        "from pathlib import Path\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_launchers import new_launcher\n"
         "from dsice.launch.job import JobFolder\n"
-        f"L().submit([JobFolder({str(job.path)!r})])\n"
+        f"launcher = new_launcher({system!r}, Path({str(tmp_path)!r}))\n"
+        f"launcher.submit([JobFolder({str(job.path)!r})])\n"
         "print('submitted', flush=True); sys.stdin.read()\n"
     )
     with subprocess.Popen(

@@ -8,7 +8,8 @@ import pytest
 
 from dsice.errors import InvalidInput, OtherStudy
 from dsice.grid import Axis
-from dsice.study.config import StudyConfig, load, parse, require_same, with_budget
+from dsice.study.config import StudyConfig, load, parse, with_budget
+from dsice.study.frozen import require_same
 
 TEXT = """
 name = "stencil"

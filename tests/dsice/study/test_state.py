@@ -10,8 +10,9 @@ import pytest
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
-from dsice.study.config import freeze, parse
+from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
+from dsice.study.frozen import freeze
 from dsice.study.state import Status, Study
 
 TEXT = """

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dsice.errors import InvalidInput
-from dsice.study.units import duration, seconds
+from dsice.units import duration, seconds
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,358 @@
+"""Jobs of a batch system: handed over at its pace, followed by one question for all of them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Final
+
+from dsice.errors import LaunchError
+from dsice.launch.base import JobState, Launcher
+from dsice.launch.job import JobFolder, Kind, Outcome
+from dsice.launch.scheduler import Entry, Scheduler, SchedulerError
+from dsice.launch.settings import BatchSettings
+from dsice.launch.wave import Wave
+
+_FIRST_DELAY: Final = 2.0  # seconds after a failure until the next try, doubled each time ...
+_LONGEST_DELAY: Final = 60.0  # ... up to this
+_AGAIN: Final = 30.0  # seconds until a job that does not end is told once more
+
+_UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
+_GONE: Final = Entry("", JobState.ENDED, Kind.LOST, "vanished from the queue without a result")
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A job that the batch system has taken.
+
+    Attributes:
+        batch_id: its id there.
+        name: its name there: an id alone may come to mean another job.
+        entry: what was said of it last.
+        over_since: when it was first said to have ended, or not mentioned any more.
+        told_at: when it was last told to end.
+    """
+
+    batch_id: str
+    name: str
+    entry: Entry
+    over_since: float | None = None
+    told_at: float | None = None
+
+
+class BatchLauncher(Launcher):
+    """Runs jobs in a batch system.
+
+    Files come before the scheduler's word: a job with an outcome has ended, whatever is said. A job
+    that is over without one, and some time after, gets its outcome from what the scheduler says of
+    its end. As long as the scheduler does not answer, nothing is concluded.
+
+    Args:
+        scheduler: the batch system.
+        settings: of all jobs.
+        folder: where waves are kept.
+        now: tells the time in seconds, from any beginning.
+    """
+
+    survives = True
+    pause = 1.0
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        settings: BatchSettings,
+        folder: Path,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._scheduler = scheduler
+        self._settings = settings
+        self._folder = folder
+        self._grace = settings.grace
+        self._now = now
+        self._backlog: deque[JobFolder] = deque()
+        self._revoked: list[JobFolder] = []  # before they were handed over
+        self._followed: dict[JobFolder, _Followed] = {}
+        self._strays: set[str] = set()  # names of waves whose submission did not come to its end
+        self._allowance = 1.0  # submissions that may be made now
+        self._allowed_at = now()
+        self._retry = _Retry(now)
+        self._asking = _Retry(now)
+        self._ask_at = now()
+        self._proven = False  # whether a submission has succeeded with these settings
+
+    # -- the four verbs ----------------------------------------------------------------------------
+
+    def submit(self, jobs: Sequence[JobFolder]) -> None:
+        """Hand jobs over as fast as the system may be asked; the rest waits here.
+
+        Raises:
+            LaunchError: the system refuses them for good.
+        """
+        self._backlog.extend(jobs)
+        self._hand_over()
+
+    def poll(self) -> dict[JobFolder, JobState]:
+        """The states of all jobs under way."""
+        self._hand_over()
+        self._ask_if_due()
+        states = dict.fromkeys(self._backlog, JobState.QUEUED)
+        states |= dict.fromkeys(self._revoked, JobState.REVOKED)
+        self._revoked.clear()
+        for job, followed in list(self._followed.items()):
+            states[job] = state = self._state(job, followed)
+            if state not in _UNDER_WAY:
+                del self._followed[job]
+        return states
+
+    def cancel(self, jobs: Sequence[JobFolder]) -> None:
+        """End the jobs: those that have not begun are revoked, those that run are told to end."""
+        ids = []
+        for job in jobs:
+            if job in self._backlog:
+                self._backlog.remove(job)
+                if job.path.exists():
+                    job.claim("driver")
+                self._revoked.append(job)
+            elif (followed := self._followed.get(job)) is not None:
+                if followed.told_at is not None and self._now() < followed.told_at + _AGAIN:
+                    continue
+                followed.told_at = self._now()
+                if job.path.exists() and not job.claim("driver"):
+                    job.ask_to_end()
+                ids.append(followed.batch_id)
+        self._tell_to_end(ids)
+
+    def reattach(self, job: JobFolder) -> JobState:
+        """Take over a job of an earlier driver; one that was never handed over is revoked.
+
+        Raises:
+            LaunchError: it belongs to another launcher.
+        """
+        if not job.path.exists():
+            return JobState.REVOKED
+        if job.has_ended():
+            return JobState.ENDED
+        found = Wave.of(job)
+        if found is not None and found[0].system != self._scheduler.SYSTEM:
+            raise LaunchError(
+                f"{job.path} was handed to {found[0].system!r} and has not ended: resume with "
+                f"--on {found[0].system}"
+            )
+        ids = found[0].ids() if found else []
+        if found is None or not ids:
+            # Killed before the system had answered. Whether it has the job is not known; if so,
+            # it is told to forget it, and a job that has been revoked does nothing.
+            if job.claim("driver"):
+                if found is not None:
+                    self._strays.add(found[0].name)
+                return JobState.REVOKED
+            owner = job.claimant()
+            if owner is None or owner.by == "driver":
+                return JobState.REVOKED
+            if not owner.pid:  # a crash of the machine has left an empty file
+                return JobState.LOST
+            if not owner.batch_id:
+                raise LaunchError(
+                    f"{job.path} was begun as a process on {owner.host} and has not ended: resume "
+                    "with --on local there"
+                )
+            name, batch_id = found[0].name if found else "", owner.batch_id
+        else:
+            wave, index = found
+            name, batch_id = wave.name, ids[index]
+            owner = job.claimant()
+            if owner is not None and owner.by == "driver":
+                self._tell_to_end([batch_id])
+                return JobState.REVOKED
+        state = JobState.QUEUED if owner is None else JobState.RUNNING
+        self._followed[job] = _Followed(batch_id, name, Entry(name, state))
+        return state
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the system from being used, in words; empty if nothing does."""
+        return self._asking.trouble or self._retry.trouble
+
+    # -- handing over ------------------------------------------------------------------------------
+
+    def _hand_over(self) -> None:
+        """Submit what waits, as far as the rate and the system allow."""
+        rate = self._settings.submit_rate
+        now = self._now()
+        self._allowance = min(max(1.0, rate), self._allowance + (now - self._allowed_at) * rate)
+        self._allowed_at = now
+        while self._backlog and self._allowance >= 1 and self._retry.is_due():
+            self._allowance -= 1
+            wave, settings = self._next_wave()
+            if wave is not None:
+                self._submit(wave, settings)
+
+    def _next_wave(self) -> tuple[Wave | None, BatchSettings]:
+        """The first jobs that wait and have the same needs."""
+
+        def needs(job: JobFolder) -> BatchSettings:
+            spec = job.spec()
+            return self._settings.of(dict(spec.resources), spec.timeout)
+
+        settings, alike = next(groupby(self._backlog, needs))
+        jobs = list(islice(alike, self._scheduler.longest_wave))
+        for _ in jobs:
+            self._backlog.popleft()
+        # One that was claimed meanwhile must not be started.
+        free = [job for job in jobs if not job.has_begun()]
+        self._revoked += [job for job in jobs if job.has_begun()]
+        if not free:
+            return None, settings
+        system, length = self._scheduler.SYSTEM, self._scheduler.NAME_LENGTH
+        return Wave.create(system, self._folder, free, length), settings
+
+    def _submit(self, wave: Wave, settings: BatchSettings) -> None:
+        try:
+            ids = self._scheduler.submit(wave, settings)
+        except SchedulerError as error:
+            # It may have taken the jobs all the same: they go by a name that is not used again.
+            self._strays.add(wave.name)
+            self._backlog.extendleft(reversed(wave.jobs))
+            if not error.temporary and not self._proven:
+                raise LaunchError(str(error)) from error
+            self._retry.failed(str(error))
+            return
+        wave.keep_ids(ids)
+        self._proven = True
+        self._retry.succeeded()
+        for job, batch_id in zip(wave.jobs, ids, strict=True):
+            entry = Entry(wave.name, JobState.QUEUED)
+            self._followed[job] = _Followed(batch_id, wave.name, entry)
+
+    # -- following ---------------------------------------------------------------------------------
+
+    def _ask_if_due(self) -> None:
+        """Ask the system about all jobs, by one question."""
+        now = self._now()
+        if not (self._followed or self._strays) or now < self._ask_at or not self._asking.is_due():
+            return
+        self._ask_at = now + self._settings.poll
+        asked = list(self._followed.values())
+        try:
+            queue = self._scheduler.queue()
+            self._end_strays(queue)
+        except SchedulerError as error:
+            self._asking.failed(str(error))
+            return
+        self._asking.succeeded()
+        missing = []
+        for followed in asked:
+            entry = queue.get(followed.batch_id)
+            if entry is None or (followed.name and entry.name != followed.name):
+                missing.append(followed)
+            else:
+                self._note(followed, entry)
+        if missing:
+            self._note_missing(missing)
+
+    def _note_missing(self, missing: Sequence[_Followed]) -> None:
+        try:
+            ended = self._scheduler.ended({followed.batch_id for followed in missing})
+        except SchedulerError:  # no accounting here, or not now: what is not known, is not known
+            ended = {}
+        for followed in missing:
+            entry = ended.get(followed.batch_id)
+            known = entry is not None and (not followed.name or entry.name == followed.name)
+            self._note(followed, entry if entry is not None and known else _GONE)
+
+    def _note(self, followed: _Followed, entry: Entry) -> None:
+        # The account lags behind, and is no reason to call a job unfinished that has vanished.
+        if entry.state is not JobState.ENDED:
+            followed.over_since = None
+        elif followed.over_since is None:
+            followed.over_since = self._now()
+        if entry is not _GONE or followed.entry.state is not JobState.ENDED:
+            followed.entry = entry
+
+    def _state(self, job: JobFolder, followed: _Followed) -> JobState:
+        if not job.path.exists():  # somebody deleted it
+            self._tell_to_end([followed.batch_id])
+            return JobState.LOST
+        if job.has_ended():
+            return JobState.ENDED
+        if followed.over_since is None:
+            return followed.entry.state
+        if self._now() < followed.over_since + self._grace:
+            return JobState.RUNNING
+        return self._without_outcome(job, followed)
+
+    def _without_outcome(self, job: JobFolder, followed: _Followed) -> JobState:
+        """The end of a job that is over and has left none: it gets one."""
+        entry = followed.entry
+        if job.claim("driver"):
+            job.finish(Outcome(Kind.NOT_BEGUN, f"not begun: {entry.reason or 'ended at once'}"))
+            return JobState.REVOKED
+        owner = job.claimant()
+        if owner is None or owner.by == "driver":
+            return JobState.REVOKED
+        if owner.batch_id and owner.batch_id != followed.batch_id:
+            # Another submission of the same job was first: that one is to be followed.
+            followed.batch_id, followed.name, followed.over_since = owner.batch_id, "", None
+            return JobState.RUNNING
+        kind, reason = entry.kind, entry.reason
+        if job.is_asked_to_end():
+            kind, reason = Kind.CANCELLED, "cancelled"
+        elif kind is Kind.OK:
+            kind, reason = Kind.LOST, "its batch job ended without a result"
+        ended = max(owner.time, time.time() - self._grace)
+        job.finish(Outcome(kind, reason, started=owner.time, ended=ended, host=owner.host))
+        return JobState.ENDED
+
+    # -- ending ------------------------------------------------------------------------------------
+
+    def _tell_to_end(self, ids: Sequence[str]) -> None:
+        try:
+            self._scheduler.cancel(ids)
+        except SchedulerError as error:
+            self._asking.failed(str(error))
+
+    def _end_strays(self, queue: dict[str, Entry]) -> None:
+        """End what submissions left behind that we know by name only."""
+        ids = [
+            batch_id
+            for batch_id, entry in queue.items()
+            if entry.name in self._strays and entry.state in _UNDER_WAY
+        ]
+        if ids:
+            self._scheduler.cancel(ids)
+        self._strays.clear()
+
+
+class _Retry:
+    """When to try again what failed: soon at first, then less and less often."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._delay = _FIRST_DELAY
+        self._due_at = -float("inf")
+        self._text = ""
+
+    def is_due(self) -> bool:
+        """Whether to try now."""
+        return self._now() >= self._due_at
+
+    def failed(self, text: str) -> None:
+        """A try failed, for the reason ``text``."""
+        self._text = text
+        # Jitter: many drivers must not come back at the same moment.
+        self._due_at = self._now() + self._delay * random.uniform(0.7, 1.3)
+        self._delay = min(2 * self._delay, _LONGEST_DELAY)
+
+    def succeeded(self) -> None:
+        """A try succeeded."""
+        self._delay, self._due_at, self._text = _FIRST_DELAY, -float("inf"), ""
+
+    @property
+    def trouble(self) -> str:
+        """What failed; empty if nothing did."""
+        return self._text

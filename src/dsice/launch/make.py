@@ -1,0 +1,54 @@
+"""The launchers by their names in a study file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dsice.launch.base import Launcher
+from dsice.launch.settings import BatchSettings, PbsSettings, PjmSettings, SlurmSettings
+
+if TYPE_CHECKING:
+    from dsice.launch.scheduler import Scheduler
+
+LOCAL: Final = "local"
+SETTINGS: Final[dict[str, type[BatchSettings]]] = {
+    kind.SYSTEM: kind for kind in (SlurmSettings, PjmSettings, PbsSettings)
+}
+"""The batch systems, and what a study file may say of each."""
+
+# Everything else is imported by what needs it: reading a study loads no submitit.
+
+
+def make_launcher(system: str, settings: BatchSettings | None, folder: Path) -> Launcher:
+    """The launcher called ``system``.
+
+    Args:
+        system: ``"local"`` or a key of `SETTINGS`.
+        settings: of a batch system, its defaults if None.
+        folder: where it may keep files of its own; a batch system's nodes must see it.
+    """
+    if system == LOCAL:
+        from dsice.launch.local import LocalLauncher
+
+        return LocalLauncher()
+    from dsice.launch.batch import BatchLauncher
+
+    settings = settings or SETTINGS[system]()
+    return BatchLauncher(_scheduler(settings), settings, folder)
+
+
+def _scheduler(settings: BatchSettings) -> Scheduler:
+    match settings:
+        case SlurmSettings():
+            from dsice.launch.slurm import Slurm
+
+            return Slurm(settings.arrays)
+        case PjmSettings():
+            from dsice.launch.pjm import Pjm
+
+            return Pjm()
+        case _:
+            from dsice.launch.pbs import Pbs
+
+            return Pbs()

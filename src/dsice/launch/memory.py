@@ -1,0 +1,56 @@
+"""Whether the kernel killed something for its memory: it looks like any other SIGKILL."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+_ROOT: Final = Path("/sys/fs/cgroup")
+
+
+class MemoryWatch:
+    """Counts, from its making, what the kernel killed in this process's control groups.
+
+    Where there are none, or they cannot be read, nothing was exceeded.
+
+    Args:
+        membership: the file that names the control groups of this process.
+        root: where control groups are mounted.
+    """
+
+    def __init__(self, membership: Path = Path("/proc/self/cgroup"), root: Path = _ROOT) -> None:
+        self._files = _counters(membership, root)
+        self._before = self._count()
+
+    def was_exceeded(self) -> bool:
+        """Whether something was killed since."""
+        return self._count() > self._before
+
+    def _count(self) -> int:
+        return sum(_kills(file) for file in self._files)
+
+
+def _counters(membership: Path, root: Path) -> list[Path]:
+    """The files that count kills in this process's groups."""
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return []
+    files = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        group = Path(path.lstrip("/"))
+        if not controllers:  # version 2: kills below count in each group above, so one is enough
+            files.append(root / group / "memory.events")
+        elif "memory" in controllers.split(","):
+            files.append(root / "memory" / group / "memory.oom_control")
+    return files
+
+
+def _kills(file: Path) -> int:
+    try:
+        found = re.search(r"^oom_kill (\d+)$", file.read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0

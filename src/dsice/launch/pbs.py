@@ -1,0 +1,116 @@
+"""PBS Pro and OpenPBS: qsub through submitit, qstat in JSON, qdel."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from dsice.launch.base import JobState
+from dsice.launch.job import Kind
+from dsice.launch.scheduler import Entry, Scheduler, SchedulerError, setup_lines
+from dsice.launch.script import ScriptExecutor
+from dsice.launch.settings import BatchSettings, PbsSettings
+from dsice.launch.wave import Wave
+
+_RUNNING: Final = frozenset("RES")  # running, exiting, suspended
+# Exit codes that PBS itself gives (its "Administrator's Guide", job exit codes), and SIGTERM's.
+_CODES: Final[Mapping[int, tuple[Kind, str]]] = {
+    -4: (Kind.NODE_FAILED, "its node failed"),
+    -3: (Kind.NODE_FAILED, "its node could not start it"),
+    -27: (Kind.OUT_OF_MEMORY, "killed for using more memory than its batch job has"),
+    -29: (Kind.TIMEOUT, "not finished within the time limit of its batch job"),
+    256 + 15: (Kind.REMOVED, "cancelled from outside, by qdel or an administrator"),
+    256 + 9: (Kind.REMOVED, "killed from outside"),
+}
+
+
+class PbsExecutor(ScriptExecutor):
+    """Submits with ``qsub``."""
+
+    COMMAND = "qsub"
+    PREFIX = "#PBS"
+    ID = "PBS_JOBID"
+
+    @staticmethod
+    def _get_job_id_from_submission_command(string: bytes | str) -> str:
+        text = string if isinstance(string, str) else string.decode(errors="replace")
+        return PbsExecutor._id_or_refusal(re.search(r"^(\d+\.?[\w.-]*)\s*$", text, re.M), text)
+
+
+class Pbs(Scheduler):
+    """PBS, asked with one qstat for all jobs."""
+
+    SYSTEM = "pbs"
+    TITLE = "PBS"
+    NAME_LENGTH = 15  # more only since version 2020
+    TEMPORARY = (
+        "cannot connect",
+        "connection refused",
+        "timed out",
+        "timeout",
+        "end of file",
+        "would exceed",
+        "limit on number of jobs",
+        "limit exceeded",
+        "please retry",
+        "busy",
+    )
+
+    @property
+    def _outer_variables(self) -> str:
+        return "PBS_"
+
+    def _executor(self, wave: Wave, settings: BatchSettings) -> PbsExecutor:
+        assert isinstance(settings, PbsSettings)
+        chunk = {
+            "ncpus": settings.cpus,
+            "ngpus": settings.gpus or None,
+            "mem": f"{settings.megabytes}mb" if settings.megabytes else None,
+        }
+        wanted = "".join(f":{key}={value}" for key, value in chunk.items() if value is not None)
+        hours, minutes = divmod(settings.minutes, 60)
+        directives = [
+            f"-N {wave.name}",
+            f"-l select={settings.nodes or 1}{wanted}",
+            f"-l walltime={hours}:{minutes:02d}:00",
+            *([f"-q {settings.queue}"] if settings.queue else []),
+            *([f"-A {settings.account}"] if settings.account else []),
+            "-j oe",
+            f"-o {wave.folder}/log.txt",
+            "-r y",
+            *settings.directives,
+        ]
+        return PbsExecutor(wave.folder, directives, setup_lines(settings))
+
+    def queue(self) -> dict[str, Entry]:
+        """All jobs that PBS shows."""
+        return _jobs(self._ask("qstat", "-f", "-F", "json"))
+
+    def ended(self, ids: Collection[str]) -> dict[str, Entry]:
+        """How jobs ended, as far as PBS keeps their history."""
+        return _jobs(self._ask("qstat", "-x", "-f", "-F", "json", *sorted(ids)))
+
+    @property
+    def _cancel_command(self) -> Sequence[str]:
+        return ("qdel",)
+
+
+def _jobs(text: str) -> dict[str, Entry]:
+    try:
+        jobs = json.loads(text).get("Jobs", {}) if text.strip() else {}
+        return {batch_id: _entry(facts) for batch_id, facts in jobs.items()}
+    except (ValueError, AttributeError, KeyError) as error:
+        what = f"PBS: the answer of qstat makes no sense: {error}"
+        raise SchedulerError(what, temporary=True) from None
+
+
+def _entry(facts: Mapping[str, Any]) -> Entry:
+    name, state = str(facts.get("Job_Name", "")), facts["job_state"]
+    if state not in ("F", "X"):
+        return Entry(name, JobState.RUNNING if state in _RUNNING else JobState.QUEUED)
+    code = int(facts.get("Exit_status", 0))
+    lost = (Kind.LOST, f"its batch job ended with exit code {code}")
+    kind, reason = (Kind.OK, "") if code == 0 else _CODES.get(code, lost)
+    return Entry(name, JobState.ENDED, kind, reason)

@@ -1,0 +1,150 @@
+"""Fujitsu TCS: pjsub through submitit, pjstat, pjdel.
+
+Facts after Fujitsu's "Job Operation Software End-user's Guide" and the user guides of Nagoya
+("Flow") and Tokyo (Wisteria); columns are found by their headers, which differ among sites.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from dsice.launch.base import JobState
+from dsice.launch.job import Kind
+from dsice.launch.scheduler import Entry, Scheduler, SchedulerError, setup_lines
+from dsice.launch.script import ScriptExecutor
+from dsice.launch.settings import BatchSettings, PjmSettings
+from dsice.launch.wave import Wave
+
+_RUNNING: Final = frozenset(
+    ["RNP", "RUN", "RNE", "RNO", "SPP", "SPD", "RSM", "RUNNING", "SUSPENDED"]
+)
+_ENDED: Final = frozenset(["EXT", "CCL", "ERR", "RJT", "END", "CANCEL", "ERROR", "REJECT"])
+_CANCELLED: Final = frozenset(["CCL", "CANCEL"])
+# The "PJM code" of a job that has ended.
+_CODES: Final[Mapping[str, tuple[Kind, str]]] = {
+    "0": (Kind.OK, ""),
+    "1": (Kind.REMOVED, "cancelled from outside, by pjdel or an administrator"),
+    "11": (Kind.TIMEOUT, "not finished within the time limit of its batch job"),
+    "12": (Kind.OUT_OF_MEMORY, "killed for using more memory than its batch job has"),
+    "20": (Kind.NODE_FAILED, "its node went down"),
+}
+# What a column is called: as in --choose, or its header at one site or another.
+_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
+    "id": ("JOB_ID", "JID", "JOBID"),
+    "name": ("JOB_NAME", "JNAM", "JOBNAME"),
+    "state": ("ST", "STATUS", "STATE"),
+    "code": ("PC",),
+}
+
+
+class PjmExecutor(ScriptExecutor):
+    """Submits with ``pjsub``."""
+
+    COMMAND = "pjsub"
+    PREFIX = "#PJM"
+    ID = "PJM_JOBID"
+
+    @staticmethod
+    def _get_job_id_from_submission_command(string: bytes | str) -> str:
+        # An exit code of 0 has been seen with an error: only the text tells.
+        text = string if isinstance(string, str) else string.decode(errors="replace")
+        found = re.search(r"\[INFO\] PJM 0000 pjsub Job (\d+)", text)
+        return PjmExecutor._id_or_refusal(found, text)
+
+
+class Pjm(Scheduler):
+    """Fujitsu TCS, asked with one pjstat for all jobs that live and one for those that ended."""
+
+    SYSTEM = "pjm"
+    TITLE = "Fujitsu TCS"
+    NAME_LENGTH = 63
+    TEMPORARY = (
+        "temporarily",
+        "timed out",
+        "timeout",
+        "not respond",
+        "communication",
+        "connect",
+        "upper limit of the number",
+        "number of jobs",
+        "too many",
+        "busy",
+        "stopped",
+        "PJM 0090",
+    )
+
+    @property
+    def _outer_variables(self) -> str:
+        return "PJM_"
+
+    def _executor(self, wave: Wave, settings: BatchSettings) -> PjmExecutor:
+        assert isinstance(settings, PjmSettings)
+        # The order is that of Flow's examples; nothing that is not given is asked for.
+        options = {
+            "rscunit": settings.unit,
+            "rscgrp": settings.group,
+            "node": settings.nodes,
+            "gpu": settings.gpus or None,
+            "vnode-core": settings.cpus,
+            "node-mem": f"{settings.megabytes}Mi" if settings.megabytes else None,
+            "elapse": _elapse(settings.minutes),
+        }
+        directives = [f"-L {key}={value}" for key, value in options.items() if value is not None]
+        if settings.account:
+            directives.append(f"-g {settings.account}")
+        directives += [f"-N {wave.name}", "-j", f"-o {wave.folder}/%j.log", *settings.directives]
+        # The environment of the driver does not come along (Flow has no -X), and need not.
+        return PjmExecutor(wave.folder, directives, setup_lines(settings))
+
+    def queue(self) -> dict[str, Entry]:
+        """All jobs of this user that have not ended."""
+        return _table(self._ask("pjstat", "--choose", "jid,jnam,st"))
+
+    def ended(self, ids: Collection[str]) -> dict[str, Entry]:
+        """How jobs ended, for as long as the site keeps it."""
+        columns = "jid,jnam,st,ec,sn,pc"
+        wanted = "jid=" + "+".join(sorted(ids))
+        return _table(self._ask("pjstat", "-H", "-v", "--choose", columns, "--filter", wanted))
+
+    @property
+    def _cancel_command(self) -> Sequence[str]:
+        return ("pjdel",)
+
+
+def _elapse(minutes: int) -> str:
+    hours, rest = divmod(minutes, 60)
+    return f"{hours}:{rest:02d}:00"
+
+
+def _table(text: str) -> dict[str, Entry]:
+    """The jobs in a table with headers."""
+    if "[ERR.]" in text:
+        raise SchedulerError(f"Fujitsu TCS says: {text.strip()}", temporary=True)
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    heads = next((line for line in lines if line[0].upper() in _COLUMNS["id"]), None)
+    if heads is None:
+        return {}  # some sites print no header where there is no job
+    place = {
+        what: index
+        for index, head in enumerate(heads)
+        for what, names in _COLUMNS.items()
+        if head.upper() in names
+    }
+    entries = {}
+    for line in lines:
+        if len(line) == len(heads) and line[place["id"]][:1].isdigit():
+            code = line[place["code"]] if "code" in place else ""
+            name = line[place["name"]] if "name" in place else ""
+            entries[line[place["id"]]] = _entry(name, line[place["state"]].upper(), code)
+    return entries
+
+
+def _entry(name: str, state: str, code: str) -> Entry:
+    if state not in _ENDED:
+        return Entry(name, JobState.RUNNING if state in _RUNNING else JobState.QUEUED)
+    kind, reason = _CODES.get(code, (Kind.LOST, f"its batch job ended with PJM code {code}"))
+    if state in _CANCELLED and kind in (Kind.OK, Kind.LOST):
+        kind, reason = _CODES["1"]
+    return Entry(name, JobState.ENDED, kind, reason)

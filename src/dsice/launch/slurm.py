@@ -1,0 +1,166 @@
+"""Slurm: sbatch through submitit, squeue, sacct, scancel."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from submitit.slurm.slurm import SlurmExecutor
+
+from dsice.launch.base import JobState
+from dsice.launch.job import Kind
+from dsice.launch.scheduler import Entry, Scheduler, SchedulerError, setup_lines
+from dsice.launch.settings import BatchSettings, SlurmSettings
+from dsice.launch.wave import Wave
+
+# Of the states that squeue and sacct name; what is not here is under way and has not begun.
+_RUNNING: Final = frozenset(
+    ["RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED", "RESIZING"]
+)
+_ENDED: Final[Mapping[str, tuple[Kind, str]]] = {
+    "COMPLETED": (Kind.OK, ""),
+    "FAILED": (Kind.LOST, "its Slurm job failed without a result"),
+    "TIMEOUT": (Kind.TIMEOUT, "not finished within the time limit of its Slurm job"),
+    "OUT_OF_MEMORY": (Kind.OUT_OF_MEMORY, "killed for using more memory than its Slurm job has"),
+    "NODE_FAIL": (Kind.NODE_FAILED, "its node failed"),
+    "BOOT_FAIL": (Kind.NODE_FAILED, "its node did not start"),
+    "LAUNCH_FAILED": (Kind.NODE_FAILED, "its node could not start it"),
+    "PREEMPTED": (Kind.PREEMPTED, "preempted by a job of higher priority"),
+    "CANCELLED": (Kind.REMOVED, "cancelled from outside, by scancel or an administrator"),
+    "REVOKED": (Kind.REMOVED, "taken from this cluster by Slurm's federation"),
+    "DEADLINE": (Kind.REMOVED, "ended by Slurm: it could not have met its deadline"),
+}
+_MARGIN: Final = 120.0  # seconds that a driver needs to leave before its own job is ended
+_LONGEST_ARRAY: Final = 500  # Slurm's own limit is 1000 unless configured otherwise
+
+
+class Slurm(Scheduler):
+    """Slurm, asked with one squeue for all jobs; sacct only about those that squeue has forgotten.
+
+    Args:
+        arrays: whether a wave may be a job array.
+    """
+
+    SYSTEM = "slurm"
+    TITLE = "Slurm"
+    NAME_LENGTH = 100
+    TEMPORARY = (
+        "unable to contact",
+        "connection refused",
+        "connect failure",
+        "timed out",
+        "temporarily",
+        "try again",
+        "not responding",
+        "controller",
+        "submit limit",  # QOSMaxSubmitJobPerUserLimit and its kin
+        "submitjob",
+        "too many",
+        "down or drained",
+        "incomplete message",
+        "job store limit",
+    )
+
+    def __init__(self, arrays: bool = True) -> None:
+        self._arrays = arrays
+
+    @property
+    def longest_wave(self) -> int:
+        """A job array of so many, or single jobs."""
+        return _LONGEST_ARRAY if self._arrays else 1
+
+    @property
+    def _outer_variables(self) -> str:
+        return "SLURM_"
+
+    def _executor(self, wave: Wave, settings: BatchSettings) -> SlurmExecutor:
+        assert isinstance(settings, SlurmSettings)
+        executor = SlurmExecutor(wave.folder)
+        parameters = {
+            "job_name": wave.name,
+            "time": settings.minutes,
+            "nodes": settings.nodes,
+            "cpus_per_task": settings.cpus,
+            "gpus_per_node": settings.gpus or None,
+            "mem": f"{settings.megabytes}M" if settings.megabytes else None,
+            "partition": settings.partition,
+            "account": settings.account,
+            "qos": settings.qos,
+            "constraint": settings.constraint,
+            "gres": settings.gres,
+            "setup": setup_lines(settings),
+            "additional_parameters": _options(settings.directives),
+            "array_parallelism": _LONGEST_ARRAY,
+            "stderr_to_stdout": True,
+            # The program may use srun itself; and a job step more is a process more.
+            "use_srun": False,
+        }
+        given = {key: value for key, value in parameters.items() if value is not None}
+        executor.update_parameters(wckey=None, **given)
+        return executor
+
+    def queue(self) -> dict[str, Entry]:
+        """All jobs of this user; those that ended within the last minutes, too.
+
+        How long Slurm shows them is its MinJobAge, five minutes unless configured otherwise.
+        """
+        # The name comes last: it alone may hold the separator.
+        text = self._ask("squeue", "--me", "-h", "-r", "-t", "all", "-o", "%i|%T|%j")
+        entries = {}
+        for line in text.splitlines():
+            job, state, name = line.split("|", 2)
+            entries[job] = _entry(name, state)
+        return entries
+
+    def ended(self, ids: Collection[str]) -> dict[str, Entry]:
+        """What sacct says of jobs; it needs Slurm's accounting."""
+        entries = {}
+        columns = "JobID,State,JobName"
+        text = self._ask("sacct", "-n", "-X", "-P", "-o", columns, "-j", ",".join(sorted(ids)))
+        for line in text.splitlines():
+            job, state, name = line.split("|", 2)
+            if job in ids:
+                entries[job] = _entry(name, state)
+        return entries
+
+    @property
+    def _cancel_command(self) -> Sequence[str]:
+        return ("scancel",)
+
+
+def own_time_left() -> float | None:
+    """Seconds that this process may go on if it runs in a Slurm job itself, else None.
+
+    A margin is kept for leaving in order.
+    """
+    if "SLURM_JOB_ID" not in os.environ:
+        return None
+    try:
+        text = Slurm()._ask("squeue", "-h", "-j", os.environ["SLURM_JOB_ID"], "-o", "%L")
+    except SchedulerError:
+        return None
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text.strip())
+    if found is None:  # UNLIMITED, or nothing
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    left = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return max(left - _MARGIN, left / 2)
+
+
+def _entry(name: str, state: str) -> Entry:
+    word = state.split()[0].rstrip("+") if state else ""  # "CANCELLED by 1000"
+    if word in _ENDED:
+        kind, reason = _ENDED[word]
+        return Entry(name, JobState.ENDED, kind, reason)
+    return Entry(name, JobState.RUNNING if word in _RUNNING else JobState.QUEUED)
+
+
+def _options(directives: Sequence[str]) -> dict[str, Any] | None:
+    """``--mail-type=END`` and ``--exclusive`` as submitit takes them."""
+    options: dict[str, Any] = {}
+    for directive in directives:
+        name, separator, value = directive.lstrip("-").partition("=")
+        options[name.strip()] = value.strip() if separator else True
+    return options or None
