@@ -261,7 +261,7 @@ def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from dsice.study.state import Study
-    from dsice.study.summary import as_json, driver_line
+    from dsice.study.summary import as_json, batch_line, driver_line
     from dsice.terminal import view
 
     study = Study.open(options.directory).look_at_jobs()
@@ -274,7 +274,9 @@ def _status(options: argparse.Namespace) -> int:
     if not console.is_terminal:
         console.width = 200  # lines for a file or another program are not broken
     console.print(view(study, live=study.directory.lock.is_held()))
-    console.print(driver_line(study))
+    for line in (batch_line(study), driver_line(study)):
+        if line:
+            console.print(line)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -176,7 +176,11 @@ class BatchLauncher(Launcher):
     @property
     def trouble(self) -> str:
         """What keeps the system from being used, in words; empty if nothing does."""
-        return self._asking.trouble or self._retry.trouble
+        stuck = Counter(f.entry.stuck for f in self._followed.values() if f.entry.stuck)
+        if not stuck:
+            return self._asking.trouble or self._retry.trouble
+        words = ", ".join(f"{count} for {why}" for why, count in sorted(stuck.items()))
+        return f"jobs wait in {self._scheduler.TITLE}'s queue and will not begin: {words}"
 
     # -- handing over ------------------------------------------------------------------------------
 

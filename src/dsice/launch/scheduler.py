@@ -37,12 +37,14 @@ class Entry:
         state: QUEUED, RUNNING or ENDED.
         kind: how it ended, once it has; OK if nothing went wrong that the system noticed.
         reason: how it ended, in plain words.
+        stuck: why it will not begin unless something changes, in the system's words, if so.
     """
 
     name: str
     state: JobState
     kind: Kind = Kind.OK
     reason: str = ""
+    stuck: str = ""
 
 
 class SchedulerError(DsiceError):

@@ -123,6 +123,11 @@ class BatchSettings(Resources):
         return settings
 
     @property
+    def gpu_count(self) -> int:
+        """Accelerators of a whole job."""
+        return (self.gpus or 0) * (self.nodes or 1)
+
+    @property
     def minutes(self) -> int:
         """The time limit in whole minutes, rounded up."""
         return math.ceil((self.time or 0.0) / 60)
@@ -151,6 +156,12 @@ class SlurmSettings(BatchSettings):
     constraint: Word | None = None
     gres: Word | None = None
     arrays: bool = True
+
+    @property
+    def gpu_count(self) -> int:
+        """Accelerators of a whole job."""
+        found = re.search(r"gpu(?::\w+)?:(\d+)", self.gres or "")
+        return int(found[1]) * (self.nodes or 1) if found else super().gpu_count
 
 
 class PjmSettings(BatchSettings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from submitit.slurm.slurm import SlurmExecutor
@@ -32,6 +33,23 @@ _ENDED: Final[Mapping[str, tuple[Kind, str]]] = {
     "REVOKED": (Kind.REMOVED, "taken from this cluster by Slurm's federation"),
     "DEADLINE": (Kind.REMOVED, "ended by Slurm: it could not have met its deadline"),
 }
+# Of the reasons why a job waits, those that do not pass by themselves.
+_STUCK: Final = frozenset(
+    [
+        "AccountNotAllowed",
+        "BadConstraints",
+        "InvalidAccount",
+        "InvalidQOS",
+        "JobHeldAdmin",
+        "JobHeldUser",
+        "PartitionConfig",
+        "PartitionDown",
+        "PartitionInactive",
+        "PartitionNodeLimit",
+        "PartitionTimeLimit",
+        "QOSNotAllowed",
+    ]
+)
 _MARGIN: Final = 120.0  # seconds that a driver needs to leave before its own job is ended
 _LONGEST_ARRAY: Final = 500  # Slurm's own limit is 1000 unless configured otherwise
 
@@ -107,11 +125,14 @@ class Slurm(Scheduler):
         How long Slurm shows them is its MinJobAge, five minutes unless configured otherwise.
         """
         # The name comes last: it alone may hold the separator.
-        text = self._ask("squeue", "--me", "-h", "-r", "-t", "all", "-o", "%i|%T|%j")
+        text = self._ask("squeue", "--me", "-h", "-r", "-t", "all", "-o", "%i|%T|%r|%j")
         entries = {}
         for line in text.splitlines():
-            job, state, name = line.split("|", 2)
-            entries[job] = _entry(name, state)
+            job, state, reason, name = line.split("|", 3)
+            entry = _entry(name, state)
+            if entry.state is JobState.QUEUED and reason in _STUCK:
+                entry = replace(entry, stuck=reason)
+            entries[job] = entry
         return entries
 
     def ended(self, ids: Collection[str]) -> dict[str, Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,8 @@ from dsice.units import duration
 def as_json(study: Study) -> dict[str, Any]:
     """What ``dsice status --json`` prints."""
     best = study.best
+    queued = len(study.queued)
+    running = len(study.with_status(Status.RUNNING)) - queued
     return {
         "name": study.config.name,
         "goal": str(study.goal),
@@ -19,6 +22,8 @@ def as_json(study: Study) -> dict[str, Any]:
         "trials": {
             "budget": study.config.run.trials,
             **{status.value: len(study.with_status(status)) for status in Status},
+            "running": running,
+            "queued": queued,
         },
         "stages": {
             stage.name: {"status": stage.status.value, "metrics": dict(stage.metrics)}
@@ -28,13 +33,45 @@ def as_json(study: Study) -> dict[str, Any]:
         "failures": {t.number: t.reason for t in study.with_status(Status.FAILED)},
         "job_hours": study.job_seconds / 3600,
         "wall_hours": study.wall_seconds / 3600,
+        "gpu_hours": study.job_seconds / 3600 * gpus(study),
+        "seconds_in_queue": waiting_time(study),
+        "trouble": study.trouble,
         "driver": {
+            "on": study.sessions[-1].on if study.sessions else None,
             "at_work": study.directory.lock.is_held(),
             "last_seen": study.sessions[-1].seen if study.sessions else None,
             "ended": study.sessions[-1].why if study.sessions else "",
         },
         "warning": study.warning,
     }
+
+
+def gpus(study: Study) -> int:
+    """How many accelerators each trial's job is given; 0 outside of a batch system."""
+    batch = study.config.run.batch
+    if batch is None:
+        return 0
+    settings = batch.model_copy(update=study.config.trial.resources.model_dump(exclude_none=True))
+    return settings.gpu_count
+
+
+def waiting_time(study: Study) -> float | None:
+    """The median time from submission to beginning, in seconds; None while no trial has ended."""
+    waited = [t.attempts[-1].waited for t in study.finished if t.attempts[-1].started]
+    return statistics.median(waited) if waited else None
+
+
+def batch_line(study: Study) -> str:
+    """One line on the batch system that runs the trials; empty if none does."""
+    if study.config.run.batch is None or not study.sessions:
+        return ""
+    waited = waiting_time(study)
+    facts = [f"Jobs run on {study.sessions[-1].on}"]
+    if waited is not None:
+        facts.append(f"half of them waited less than {duration(waited)} in the queue")
+    if count := gpus(study):
+        facts.append(f"{study.job_seconds / 3600 * count:.1f} GPU-hours used")
+    return "; ".join(facts) + "."
 
 
 def trial_as_json(trial: Trial) -> dict[str, Any]:
@@ -55,8 +92,12 @@ def driver_line(study: Study) -> str:
         return "No driver has begun."
     last = study.sessions[-1]
     when = datetime.fromtimestamp(last.seen).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    if study.directory.lock.is_held():
-        return f"A driver is at work (process {last.pid} on {last.host}); last event {when}."
+    lock = study.directory.lock
+    if lock.is_held():
+        return (
+            f"A driver is at work (process {last.pid} on {last.host}); last event {when}, last "
+            f"sign of life {duration(lock.silence())} ago."
+        )
     if last.why:
         return f"The driver ended at {when}: {last.why}."
     return (
