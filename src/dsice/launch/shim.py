@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ _RETRY: Final = 5.0
 # Seconds that a job which was begun again waits for the lock of its former life: a file server
 # takes a while to learn that a node is gone.
 _REQUEUE_PATIENCE: Final = 300.0
+_PROGRAM_FAILED: Final = (Kind.EXIT, Kind.SIGNAL, Kind.NO_METRICS)
 _ENDED_BY_SIGNAL: Final = (-signal.SIGTERM, 128 + signal.SIGTERM)
 _SIGNALS_TOGETHER: Final = 1.0  # seconds between a program's SIGTERM and that of its shim, at most
 
@@ -59,6 +61,10 @@ def _run_once(job: JobFolder, batch_id: str) -> None:
             outcome = _run(job, job.spec(), cancellation, batch_id)
         except Exception as error:  # whatever it is, the driver is to know
             outcome = _ended(Kind.NOT_STARTED, started, f"{type(error).__name__}: {error}")
+        if outcome.kind in _PROGRAM_FAILED and os.statvfs(job.path).f_bavail == 0:
+            outcome = replace(
+                outcome, kind=Kind.LOST, reason=f"the disk was full: {outcome.reason}"
+            )
         # In a batch system others can end a job too, and only the system knows why.
         by_others = batch_id and not job.is_asked_to_end()
         if not (outcome.kind is Kind.CANCELLED and by_others):
