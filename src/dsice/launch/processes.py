@@ -18,6 +18,14 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
+def search_path() -> str:
+    """Where programs are looked up: PATH, then the folder of the running Python.
+
+    The last makes programs installed beside dsice known without an activated environment.
+    """
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+
+
 def adopt_orphans() -> None:
     """Have descendants whose parent ends become children of this process."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
@@ -18,6 +19,7 @@ from dsice.errors import DsiceError
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
 from dsice.launch.output import shown
+from dsice.launch.processes import search_path
 from dsice.launch.settings import BatchSettings
 from dsice.launch.shim import SAFE_PATH_ADDED, run_batch_job
 from dsice.launch.wave import Wave
@@ -185,6 +187,8 @@ def setup_lines(settings: BatchSettings) -> list[str]:
     lines = [
         # The script itself must not die of the signal that its program is to handle.
         "trap : TERM",
+        # That of the driver, also where its environment does not come along. Modules add to it.
+        f"export PATH={shlex.quote(search_path())}",
         *settings.lines,
     ]
     if "PYTHONSAFEPATH" not in os.environ:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from dsice.errors import InvalidInput
 from dsice.grid import Value
+from dsice.launch.processes import search_path
 
 _PIECE: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
@@ -64,14 +64,6 @@ def shown(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
-
-
-def search_path() -> str:
-    """Where programs are looked up: PATH, then the folder of the running Python.
-
-    The last makes programs installed beside dsice known without an activated environment.
-    """
-    return os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
 
 
 def check_program(program: str, path: str | None = None) -> None:

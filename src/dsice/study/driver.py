@@ -336,8 +336,8 @@ class Driver:
         self._stillborn = self._stillborn + 1 if state is JobState.REVOKED else 0
         if self._stillborn >= _MAX_STILLBORN:
             raise LaunchError(
-                f"jobs end before they begin, {self._stillborn} in a row: their launcher's words "
-                f"are in {task.job.launcher_files}"
+                f"jobs end before they begin, {self._stillborn} in a row. Of the last: "
+                f"{task.attempts[-1].reason}; its files are in {task.job.path}"
             )
 
     def _is_hopeless(self, outcome: Outcome) -> bool:

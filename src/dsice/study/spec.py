@@ -7,6 +7,7 @@ from typing import Final
 
 from dsice.grid import Value
 from dsice.launch.job import JobSpec
+from dsice.launch.processes import search_path
 from dsice.study import command
 from dsice.study.config import CommandConfig, TimesMedian
 from dsice.study.directory import TaskFolder
@@ -39,7 +40,8 @@ def next_job(study: Study, task: Task) -> JobSpec:
     job = task.folder.job(attempt)
     values = folder_fields(study, task.folder)
     values |= {"result": str(job.metrics_file), "progress": str(job.progress)}
-    env = {"PATH": command.search_path()}
+    # In a batch system the job's script sets it, and modules and 'setup' add to it.
+    env = {} if study.config.run.batch else {"PATH": search_path()}
     threads = config.threads
     if isinstance(task, Trial):
         values |= task.params
@@ -65,7 +67,15 @@ def time_limit(study: Study, config: CommandConfig) -> float | None:
     if not isinstance(config.timeout, TimesMedian):
         return config.timeout
     usual = usual_seconds(study)
-    return None if usual is None else max(config.timeout.times * usual, _SHORTEST)
+    if usual is None:
+        return None
+    limit = max(config.timeout.times * usual, _SHORTEST)
+    batch = study.config.run.batch
+    if batch is None:
+        return limit
+    # A learned limit must not be longer than what the batch system was told of the job.
+    own = batch.of(config.resources.model_dump(exclude_none=True), None).time
+    return limit if own is None else min(limit, own)
 
 
 def usual_seconds(study: Study) -> float | None:
