@@ -4,7 +4,7 @@ A job is one attempt at one measurement (or stage). All it has is a folder of fi
 so any process can take a job over from its folder alone. Three rules make every job run at most
 once and none be lost, whatever is killed when:
 
-- ``spec.json`` is durable before the job is submitted.
+- ``spec.json`` is whole before the job is submitted.
 - Whoever links ``claim.json`` first owns the job: the job itself, which then runs, or the driver,
   which thereby revokes it. The job holds a lock on ``alive.lock`` from before its claim to its end.
 - ``outcome.json`` is linked into place once, complete and flushed: the first writer wins.
@@ -166,9 +166,12 @@ class JobFolder:
         return self.path / "wave.json"
 
     def create(self, spec: JobSpec) -> None:
-        """Make the folder and its specification, durably."""
+        """Make the folder and its specification.
+
+        It need not outlive a crash of the machine: a job that was not claimed is revoked then.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        write_once(self.spec_file, asdict(spec))
+        write_once(self.spec_file, asdict(spec), durably=False)
 
     def spec(self) -> JobSpec:
         """The specification that `create` wrote."""
@@ -267,8 +270,8 @@ def _read(path: Path) -> Any:
         return None
 
 
-def write_once(path: Path, data: object) -> bool:
-    """Put ``data`` as JSON at ``path`` whole and flushed, unless something is there already.
+def write_once(path: Path, data: object, durably: bool = True) -> bool:
+    """Put ``data`` as JSON at ``path``, whole and flushed to the disk, unless something is there.
 
     A hard link either appears with its whole content or not at all, on network file systems too.
     """
@@ -278,7 +281,8 @@ def write_once(path: Path, data: object) -> bool:
         with temporary.open("x") as file:
             json.dump(data, file)
             file.flush()
-            os.fsync(file.fileno())
+            if durably:
+                os.fsync(file.fileno())
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
@@ -288,7 +292,8 @@ def write_once(path: Path, data: object) -> bool:
         return False
     finally:
         temporary.unlink()
-    sync_folder(path.parent)
+    if durably:
+        sync_folder(path.parent)
     return True
 
 

@@ -120,17 +120,22 @@ class StudyDirectory:
             )
 
 
-def write_atomically(path: Path, data: str | bytes) -> None:
-    """Replace ``path`` by ``data``: at every moment it holds all of the old or all of the new."""
+def write_atomically(path: Path, data: str | bytes, durably: bool = True) -> None:
+    """Replace ``path`` by ``data``: at every moment it holds all of the old or all of the new.
+
+    ``durably``: it is flushed to the disk, so that a crash of the machine does not undo it.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
         file.flush()
-        os.fsync(file.fileno())
+        if durably:
+            os.fsync(file.fileno())
     temporary.replace(path)
-    sync_folder(path.parent)
+    if durably:
+        sync_folder(path.parent)
 
 
-def write_json(path: Path, data: object) -> None:
-    """Replace ``path`` by ``data`` as JSON, atomically."""
-    write_atomically(path, json.dumps(data, indent=1) + "\n")
+def write_json(path: Path, data: object, durably: bool = True) -> None:
+    """Replace ``path`` by ``data`` as JSON, see `write_atomically`."""
+    write_atomically(path, json.dumps(data, indent=1) + "\n", durably)

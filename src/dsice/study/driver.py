@@ -257,7 +257,7 @@ class Driver:
         for task, spec in zip(tasks, specs, strict=True):
             task.folder.work.mkdir(parents=True, exist_ok=True)
             if isinstance(task, Trial):
-                write_json(task.folder.params, task.params)
+                write_json(task.folder.params, task.params, durably=False)
             task.job.create(spec)
             self._running[task.job] = task
             jobs.append(task.job)
@@ -271,14 +271,15 @@ class Driver:
         self._see_to_stop()
         changed = False
         queued = []
-        for job, state in self._launcher.poll().items():
-            if state in (JobState.QUEUED, JobState.RUNNING):
-                self._running[job].attempts[-1].begun = state is JobState.RUNNING
-                if state is JobState.QUEUED:
-                    queued.append(job)
-            else:
-                self._end(self._running.pop(job), state)
-                changed = True
+        with self._journal.together():
+            for job, state in self._launcher.poll().items():
+                if state in (JobState.QUEUED, JobState.RUNNING):
+                    self._running[job].attempts[-1].begun = state is JobState.RUNNING
+                    if state is JobState.QUEUED:
+                        queued.append(job)
+                else:
+                    self._end(self._running.pop(job), state)
+                    changed = True
         if self.stopping is Stop.DRAIN and queued:
             self._launcher.cancel(queued)
         if (trouble := self._launcher.trouble) != self.study.trouble:

@@ -143,10 +143,12 @@ class _Beat:
         if now < self._at + BEAT:
             return
         self._at = now
-        holder = self._lock.holder()
-        if holder is not None and holder != self._own:
-            raise StudyLocked(f"another driver has taken over {self._lock.path.parent}: {holder}")
-        with suppress(OSError):  # a full disk, a file server away: silence says enough
+        with suppress(OSError):  # deleted, or a file server away: silence says enough
+            self._lock.path.read_bytes()
+            holder = self._lock.holder()
+            if holder != self._own:
+                who = holder or "it has left since"
+                raise StudyLocked(f"another driver has taken over {self._lock.path.parent}: {who}")
             os.utime(self._lock.path)
 
 
