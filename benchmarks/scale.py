@@ -99,9 +99,8 @@ def _large(trials: int) -> None:
     print(f"{trials:,} trials, {at_once:,} at once", flush=True)
     done = _campaign("random", at_once, trials)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"  slots idle before the last submission   {_idle_seconds(done.launcher.runs, at_once):.0f} s"
-    )
+    idle = _idle_seconds(done.launcher.runs, at_once)
+    print(f"  slots idle before the last submission   {idle / 3600:.2f} h")
     print(f"  driver, CPU                             {1000 * done.cpu / trials:.2f} ms a trial")
     print(f"  largest memory of this process          {memory:.0f} MB")
     print(f"  files and folders                       {done.files / trials:.1f} a trial")

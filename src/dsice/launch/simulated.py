@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import count
 
 from dsice.launch.base import JobState, Launcher
-from dsice.launch.job import JobFolder, JobSpec, Outcome
+from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 
 Program = Callable[[JobSpec], tuple[Outcome, float]]
 """What a job would return, and after how many seconds."""
@@ -86,16 +86,22 @@ class SimulatedLauncher(Launcher):
         return states
 
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
-        """Forget the jobs, as if they had never been handed over."""
+        """End the jobs now."""
         gone = set(jobs)
-        self._over += [job for _, _, job, _ in self._ends if job in gone]
+        for _, _, job, outcome in self._ends:
+            if job in gone:
+                now = self._clock.now()
+                job.finish(replace(outcome, kind=Kind.CANCELLED, reason="cancelled", ended=now))
+                self._over.append(job)
         self._ends = [entry for entry in self._ends if entry[2] not in gone]
         heapq.heapify(self._ends)
 
     def reattach(self, job: JobFolder) -> JobState:
-        """What is known of a job of an earlier driver: simulated jobs end with it."""
+        """What is known of a job of an earlier driver; those under way are followed on."""
         if not job.path.exists() or job.claim("driver"):
             return JobState.REVOKED
+        if any(job == other for _, _, other, _ in self._ends):
+            return JobState.RUNNING
         return _state(job)
 
 
