@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from dsice.launch.make import SETTINGS
+from dsice.launch.settings import SlurmSettings
+from dsice.study.config import parse
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -66,3 +70,42 @@ def test_links_and_files_exist(page: str) -> None:
         assert ((ROOT / page).parent / target).exists(), target
     for named in re.findall(r"`((?:tests|studies|benchmarks|docs)/[\w./-]+\.\w+)`", text):
         assert (ROOT / named).exists(), named
+
+
+@pytest.mark.parametrize("system", SETTINGS)
+def test_every_setting_of_a_batch_system_is_documented(system: str) -> None:
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| .* \| (.*) \|$", page, re.MULTILINE)
+    documented = {key: default for key, table, default in rows if table in ("all", system)}
+    fields = SETTINGS[system].model_fields
+    assert set(documented) == set(fields)
+    for key, field in fields.items():
+        words = documented[key]
+        match field.default:
+            case None:
+                assert words.startswith(("the system's", "none", "the program's")), key
+            case bool() as value:
+                assert words == f"`{str(value).lower()}`"
+            case tuple():
+                assert words == "`[]`"
+            case value:
+                assert words.removesuffix(" s") == f"{value:g}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/cluster.md"])
+def test_pieces_of_study_files_are_accepted(page: str, tmp_path: Path) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    pieces = re.findall(r"^```toml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert pieces
+    for piece in pieces:
+        head = 'name = "piece"\nminimize = "y"\n[grid]\na = [1, 2]\n[trial]\ncommand = ["true"]\n'
+        assert parse(head + piece, tmp_path).run.parallel in (1, 40)
+
+
+def test_the_template_is_accepted_with_its_comments_taken_away(tmp_path: Path) -> None:
+    text = (ROOT / "src" / "dsice" / "study" / "template.toml").read_text(encoding="utf-8")
+    head, table = text.split("# [run.slurm]")
+    settings = "[run.slurm]" + table.replace("\n# ", "\n")
+    assert parse(head + settings, tmp_path).run.slurm == SlurmSettings(
+        gpus=1, time=3600.0, partition="gpu", account="abc123", modules=("cuda",)
+    )
