@@ -34,7 +34,10 @@ Find the best parameters of a program that is expensive to run, in few runs.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 well, 1 failed, 2 bad input, 130 interrupted."""
+    """Run a command; returns the exit code.
+
+    0 well, 1 failed, 2 bad input, 75 out of its own time, 130 interrupted.
+    """
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)
@@ -62,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         help="run a study, or resume it",
         description="Run a study until its budget is used. Give the same command again to resume "
-        "after Ctrl-C, a crash or a reboot: nothing is lost and nothing is measured twice.",
+        "after Ctrl-C, a crash or a reboot: nothing is lost and nothing is measured twice. "
+        "Exit codes: 0 finished, 1 failed, 2 bad input or another driver at work, 75 out of its "
+        "own time (see --stop-after), 130 stopped on request.",
     )
     run.add_argument("study", type=Path, metavar="STUDY.toml", help="the study file")
     run.add_argument(

@@ -6,6 +6,7 @@
     ├── StudyLocked                        another driver holds the directory
     ├── StageFailed                        a stage before the trials did not end well
     ├── LaunchError                        jobs cannot be started or asked about
+    ├── OutOfTime                          the driver's own time is over
     └── Interrupted                        the user stopped the run
 
 A message says what was found, where, and what is accepted: it is all a user sees.

@@ -120,7 +120,7 @@ class Driver:
             self._recover()
             self._run_stages()
             why = self._run_trials()
-        except Interrupted as error:
+        except (Interrupted, OutOfTime) as error:
             why = str(error)
             raise
         except KeyboardInterrupt:
