@@ -71,6 +71,8 @@ def test_a_driver_that_submits_itself_again(tmp_path: Path) -> None:
     assert status(tmp_path)["trials"]["failed"] == 0
     first = sorted(tmp_path.glob("driver-*.log"))[0].read_text()
     assert "jobs go on and are taken up again on resumption" in first
+    journal = (tmp_path / "runs" / "first" / "journal.jsonl").read_text()
+    assert '"why":"its own time is over;' in journal
 
 
 def test_modules_and_setup_reach_the_program(tmp_path: Path) -> None:
