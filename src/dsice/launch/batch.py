@@ -78,6 +78,7 @@ class BatchLauncher(Launcher):
         self._revoked: list[JobFolder] = []  # before they were handed over
         self._followed: dict[JobFolder, _Followed] = {}
         self._strays: set[str] = set()  # names of waves whose submission did not come to its end
+        self._told: set[str] = set()  # ids of what was told to end
         self._allowance = 1.0  # submissions that may be made now
         self._allowed_at = now()
         self._retry = _Retry(now)
@@ -178,7 +179,8 @@ class BatchLauncher(Launcher):
         """What keeps the system from being used, in words; empty if nothing does."""
         stuck = Counter(f.entry.stuck for f in self._followed.values() if f.entry.stuck)
         if not stuck:
-            return self._asking.trouble or self._retry.trouble
+            refused = self._retry.trouble if self._backlog else ""
+            return (self._asking.trouble if self._followed else "") or refused
         words = ", ".join(f"{count} for {why}" for why, count in sorted(stuck.items()))
         return f"jobs wait in {self._scheduler.TITLE}'s queue and will not begin: {words}"
 
@@ -192,28 +194,36 @@ class BatchLauncher(Launcher):
         self._allowed_at = now
         while self._backlog and self._allowance >= 1 and self._retry.is_due():
             self._allowance -= 1
-            wave, settings = self._next_wave()
-            if wave is not None:
-                self._submit(wave, settings)
+            settings, jobs = self._next_jobs()
+            if settings is not None and jobs:
+                system, length = self._scheduler.SYSTEM, self._scheduler.NAME_LENGTH
+                self._submit(Wave.create(system, self._folder, jobs, length), settings)
 
-    def _next_wave(self) -> tuple[Wave | None, BatchSettings]:
-        """The first jobs that wait and have the same needs."""
+    def _next_jobs(self) -> tuple[BatchSettings | None, list[JobFolder]]:
+        """The first jobs that wait and have the same needs, and these."""
 
-        def needs(job: JobFolder) -> BatchSettings:
-            spec = job.spec()
+        def needs(job: JobFolder) -> BatchSettings | None:
+            try:
+                spec = job.spec()
+            except FileNotFoundError:  # somebody deleted it
+                return None
             return self._settings.of(dict(spec.resources), spec.timeout)
 
         settings, alike = next(groupby(self._backlog, needs))
         jobs = list(islice(alike, self._scheduler.longest_wave))
-        for _ in jobs:
+        free = []
+        for job in jobs:
             self._backlog.popleft()
-        # One that was claimed meanwhile must not be started.
-        free = [job for job in jobs if not job.has_begun()]
-        self._revoked += [job for job in jobs if job.has_begun()]
-        if not free:
-            return None, settings
-        system, length = self._scheduler.SYSTEM, self._scheduler.NAME_LENGTH
-        return Wave.create(system, self._folder, free, length), settings
+            # One that was claimed meanwhile must not be started: it runs, or has run, by a
+            # submission that failed and yet came through.
+            owner = job.claimant()
+            if settings is None or (owner is not None and not owner.batch_id):
+                self._revoked.append(job)
+            elif owner is not None:
+                self._followed[job] = _Followed(owner.batch_id, "", Entry("", JobState.RUNNING))
+            else:
+                free.append(job)
+        return settings, free
 
     def _submit(self, wave: Wave, settings: BatchSettings) -> None:
         try:
@@ -252,10 +262,10 @@ class BatchLauncher(Launcher):
         missing = []
         for followed in asked:
             entry = queue.get(followed.batch_id)
-            if entry is None or (followed.name and entry.name != followed.name):
-                missing.append(followed)
-            else:
+            if entry is not None and _is_same(followed, entry):
                 self._note(followed, entry)
+            else:
+                missing.append(followed)
         if missing:
             self._note_missing(missing)
 
@@ -266,11 +276,12 @@ class BatchLauncher(Launcher):
             ended = {}
         for followed in missing:
             entry = ended.get(followed.batch_id)
-            known = entry is not None and (not followed.name or entry.name == followed.name)
-            self._note(followed, entry if entry is not None and known else _GONE)
+            # The account lags behind, and is no reason to call a job unfinished that has vanished.
+            if entry is None or entry.state is not JobState.ENDED or not _is_same(followed, entry):
+                entry = _GONE
+            self._note(followed, entry)
 
     def _note(self, followed: _Followed, entry: Entry) -> None:
-        # The account lags behind, and is no reason to call a job unfinished that has vanished.
         if entry.state is not JobState.ENDED:
             followed.over_since = None
         elif followed.over_since is None:
@@ -301,10 +312,11 @@ class BatchLauncher(Launcher):
             return JobState.REVOKED
         if owner.batch_id and owner.batch_id != followed.batch_id:
             # Another submission of the same job was first: that one is to be followed.
-            followed.batch_id, followed.name, followed.over_since = owner.batch_id, "", None
+            self._followed[job] = _Followed(owner.batch_id, "", Entry("", JobState.RUNNING))
             return JobState.RUNNING
         kind, reason = entry.kind, entry.reason
-        if job.is_asked_to_end():
+        told = kind is Kind.REMOVED and followed.batch_id in self._told
+        if told or job.is_asked_to_end():
             kind, reason = Kind.CANCELLED, "cancelled"
         elif kind is Kind.OK:
             kind, reason = Kind.LOST, "its batch job ended without a result"
@@ -315,21 +327,34 @@ class BatchLauncher(Launcher):
     # -- ending ------------------------------------------------------------------------------------
 
     def _tell_to_end(self, ids: Sequence[str]) -> None:
+        self._told.update(ids)
         try:
             self._scheduler.cancel(ids)
         except SchedulerError as error:
             self._asking.failed(str(error))
 
     def _end_strays(self, queue: dict[str, Entry]) -> None:
-        """End what submissions left behind that we know by name only."""
+        """End what submissions left behind that we know by name only.
+
+        One that has begun either runs its job, which is then followed, or ends by itself.
+        """
+        known = {followed.batch_id for followed in self._followed.values()}
         ids = [
             batch_id
             for batch_id, entry in queue.items()
-            if entry.name in self._strays and entry.state in _UNDER_WAY
+            if entry.name in self._strays
+            and entry.state is JobState.QUEUED
+            and batch_id not in known
         ]
         if ids:
+            self._told.update(ids)
             self._scheduler.cancel(ids)
         self._strays.clear()
+
+
+def _is_same(followed: _Followed, entry: Entry) -> bool:
+    """Whether ``entry``, found by the id, is about that job; a name may be missing or cut short."""
+    return not followed.name or followed.name.startswith(entry.name)
 
 
 class _Retry:

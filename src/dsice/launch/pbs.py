@@ -99,7 +99,7 @@ class Pbs(Scheduler):
 
 def _jobs(text: str) -> dict[str, Entry]:
     try:
-        jobs = json.loads(text).get("Jobs", {}) if text.strip() else {}
+        jobs = json.loads(text, strict=False).get("Jobs", {}) if text.strip() else {}
         return {batch_id: _entry(facts) for batch_id, facts in jobs.items()}
     except (ValueError, AttributeError, KeyError) as error:
         what = f"PBS: the answer of qstat makes no sense: {error}"

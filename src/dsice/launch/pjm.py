@@ -124,17 +124,20 @@ def _table(text: str) -> dict[str, Entry]:
         raise SchedulerError(f"Fujitsu TCS says: {text.strip()}", temporary=True)
     lines = [line.split() for line in text.splitlines() if line.strip()]
     heads = next((line for line in lines if line[0].upper() in _COLUMNS["id"]), None)
-    if heads is None:
+    if heads is None and (not lines or not lines[0][0].isdigit()):
         return {}  # some sites print no header where there is no job
     place = {
         what: index
-        for index, head in enumerate(heads)
+        for index, head in enumerate(heads or ())
         for what, names in _COLUMNS.items()
         if head.upper() in names
     }
+    if not {"id", "state"} <= place.keys():
+        what = "Fujitsu TCS: the table of pjstat has no header that is known"
+        raise SchedulerError(what, temporary=True)
     entries = {}
     for line in lines:
-        if len(line) == len(heads) and line[place["id"]][:1].isdigit():
+        if len(line) == len(heads or ()) and line[place["id"]][:1].isdigit():
             code = line[place["code"]] if "code" in place else ""
             name = line[place["name"]] if "name" in place else ""
             entries[line[place["id"]]] = _entry(name, line[place["state"]].upper(), code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
@@ -28,6 +29,9 @@ PATIENCE: Final = 60.0
 """Seconds after which a command of a batch system that does not answer is given up."""
 
 _MANY: Final = 500  # ids on one command line
+_SERVERS: Final = ("PBS_DEFAULT", "PBS_SERVER")
+# What is said of a job that has ended.
+_NOT_THERE: Final = ("invalid job id", "unknown job", "job has finished", "already completed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +92,25 @@ class Scheduler(ABC):
             SchedulerError: the system refused, or its answer makes no sense. Whether it has taken
                 the jobs is then unknown; they would find nothing to do.
         """
-        executor = self._executor(wave, settings)
+        try:
+            executor = self._executor(wave, settings)
+        except RuntimeError as error:  # submitit misses a command of the system
+            what = f"cannot submit to {self.TITLE}: {error}"
+            raise SchedulerError(what, temporary=False) from error
         executor._throttling = 0.0  # our own rate limit is in force
         # submitit prints what it raises as well.
-        with redirect_stderr(StringIO()), _outer_job_hidden(self._outer_variables):
+        with (
+            redirect_stderr(StringIO()),
+            _outer_job_hidden(self._outer_variables),
+            _children_hear_no_terminal(),
+        ):
             try:
                 jobs = executor.map_array(run_batch_job, [str(job.path) for job in wave.jobs])
             except (FailedJobError, FailedSubmissionError) as error:
                 raise self.failure(str(error)) from error
             except OSError as error:
-                raise self.failure(f"{error.filename}: {error.strerror}") from error
+                what = f"{error.filename}: " if error.filename else ""
+                raise self.failure(f"{what}{error.strerror}") from error
         for leftover in wave.folder.glob(".submission_file_*"):
             leftover.unlink(missing_ok=True)
         return [job.job_id for job in jobs]
@@ -172,7 +185,7 @@ class Scheduler(ABC):
             raise SchedulerError(what, False) from None
         if done.returncode:
             words = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
-            if "nvalid job id" in words or "nknown job" in words.lower():
+            if any(part in words.lower() for part in _NOT_THERE):
                 raise _NotThere(words, False)
             raise self.failure(words)
         return done.stdout
@@ -206,9 +219,19 @@ def _outer_job_hidden(prefix: str) -> Iterator[None]:
     hidden: dict[str, Any] = {
         name: os.environ.pop(name)
         for name in list(os.environ)
-        if name.startswith(prefix) and not name.endswith("_CONF")
+        if name.startswith(prefix) and "_CONF" not in name and name not in _SERVERS
     }
     try:
         yield
     finally:
         os.environ.update(hidden)
+
+
+@contextmanager
+def _children_hear_no_terminal() -> Iterator[None]:
+    """Within, a child process does not hear Ctrl-C nor the terminal's end; we do so afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from submitit.slurm.slurm import SlurmExecutor
 
@@ -108,8 +108,8 @@ class Slurm(Scheduler):
             "qos": settings.qos,
             "constraint": settings.constraint,
             "gres": settings.gres,
-            "setup": setup_lines(settings),
-            "additional_parameters": _options(settings.directives),
+            # sbatch reads its options down to the first line that is no comment.
+            "setup": [*(f"#SBATCH {text}" for text in settings.directives), *setup_lines(settings)],
             "array_parallelism": _LONGEST_ARRAY,
             "stderr_to_stdout": True,
             # The program may use srun itself; and a job step more is a process more.
@@ -128,8 +128,11 @@ class Slurm(Scheduler):
         text = self._ask("squeue", "--me", "-h", "-r", "-t", "all", "-o", "%i|%T|%r|%j")
         entries = {}
         for line in text.splitlines():
-            job, state, reason, name = line.split("|", 3)
-            entry = _entry(name, state)
+            match line.split("|", 3):
+                case [job, state, reason, name]:
+                    entry = _entry(name, state)
+                case _:  # the rest of a name with a line break, not one of ours
+                    continue
             if entry.state is JobState.QUEUED and reason in _STUCK:
                 entry = replace(entry, stuck=reason)
             entries[job] = entry
@@ -141,9 +144,9 @@ class Slurm(Scheduler):
         columns = "JobID,State,JobName"
         text = self._ask("sacct", "-n", "-X", "-P", "-o", columns, "-j", ",".join(sorted(ids)))
         for line in text.splitlines():
-            job, state, name = line.split("|", 2)
-            if job in ids:
-                entries[job] = _entry(name, state)
+            match line.split("|", 2):
+                case [job, state, name] if job in ids:
+                    entries[job] = _entry(name, state)
         return entries
 
     @property
@@ -176,12 +179,3 @@ def _entry(name: str, state: str) -> Entry:
         kind, reason = _ENDED[word]
         return Entry(name, JobState.ENDED, kind, reason)
     return Entry(name, JobState.RUNNING if word in _RUNNING else JobState.QUEUED)
-
-
-def _options(directives: Sequence[str]) -> dict[str, Any] | None:
-    """``--mail-type=END`` and ``--exclusive`` as submitit takes them."""
-    options: dict[str, Any] = {}
-    for directive in directives:
-        name, separator, value = directive.lstrip("-").partition("=")
-        options[name.strip()] = value.strip() if separator else True
-    return options or None
