@@ -2,7 +2,8 @@
 
 Low-resolution images are made with Pillow's `BICUBIC`: the kernel (a = -1/2) and the
 antialiasing of MATLAB's `imresize`, but 8-bit arithmetic and another treatment of the outermost
-pixels. `halve`, which NIQE needs on real numbers, follows `imresize` at the borders as well.
+pixels. `halve` and `stretch`, which NIQE and Ma's score need on real numbers, follow `imresize` at
+the borders as well.
 """
 
 from __future__ import annotations
@@ -31,6 +32,15 @@ def halve(image: NDArray[np.float64]) -> NDArray[np.float64]:
     return half
 
 
+def stretch(image: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+    """Enlarge (H, W) to any larger size, as MATLAB's `imresize(image, [height width])` does."""
+    if image.shape == (height, width):
+        return image
+    rows, columns = image.shape
+    larger: NDArray[np.float64] = _stretching(rows, height) @ image @ _stretching(columns, width).T
+    return larger
+
+
 def _pillow_resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(resized)
@@ -48,6 +58,19 @@ def _halving(length: int) -> NDArray[np.float64]:
     columns = np.where(columns < 0, -1 - columns, columns)
     columns = np.where(columns >= length, 2 * length - 1 - columns, columns)
     matrix = np.zeros((length // 2, length))
+    np.add.at(matrix, (rows[:, None], columns), weights)
+    return matrix
+
+
+def _stretching(length: int, longer: int) -> NDArray[np.float64]:
+    """The (longer, length) matrix of bicubic interpolation with mirrored borders."""
+    rows = np.arange(longer)
+    places = (rows + 0.5) * length / longer - 0.5
+    columns = np.floor(places).astype(int)[:, None] + np.arange(-1, 3)[None, :]
+    weights = _keys_kernel(places[:, None] - columns)
+    columns = np.where(columns < 0, -1 - columns, columns)
+    columns = np.where(columns >= length, 2 * length - 1 - columns, columns)
+    matrix = np.zeros((longer, length))
     np.add.at(matrix, (rows[:, None], columns), weights)
     return matrix
 

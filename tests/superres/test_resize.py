@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from superres.resize import enlarge, halve, shrink
+from superres.resize import enlarge, halve, shrink, stretch
 
 
 def ramp(height: int, width: int) -> NDArray[np.float64]:
@@ -43,3 +43,20 @@ def test_shrink_is_antialiased_and_enlarge_undoes_its_shape() -> None:
     assert low.shape == (8, 12, 3)
     assert np.abs(low[1:-1, 1:-1].astype(int) - 127).max() <= 2
     assert enlarge(low, 4).shape == image.shape
+
+
+def test_stretching_a_ramp_samples_it_between_the_pixels() -> None:
+    # Whole and broken factors; away from the mirrored borders a line is kept exactly.
+    for height, width in ((48, 64), (47, 61), (24, 33)):
+        rows, columns = np.mgrid[:height, :width]
+        places = (rows + 0.5) * 24 / height - 0.5, (columns + 0.5) * 32 / width - 0.5
+        inner = (slice(6, -6), slice(6, -6))
+        expected = 10 + 2 * places[0] + 3 * places[1]
+        assert stretch(ramp(24, 32), height, width)[inner] == pytest.approx(expected[inner])
+
+
+def test_stretching_agrees_with_pillow_away_from_the_borders() -> None:
+    y = np.random.default_rng(0).uniform(0, 255, (20, 24))
+    pillow = Image.fromarray(y.astype(np.float32)).resize((48, 40), Image.Resampling.BICUBIC)
+    assert stretch(y, 40, 48)[4:-4, 4:-4] == pytest.approx(np.asarray(pillow)[4:-4, 4:-4], abs=1e-3)
+    assert stretch(y, 20, 24) is y
