@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,10 +11,10 @@ Command = Callable[[argparse.Namespace], None]
 
 # The names of the presets are repeated here, as torch takes seconds to import and --help is to be
 # quick; a test compares them with the model's.
-PRESET_NAMES = ("tiny", "dbpn-s", "d-dbpn", "dbpnll")
+PRESET_NAMES = ("tiny", "dbpn-s", "d-dbpn", "dbpnll", "dbpn-r64-10", "dbpn-mr64-3")
 
 _ABOUT = """\
-Fourfold super-resolution with D-DBPN: train it, fine-tune it, judge it, use it.
+Super-resolution (2x, 4x, 8x) with D-DBPN: train it, fine-tune it, judge it, use it.
 
 The usual order, with the photographs that come with scikit-image and scikit-learn:
   superres prepare  --out data
@@ -38,7 +39,8 @@ Decode photographs once into tiles for training and whole images for testing.
 Without --photos, the photographs inside the packages scikit-image and scikit-learn are used.
 With --photos alone, whole photographs are held out for the test, one in five.
 Low resolution is made by Pillow's antialiased bicubic reduction, sides being cut to multiples
-of 4. JPEG files of 1000 pixels and more are halved first, which removes their traces.
+of the scale; networks take their scale from the data that they are trained on. JPEG files of
+1000 pixels and more are halved first, which removes their traces.
 OUT/crops shows a detailed region of every test image, the original and enlarged by bicubic.
 The metrics are those of bicubic enlargement.
 """
@@ -57,8 +59,11 @@ _EVALUATE = """\
 Enlarge the test images and judge them. The figures do not depend on the number of threads.
 """
 _UPSCALE = """\
-Enlarge images fourfold with a checkpoint, to PNG files of the same names. Grey images stay
-grey, transparency is kept.
+Enlarge images with a checkpoint, to PNG files of the same names; of folders, all images in them
+and in their subfolders. Grey images stay grey, transparency is enlarged by bicubic interpolation,
+photographs are turned upright. Images with more than 8 bits a channel and animations are refused.
+Images larger than memory allows are enlarged in pieces, without seams. What cannot be enlarged is
+named and skipped, and the exit code is then 2.
 """
 
 
@@ -79,7 +84,8 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     p.add_argument("--out", type=Path, required=True, help="data folder to make")
     p.add_argument("--photos", type=Path, help="folder of PNG and JPEG photographs")
     p.add_argument("--test-photos", type=Path, help="folder of those to test with")
-    p.add_argument("--crop", type=int, default=160, help="side of training tiles (%(default)s)")
+    p.add_argument("--scale", type=int, default=4, help="2, 4 or 8 times larger (%(default)s)")
+    p.add_argument("--crop", type=int, help="side of training tiles (160, at 8x 320)")
     p.add_argument(
         "--test-crop", type=int, default=768, help="longest side of test images (%(default)s)"
     )
@@ -94,6 +100,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     p.add_argument("--n0", type=int, help="channels of the first layer, instead of the preset's")
     p.add_argument("--nr", type=int, help="channels of the projection units, likewise")
     p.add_argument("--stages", type=int, help="number of up-projections, likewise")
+    p.add_argument("--recurrences", type=int, help="how often they all run, likewise")
     p.add_argument(
         "--residual",
         action="store_true",
@@ -131,11 +138,29 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     _add_result(p)
     _add_crops(p)
 
-    p = command("upscale", "enlarge images fourfold", _UPSCALE)
+    p = command("upscale", "enlarge images", _UPSCALE)
     p.add_argument("--checkpoint", type=Path, required=True, help="checkpoint folder")
     p.add_argument("--out", type=Path, required=True, help="folder for the results, as PNG")
-    p.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="what to enlarge")
+    p.add_argument(
+        "--memory",
+        type=_bytes,
+        metavar="SIZE",
+        help='most that the program may use, as "2 GB" (4 GB, or what the network needs at least)',
+    )
+    _add_threads(p)
+    p.add_argument(
+        "images", type=Path, nargs="+", metavar="IMAGE", help="images and folders of images"
+    )
     return parser
+
+
+def _bytes(text: str) -> int:
+    """Bytes in "2 GB", "512MiB" or "1.5g"."""
+    found = re.fullmatch(r"(\d+\.?\d*)\s*([kmgt])(i?)b?", text.strip().lower())
+    if found is None:
+        raise argparse.ArgumentTypeError(f'not a size such as "2 GB": {text!r}')
+    number, unit, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** ("kmgt".index(unit) + 1))
 
 
 def _add_training(p: argparse.ArgumentParser, steps: int) -> None:
@@ -149,12 +174,16 @@ def _add_training(p: argparse.ArgumentParser, steps: int) -> None:
         "--patch", type=int, default=20, help="side of low-resolution patches (%(default)s)"
     )
     p.add_argument("--seed", type=int, default=0, help="same seed, same result (%(default)s)")
-    p.add_argument(
-        "--threads", type=int, help="CPU threads (OMP_NUM_THREADS if set, else all cores)"
-    )
+    _add_threads(p)
     p.add_argument("--progress", type=Path, help="file to append progress to, as JSON lines")
     _add_result(p)
     _add_crops(p)
+
+
+def _add_threads(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--threads", type=int, help="CPU threads (OMP_NUM_THREADS if set, else all cores)"
+    )
 
 
 def _add_result(p: argparse.ArgumentParser) -> None:

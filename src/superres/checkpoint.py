@@ -17,7 +17,8 @@ from superres.discriminator import Discriminator
 from superres.errors import UserError
 from superres.model import Generator, GeneratorConfig
 
-_FORMAT = 1
+# Format 1 is from before the scale could be chosen: what it does not say has its default, 4x.
+_FORMAT, _READABLE = 2, (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Checkpoint:
             raise UserError(f"{folder} holds no checkpoint (no {path.name})")
         try:
             facts = json.loads(path.read_text())
-            if facts["format"] != _FORMAT:
+            if facts["format"] not in _READABLE:
                 raise UserError(f"{path} was written by another version of superres")
             generator = Generator(GeneratorConfig(**facts["generator"]))
             discriminator = Discriminator(**facts["discriminator"])

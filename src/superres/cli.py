@@ -9,7 +9,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from superres.arguments import make_parser
@@ -69,15 +68,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _prepare(a: argparse.Namespace) -> None:
     from superres.data import Dataset
     from superres.evaluation import evaluate
-    from superres.model import SCALE
     from superres.photos import folder_photos, wheel_photos
     from superres.prepare import Sizes, prepare
     from superres.records import Recorder
     from superres.resize import enlarge
+    from superres.scale import check_scale
 
     if a.test_photos and not a.photos:
         raise UserError("--test-photos needs --photos")
-    sizes = Sizes(a.crop, a.test_crop)
+    # At any scale, a tile has room for low-resolution patches of 40 pixels at least.
+    crop = _given(a.crop, 40 * max(4, check_scale(a.scale)))
+    sizes = Sizes(crop, a.test_crop, a.scale)
     recorder = Recorder(a.result)
     duplicates: list[str] = []
     if a.photos:
@@ -88,7 +89,7 @@ def _prepare(a: argparse.Namespace) -> None:
         print(f"skip   {line}")
     prepare(sources, a.out, sizes, duplicates)
     dataset = Dataset(a.out)
-    scores = evaluate(lambda low: enlarge(low, SCALE), dataset)
+    scores = evaluate(lambda low: enlarge(low, a.scale), dataset)
     print(f"bicubic enlargement, the figures to beat:\n{scores.table()}")
     facts = {"tiles": dataset.tiles, "test_images": len(scores.images)}
     recorder.finish({**_metrics(scores), **facts})
@@ -98,8 +99,9 @@ def _pretrain(a: argparse.Namespace) -> None:
     if a.warmup < 0:
         raise UserError(f"--warmup must not be negative: {a.warmup}")
     recorder, dataset = _start(a)
-    from superres.evaluation import evaluate, network_upscaler
+    from superres.evaluation import evaluate
     from superres.model import PRESETS, GeneratorConfig, Preset, parameter_count
+    from superres.tiling import network_upscaler
     from superres.training import pretrain
 
     named = PRESETS[a.preset]
@@ -110,6 +112,8 @@ def _pretrain(a: argparse.Namespace) -> None:
             _given(a.nr, size.nr),
             _given(a.stages, size.stages),
             residual=a.residual,
+            scale=dataset.scale,
+            recurrences=_given(a.recurrences, size.recurrences),
         ),
         named.critic_width,
         _given(a.lr, named.learning_rate),
@@ -131,8 +135,9 @@ def _finetune(a: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from superres.checkpoint import Checkpoint
-    from superres.evaluation import evaluate, network_upscaler
+    from superres.evaluation import evaluate
     from superres.features import random_features, vgg19_features
+    from superres.tiling import network_upscaler
     from superres.training import finetune
 
     start = Checkpoint.load(a.start)
@@ -148,14 +153,16 @@ def _finetune(a: argparse.Namespace) -> None:
 def _evaluate(a: argparse.Namespace) -> None:
     recorder, dataset = _start(a)
     from superres.checkpoint import Checkpoint
-    from superres.evaluation import evaluate, network_upscaler
-    from superres.model import SCALE
+    from superres.evaluation import evaluate
     from superres.resize import enlarge
+    from superres.tiling import network_upscaler
 
     if a.bicubic:
-        scores = evaluate(lambda low: enlarge(low, SCALE), dataset, a.crops, a.images)
+        scores = evaluate(lambda low: enlarge(low, dataset.scale), dataset, a.crops, a.images)
     else:
-        upscaler = network_upscaler(Checkpoint.load(a.checkpoint).generator)
+        generator = Checkpoint.load(a.checkpoint).generator
+        dataset.require_scale(generator.config.scale)
+        upscaler = network_upscaler(generator)
         scores = evaluate(upscaler, dataset, a.crops, a.images)
     print(scores.table())
     recorder.finish(_metrics(scores))
@@ -163,20 +170,14 @@ def _evaluate(a: argparse.Namespace) -> None:
 
 def _upscale(a: argparse.Namespace) -> None:
     from superres.checkpoint import Checkpoint
-    from superres.evaluation import network_upscaler
-    from superres.upscale import upscale_file
+    from superres.upscale import Enlarger, find_images, upscale_all
 
-    upscaler = network_upscaler(Checkpoint.load(a.checkpoint).generator)
-    a.out.mkdir(parents=True, exist_ok=True)
-    targets: dict[Path, Path] = {}
-    for image in a.images:
-        target = a.out / f"{image.stem}.png"
-        if target in targets:
-            raise UserError(f"{targets[target]} and {image} would both become {target}")
-        targets[target] = image
-    for target, image in targets.items():
-        upscale_file(image, target, upscaler)
-        print(target, flush=True)
+    images = find_images(a.images, a.out)
+    threads = _given(a.threads, _default_threads())
+    if threads < 1:
+        raise UserError(f"--threads must be 1 at least, not {threads}")
+    enlarger = Enlarger(Checkpoint.load(a.checkpoint).generator, a.memory, threads)
+    upscale_all(images, enlarger)
 
 
 def _start(a: argparse.Namespace) -> tuple[Recorder, Dataset]:

@@ -1,9 +1,9 @@
 """A prepared data folder: its manifest, its test images and its training patches.
 
 A folder holds `manifest.json`; for every training photograph `train/NAME-hr.npy` (tiles, crop,
-crop, 3) and `train/NAME-lr.npy` (tiles, crop / 4, crop / 4, 3); for every test image
-`test/NAME-hr.npy` (H, W, 3) and `test/NAME-lr.npy` (H / 4, W / 4, 3); all uint8 RGB, read
-memory-mapped.
+crop, 3) and `train/NAME-lr.npy` (tiles, crop / s, crop / s, 3); for every test image
+`test/NAME-hr.npy` (H, W, 3) and `test/NAME-lr.npy` (H / s, W / s, 3); all uint8 RGB, read
+memory-mapped. The scale s is in the manifest; data for one scale are of no use for another.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superres.errors import UserError
-from superres.model import SCALE
+from superres.scale import DEFAULT_SCALE, check_scale
 
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 """Top, left, height and width in high-resolution pixels."""
 
-_FORMAT = 1
+# Format 1 is from before the scale could be chosen, and always 4x.
+_FORMAT, _READABLE = 2, (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,11 @@ class Manifest:
     train: tuple[TrainEntry, ...]
     test: tuple[TestEntry, ...]
     skipped: tuple[str, ...]
-    scale: int = SCALE
+    scale: int = DEFAULT_SCALE
     downscaling: str = "Pillow BICUBIC, antialiased, on the whole photograph"
+
+    def __post_init__(self) -> None:
+        check_scale(self.scale)
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json`."""
@@ -97,6 +101,23 @@ class Dataset:
         ]
 
     @property
+    def scale(self) -> int:
+        """Ratio of the two resolutions."""
+        return self.manifest.scale
+
+    def require_scale(self, scale: int) -> None:
+        """Make sure that the data suit a network that enlarges by `scale`.
+
+        Raises:
+            UserError: they were prepared for another scale.
+        """
+        if scale != self.scale:
+            raise UserError(
+                f"{self.folder} was prepared for {self.scale}x, but the network enlarges {scale}x: "
+                f"use data made with `superres prepare --scale {scale}`"
+            )
+
+    @property
     def tiles(self) -> int:
         """Number of training tiles: one epoch sees as many patches."""
         return sum(len(high) for high, _ in self._tiles)
@@ -122,16 +143,17 @@ class Dataset:
 
         Yields:
             Low resolution (batch, patch, patch, 3) and high resolution
-            (batch, 4 * patch, 4 * patch, 3).
+            (batch, scale * patch, scale * patch, 3).
 
         Raises:
             UserError: a patch is larger than a tile.
         """
-        side = self.manifest.crop // SCALE
+        scale = self.scale
+        side = self.manifest.crop // scale
         if patch > side:
             raise UserError(
                 f"a patch of {patch} low-resolution pixels does not fit into tiles of {side}: "
-                f"choose --patch {side} or less, or prepare with --crop {patch * SCALE} or more"
+                f"choose --patch {side} or less, or prepare with --crop {patch * scale} or more"
             )
         return self._batches(batch, patch, np.random.default_rng(seed))
 
@@ -139,7 +161,8 @@ class Dataset:
         self, batch: int, patch: int, random: np.random.Generator
     ) -> Iterator[tuple[Pixels, Pixels]]:
         index = [(p, t) for p, (high, _) in enumerate(self._tiles) for t in range(len(high))]
-        free = self.manifest.crop // SCALE - patch + 1
+        scale = self.scale
+        free = self.manifest.crop // scale - patch + 1
         queue: list[int] = []
         while True:
             while len(queue) < batch:
@@ -155,7 +178,7 @@ class Dataset:
                 lows.append(
                     _orient(_cut(low[tile], top, left, patch), turns, mirrored)[..., colours]
                 )
-                place = SCALE * top, SCALE * left, SCALE * patch
+                place = scale * top, scale * left, scale * patch
                 highs.append(_orient(_cut(high[tile], *place), turns, mirrored)[..., colours])
             yield np.stack(lows), np.stack(highs)
 
@@ -191,7 +214,7 @@ def _read_manifest(folder: Path) -> Manifest:
         raise UserError(f"{folder} holds no prepared data (no manifest.json): see superres prepare")
     try:
         content: dict[str, Any] = json.loads(path.read_text())
-        if content.pop("format") != _FORMAT:
+        if content.pop("format") not in _READABLE:
             raise UserError(f"{path} was written by another version: run `superres prepare` again")
         train = tuple(TrainEntry(**entry) for entry in content.pop("train"))
         test = tuple(

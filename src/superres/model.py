@@ -1,7 +1,9 @@
-"""The generator: dense deep back-projection networks (D-DBPN) for 4x super-resolution.
+"""The generators: dense and recurrent deep back-projection networks (DBPN) for 2x, 4x and 8x.
 
-Source: Haris, Shakhnarovich, Ukita, "Deep Back-Projection Networks for Super-Resolution",
-CVPR 2018, sections 3.2 (projection units), 3.3 (dense units) and 3.4 (architecture).
+Sources: Haris, Shakhnarovich, Ukita, "Deep Back-Projection Networks for Super-Resolution",
+CVPR 2018 (arXiv 1803.02735), sections 3.2 (projection units), 3.3 (dense units) and 3.4
+(architecture); for the recurrent networks the same authors' "Deep Back-Projection Networks for
+Single Image Super-Resolution", TPAMI 2020 (arXiv 1904.05677), and the code they published with it.
 """
 
 from __future__ import annotations
@@ -13,46 +15,64 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from superres.errors import UserError
+from superres.scale import DEFAULT_SCALE, check_scale
 
-SCALE = 4
-"""Enlargement of one side. Everything in this package is 4x."""
-
-# Projections at 4x (paper, section 4.1): 8x8 kernels, stride 4, two pixels of padding.
-_KERNEL, _PADDING = 8, 2
+# Projections (CVPR paper, section 4.1): kernels of 6, 8 and 12 pixels with strides of 2, 4 and 8.
+# The kernel is always 4 pixels wider than the stride, and the padding of 2 takes that back.
+_OVERLAP, _PADDING = 4, 2
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratorConfig:
-    """Size of a D-DBPN.
+    """What a network is: everything but its weights.
 
     Attributes:
         n0: channels of the first convolution.
-        nr: channels of every projection unit (n_R in the paper).
-        stages: number of up-projections T; there are T - 1 down-projections between them.
+        nr: channels of every projection unit (n_R in the papers).
+        stages: number of up-projections T; there are T - 1 down-projections between them. With
+            one stage there is one of each, which makes sense in a recurrent network only.
         residual: whether the network adds to a bicubic enlargement of its input instead of making
-            the whole image. The published network does not; a small one gets further with it.
+            the whole image. The networks of 2018 do not; a small one gets further with it.
+        scale: enlargement of one side.
+        recurrences: how often the same units run, each time on the last low-resolution maps of
+            the time before. With more than one, only the last high-resolution maps of each go
+            into the image; with one, those of all stages do.
     """
 
     n0: int
     nr: int
     stages: int
     residual: bool = False
+    scale: int = DEFAULT_SCALE
+    recurrences: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.n0, self.nr) < 1 or self.stages < 2:
+        check_scale(self.scale)
+        if min(self.n0, self.nr, self.stages, self.recurrences) < 1 or (
+            self.stages == 1 and self.recurrences == 1
+        ):
             raise UserError(
-                f"a D-DBPN needs n0 >= 1, nr >= 1 and stages >= 2, "
-                f"not n0={self.n0}, nr={self.nr}, stages={self.stages}"
+                f"a D-DBPN needs n0 >= 1, nr >= 1 and stages >= 2 (1 if recurrent), "
+                f"not n0={self.n0}, nr={self.nr}, stages={self.stages}, "
+                f"recurrences={self.recurrences}"
             )
+
+    @property
+    def maps(self) -> int:
+        """High-resolution maps, of `nr` channels each, that the image is made from."""
+        return self.stages if self.recurrences == 1 else self.recurrences
 
     @property
     def receptive_radius(self) -> int:
         """Low-resolution pixels on each side that can influence an output pixel (upper bound).
 
-        A projection unit is three stride-4 projections, each reaching at most one
-        low-resolution pixel further; the first and the last convolution add one each.
+        A projection unit is three projections, each reaching at most one low-resolution pixel
+        further whatever the scale; the first and the last convolution add one each. Of an earlier
+        recurrence, only what leads to its last low-resolution maps counts.
         """
-        return 3 * (2 * self.stages - 1) + 2
+        handed_on = 2 * max(1, self.stages - 1)
+        units = (self.recurrences - 1) * handed_on + 2 * self.stages - 1
+        return 3 * units + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +90,44 @@ class Preset:
     learning_rate: float
 
 
+def _published(stages: int, recurrences: int = 1) -> Preset:
+    config = GeneratorConfig(256, 64, stages, recurrences=recurrences)
+    return Preset(config, critic_width=64, learning_rate=1e-4)
+
+
 PRESETS = {
     "tiny": Preset(GeneratorConfig(64, 16, 2), critic_width=16, learning_rate=3e-3),
-    "dbpn-s": Preset(GeneratorConfig(256, 64, 2), critic_width=64, learning_rate=1e-4),
-    "d-dbpn": Preset(GeneratorConfig(256, 64, 7), critic_width=64, learning_rate=1e-4),
-    "dbpnll": Preset(GeneratorConfig(256, 64, 10), critic_width=64, learning_rate=1e-4),
+    "dbpn-s": _published(2),
+    "d-dbpn": _published(7),
+    "dbpnll": _published(10),
+    "dbpn-r64-10": _published(1, recurrences=10),
+    "dbpn-mr64-3": _published(7, recurrences=3),
 }
-"""Networks by name; "dbpnll" is the entry to the PIRM 2018 challenge."""
+"""Networks by name, for any scale.
+
+"dbpnll" is the entry to the PIRM 2018 challenge. The recurrent "dbpn-r64-10" runs a single pair of
+units ten times; "dbpn-mr64-3" runs the seven stages of "d-dbpn" three times (with `residual` it is
+the authors' DBPN-RES-MR64-3).
+"""
 
 
 def _conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.PReLU())
 
 
-def _up(channels: int) -> nn.Sequential:
-    deconv = nn.ConvTranspose2d(channels, channels, _KERNEL, SCALE, _PADDING)
+def _up(channels: int, scale: int) -> nn.Sequential:
+    kernel = scale + _OVERLAP
+    deconv = nn.ConvTranspose2d(channels, channels, kernel, scale, _PADDING)
     return nn.Sequential(deconv, nn.PReLU())
 
 
-def _down(channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, channels, _KERNEL, SCALE, _PADDING), nn.PReLU())
+def _down(channels: int, scale: int) -> nn.Sequential:
+    kernel = scale + _OVERLAP
+    return nn.Sequential(nn.Conv2d(channels, channels, kernel, scale, _PADDING), nn.PReLU())
 
 
 class Projection(nn.Module):
-    """An up- or a down-projection unit (paper, equations 1 to 5 and 6 to 10).
+    """An up- or a down-projection unit (CVPR paper, equations 1 to 5 and 6 to 10).
 
     The unit projects its input to the other resolution, projects that back, and adds the
     projection of the residual between input and back-projection:
@@ -101,21 +135,22 @@ class Projection(nn.Module):
 
     Args:
         channels: n_R.
+        scale: ratio of the two resolutions.
         up: True for an up-projection (low to high resolution), False for its mirror.
         inputs: feature maps that arrive concatenated; more than one makes it a dense unit,
             which begins with a 1x1 convolution back to n_R channels (section 3.3).
     """
 
-    def __init__(self, channels: int, *, up: bool, inputs: int = 1) -> None:
+    def __init__(self, channels: int, scale: int, *, up: bool, inputs: int = 1) -> None:
         super().__init__()
         there, back = (_up, _down) if up else (_down, _up)
         self.merge = _conv(channels * inputs, channels, 1) if inputs > 1 else nn.Identity()
-        self.project = there(channels)
-        self.back = back(channels)
-        self.correct = there(channels)
+        self.project = there(channels, scale)
+        self.back = back(channels, scale)
+        self.correct = there(channels, scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Project `x` (B, inputs * n_R, H, W) to (B, n_R, 4H, 4W), or to (B, n_R, H/4, W/4)."""
+        """Project `x` (B, inputs * n_R, H, W) to (B, n_R, sH, sW), or to (B, n_R, H/s, W/s)."""
         x = self.merge(x)
         first: Tensor = self.project(x)
         residual: Tensor = self.back(first) - x
@@ -124,7 +159,7 @@ class Projection(nn.Module):
 
 
 class Generator(nn.Module):
-    """D-DBPN: low-resolution RGB (B, 3, H, W) in [0, 1] to (B, 3, 4H, 4W), not clipped.
+    """DBPN: low-resolution RGB (B, 3, H, W) in [0, 1] to (B, 3, sH, sW), not clipped.
 
     Weights are Kaiming-normal and biases zero, drawn from torch's global generator.
     """
@@ -132,13 +167,15 @@ class Generator(nn.Module):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        n0, nr, stages = config.n0, config.nr, config.stages
+        n0, nr, stages, scale = config.n0, config.nr, config.stages, config.scale
         self.extract = nn.Sequential(_conv(3, n0, 3), _conv(n0, nr, 1))
         self.ups = nn.ModuleList(
-            Projection(nr, up=True, inputs=max(1, t - 1)) for t in range(1, stages + 1)
+            Projection(nr, scale, up=True, inputs=max(1, t - 1)) for t in range(1, stages + 1)
         )
-        self.downs = nn.ModuleList(Projection(nr, up=False, inputs=t) for t in range(1, stages))
-        self.reconstruct = nn.Conv2d(nr * stages, 3, 3, padding=1)
+        self.downs = nn.ModuleList(
+            Projection(nr, scale, up=False, inputs=t) for t in range(1, max(2, stages))
+        )
+        self.reconstruct = nn.Conv2d(nr * config.maps, 3, 3, padding=1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
                 nn.init.kaiming_normal_(module.weight)
@@ -147,18 +184,37 @@ class Generator(nn.Module):
             nn.init.zeros_(self.reconstruct.weight)
 
     def forward(self, low: Tensor) -> Tensor:
-        """Enlarge `low` fourfold."""
+        """Enlarge `low` by the scale of the network."""
         x = self.extract(low)
+        if self.config.recurrences == 1:
+            highs, _ = self._project(x)
+        else:
+            highs = []
+            for _ in range(self.config.recurrences):
+                found, x = self._project(x)
+                highs.append(found[0])  # oldest first, as in the authors' code
+                del found  # the others need not live through the next recurrence
+        out: Tensor = self.reconstruct(torch.cat(highs, 1))
+        if self.config.residual:
+            scale = self.config.scale
+            out = out + functional.interpolate(low, scale_factor=scale, mode="bicubic")
+        return out
+
+    def _project(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """All units once, on (B, n_R, H, W).
+
+        Returns:
+            The high-resolution maps, newest first, and the newest low-resolution maps.
+        """
         highs: list[Tensor] = [self.ups[0](x)]
+        if self.config.stages == 1:
+            return highs, self.downs[0](highs[0])
         lows: list[Tensor] = []
         # Dense connections: every unit sees all earlier maps of its resolution, newest first.
         for down, up in zip(self.downs, self.ups[1:], strict=True):
             lows.insert(0, down(torch.cat(highs, 1)))
             highs.insert(0, up(torch.cat(lows, 1)))
-        out: Tensor = self.reconstruct(torch.cat(highs, 1))
-        if self.config.residual:
-            out = out + functional.interpolate(low, scale_factor=SCALE, mode="bicubic")
-        return out
+        return highs, lows[0]
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -108,8 +108,8 @@ def folder_photos(photos: Path, test_photos: Path | None) -> tuple[list[Source],
     return _named([("test" if p in held_out else "train", p) for p in train])
 
 
-def decode(path: Path) -> NDArray[np.uint8]:
-    """Pixels of a colour photograph, upright: (H, W, 3), RGB, sides multiples of 4.
+def decode(path: Path, multiple: int = 4) -> NDArray[np.uint8]:
+    """Pixels of a colour photograph, upright: (H, W, 3), RGB, sides multiples of `multiple`.
 
     Large JPEG files are halved (Lanczos), which removes the traces of their compression.
 
@@ -134,7 +134,7 @@ def decode(path: Path) -> NDArray[np.uint8]:
     if (pixels == pixels[:, :, :1]).all():
         raise Unusable("grey")
     height, width = pixels.shape[:2]
-    return pixels[: height - height % 4, : width - width % 4]
+    return pixels[: height - height % multiple, : width - width % multiple]
 
 
 def _list(folder: Path) -> list[Path]:

@@ -16,9 +16,9 @@ from superres.data import Box, Manifest, Pixels, TestEntry, TrainEntry, cut
 from superres.errors import UserError
 from superres.metrics import SHAVE
 from superres.metrics.niqe import BLOCK
-from superres.model import SCALE
 from superres.photos import Source, Unusable, decode
 from superres.resize import enlarge, shrink
+from superres.scale import DEFAULT_SCALE, check_scale
 
 SHOWCASE = 128
 """Side of the region of a test image that is shown, in high-resolution pixels."""
@@ -33,24 +33,29 @@ _FLAT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Sides in high-resolution pixels, multiples of 4.
+    """Sides in high-resolution pixels, multiples of the scale.
 
     Attributes:
         crop: side of a training tile.
         test_crop: longest side of a test image; of larger photographs the most detailed part
             is taken.
+        scale: ratio of the two resolutions.
     """
 
     crop: int = 160
     test_crop: int = 768
+    scale: int = DEFAULT_SCALE
 
     def __post_init__(self) -> None:
+        check_scale(self.scale)
         for name, value, least in (
             ("--crop", self.crop, 32),
             ("--test-crop", self.test_crop, SMALLEST_TEST),
         ):
-            if value < least or value % SCALE:
-                raise UserError(f"{name} must be a multiple of {SCALE} from {least}, not {value}")
+            if value < least or value % self.scale:
+                raise UserError(
+                    f"{name} must be a multiple of {self.scale} from {least}, not {value}"
+                )
 
 
 def prepare(
@@ -80,12 +85,12 @@ def prepare(
     left_out = list(skipped)
     for source in sources:
         try:
-            photo = decode(source.path)
+            photo = decode(source.path, sizes.scale)
             if source.split == "train":
-                train.append(_write_train(source, photo, out, sizes.crop))
+                train.append(_write_train(source, photo, out, sizes))
                 report(f"train  {source.name}: {train[-1].tiles} tiles")
             else:
-                test.append(_write_test(source, photo, out, sizes.test_crop))
+                test.append(_write_test(source, photo, out, sizes))
                 report(f"test   {source.name}: {test[-1].box[3]}x{test[-1].box[2]} pixels")
         except Unusable as reason:
             left_out.append(f"{source.origin}: {reason}")
@@ -93,34 +98,35 @@ def prepare(
     for split, entries in (("training", train), ("test", test)):
         if not entries:
             raise UserError(f"no photograph is usable for {split}")
-    manifest = Manifest(sizes.crop, tuple(train), tuple(test), tuple(left_out))
+    manifest = Manifest(sizes.crop, tuple(train), tuple(test), tuple(left_out), scale=sizes.scale)
     manifest.save(out)
     return manifest
 
 
-def tile_corners(length: int, crop: int) -> list[int]:
-    """Evenly spread, least overlapping offsets of tiles that cover `length`; multiples of 4."""
+def tile_corners(length: int, crop: int, scale: int = DEFAULT_SCALE) -> list[int]:
+    """Evenly spread, least overlapping offsets of tiles that cover it; multiples of `scale`."""
     count = -(-length // crop)
     if count == 1:
         return [0]
-    return [SCALE * round(i * (length - crop) / (count - 1) / SCALE) for i in range(count)]
+    return [scale * round(i * (length - crop) / (count - 1) / scale) for i in range(count)]
 
 
-def most_detailed(image: Pixels, height: int, width: int) -> Box:
-    """The window with the largest mean luma gradient; its corner is a multiple of 4.
+def most_detailed(image: Pixels, height: int, width: int, scale: int = DEFAULT_SCALE) -> Box:
+    """The window with the largest mean luma gradient; its corner is a multiple of `scale`.
 
     Args:
         image: (H, W, 3).
         height: of the window, at most H.
         width: of the window, at most W.
+        scale: ratio of the two resolutions.
     """
     sums = np.pad(_gradient(image), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     totals = (sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width]) + sums[
         :-height, :-width
     ]
-    totals = totals[::SCALE, ::SCALE]
+    totals = totals[::scale, ::scale]
     top, left = np.unravel_index(int(totals.argmax()), totals.shape)
-    return SCALE * int(top), SCALE * int(left), height, width
+    return scale * int(top), scale * int(left), height, width
 
 
 def _gradient(image: Pixels) -> NDArray[np.float64]:
@@ -144,18 +150,19 @@ def _make_room(out: Path) -> None:
         (out / part).mkdir(parents=True)
 
 
-def _write_train(source: Source, photo: Pixels, out: Path, crop: int) -> TrainEntry:
+def _write_train(source: Source, photo: Pixels, out: Path, sizes: Sizes) -> TrainEntry:
+    crop, scale = sizes.crop, sizes.scale
     height, width = photo.shape[:2]
     if min(height, width) < crop:
         raise Unusable(f"tiny, {width}x{height} pixels; a tile has {crop}x{crop}")
-    low = shrink(photo, SCALE)
+    low = shrink(photo, scale)
     detail = _gradient(photo)
     high_tiles, low_tiles = [], []
-    for top in tile_corners(height, crop):
-        for left in tile_corners(width, crop):
+    for top in tile_corners(height, crop, scale):
+        for left in tile_corners(width, crop, scale):
             if detail[top : top + crop, left : left + crop].mean() >= _FLAT:
                 high_tiles.append(cut(photo, (top, left, crop, crop)))
-                sides = (top // SCALE, left // SCALE, crop // SCALE, crop // SCALE)
+                sides = (top // scale, left // scale, crop // scale, crop // scale)
                 low_tiles.append(cut(low, sides))
     if not high_tiles:
         raise Unusable("without detail")
@@ -163,16 +170,17 @@ def _write_train(source: Source, photo: Pixels, out: Path, crop: int) -> TrainEn
     return TrainEntry(source.name, source.origin, source.sha256, len(high_tiles))
 
 
-def _write_test(source: Source, photo: Pixels, out: Path, largest: int) -> TestEntry:
+def _write_test(source: Source, photo: Pixels, out: Path, sizes: Sizes) -> TestEntry:
+    largest, scale = sizes.test_crop, sizes.scale
     height, width = photo.shape[:2]
     if min(height, width) < SMALLEST_TEST:
         raise Unusable(f"tiny, {width}x{height} pixels; a test image needs {SMALLEST_TEST}")
-    box = most_detailed(photo, min(height, largest), min(width, largest))
+    box = most_detailed(photo, min(height, largest), min(width, largest), scale)
     high = cut(photo, box)
-    low = shrink(high, SCALE)
-    showcase = most_detailed(high, SHOWCASE, SHOWCASE)
+    low = shrink(high, scale)
+    showcase = most_detailed(high, SHOWCASE, SHOWCASE, scale)
     _save(out / "test", source.name, high, low)
-    for kind, image in (("original", high), ("bicubic", enlarge(low, SCALE))):
+    for kind, image in (("original", high), ("bicubic", enlarge(low, scale))):
         Image.fromarray(cut(image, showcase)).save(out / "crops" / f"{source.name}-{kind}.png")
     return TestEntry(source.name, source.origin, source.sha256, box, showcase)
 

@@ -21,7 +21,6 @@ from superres.checkpoint import Checkpoint
 from superres.data import Dataset
 from superres.discriminator import Discriminator
 from superres.errors import Diverged, UserError
-from superres.evaluation import to_tensor
 from superres.features import FeatureNetwork
 from superres.losses import (
     ADVERSARIAL_SCALE,
@@ -30,7 +29,8 @@ from superres.losses import (
     feature_terms,
     relativistic_loss,
 )
-from superres.model import SCALE, Generator, Preset
+from superres.model import Generator, Preset
+from superres.tiling import to_tensor
 
 Progress = Callable[[dict[str, float]], None]
 """Gets the means since the last report: `step`, `epoch`, `loss`, the terms, `rmse`."""
@@ -45,6 +45,9 @@ EXPLODED = 0.25
 """A pixel MSE beyond this is worse than a grey picture can be. A training that gets there, and to
 twice what it started with, has run away."""
 
+SMALLEST_FEATURES = 16
+"""Side in pixels of the smallest image that the feature networks and the discriminator can see."""
+
 _Module = TypeVar("_Module", bound=nn.Module)
 
 _REPORTS = 20
@@ -58,7 +61,7 @@ class Settings:
     Attributes:
         steps: updates of the generator.
         batch: patches a step.
-        patch: side of a low-resolution patch in pixels; the feature networks need 4 at least.
+        patch: side of a low-resolution patch in pixels.
         learning_rate: Adam's, of the generator; falls linearly to zero in the second half.
         seed: of the initial weights (pre-training) and of the order of the patches.
 
@@ -115,7 +118,9 @@ def pretrain(
 
     Raises:
         Diverged: the training ran away.
+        UserError: the data were prepared for another scale.
     """
+    dataset.require_scale(preset.generator.scale)
     torch.manual_seed(settings.seed)
     generator = _fast(Generator(preset.generator))
     discriminator = _fast(Discriminator(preset.critic_width))
@@ -134,7 +139,7 @@ def pretrain(
         low, high = (to_tensor(images) for images in next(batches))
         with torch.no_grad():
             fake = generator(low)
-        view = _random_view()
+        view = _random_view(dataset.scale)
         loss = relativistic_loss(discriminator(high[view]), discriminator(fake[view]))
         _update(critic_optimiser, loss, CRITIC_LEARNING_RATE)
     return Checkpoint(generator, discriminator.eval(), ()), monitor.final_loss
@@ -166,7 +171,15 @@ def finetune(
 
     Raises:
         Diverged: the training ran away.
+        UserError: the data were prepared for another scale, or the patches are too small.
     """
+    scale = start.generator.config.scale
+    dataset.require_scale(scale)
+    if settings.patch * scale < SMALLEST_FEATURES:
+        raise UserError(
+            f"at {scale}x, a patch needs {SMALLEST_FEATURES // scale} low-resolution pixels "
+            f"at least, not {settings.patch}"
+        )
     torch.manual_seed(settings.seed)
     generator, discriminator = _fast(start.generator).train(), _fast(start.discriminator).train()
     features = _fast(features)
@@ -179,7 +192,7 @@ def finetune(
     for step in range(1, settings.steps + 1):
         low, high = (to_tensor(images) for images in next(batches))
         fake = generator(low)
-        view = _random_view()
+        view = _random_view(dataset.scale)
         terms = loss_terms(fake, high, weights, features, discriminator, view)
         factor = decay(step - 1, settings.steps)
         _update(optimiser, terms.weighted(ratios), settings.learning_rate * factor)
@@ -294,13 +307,13 @@ def _fast(module: _Module) -> _Module:
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def _random_view() -> View:
-    """All but up to three rows and columns at the top and on the left.
+def _random_view(scale: int) -> View:
+    """All but fewer than `scale` rows and columns at the top and on the left.
 
-    The generator works on a grid of 4 pixels, and the discriminator's strides make another. With
-    both always in step, a pattern of that period goes unseen, and soon covers the image.
+    The generator works on a grid of `scale` pixels, and the discriminator's strides make another.
+    With both always in step, a pattern of that period goes unseen, and soon covers the image.
     """
-    down, right = torch.randint(SCALE, (2,)).tolist()
+    down, right = torch.randint(scale, (2,)).tolist()
     return (..., slice(down, None), slice(right, None))
 
 

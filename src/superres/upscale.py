@@ -1,8 +1,12 @@
-"""Enlarging a user's own images, whatever their kind."""
+"""Enlarging a user's own images, whatever their kind, within a bound on memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,39 +14,181 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from superres.data import Pixels
 from superres.errors import UserError
-from superres.model import SCALE
+from superres.model import Generator
+from superres.tiling import network_upscaler
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+"""What counts as an image in a folder. A file that is named itself may have any name."""
+
+# Bytes a pixel: of the input, decoded and converted; of the result while the network makes it;
+# and of the result on its way to the file, with Pillow's four bytes a pixel, and transparency.
+_INPUT, _RESULT, _ENCODED = 16, 3, 9
+
+# Seconds between two lines about the pieces of one image.
+_PAUSE = 2.0
 
 
-def upscale_file(source: Path, target: Path, upscaler: Callable[[Pixels], Pixels]) -> None:
-    """Enlarge the image in `source` fourfold and write it to `target`.
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An image and the file for its enlargement."""
 
-    Grey images stay grey; transparency is enlarged by bicubic interpolation.
+    source: Path
+    target: Path
+
+
+def find_images(named: Sequence[Path], out: Path) -> list[Task]:
+    """The images that the user means, and where their enlargements go.
+
+    An image becomes `out/STEM.png`. A folder stands for all images in it and in its subfolders,
+    which `out` gets as well; hidden ones and `out` itself are left alone.
+
+    Raises:
+        UserError: two images would become one file, a result would replace an image of the
+            user's, a folder holds no image, or `out` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file, not a folder")
+    tasks: dict[Path, Task] = {}
+    for path in named:
+        found = _in_folder(path, out) if path.is_dir() else [(path, Path())]
+        for source, below in found:
+            task = Task(source, out / below / f"{source.stem}.png")
+            if task.target in tasks:
+                raise UserError(
+                    f"{tasks[task.target].source} and {source} would both become {task.target}"
+                )
+            tasks[task.target] = task
+    sources = {task.source.resolve() for task in tasks.values()}
+    for target in tasks:
+        if target.resolve() in sources:
+            raise UserError(f"{target} would be replaced by its enlargement: name another --out")
+    return list(tasks.values())
+
+
+def _in_folder(folder: Path, out: Path) -> Iterable[tuple[Path, Path]]:
+    """The images in `folder`, sorted, each with its place below it."""
+    own, results = folder.resolve(), out.resolve()
+    found = []
+    for path in sorted(folder.rglob("*")):
+        below = path.relative_to(folder)
+        ours = own != results and path.resolve().is_relative_to(results)
+        hidden = any(part.startswith(".") for part in below.parts)
+        if path.suffix.lower() in EXTENSIONS and path.is_file() and not (ours or hidden):
+            found.append((path, below.parent))
+    if not found:
+        raise UserError(f"no image in {folder}")
+    return found
+
+
+class Enlarger:
+    """A network that keeps the whole process below a bound on memory.
+
+    Args:
+        generator: in evaluation mode.
+        memory: bytes that the process may occupy; without it, see `network_upscaler`.
+        threads: of torch.
+    """
+
+    def __init__(self, generator: Generator, memory: int | None = None, threads: int = 1) -> None:
+        self._generator = generator
+        self._memory = memory
+        self._threads = threads
+
+    def check(self, width: int, height: int) -> None:
+        """See whether an image can be decoded and its enlargement held and written at all.
+
+        Raises:
+            UserError: not within the bound.
+        """
+        if self._memory is None:
+            return
+        pixels, larger = width * height, width * height * self._generator.config.scale**2
+        needed = _occupied() + _INPUT * pixels + _ENCODED * larger
+        if needed > self._memory:
+            raise UserError(
+                f"{width}x{height} pixels and their enlargement alone need {needed / 1e6:.0f} MB, "
+                f"which is more than --memory allows"
+            )
+
+    def __call__(self, image: Pixels) -> Pixels:
+        """Enlarge (H, W, 3) to (sH, sW, 3), uint8 RGB."""
+        memory = self._memory
+        if memory is not None:
+            height, width = image.shape[:2]
+            memory -= _occupied() + _RESULT * height * width * self._generator.config.scale**2
+        upscaler = network_upscaler(self._generator, memory, self._threads, _pieces())
+        return upscaler(image)
+
+
+def upscale_all(tasks: Sequence[Task], enlarger: Enlarger) -> None:
+    """Enlarge all images, with a line about each; those that cannot be read are skipped.
+
+    Raises:
+        UserError: some image was not enlarged.
+    """
+    failures: list[UserError] = []
+    for number, task in enumerate(tasks, 1):
+        began = time.monotonic()
+        try:
+            size = upscale_file(task.source, task.target, enlarger, enlarger.check)
+        except UserError as error:
+            failures.append(error)
+            if len(tasks) > 1:
+                print(f"skip   {error}", flush=True)
+            continue
+        seconds = time.monotonic() - began
+        line = f"{task.target}  {size[0]}x{size[1]} pixels, {seconds:.1f} s"
+        print(f"[{number}/{len(tasks)}] {line}", flush=True)
+    if len(failures) > 1:
+        raise UserError(f"{len(failures)} of {len(tasks)} images were not enlarged, see above")
+    if failures:
+        raise failures[0]
+
+
+def upscale_file(
+    source: Path,
+    target: Path,
+    upscaler: Callable[[Pixels], Pixels],
+    check: Callable[[int, int], None] = lambda width, height: None,
+) -> tuple[int, int]:
+    """Enlarge the image in `source` and write it to `target`, a PNG file.
+
+    Grey images stay grey; transparency is enlarged by bicubic interpolation, since it is a shape
+    and not a photograph. The image is turned upright by its EXIF orientation, and its colour
+    profile is kept.
 
     Args:
         source: any image that Pillow reads with 8 bits a channel.
-        target: its suffix chooses the format.
-        upscaler: (H, W, 3) to (4H, 4W, 3), uint8 RGB.
+        target: appears when it is complete.
+        upscaler: (H, W, 3) to (sH, sW, 3), uint8 RGB.
+        check: gets width and height before the image is decoded, and may raise `UserError`.
+
+    Returns:
+        Width and height of the result.
 
     Raises:
-        UserError: `source` cannot be read or has more than 8 bits a channel.
+        UserError: `source` cannot be read, has more than 8 bits a channel or more than one
+            picture, or `target` cannot be written.
     """
+    image = _read(source, check)
     try:
-        with Image.open(source) as opened:
-            image = ImageOps.exif_transpose(opened)
-            image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"cannot read {source} as an image") from error
-    if image.mode.startswith(("I", "F")):
-        raise UserError(f"{source} has more than 8 bits a channel: convert it first")
-    enlarged = upscale_image(image, upscaler)
+        enlarged = upscale_image(image, upscaler)
+    except UserError as error:  # does not know the file
+        raise UserError(f"{source}: {error}") from error
+    profile = image.info.get("icc_profile") if enlarged.mode == image.mode else None
+    partial = target.with_name(target.name + ".partial")
     try:
-        enlarged.save(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        enlarged.save(partial, format="PNG", icc_profile=profile)
+        partial.replace(target)
     except (OSError, ValueError) as error:
+        partial.unlink(missing_ok=True)
         raise UserError(f"cannot write {target}: {error}") from error
+    return enlarged.size
 
 
 def upscale_image(image: Image.Image, upscaler: Callable[[Pixels], Pixels]) -> Image.Image:
-    """Enlarge an 8-bit image fourfold: to L, LA, RGB or RGBA, whichever holds what it has."""
+    """Enlarge an 8-bit image: to L, LA, RGB or RGBA, whichever holds what it has."""
     transparent = image.has_transparency_data
     grey = image.mode in ("1", "L", "LA", "La")
     rgb = image.convert("RGBA" if transparent else "RGB").convert("RGB")
@@ -50,7 +196,59 @@ def upscale_image(image: Image.Image, upscaler: Callable[[Pixels], Pixels]) -> I
     if grey:
         result = result.convert("L")
     if transparent:
-        size = (SCALE * image.width, SCALE * image.height)
-        alpha = image.convert("RGBA").getchannel("A").resize(size, Image.Resampling.BICUBIC)
-        result.putalpha(alpha)
+        alpha = image.convert("RGBA").getchannel("A")
+        result.putalpha(alpha.resize(result.size, Image.Resampling.BICUBIC))
     return result
+
+
+def _read(source: Path, check: Callable[[int, int], None]) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            # An image is as large as its owner says; only the absurd is refused.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(source) as opened:
+                # Pillow cuts 16-bit colour down to 8 bits, and tells only its decoder.
+                if opened.mode.startswith(("I", "F")) or ";16" in str(getattr(opened, "tile", "")):
+                    raise UserError(f"{source} has more than 8 bits a channel: convert it first")
+                # Cameras store previews as further pictures of MPO files, which are JPEG files.
+                if opened.format != "MPO" and getattr(opened, "n_frames", 1) > 1:
+                    raise UserError(f"{source} holds several pictures: extract one first")
+                try:
+                    check(*opened.size)
+                except UserError as error:  # does not know the file
+                    raise UserError(f"{source}: {error}") from error
+                image = ImageOps.exif_transpose(opened)
+                image.load()
+                if image.mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa"):
+                    image = image.convert("RGB")
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{source} is implausibly large") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"cannot read {source} as an image") from error
+    return image
+
+
+def _pieces() -> Callable[[int, int], None]:
+    """Progress within an image that takes long."""
+    last = time.monotonic()
+
+    def progress(done: int, of: int) -> None:
+        nonlocal last
+        if done < of and time.monotonic() - last >= _PAUSE:
+            last = time.monotonic()
+            print(f"       piece {done} of {of}", flush=True)
+
+    return progress
+
+
+def _occupied() -> int:
+    """Bytes of memory that this process occupies."""
+    try:
+        with Path("/proc/self/status").open() as status:
+            (line,) = (line for line in status if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024
+    except (OSError, ValueError):  # not Linux: its peak so far, which is more
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

@@ -165,7 +165,7 @@ def test_without_the_extra_one_line_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from superres.cli import main\n"
-        "sys.exit(main(['evaluate', '--checkpoint', 'a', '--data', 'b']))"
+        "sys.exit(main(['upscale', '--checkpoint', 'a', '--out', 'b', 'c.png']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2

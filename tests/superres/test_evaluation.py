@@ -4,27 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from superres import evaluation
 from superres.color import luma
 from superres.data import Dataset
-from superres.evaluation import ImageScore, Scores, evaluate, network_upscaler, to_tensor
+from superres.evaluation import ImageScore, Scores, evaluate
 from superres.metrics import niqe
-from superres.model import Generator, GeneratorConfig
 from superres.resize import enlarge
-
-
-@pytest.fixture
-def generator() -> Generator:
-    torch.manual_seed(0)
-    made = Generator(GeneratorConfig(6, 4, 2))
-    with torch.no_grad():  # a level within the range of an image
-        made.reconstruct.weight.mul_(0.02)
-        assert made.reconstruct.bias is not None
-        made.reconstruct.bias.fill_(0.5)
-    return made
 
 
 def test_summaries_follow_the_protocol() -> None:
@@ -52,29 +38,3 @@ def test_images_are_judged_on_shaved_luma(dataset: Dataset, tmp_path: Path) -> N
 def test_a_perfect_enlargement_has_no_error(dataset: Dataset) -> None:
     (test,) = dataset.test_images()
     assert evaluate(lambda _: test.high, dataset).rmse == 0
-
-
-def test_pieces_give_the_pixels_of_the_whole(
-    generator: Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    low = np.random.default_rng(0).integers(0, 255, (61, 90, 3), np.uint8)
-    whole = network_upscaler(generator)(low)
-    monkeypatch.setattr(evaluation, "TILE", 32)
-    pieces = network_upscaler(generator)(low)
-    assert whole.shape == (244, 360, 3)
-    assert whole.std() > 1
-    # The last bit of a float may turn a rounding.
-    assert np.abs(whole.astype(int) - pieces).max() <= 1
-
-
-def test_the_number_of_threads_does_not_matter(generator: Generator) -> None:
-    low = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
-    alone = network_upscaler(generator)(low)
-    torch.set_num_threads(2)
-    assert (network_upscaler(generator)(low) == alone).all()
-    assert torch.get_num_threads() == 2
-
-
-def test_tensors_are_scaled_to_one() -> None:
-    images = np.array([0, 51, 255], np.uint8).reshape(1, 1, 1, 3)
-    assert to_tensor(images).flatten().tolist() == pytest.approx([0, 0.2, 1])

@@ -1,23 +1,52 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from superres.arguments import PRESET_NAMES
 from superres.errors import UserError
 from superres.model import PRESETS, Generator, GeneratorConfig, Projection, parameter_count
+from superres.scale import SCALES
 
 SMALL = GeneratorConfig(8, 4, 3)
 
 
+RECURRENT = GeneratorConfig(4, 3, 3, recurrences=2)
+ONE_PAIR = GeneratorConfig(4, 3, 1, recurrences=3)
+
+
 @pytest.mark.parametrize(
-    ("preset", "parameters"),
-    [("tiny", 151_310), ("dbpn-s", 2_386_958), ("d-dbpn", 10_426_358), ("dbpnll", 15_348_302)],
+    ("preset", "scale", "parameters"),
+    [
+        ("tiny", 4, 151_310),
+        # What the authors' code makes, layer by layer, for 4x.
+        ("dbpn-s", 4, 2_386_958),
+        ("d-dbpn", 4, 10_426_358),
+        ("dbpnll", 4, 15_348_302),
+        ("dbpn-mr64-3", 4, 10_419_446),
+        # The same with kernels of 6 and of 12 pixels.
+        ("d-dbpn", 2, 5_953_526),
+        ("d-dbpn", 8, 23_205_878),
+        ("dbpn-mr64-3", 2, 5_946_614),
+        ("dbpn-mr64-3", 8, 23_198_966),
+        # Not in that code: summaries of the TPAMI paper give it 1.6 M.
+        ("dbpn-r64-10", 4, 1_614_155),
+    ],
 )
-def test_parameter_counts(preset: str, parameters: int) -> None:
+def test_parameter_counts(preset: str, scale: int, parameters: int) -> None:
     with torch.device("meta"):
-        generator = Generator(PRESETS[preset].generator)
+        generator = Generator(replace(PRESETS[preset].generator, scale=scale))
     assert parameter_count(generator) == parameters
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_enlarges_by_every_scale(preset: str, scale: int) -> None:
+    with torch.device("meta"):
+        generator = Generator(replace(PRESETS[preset].generator, scale=scale))
+        assert generator(torch.rand(2, 3, 7, 5)).shape == (2, 3, 7 * scale, 5 * scale)
 
 
 def test_the_command_line_offers_every_preset() -> None:
@@ -40,7 +69,7 @@ def test_biases_start_at_zero_and_the_seed_decides_the_rest() -> None:
 
 def test_an_up_projection_adds_the_projected_residual() -> None:
     torch.manual_seed(0)
-    unit = Projection(4, up=True)
+    unit = Projection(4, 4, up=True)
     x = torch.rand(1, 4, 6, 6)
     first = unit.project(x)
     assert torch.equal(unit(x), first + unit.correct(unit.back(first) - x))

@@ -1,0 +1,22 @@
+"""The scales, apart from the networks, since what needs them alone can do without torch."""
+
+from __future__ import annotations
+
+from superres.errors import UserError
+
+SCALES = (2, 4, 8)
+"""Enlargements of one side that the authors of DBPN publish networks for."""
+
+DEFAULT_SCALE = 4
+"""That of the PIRM challenge, and of everything made before the scale could be chosen."""
+
+
+def check_scale(scale: int) -> int:
+    """`scale` itself, if networks exist for it.
+
+    Raises:
+        UserError: it is none of `SCALES`.
+    """
+    if scale not in SCALES:
+        raise UserError(f"images are enlarged 2x, 4x or 8x, not {scale}x")
+    return scale
