@@ -1,0 +1,372 @@
+"""What batch systems print, put into our words; their commands are small scripts here."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsice.launch.base import JobState
+from dsice.launch.job import JobFolder, JobSpec, Kind
+from dsice.launch.make import SETTINGS
+from dsice.launch.pbs import Pbs
+from dsice.launch.pjm import Pjm
+from dsice.launch.scheduler import Scheduler, SchedulerError
+from dsice.launch.settings import BatchSettings
+from dsice.launch.slurm import Slurm
+from dsice.launch.wave import Wave
+
+QUEUED, RUNNING, ENDED = JobState.QUEUED, JobState.RUNNING, JobState.ENDED
+SYSTEMS: dict[str, type[Scheduler]] = {"slurm": Slurm, "pjm": Pjm, "pbs": Pbs}
+SUBMIT = {"slurm": "sbatch", "pjm": "pjsub", "pbs": "qsub"}
+ACCEPTED = {
+    "slurm": "Submitted batch job 77",
+    "pjm": "[INFO] PJM 0000 pjsub Job 77 submitted.",
+    "pbs": "77.server",
+}
+Says = Callable[..., Path]
+
+
+@pytest.fixture
+def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
+    """Makes a command that prints something; returns where its arguments and script are kept."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def make(command: str, out: str = "", err: str = "", code: int = 0) -> Path:
+        kept = tmp_path / command
+        kept.mkdir(exist_ok=True)
+        (kept / "out").write_text(out)
+        (kept / "err").write_text(err)
+        (folder / command).write_text(
+            f"#!/bin/sh\ncd '{kept}'\nprintf '%s\\n' \"$@\" > args\nenv > env\n"
+            f'[ -f "$1" ] && cat "$1" > script\ncat out\ncat err >&2\nexit {code}\n'
+        )
+        (folder / command).chmod(0o755)
+        return kept
+
+    return make
+
+
+# -- Slurm -----------------------------------------------------------------------------------------
+
+
+def test_squeue(says: Says) -> None:
+    lines = [
+        "7_0|RUNNING|None|study.1.1-aa",
+        "7_1|PENDING|Priority|study.1.1-aa",
+        "8|PENDING|PartitionDown|bb",
+        "9|REQUEUED|None|cc",
+        "10|PREEMPTED|None|dd",
+        "11|TIMEOUT|TimeLimit|a|b|c",
+        "12|OUT_OF_MEMORY|OutOfMemory|ff",
+        "13|NODE_FAIL|None|gg",
+        "14|CANCELLED|None|hh",
+        "15|COMPLETED|None|ii",
+        "16|COMPLETING|None|",
+        "17|SOMETHING_NEW|None|jj",
+        "18|RUNNING|PartitionDown|kk",
+        "19|PENDING|None|two",
+        "lines",
+    ]
+    kept = says("squeue", "\n".join(lines) + "\n")
+    queue = Slurm().queue()
+    assert {key: entry.state for key, entry in queue.items()} == {
+        **dict.fromkeys(["7_1", "8", "9", "17", "19"], QUEUED),
+        **dict.fromkeys(["7_0", "16", "18"], RUNNING),
+        **dict.fromkeys(["10", "11", "12", "13", "14", "15"], ENDED),
+    }
+    kinds = {key: queue[key].kind for key in ("10", "11", "12", "13", "14", "15")}
+    assert kinds == {
+        "10": Kind.PREEMPTED,
+        "11": Kind.TIMEOUT,
+        "12": Kind.OUT_OF_MEMORY,
+        "13": Kind.NODE_FAILED,
+        "14": Kind.REMOVED,
+        "15": Kind.OK,
+    }
+    assert (queue["7_0"].name, queue["11"].name) == ("study.1.1-aa", "a|b|c")
+    assert {key: e.stuck for key, e in queue.items() if e.stuck} == {"8": "PartitionDown"}
+    assert all(queue[key].reason for key in ("10", "11", "12", "13", "14"))
+    assert "--me" in (kept / "args").read_text().split()
+
+
+def test_an_empty_queue(says: Says) -> None:
+    says("squeue")
+    assert Slurm().queue() == {}
+
+
+def test_sacct(says: Says) -> None:
+    kept = says("sacct", "7_0|CANCELLED by 0|x\n7_1|OUT_OF_MEMORY|y|z\n99|FAILED|n\n8|RUNNING|v\n")
+    ended = Slurm().ended({"7_0", "7_1", "8"})
+    assert {key: (e.state, e.kind, e.name) for key, e in ended.items()} == {
+        "7_0": (ENDED, Kind.REMOVED, "x"),
+        "7_1": (ENDED, Kind.OUT_OF_MEMORY, "y|z"),
+        "8": (RUNNING, Kind.OK, "v"),
+    }
+    assert "7_0,7_1,8" in (kept / "args").read_text().split()
+
+
+@pytest.mark.parametrize(
+    ("system", "command", "text", "temporary"),
+    [
+        ("slurm", "squeue", "slurm_load_jobs error: Unable to contact slurm controller", True),
+        ("slurm", "squeue", "slurm_load_jobs error: Socket timed out on send/recv", True),
+        ("slurm", "squeue", "squeue: unrecognized option '--me'", False),
+        ("pjm", "pjstat", "[ERR.] PJM 0090 pjstat Internal error.", True),
+        ("pjm", "pjstat", "[ERR.] PJM 0003 pjstat Invalid argument --choose.", False),
+        ("pbs", "qstat", "Connection refused\nqstat: cannot connect to server pbs", True),
+        ("pbs", "qstat", "qstat: illegal option", False),
+    ],
+)
+def test_a_command_that_fails(
+    says: Says, system: str, command: str, text: str, temporary: bool
+) -> None:
+    says(command, err=text, code=1)
+    with pytest.raises(SchedulerError) as error:
+        SYSTEMS[system]().queue()
+    assert " ".join(text.split()) in str(error.value)
+    assert error.value.temporary is temporary
+
+
+def test_a_host_without_the_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for system, scheduler in SYSTEMS.items():
+        with pytest.raises(SchedulerError, match="is this a host of") as error:
+            scheduler().queue()
+        assert not error.value.temporary
+        with pytest.raises(SchedulerError) as error:
+            submitted(system, tmp_path / system)
+        assert not error.value.temporary
+
+
+@pytest.mark.parametrize(
+    ("system", "command", "text"),
+    [
+        ("slurm", "scancel", "scancel: error: job id 7: Invalid job id specified"),
+        ("pbs", "qdel", "qdel: Unknown Job Id 7.server"),
+        ("pbs", "qdel", "qdel: Job has finished 7.server"),
+    ],
+)
+def test_ending_what_has_ended(says: Says, system: str, command: str, text: str) -> None:
+    kept = says(command, err=text, code=1)
+    SYSTEMS[system]().cancel(["7", "8"])
+    assert (kept / "args").read_text().split() == ["7", "8"]
+
+
+# -- Fujitsu TCS -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "JOB_ID     JOB_NAME   ST\n101        one-aa     RUN\n102        two-bb     QUE\n",
+        "JOB_ID  JOB_NAME  STATUS\n101  one-aa  RUNNING\n102  two-bb  QUEUED\n",
+        " ACCEPT QUEUED HOLD TOTAL\n 0 1 0 1\nJID JNAM ST\n101 one-aa RNE\n102 two-bb HLD\n",
+    ],
+)
+def test_pjstat(says: Says, text: str) -> None:
+    says("pjstat", text)
+    queue = Pjm().queue()
+    assert {key: (entry.name, entry.state) for key, entry in queue.items()} == {
+        "101": ("one-aa", RUNNING),
+        "102": ("two-bb", QUEUED),
+    }
+
+
+def test_pjstat_without_jobs(says: Says) -> None:
+    for text in ("", "\n", "JOB_ID JOB_NAME ST\n", "No unended jobs found.\n"):
+        says("pjstat", text)
+        assert Pjm().queue() == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[ERR.] PJM 0090 pjstat Internal error.\n", "101 one RUN\n", "JOB_ID JOB_NAME\n101 one\n"],
+)
+def test_a_table_that_makes_no_sense_is_no_empty_queue(says: Says, text: str) -> None:
+    says("pjstat", text)
+    with pytest.raises(SchedulerError) as error:
+        Pjm().queue()
+    assert error.value.temporary
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "kind"),
+    [
+        ("EXT", "0", Kind.OK),
+        ("END", "0", Kind.OK),
+        ("CCL", "1", Kind.REMOVED),
+        ("CCL", "0", Kind.REMOVED),
+        ("EXT", "11", Kind.TIMEOUT),
+        ("EXT", "12", Kind.OUT_OF_MEMORY),
+        ("ERR", "20", Kind.NODE_FAILED),
+        ("EXT", "140", Kind.LOST),
+    ],
+)
+def test_pjm_codes(says: Says, state: str, code: str, kind: Kind) -> None:
+    head = "JOB_ID JOB_NAME ST EC SN PC"
+    kept = says("pjstat", f"{head}\n101 one {state} 0 0 {code}\n")
+    assert Pjm().ended({"101", "102"})["101"].kind is kind
+    assert "jid=101+102" in (kept / "args").read_text().split()
+
+
+# -- PBS -------------------------------------------------------------------------------------------
+
+
+def test_qstat(says: Says) -> None:
+    jobs = {
+        "1.s": {"Job_Name": "one", "job_state": "Q"},
+        "2.s": {"Job_Name": "two", "job_state": "R"},
+        "3.s": {"Job_Name": "three", "job_state": "F", "Exit_status": -29},
+        "4.s": {"Job_Name": "four", "job_state": "F", "Exit_status": 271},
+        "5.s": {"Job_Name": "five", "job_state": "F"},
+        "6.s": {"Job_Name": "six", "job_state": "F", "Exit_status": 7},
+    }
+    says("qstat", json.dumps({"Jobs": jobs}).replace("six", "six\ttab"))
+    queue = Pbs().queue()
+    assert [entry.state for entry in queue.values()] == [QUEUED, RUNNING, *[ENDED] * 4]
+    kinds = [entry.kind for entry in queue.values()][2:]
+    assert kinds == [Kind.TIMEOUT, Kind.REMOVED, Kind.OK, Kind.LOST]
+    says("qstat")
+    assert Pbs().queue() == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"Jobs": {"1.s": {}}}', '{"Jobs": {"1.s": 3}}'])
+def test_qstat_that_makes_no_sense(says: Says, text: str) -> None:
+    says("qstat", text)
+    with pytest.raises(SchedulerError, match="makes no sense"):
+        Pbs().queue()
+
+
+# -- submissions -----------------------------------------------------------------------------------
+
+
+def submitted(system: str, folder: Path, count: int = 1, **given: object) -> list[str]:
+    settings: BatchSettings = SETTINGS[system].model_validate({"time": 5400, **given})
+    jobs = []
+    for index in range(count):
+        job = JobFolder(folder / f"job-{index}")
+        job.create(JobSpec("study.1\n.1", ("true",), str(folder)))
+        jobs.append(job)
+    scheduler = SYSTEMS[system]()
+    wave = Wave.create(system, folder / "batch", jobs, scheduler.NAME_LENGTH)
+    return scheduler.submit(wave, settings)
+
+
+def script(system: str, says: Says, tmp_path: Path, **given: Any) -> list[str]:
+    """The lines of the job script."""
+    says("srun")
+    kept = says(SUBMIT[system], ACCEPTED[system] + "\n")
+    assert submitted(system, tmp_path, **given) == [{"pbs": "77.server"}.get(system, "77")]
+    return (kept / "script").read_text().splitlines()
+
+
+def test_ids_of_an_array(says: Says, tmp_path: Path) -> None:
+    says("srun")
+    says("sbatch", "Submitted batch job 77\n")
+    assert submitted("slurm", tmp_path, 3) == ["77_0", "77_1", "77_2"]
+
+
+@pytest.mark.parametrize(
+    ("system", "text", "code", "temporary"),
+    [
+        ("pjm", "[ERR.] PJM 0054 pjsub Resource group 'x' does not exist.", 0, False),
+        ("pjm", "[ERR.] PJM 0090 pjsub Internal error.", 0, True),
+        ("pjm", "", 0, False),
+        ("pbs", "qsub: Unknown queue", 1, False),
+        ("pbs", "qsub: would exceed queue generic's per-user limit", 1, True),
+        ("slurm", "sbatch: error: invalid partition specified: x", 1, False),
+        ("slurm", "sbatch: error: QOSMaxSubmitJobPerUserLimit", 1, True),
+        ("slurm", "sbatch: error: Unable to contact slurm controller (connect failure)", 1, True),
+    ],
+)
+def test_refusals(
+    says: Says, tmp_path: Path, system: str, text: str, code: int, temporary: bool
+) -> None:
+    says("srun")
+    says(SUBMIT[system], out="" if code else text, err=text if code else "", code=code)
+    with pytest.raises(SchedulerError) as error:
+        submitted(system, tmp_path)
+    assert (text or "it answered nothing") in str(error.value)
+    assert error.value.temporary is temporary
+
+
+def test_nothing_that_was_not_given_is_asked_for(says: Says, tmp_path: Path) -> None:
+    lines = [line for line in script("pjm", says, tmp_path) if line.startswith("#PJM")]
+    assert [" ".join(line.split()[1:3]) for line in lines[:1]] == ["-L elapse=1:30:00"]
+    assert [line.split()[1] for line in lines] == ["-L", "-N", "-j", "-o"]
+
+
+def test_a_full_pjm_script(says: Says, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"unit": "cx", "group": "cx-small", "nodes": 2, "gpus": 4, "cpus": 8}
+    more: dict[str, Any] = {
+        "memory": "16 GB",
+        "account": "abc",
+        "directives": ["--mail-list a@b.c"],
+    }
+    lines = script("pjm", says, tmp_path, **given, **more)
+    for line in (
+        "-L rscunit=cx",
+        "-L rscgrp=cx-small",
+        "-L node=2",
+        "-L gpu=4",
+        "-L vnode-core=8",
+        "-L node-mem=16384Mi",
+        "-g abc",
+        "--mail-list a@b.c",
+    ):
+        assert f"#PJM {line}" in lines
+
+
+def test_a_full_pbs_script(says: Says, tmp_path: Path) -> None:
+    lines = script("pbs", says, tmp_path, cpus=8, gpus=1, memory="2 GB", queue="gpu", account="abc")
+    for line in ("-l select=1:ncpus=8:ngpus=1:mem=2048mb", "-l walltime=1:30:00", "-q gpu"):
+        assert f"#PBS {line}" in lines
+    assert all(len(line.split()[2]) <= 15 for line in lines if line.startswith("#PBS -N"))
+
+
+def test_options_of_slurm_in_every_form(says: Says, tmp_path: Path) -> None:
+    options = ["--exclusive", "-C gpu", "--mail-user=a_b@c.d", "--mail-type END"]
+    lines = script("slurm", says, tmp_path, directives=options, partition="p", gres="gpu:a100:1")
+    first = next(i for i, line in enumerate(lines) if line and not line.startswith("#"))
+    for option in options:
+        assert f"#SBATCH {option}" in lines[:first]
+    assert {"#SBATCH --time=90", "#SBATCH --partition=p"} <= set(lines)
+    assert not any(line.startswith("#SBATCH --error") for line in lines)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_setup_alone_reaches_the_shell(says: Says, tmp_path: Path, system: str) -> None:
+    setup = ["export A=1 # $(hostname)", "ulimit -c 0"]
+    lines = script(system, says, tmp_path, modules=["cuda/12.1", "a;b&c|d"], setup=setup)
+    assert "module load cuda/12.1" in lines
+    assert "module load 'a;b&c|d'" in lines
+    assert lines.index(setup[0]) + 1 == lines.index(setup[1])
+    commands = [line for line in lines if line and not line.startswith("#")]
+    assert {line.split()[0] for line in commands} - {"trap", "export", "module", "ulimit"} == {
+        commands[-1].split()[0]
+    }
+    assert "submitit.core._submit" in commands[-1]
+
+
+@pytest.mark.parametrize(
+    ("system", "kept_name"),
+    [("slurm", "SLURM_CONF"), ("pbs", "PBS_CONF_FILE"), ("pbs", "PBS_SERVER")],
+)
+def test_an_outer_job_is_hidden(
+    says: Says, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, kept_name: str
+) -> None:
+    outer = {"slurm": "SLURM_MEM_PER_NODE", "pbs": "PBS_O_WORKDIR"}[system]
+    monkeypatch.setenv(outer, "1")
+    monkeypatch.setenv(kept_name, "/there")
+    script(system, says, tmp_path)
+    seen = (tmp_path / SUBMIT[system] / "env").read_text().splitlines()
+    assert f"{kept_name}=/there" in seen
+    assert not any(line.startswith(f"{outer}=") for line in seen)
+    assert os.environ[outer] == "1"

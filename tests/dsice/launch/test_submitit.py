@@ -1,0 +1,105 @@
+"""The private parts of submitit that dsice is built on: a new version must still have them."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import submitit
+from submitit.core import plugins
+from submitit.core.core import Job, PicklingExecutor
+from submitit.core.job_environment import JobEnvironment
+from submitit.slurm.slurm import SlurmExecutor, _make_sbatch_string
+
+from dsice.launch.script import ScriptExecutor, ScriptJobEnvironment
+
+
+class Echo(ScriptExecutor):
+    COMMAND = "echo"
+    PREFIX = "#ECHO"
+    ID = "ECHO_JOBID"
+
+    @staticmethod
+    def _get_job_id_from_submission_command(string: bytes | str) -> str:
+        assert str(string).endswith(".sh")
+        return "7"
+
+
+def commands(folder: Path, monkeypatch: pytest.MonkeyPatch, **texts: str) -> None:
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    for name, text in texts.items():
+        (folder / name).write_text(f"#!/bin/sh\necho {text}\n")
+        (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    commands(tmp_path, monkeypatch, srun="", sbatch="Submitted batch job 7")
+    executor = SlurmExecutor(tmp_path / "wave")
+    assert executor._throttling > 0
+    executor._throttling = 0.0
+    jobs = executor.map_array(len, ["x"] * count)
+    ids = ["7"] if count == 1 else [f"7_{index}" for index in range(count)]
+    assert [job.job_id for job in jobs] == ids
+    assert all((tmp_path / "wave" / f"{batch_id}_submitted.pkl").exists() for batch_id in ids)
+    assert list((tmp_path / "wave").glob(".submission_file_*"))
+
+
+def test_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match="srun"):
+        SlurmExecutor(tmp_path)
+
+
+def test_what_slurm_jobs_may_be_given() -> None:
+    used = {"setup", "stderr_to_stdout", "use_srun", "array_parallelism", "wckey", "gres", "mem"}
+    assert used <= inspect.signature(_make_sbatch_string).parameters.keys()
+    given: dict[str, Any] = {"setup": ["first", "second"], "use_srun": False, "wckey": None}
+    text = _make_sbatch_string("run", "/f", **given)
+    assert "first\nsecond\n" in text
+    assert "\nrun\n" in text
+    assert "srun" not in text
+    assert "wckey" not in text
+
+
+def test_script_executors(tmp_path: Path) -> None:
+    hooks = (
+        "_submitit_command_str",
+        "_make_submission_file_text",
+        "_make_submission_command",
+        "_num_tasks",
+        "_get_job_id_from_submission_command",
+    )
+    assert all(hasattr(PicklingExecutor, hook) for hook in hooks)
+    executor = Echo(tmp_path / "a wave", ["--one"], ["two"])
+    job = executor.submit(len, "x")
+    assert isinstance(job, Job)
+    assert job.job_id == "7"
+    lines = (tmp_path / "a wave" / "7_submission.sh").read_text().splitlines()
+    assert lines[:2] == ["#!/bin/bash", "#ECHO --one"]
+    assert lines[3] == "two"
+    assert lines[4].endswith(f"submitit.core._submit '{tmp_path}/a wave'")
+    assert (tmp_path / "a wave" / "7_submitted.pkl").exists()
+
+
+def test_inside_of_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its entry point, submitit finds our environment in jobs of PJM and PBS."""
+    environments = plugins.get_job_environments()
+    assert isinstance(environments["script"], ScriptJobEnvironment)
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", ScriptJobEnvironment.name())
+    monkeypatch.setenv("SUBMITIT_SCRIPT_JOB_ID", "7.server")
+    found = submitit.JobEnvironment()
+    assert isinstance(found, ScriptJobEnvironment)
+    assert (found.job_id, found.num_tasks, found.global_rank) == ("7.server", 1, 0)
+    for name in ("num_nodes", "node", "local_rank", "array_job_id", "activated"):
+        assert hasattr(JobEnvironment, name)
+
+
+def test_inside_of_a_slurm_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    assert submitit.JobEnvironment().job_id == "7_2"
