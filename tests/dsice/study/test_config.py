@@ -8,7 +8,7 @@ import pytest
 
 from dsice.errors import InvalidInput, OtherStudy
 from dsice.grid import Axis
-from dsice.study.config import StudyConfig, load, parse, with_budget
+from dsice.study.config import StudyConfig, TimesMedian, load, parse, with_budget
 from dsice.study.frozen import require_same
 
 TEXT = """
@@ -190,3 +190,57 @@ def test_budgets_from_the_command_line() -> None:
     assert with_budget(config) == config
     with pytest.raises(InvalidInput, match="--parallel 0: "):
         with_budget(config, parallel=0)
+
+
+SLURM = """[run.slurm]
+partition = "gpu"
+gpus = 1
+time = "2 h"
+[trial.resources]
+memory = "16 GB"
+[stage.build.resources]
+gpus = 0
+time = "5 min"
+"""
+
+
+def test_batch_systems() -> None:
+    config = parsed(TEXT.replace('"local"', '"slurm"') + SLURM)
+    batch = config.run.batch
+    assert batch is not None
+    assert (batch.SYSTEM, batch.gpus, batch.time) == ("slurm", 1, 7200)
+    assert config.trial.resources.model_dump(exclude_none=True) == {"memory": "16 GB"}
+    stage = config.stages["build"].resources.model_dump(exclude_none=True)
+    assert stage == {"gpus": 0, "time": 300}
+    assert batch.of(stage, None).minutes == 5
+    assert parsed(TEXT + SLURM).run.batch is None
+
+
+def test_another_launcher_from_the_command_line() -> None:
+    config = with_budget(parsed(TEXT + SLURM), on="slurm")
+    assert config.run.batch == config.run.slurm
+    assert with_budget(config, on="local").run.batch is None
+    with pytest.raises(InvalidInput, match="--on moon: "):
+        with_budget(config, on="moon")
+    # The stage says nothing of its time, and a batch system must know it.
+    with pytest.raises(InvalidInput, match=r"\[stage\.build\]: pjm must know how long"):
+        with_budget(parsed(), on="pjm")
+
+
+def test_a_timeout_must_fit_its_job() -> None:
+    short = SLURM.replace("2 h", "5 min")
+    with pytest.raises(InvalidInput, match=r"\[trial\]: the program's timeout of 600 s is longer"):
+        parsed(TEXT.replace('"local"', '"slurm"') + short)
+
+
+def test_a_learned_timeout() -> None:
+    assert parsed(TEXT.replace("10 min", "3 x median")).trial.timeout == TimesMedian(3.0)
+    assert parsed(TEXT.replace("10 min", "1.5x median")).trial.timeout == TimesMedian(1.5)
+    for text, message in (("0.5 x median", "half of all"), ("x median", "is no duration")):
+        with pytest.raises(InvalidInput, match=message):
+            parsed(TEXT.replace("10 min", text))
+    stage = TEXT.replace("[trial]", 'timeout = "3 x median"\n[trial]')
+    with pytest.raises(InvalidInput, match=r"\[stage.build\] timeout: only trials have a median"):
+        parsed(stage)
+    with pytest.raises(InvalidInput, match="must know how long"):
+        with_budget(parsed(TEXT.replace("10 min", "3 x median")), on="slurm")
