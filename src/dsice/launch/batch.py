@@ -79,6 +79,7 @@ class BatchLauncher(Launcher):
         self._followed: dict[JobFolder, _Followed] = {}
         self._strays: set[str] = set()  # names of waves whose submission did not come to its end
         self._told: set[str] = set()  # ids of what was told to end
+        self._longest = self._scheduler.longest_wave  # that the system seems to take just now
         self._allowance = 1.0  # submissions that may be made now
         self._allowed_at = now()
         self._retry = _Retry(now)
@@ -210,7 +211,7 @@ class BatchLauncher(Launcher):
             return self._settings.of(dict(spec.resources), spec.timeout)
 
         settings, alike = next(groupby(self._backlog, needs))
-        jobs = list(islice(alike, self._scheduler.longest_wave))
+        jobs = list(islice(alike, self._longest))
         free = []
         for job in jobs:
             self._backlog.popleft()
@@ -235,9 +236,12 @@ class BatchLauncher(Launcher):
             if not error.temporary and not self._proven:
                 raise LaunchError(str(error)) from error
             self._retry.failed(str(error))
+            if error.too_many:
+                self._longest = max(1, len(wave.jobs) // 2)
             return
         wave.keep_ids(ids)
         self._proven = True
+        self._longest = min(2 * self._longest, self._scheduler.longest_wave)
         self._retry.succeeded()
         for job, batch_id in zip(wave.jobs, ids, strict=True):
             entry = Entry(wave.name, JobState.QUEUED)

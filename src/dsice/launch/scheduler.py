@@ -30,6 +30,7 @@ PATIENCE: Final = 60.0
 
 _MANY: Final = 500  # ids on one command line
 _SERVERS: Final = ("PBS_DEFAULT", "PBS_SERVER")
+_TOO_MANY: Final = ("limit", "submitjob", "too many", "would exceed", "number of jobs")
 # What is said of a job that has ended.
 _NOT_THERE: Final = ("invalid job id", "unknown job", "job has finished", "already completed")
 
@@ -58,11 +59,13 @@ class SchedulerError(DsiceError):
 
     Attributes:
         temporary: whether it may work later: the system is down or busy, a limit is reached.
+        too_many: whether fewer jobs at once might do.
     """
 
-    def __init__(self, text: str, temporary: bool) -> None:
+    def __init__(self, text: str, temporary: bool, too_many: bool = False) -> None:
         super().__init__(text)
         self.temporary = temporary
+        self.too_many = too_many
 
 
 class Scheduler(ABC):
@@ -159,7 +162,8 @@ class Scheduler(ABC):
         """The error with the system's own words, judged by them."""
         words = shown(" ".join(text.split()))
         temporary = any(part.lower() in text.lower() for part in self.TEMPORARY)
-        return SchedulerError(f"{self.TITLE} says: {words}", temporary)
+        too_many = temporary and any(part in text.lower() for part in _TOO_MANY)
+        return SchedulerError(f"{self.TITLE} says: {words}", temporary, too_many)
 
     def _ask(self, *command: str) -> str:
         """What a command prints.

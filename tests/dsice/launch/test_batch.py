@@ -38,6 +38,7 @@ class Memory(Scheduler):
         rows: what the queue shows, by id.
         account: what is remembered of jobs that the queue shows no more; None without accounting.
         owners: the job behind each id.
+        most: jobs that it takes at the same time.
         trouble: raised by every command while it is set.
         answer_lost: the next submission succeeds and yet raises this.
     """
@@ -48,6 +49,7 @@ class Memory(Scheduler):
     TEMPORARY = ()
 
     longest: int = 500
+    most: int = 10_000
     rows: dict[str, Entry] = field(default_factory=dict)
     account: dict[str, Entry] | None = field(default_factory=dict)
     owners: dict[str, JobFolder] = field(default_factory=dict)
@@ -68,6 +70,9 @@ class Memory(Scheduler):
         self.submitted_at.append(self.now)
         if self.trouble is not None:
             raise self.trouble
+        under_way = sum(entry.state is not ENDED for entry in self.rows.values())
+        if under_way + len(wave.jobs) > self.most:
+            raise SchedulerError("submit limit", temporary=True, too_many=True)
         self.waves.append(list(wave.jobs))
         self.names.append(wave.name)
         ids = [f"{len(self.waves)}_{index}" for index in range(len(wave.jobs))]
@@ -314,6 +319,20 @@ def test_refused_after_a_success_is_tried_again(bench: Bench) -> None:
     assert bench.pass_time(300)[job] is QUEUED
     assert bench.launcher.trouble == ""
     assert bench.system.waves[-1] == [job]
+
+
+def test_a_limit_of_submitted_jobs_is_filled(bench: Bench) -> None:
+    bench.system.most = 6
+    bench.launcher.submit(bench.jobs(20))
+    bench.pass_time(600)
+    assert sum(len(wave) for wave in bench.system.waves) == 6
+    while sum(len(wave) for wave in bench.system.waves) < 20:
+        for batch_id, entry in list(bench.system.rows.items()):
+            if entry.state is QUEUED:
+                assert bench.system.begin(batch_id)
+                bench.system.finish(batch_id)
+        bench.pass_time(300)
+    assert "limit" not in bench.launcher.trouble
 
 
 def test_back_off_grows_and_is_bounded(bench: Bench) -> None:
