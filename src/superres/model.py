@@ -8,6 +8,7 @@ Single Image Super-Resolution", TPAMI 2020 (arXiv 1904.05677), and the code they
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -126,6 +127,25 @@ def _down(channels: int, scale: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, channels, kernel, scale, _PADDING), nn.PReLU())
 
 
+def _convolve(convolution: nn.Module, maps: Sequence[Tensor]) -> Tensor:
+    """The convolution of the concatenation of `maps`, each (B, C, H, W).
+
+    Many maps are convolved one by one and the results added up, as the concatenation would take
+    as much memory again as the maps.
+    """
+    assert isinstance(convolution, nn.Conv2d)
+    if len(maps) <= 2:
+        whole: Tensor = convolution(torch.cat(list(maps), 1))
+        return whole
+    padding = convolution.padding
+    assert not isinstance(padding, str)
+    first, *others = torch.split(convolution.weight, maps[0].shape[1], 1)
+    out = functional.conv2d(maps[0], first, convolution.bias, padding=padding)
+    for weight, part in zip(others, maps[1:], strict=True):
+        out = out + functional.conv2d(part, weight, padding=padding)
+    return out
+
+
 class Projection(nn.Module):
     """An up- or a down-projection unit (CVPR paper, equations 1 to 5 and 6 to 10).
 
@@ -137,21 +157,26 @@ class Projection(nn.Module):
         channels: n_R.
         scale: ratio of the two resolutions.
         up: True for an up-projection (low to high resolution), False for its mirror.
-        inputs: feature maps that arrive concatenated; more than one makes it a dense unit,
-            which begins with a 1x1 convolution back to n_R channels (section 3.3).
+        inputs: feature maps that arrive; more than one make it a dense unit, which begins with a
+            1x1 convolution of all of them, back to n_R channels (section 3.3).
     """
 
     def __init__(self, channels: int, scale: int, *, up: bool, inputs: int = 1) -> None:
         super().__init__()
         there, back = (_up, _down) if up else (_down, _up)
-        self.merge = _conv(channels * inputs, channels, 1) if inputs > 1 else nn.Identity()
+        self.merge = _conv(channels * inputs, channels, 1) if inputs > 1 else nn.Sequential()
         self.project = there(channels, scale)
         self.back = back(channels, scale)
         self.correct = there(channels, scale)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Project `x` (B, inputs * n_R, H, W) to (B, n_R, sH, sW), or to (B, n_R, H/s, W/s)."""
-        x = self.merge(x)
+    def forward(self, *maps: Tensor) -> Tensor:
+        """Project maps, each (B, n_R, H, W), to (B, n_R, sH, sW), or to (B, n_R, H/s, W/s)."""
+        # A node of its own for autograd, where the gradients of this unit are added up before
+        # those of others: in another order, the last bits would differ from earlier versions.
+        x = maps[0].view_as(maps[0])
+        if self.merge:
+            convolution, activation = self.merge
+            x = activation(_convolve(convolution, maps))
         first: Tensor = self.project(x)
         residual: Tensor = self.back(first) - x
         out: Tensor = first + self.correct(residual)
@@ -194,7 +219,7 @@ class Generator(nn.Module):
                 found, x = self._project(x)
                 highs.append(found[0])  # oldest first, as in the authors' code
                 del found  # the others need not live through the next recurrence
-        out: Tensor = self.reconstruct(torch.cat(highs, 1))
+        out = _convolve(self.reconstruct, highs)
         if self.config.residual:
             scale = self.config.scale
             out = out + functional.interpolate(low, scale_factor=scale, mode="bicubic")
@@ -212,8 +237,8 @@ class Generator(nn.Module):
         lows: list[Tensor] = []
         # Dense connections: every unit sees all earlier maps of its resolution, newest first.
         for down, up in zip(self.downs, self.ups[1:], strict=True):
-            lows.insert(0, down(torch.cat(highs, 1)))
-            highs.insert(0, up(torch.cat(lows, 1)))
+            lows.insert(0, down(*highs))
+            highs.insert(0, up(*lows))
         return highs, lows[0]
 
 

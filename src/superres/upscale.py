@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from superres.data import Pixels
 from superres.errors import UserError
 from superres.model import Generator
-from superres.tiling import network_upscaler
+from superres.tiling import network_upscaler, return_freed_memory
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 """What counts as an image in a folder. A file that is named itself may have any name."""
@@ -90,6 +90,8 @@ class Enlarger:
     """
 
     def __init__(self, generator: Generator, memory: int | None = None, threads: int = 1) -> None:
+        if memory is not None:
+            return_freed_memory()
         self._generator = generator
         self._memory = memory
         self._threads = threads

@@ -53,9 +53,25 @@ def test_the_command_line_offers_every_preset() -> None:
     assert tuple(PRESETS) == PRESET_NAMES
 
 
-@pytest.mark.parametrize("config", [SMALL, GeneratorConfig(4, 3, 2), GeneratorConfig(3, 2, 5)])
-def test_enlarges_fourfold_whatever_the_size(config: GeneratorConfig) -> None:
-    assert Generator(config)(torch.rand(2, 3, 7, 5)).shape == (2, 3, 28, 20)
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("config", [SMALL, GeneratorConfig(4, 3, 2), RECURRENT, ONE_PAIR])
+@pytest.mark.parametrize("size", [(7, 5), (1, 1), (1, 2)])
+def test_enlarges_whatever_the_size(
+    config: GeneratorConfig, scale: int, size: tuple[int, int]
+) -> None:
+    generator = Generator(replace(config, scale=scale))
+    assert generator(torch.rand(2, 3, *size)).shape == (2, 3, size[0] * scale, size[1] * scale)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("config", [SMALL, GeneratorConfig(4, 3, 5), RECURRENT, ONE_PAIR])
+def test_the_gradient_reaches_every_parameter(config: GeneratorConfig, scale: int) -> None:
+    torch.manual_seed(0)
+    generator = Generator(replace(config, scale=scale))
+    generator(torch.rand(2, 3, 9, 9)).square().mean().backward()
+    for name, parameter in generator.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
 
 
 def test_biases_start_at_zero_and_the_seed_decides_the_rest() -> None:
@@ -83,36 +99,79 @@ def test_dense_units_see_the_newest_map_first() -> None:
     h1 = generator.ups[0](x)
     l1 = generator.downs[0](h1)
     h2 = generator.ups[1](l1)
-    l2 = generator.downs[1](torch.cat([h2, h1], 1))
-    h3 = generator.ups[2](torch.cat([l2, l1], 1))
-    assert torch.equal(generator(low), generator.reconstruct(torch.cat([h3, h2, h1], 1)))
+    l2 = generator.downs[1](h2, h1)
+    h3 = generator.ups[2](l2, l1)
+    expected = generator.reconstruct(torch.cat([h3, h2, h1], 1))
+    assert torch.allclose(generator(low), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("config", [SMALL, GeneratorConfig(4, 3, 2)])
-def test_nothing_beyond_the_receptive_radius_matters(config: GeneratorConfig) -> None:
+def test_a_recurrent_network_goes_on_from_its_last_low_resolution_maps() -> None:
     torch.manual_seed(0)
-    generator = Generator(config)
-    size = 2 * config.receptive_radius + 9
-    low = torch.rand(1, 3, 4, size)
+    generator = Generator(RECURRENT)
+    low = torch.rand(1, 3, 5, 5)
+    x = generator.extract(low)
+    highs = []
+    for _ in range(2):
+        h1 = generator.ups[0](x)
+        l1 = generator.downs[0](h1)
+        h2 = generator.ups[1](l1)
+        x = generator.downs[1](h2, h1)
+        highs.append(generator.ups[2](x, l1))
+    expected = generator.reconstruct(torch.cat(highs, 1))
+    assert torch.allclose(generator(low), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_single_pair_takes_turns() -> None:
+    torch.manual_seed(0)
+    generator = Generator(ONE_PAIR)
+    (up,), (down,) = generator.ups, generator.downs
+    low = torch.rand(1, 3, 5, 5)
+    h1 = up(generator.extract(low))
+    h2 = up(down(h1))
+    h3 = up(down(h2))
+    expected = generator.reconstruct(torch.cat([h1, h2, h3], 1))
+    assert torch.allclose(generator(low), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    "config", [SMALL, GeneratorConfig(4, 3, 2, residual=True), RECURRENT, ONE_PAIR]
+)
+def test_nothing_beyond_the_receptive_radius_matters(config: GeneratorConfig, scale: int) -> None:
+    torch.manual_seed(0)
+    generator = Generator(replace(config, scale=scale)).double()
+    torch.nn.init.normal_(generator.reconstruct.weight)
+    radius = config.receptive_radius
+    low = torch.rand(1, 3, 4, 2 * radius + 9, dtype=torch.double)
     changed = low.clone()
     changed[..., 0] += 1
     with torch.no_grad():
         difference = (generator(low) - generator(changed)).abs().amax(dim=(0, 1, 2))
-    reached = difference.nonzero().max().item() // 4
-    assert 0 < reached <= config.receptive_radius
+    reached = int(difference.nonzero().max()) // scale
+    assert radius // 3 < reached <= radius
 
 
-@pytest.mark.parametrize("size", [(0, 4, 2), (4, 0, 2), (4, 4, 1)])
-def test_impossible_sizes_are_refused(size: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(
+    "size", [(0, 4, 2, 1), (4, 0, 2, 1), (4, 4, 1, 1), (4, 4, 0, 2), (4, 4, 2, 0)]
+)
+def test_impossible_sizes_are_refused(size: tuple[int, int, int, int]) -> None:
+    n0, nr, stages, recurrences = size
     with pytest.raises(UserError, match="D-DBPN needs"):
-        GeneratorConfig(*size)
+        GeneratorConfig(n0, nr, stages, recurrences=recurrences)
 
 
-def test_a_residual_network_begins_as_bicubic_and_has_no_more_parameters() -> None:
+@pytest.mark.parametrize("scale", [0, 1, 3, 16])
+def test_other_scales_are_refused(scale: int) -> None:
+    with pytest.raises(UserError, match=f"2x, 4x or 8x, not {scale}x"):
+        GeneratorConfig(4, 4, 2, scale=scale)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_residual_network_begins_as_bicubic_and_has_no_more_parameters(scale: int) -> None:
     torch.manual_seed(0)
-    config = GeneratorConfig(8, 4, 2, residual=True)
+    config = GeneratorConfig(8, 4, 2, residual=True, scale=scale)
     low = torch.rand(1, 3, 6, 9)
-    bicubic = torch.nn.functional.interpolate(low, scale_factor=4, mode="bicubic")
+    bicubic = torch.nn.functional.interpolate(low, scale_factor=scale, mode="bicubic")
     assert torch.equal(Generator(config)(low), bicubic)
-    plain = GeneratorConfig(8, 4, 2)
+    plain = replace(config, residual=False)
     assert parameter_count(Generator(config)) == parameter_count(Generator(plain))
