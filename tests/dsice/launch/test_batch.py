@@ -172,6 +172,10 @@ class Bench:
             self.system, self.settings, self.folder / "batch", lambda: self.system.now
         )
 
+    def limit_waves(self, longest: int) -> None:
+        self.system.longest = longest
+        self.launcher = self.new_launcher()
+
     def jobs(self, count: int, **more: Any) -> list[JobFolder]:
         made = []
         for _ in range(count):
@@ -242,7 +246,7 @@ def test_a_life(bench: Bench) -> None:
 
 
 def test_one_question_for_all_jobs(bench: Bench) -> None:
-    bench.system.longest = 40
+    bench.limit_waves(40)
     bench.submitted(200)
     bench.system.questions.clear()
     bench.pass_time(100, step=0.5)
@@ -279,7 +283,7 @@ def test_the_rate_of_submissions(tmp_path: Path, rate: float) -> None:
 
 
 def test_waves_of_jobs_with_the_same_needs(bench: Bench) -> None:
-    bench.system.longest = 10
+    bench.limit_waves(10)
     alike = bench.jobs(25)
     others = [*bench.jobs(2, resources={"cpus": 4}), *bench.jobs(1, timeout=900.0, resources={})]
     others[2:] = bench.jobs(1, resources={"cpus": 4, "memory": "2 GB"})
@@ -355,7 +359,7 @@ def test_a_refusal_is_no_trouble_once_nothing_waits(bench: Bench) -> None:
 
 
 def test_a_job_that_was_deleted_before_its_turn(bench: Bench) -> None:
-    bench.system.longest = 1
+    bench.limit_waves(1)
     first, gone, last = bench.jobs(3)
     gone.spec_file.unlink()
     gone.path.rmdir()
@@ -654,7 +658,7 @@ def test_why_jobs_will_not_begin(bench: Bench) -> None:
 
 
 def test_cancel_what_waits_here(bench: Bench) -> None:
-    bench.system.longest = 1
+    bench.limit_waves(1)
     jobs = bench.jobs(3)
     bench.launcher.submit(jobs)
     handed, *waiting = jobs
