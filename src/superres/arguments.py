@@ -28,7 +28,8 @@ The usual order, with the photographs that come with scikit-image and scikit-lea
 _METRICS = """\
 The metrics follow the PIRM 2018 challenge: luma of 8-bit images, 4 pixels shaved off.
 niqe and psnr are means over the test images, rmse (in grey levels) is the root of the mean
-squared error; lower niqe looks more natural, lower rmse is nearer to the original.
+squared error; lower niqe looks more natural, lower rmse is nearer to the original. With the
+model of Ma's score there are also its mean ma and the perceptual index pi = ((10 - ma) + niqe) / 2.
 The last line of the output, and --result FILE, is {"niqe": .., "rmse": .., "psnr": .., ...}.
 Exit codes: 0 done, 2 a mistake in the arguments or files, 3 the training diverged (no result).
 """
@@ -57,6 +58,16 @@ frozen network with random weights. The same seed and number of threads give the
 """
 _EVALUATE = """\
 Enlarge the test images and judge them. The figures do not depend on the number of threads.
+  superres evaluate --checkpoint tuned --data data
+
+Or judge a folder of results, of whatever program, against a folder of originals. Images are
+matched by their names without extension and must have the same size; grey images count as
+colour, transparency is left out.
+  superres evaluate --images results --originals originals
+This also gives the region of the PIRM challenge: 1, 2 or 3 for an rmse of at most 11.5, 12.5 or
+16, else "outside". These bounds are meant for the challenge's images.
+
+Ma's score and pi need the file model.mat of github.com/chaoma99/sr-metric, with its exact content.
 """
 _UPSCALE = """\
 Enlarge images with a checkpoint, to PNG files of the same names; of folders, all images in them
@@ -129,12 +140,19 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     p.add_argument("--lr", type=float, default=2e-4, help="learning rate (%(default)g)")
     _add_training(p, steps=90)
 
-    p = command("evaluate", "judge a checkpoint on the test images", _EVALUATE)
+    p = command("evaluate", "judge a checkpoint, or a folder of results", _EVALUATE)
     which = p.add_mutually_exclusive_group(required=True)
     which.add_argument("--checkpoint", type=Path, help="checkpoint folder")
     which.add_argument("--bicubic", action="store_true", help="judge bicubic enlargement instead")
-    p.add_argument("--data", type=Path, required=True, help="folder made by superres prepare")
-    p.add_argument("--images", type=Path, help="folder for the whole enlarged test images")
+    which.add_argument("--originals", type=Path, help="folder of originals: judge --images")
+    p.add_argument("--data", type=Path, help="folder made by superres prepare")
+    p.add_argument(
+        "--images",
+        type=Path,
+        help="folder for the whole enlarged test images; with --originals, of the results to judge",
+    )
+    p.add_argument("--ma-model", type=Path, help="model.mat of Ma's score: adds ma and pi")
+    p.add_argument("--workers", type=int, default=1, help="processes that judge (%(default)s)")
     _add_result(p)
     _add_crops(p)
 

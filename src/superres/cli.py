@@ -8,16 +8,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from superres.arguments import make_parser
 from superres.errors import Diverged, UserError
 
 if TYPE_CHECKING:
-    from superres.data import Dataset
-    from superres.evaluation import Scores
+    from superres.data import Dataset, Pixels
+    from superres.metrics.ma import MaModel
     from superres.records import Recorder
+    from superres.scores import Scores
 
 # torch takes seconds to import: every command imports what it needs.
 
@@ -92,7 +93,7 @@ def _prepare(a: argparse.Namespace) -> None:
     scores = evaluate(lambda low: enlarge(low, a.scale), dataset)
     print(f"bicubic enlargement, the figures to beat:\n{scores.table()}")
     facts = {"tiles": dataset.tiles, "test_images": len(scores.images)}
-    recorder.finish({**_metrics(scores), **facts})
+    recorder.finish({**scores.metrics(), **facts})
 
 
 def _pretrain(a: argparse.Namespace) -> None:
@@ -151,21 +152,61 @@ def _finetune(a: argparse.Namespace) -> None:
 
 
 def _evaluate(a: argparse.Namespace) -> None:
+    if a.workers < 1:
+        raise UserError(f"--workers must be 1 at least, not {a.workers}")
+    if a.originals is not None:
+        _evaluate_folder(a)
+        return
+    if a.data is None:
+        raise UserError("--data is missing: the folder with the test images")
     recorder, dataset = _start(a)
+    model = _ma_model(a)
     from superres.checkpoint import Checkpoint
     from superres.evaluation import evaluate
     from superres.resize import enlarge
     from superres.tiling import network_upscaler
 
-    if a.bicubic:
-        scores = evaluate(lambda low: enlarge(low, dataset.scale), dataset, a.crops, a.images)
-    else:
+    def bicubic(low: Pixels) -> Pixels:
+        return enlarge(low, dataset.scale)
+
+    upscaler: Callable[[Pixels], Pixels] = bicubic
+    if not a.bicubic:
         generator = Checkpoint.load(a.checkpoint).generator
         dataset.require_scale(generator.config.scale)
         upscaler = network_upscaler(generator)
-        scores = evaluate(upscaler, dataset, a.crops, a.images)
+    scores = evaluate(upscaler, dataset, a.crops, a.images, model, a.workers)
     print(scores.table())
-    recorder.finish(_metrics(scores))
+    recorder.finish(scores.metrics())
+
+
+def _evaluate_folder(a: argparse.Namespace) -> None:
+    import math
+
+    from superres.judging import judge_folders
+    from superres.records import Recorder
+    from superres.scores import REGIONS, pirm_region
+
+    if a.images is None:
+        raise UserError("--originals needs --images, the folder of the results to judge")
+    if a.data is not None or a.crops is not None:
+        raise UserError("--data and --crops do not go with --originals")
+    recorder = Recorder(a.result)
+    scores = judge_folders(a.images, a.originals, _ma_model(a), a.workers)
+    print(scores.table())
+    region = pirm_region(scores.rmse)
+    if region is None:
+        print(f"outside the regions of PIRM 2018: RMSE above {REGIONS[-1]:g}")
+    else:
+        print(f"region {region} of PIRM 2018: RMSE at most {REGIONS[region - 1]:g}")
+    # A result that equals its original has an infinite PSNR, which JSON cannot say.
+    figures = {name: v if math.isfinite(v) else None for name, v in scores.metrics().items()}
+    recorder.finish({**figures, "region": region or "outside"})
+
+
+def _ma_model(a: argparse.Namespace) -> MaModel | None:
+    from superres.metrics.ma import load_model
+
+    return None if a.ma_model is None else load_model(a.ma_model)
 
 
 def _upscale(a: argparse.Namespace) -> None:
@@ -247,17 +288,13 @@ def _finish(
     import math
     from dataclasses import replace
 
-    metrics = {**_metrics(scores), "loss": loss}
+    metrics = {**scores.metrics(), "loss": loss}
     if not math.isfinite(scores.niqe):
         raise Diverged("diverged: the images have no statistics that NIQE could judge")
     history = (*checkpoint.history, {**stage, "metrics": metrics})
     replace(checkpoint, history=history).save(a.out)
     print(scores.table())
     recorder.finish(metrics)
-
-
-def _metrics(scores: Scores) -> dict[str, float]:
-    return {"niqe": scores.niqe, "rmse": scores.rmse, "psnr": scores.psnr}
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ from PIL import Image
 
 from superres.color import luma
 from superres.data import Dataset
-from superres.evaluation import ImageScore, Scores, evaluate
+from superres.evaluation import evaluate
 from superres.metrics import niqe
 from superres.resize import enlarge
+from superres.scores import ImageScore, Scores
 
 
 def test_summaries_follow_the_protocol() -> None:

@@ -1,0 +1,187 @@
+"""Judging results against their originals by the protocol of PIRM 2018, in parallel.
+
+Images are judged each by itself, in processes that know nothing of torch; what they hand back is
+a few numbers. The forests of Ma's score, which are large, stay in the first process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superres.color import luma
+from superres.errors import UserError
+from superres.metrics import SHAVE, mean_squared_error, niqe, psnr
+from superres.metrics.ma import Features, MaModel, extract
+from superres.metrics.niqe import BLOCK
+from superres.pairs import find_pairs, read_pixels, read_size
+from superres.scores import ImageScore, Scores
+
+Pixels = NDArray[np.uint8]
+
+# Seconds between two lines about progress: a short run has none.
+_PAUSE = 2.0
+
+# How the linear-algebra libraries of numpy are told to keep to one thread each.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A result and its original: (H, W, 3) RGB, or files of any kind of 8-bit image."""
+
+    name: str
+    result: Pixels | Path
+    original: Pixels | Path
+
+
+def judge(pair: Pair, with_features: bool) -> tuple[ImageScore, Features | None]:
+    """Judge one result: the luma of both images without their outermost pixels.
+
+    Args:
+        pair: what to judge.
+        with_features: whether to compute what Ma's score needs, which takes most of the time.
+
+    Raises:
+        UserError: a file cannot be read, the sizes differ, or the images are too small.
+    """
+    images = [read_pixels(i) if isinstance(i, Path) else i for i in (pair.result, pair.original)]
+    check_sizes(pair.name, *((i.shape[1], i.shape[0]) for i in images))
+    y, reference = (luma(image)[SHAVE:-SHAVE, SHAVE:-SHAVE] for image in images)
+    error = mean_squared_error(y, reference)
+    score = ImageScore(pair.name, niqe(y), error, psnr(error))
+    return score, extract(y) if with_features else None
+
+
+def judge_all(
+    pairs: Iterable[Pair], count: int, model: MaModel | None = None, workers: int = 1
+) -> Scores:
+    """Judge results, in the order given.
+
+    Args:
+        pairs: what to judge; taken one after the other, as they are needed.
+        count: how many there are.
+        model: of Ma's score; without it there is neither Ma nor PI.
+        workers: processes; with 1, everything happens in this one.
+
+    Raises:
+        UserError: see `judge`; or a process was killed.
+    """
+    progress = _Progress(count)
+    scores = []
+    for score, features in _judged(pairs, model is not None, min(workers, count)):
+        if model is not None and features is not None:
+            score = replace(score, ma=model.score(features))
+        scores.append(score)
+        progress.show(len(scores))
+    return Scores(tuple(scores))
+
+
+def judge_folders(
+    results: Path, originals: Path, model: MaModel | None = None, workers: int = 1
+) -> Scores:
+    """Judge a folder of results against a folder of originals, see `find_pairs`.
+
+    Raises:
+        UserError: see `find_pairs` and `judge`. What the heads of the files tell is told before
+            any image is judged.
+    """
+    found = find_pairs(results, originals)
+    for name, result, original in found:
+        check_sizes(name, read_size(result), read_size(original))
+    return judge_all((Pair(*names) for names in found), len(found), model, workers)
+
+
+def check_sizes(name: str, size: tuple[int, int], original: tuple[int, int]) -> None:
+    """See whether images of these widths and heights can be compared and judged.
+
+    Raises:
+        UserError: they cannot.
+    """
+    if size != original:
+        raise UserError(
+            f"{name}: the result has {size[0]}x{size[1]} pixels, "
+            f"the original {original[0]}x{original[1]}"
+        )
+    least = BLOCK + 2 * SHAVE
+    if min(size) < least:
+        raise UserError(
+            f"{name}: NIQE needs {least}x{least} pixels at least, the result has "
+            f"{size[0]}x{size[1]}"
+        )
+
+
+def _judged(
+    pairs: Iterable[Pair], with_features: bool, workers: int
+) -> Iterator[tuple[ImageScore, Features | None]]:
+    if workers <= 1:
+        for pair in pairs:
+            yield judge(pair, with_features)
+        return
+    # Fresh processes: a copy of this one could inherit a lock of torch's threads.
+    with (
+        _one_thread_each(),
+        ProcessPoolExecutor(workers, get_context("spawn"), _leave_interrupts) as pool,
+    ):
+        waiting: deque[Future[tuple[ImageScore, Features | None]]] = deque()
+        try:
+            for pair in pairs:
+                waiting.append(pool.submit(judge, pair, with_features))
+                if len(waiting) > 2 * workers:  # so that not all images are in memory at once
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a process that judged images was killed, perhaps for want of memory: "
+                "try fewer --workers"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start within use one thread: there is one process a core already."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches all processes; only the first is to speak of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _Progress:
+    """Lines on standard error while it takes long."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._last = time.monotonic()
+
+    def show(self, done: int) -> None:
+        now = time.monotonic()
+        if done < self._count and now - self._last >= _PAUSE:
+            self._last = now
+            print(f"{done} of {self._count} images judged", file=sys.stderr, flush=True)

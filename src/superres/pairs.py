@@ -1,0 +1,111 @@
+"""Finding results and originals in two folders, and reading images of any 8-bit kind."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from superres.errors import UserError
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+"""What counts as an image in a folder."""
+
+# EXIF orientations (tag 274) in which rows are columns.
+_ORIENTATION, _LYING = 274, (5, 6, 7, 8)
+
+# So many names are listed in a message.
+_SHOWN = 3
+
+
+def find_pairs(results: Path, originals: Path) -> list[tuple[str, Path, Path]]:
+    """Match the images of two folders by their names without extension.
+
+    Returns:
+        Name, result and original, sorted by name.
+
+    Raises:
+        UserError: a folder is missing or empty, a name occurs twice in one of them, or an image
+            has no partner: a figure of some of the images is none of the whole set.
+    """
+    found, references = _by_name(results), _by_name(originals)
+    for here, there, names in (
+        (results, originals, sorted(found.keys() - references.keys())),
+        (originals, results, sorted(references.keys() - found.keys())),
+    ):
+        if names:
+            count = "1 image" if len(names) == 1 else f"{len(names)} images"
+            partner = "original" if here == results else "result"
+            raise UserError(f"{count} of {here} without {partner} in {there}: {_some(names)}")
+    return [(name, found[name], references[name]) for name in sorted(found)]
+
+
+def read_pixels(path: Path) -> NDArray[np.uint8]:
+    """Pixels of an image, upright: (H, W, 3), RGB.
+
+    A grey image has three equal channels. Transparency is left out: the colours are those below
+    it, as `superres upscale` treats them.
+
+    Raises:
+        UserError: the file cannot be read, or has more than 8 bits a channel.
+    """
+    with _opened(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.has_transparency_data:
+            upright = upright.convert("RGBA")
+        return np.asarray(upright.convert("RGB"))
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image, upright, without decoding it.
+
+    Raises:
+        UserError: as for `read_pixels`, as far as the head of the file tells.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        lying = image.getexif().get(_ORIENTATION) in _LYING
+    return (height, width) if lying else (width, height)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                # Pillow cuts 16-bit colour down to 8 bits, and tells only its decoder.
+                if image.mode.startswith(("I", "F")) or ";16" in str(getattr(image, "tile", "")):
+                    raise UserError(f"{path} has more than 8 bits a channel: convert it first")
+                yield image
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{path} is implausibly large") from error
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow's ways to reject a file
+        raise UserError(f"cannot read {path} as an image") from error
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise UserError(f"no such folder: {folder}")
+    named: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
+            continue
+        if path.stem in named:
+            raise UserError(
+                f"two images of one name in {folder}: {named[path.stem].name} and {path.name}"
+            )
+        named[path.stem] = path
+    if not named:
+        raise UserError(f"no image in {folder}")
+    return named
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown}, .."

@@ -1,0 +1,100 @@
+"""What a set of images scored, and how that is summed up and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from superres.metrics import rmse
+
+REGIONS = (11.5, 12.5, 16.0)
+"""Largest RMSE of the PIRM 2018 challenge's regions 1, 2 and 3, for its own images."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageScore:
+    """One image: NIQE, mean squared error (squared grey levels), PSNR (dB), and Ma's score."""
+
+    name: str
+    niqe: float
+    squared_error: float
+    psnr: float
+    ma: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """All images.
+
+    `niqe`, `psnr` and `ma` are means over the images, `rmse` is the root of the mean squared
+    error's mean, `pi` is computed from means.
+    """
+
+    images: tuple[ImageScore, ...]
+
+    @property
+    def niqe(self) -> float:
+        """Mean NIQE; lower is better."""
+        return _mean([image.niqe for image in self.images])
+
+    @property
+    def rmse(self) -> float:
+        """Root mean square error in grey levels; lower is better."""
+        return rmse([image.squared_error for image in self.images])
+
+    @property
+    def psnr(self) -> float:
+        """Mean PSNR in decibels; higher is better."""
+        return _mean([image.psnr for image in self.images])
+
+    @property
+    def ma(self) -> float | None:
+        """Mean of Ma's score, higher is better; none unless every image has one."""
+        known = [image.ma for image in self.images if image.ma is not None]
+        return _mean(known) if known and len(known) == len(self.images) else None
+
+    @property
+    def pi(self) -> float | None:
+        """Perceptual index; lower is better. None without Ma's score: NIQE alone is no PI."""
+        return None if self.ma is None else perceptual_index(self.ma, self.niqe)
+
+    def metrics(self) -> dict[str, float]:
+        """The figures of the whole set by the names they have in results."""
+        named = {"niqe": self.niqe, "rmse": self.rmse, "psnr": self.psnr}
+        for name, value in (("ma", self.ma), ("pi", self.pi)):
+            if value is not None:
+                named[name] = value
+        return named
+
+    def table(self) -> str:
+        """One line an image, and one for all of them."""
+        width = max(8, *(len(image.name) for image in self.images))
+        every = [(i.name, Scores((i,))) for i in self.images]
+        columns = self.metrics()
+        titles = {"ma": "Ma"}
+        heads = "  ".join(f"{titles.get(name, name.upper()):>7}" for name in columns)
+        lines = [f"{'image':<{width}}  {heads}"]
+        for name, scores in [*every, ("all", self)]:
+            figures = scores.metrics()
+            cells = "  ".join(f"{figures[column]:7.3f}" for column in columns)
+            lines.append(f"{name:<{width}}  {cells}")
+        return "\n".join(lines)
+
+
+def perceptual_index(ma: float, niqe: float) -> float:
+    """((10 - Ma) + NIQE) / 2, Blau et al., "The 2018 PIRM Challenge", equation 1."""
+    return ((10 - ma) + niqe) / 2
+
+
+def pirm_region(error: float) -> int | None:
+    """The region, 1 to 3, of the PIRM 2018 challenge to which an RMSE belongs, if any."""
+    for region, largest in enumerate(REGIONS, 1):
+        if error <= largest:
+            return region
+    return None
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
