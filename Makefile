@@ -24,7 +24,9 @@ test: $(STAMP)   ## run the tests
 test-slurm: $(STAMP)   ## run the cluster tests on a real one-machine Slurm (installs Debian's Slurm if missing; needs root)
 	@trap 'tests/slurm/cluster.sh stop' EXIT; trap 'exit 130' INT TERM; \
 	setting="$$(tests/slurm/cluster.sh start)" && eval "$$setting" && \
-	DSICE_TEST_SLURM=1 PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m slurm
+	export DSICE_TEST_SLURM=1 PATH="$(abspath $(BIN)):$$PATH" && \
+	$(BIN)/python -m pytest -n 8 -m "slurm and not alone" && \
+	$(BIN)/python -m pytest -m "slurm and alone"
 
 lint: $(STAMP)   ## check style and types
 	$(BIN)/ruff check .

@@ -190,6 +190,7 @@ def test_a_kill_inside_the_burst(cluster: Cluster, moment: str, arrays: str) -> 
     assert_each_once(cluster, 12)
 
 
+@pytest.mark.alone
 def test_what_goes_wrong_is_told_in_words(cluster: Cluster) -> None:
     """A job over its limit, one removed by hand, a controller that is away, a drained node."""
     (cluster.folder / "gate").touch()
@@ -246,6 +247,7 @@ def test_the_time_limit_of_slurm_itself(cluster: Cluster) -> None:
     assert slow
 
 
+@pytest.mark.alone
 def test_a_preempted_trial_is_the_same_attempt(cluster: Cluster) -> None:
     (cluster.folder / "gate").touch()
     cluster.write(run="parallel = 2\ntrials = 2", slurm="cpus = 16")
@@ -287,6 +289,7 @@ def test_two_drivers(cluster: Cluster) -> None:
     assert_each_once(cluster, 2)
 
 
+@pytest.mark.alone
 def test_stop_leaves_cancels_or_drains(cluster: Cluster) -> None:
     (cluster.folder / "gate").touch()
     # One node's worth of CPUs each: four run, two wait in the queue.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from dsice.errors import InvalidInput
 from dsice.launch.base import Launcher
 from dsice.launch.settings import BatchSettings, PbsSettings, PjmSettings, SlurmSettings
 
@@ -27,6 +29,9 @@ def make_launcher(system: str, settings: BatchSettings | None, folder: Path) -> 
         system: ``"local"`` or a key of `SETTINGS`.
         settings: of a batch system, its defaults if None.
         folder: where it may keep files of its own; a batch system's nodes must see it.
+
+    Raises:
+        InvalidInput: job scripts cannot name the folder.
     """
     if system == LOCAL:
         from dsice.launch.local import LocalLauncher
@@ -34,6 +39,11 @@ def make_launcher(system: str, settings: BatchSettings | None, folder: Path) -> 
         return LocalLauncher()
     from dsice.launch.batch import BatchLauncher
 
+    if odd := re.search(r"[^\w./+@:,=~-]", str(folder)):
+        raise InvalidInput(
+            f"{str(folder.parent)!r}: job scripts of batch systems cannot name a folder with "
+            f"{odd[0]!r}; choose another with --in"
+        )
     settings = settings or SETTINGS[system]()
     return BatchLauncher(_scheduler(settings), settings, folder)
 

@@ -36,7 +36,7 @@ class PbsExecutor(ScriptExecutor):
     @staticmethod
     def _get_job_id_from_submission_command(string: bytes | str) -> str:
         text = string if isinstance(string, str) else string.decode(errors="replace")
-        return PbsExecutor._id_or_refusal(re.search(r"^(\d+\.?[\w.-]*)\s*$", text, re.M), text)
+        return PbsExecutor._id_or_refusal(re.search(r"^(\d+)(?:\.\S*)?\s*$", text, re.M), text)
 
 
 class Pbs(Scheduler):
@@ -100,7 +100,7 @@ class Pbs(Scheduler):
 def _jobs(text: str) -> dict[str, Entry]:
     try:
         jobs = json.loads(text, strict=False).get("Jobs", {}) if text.strip() else {}
-        return {batch_id: _entry(facts) for batch_id, facts in jobs.items()}
+        return {batch_id.partition(".")[0]: _entry(facts) for batch_id, facts in jobs.items()}
     except (ValueError, AttributeError, KeyError) as error:
         what = f"PBS: the answer of qstat makes no sense: {error}"
         raise SchedulerError(what, temporary=True) from None

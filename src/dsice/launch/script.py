@@ -40,7 +40,8 @@ class ScriptExecutor(PicklingExecutor):
     Attributes:
         COMMAND: what submits a script.
         PREFIX: how a line with a directive begins.
-        ID: the variable that holds a job's id inside it.
+        ID: the variable that holds a job's id inside it. What follows a dot is the server's name,
+            which is written in one way here and in another there.
 
     Args:
         folder: of submitit's files.
@@ -67,7 +68,7 @@ class ScriptExecutor(PicklingExecutor):
         lines = [
             "#!/bin/bash",
             *(f"{self.PREFIX} {directive}" for directive in self._directives),
-            f'export SUBMITIT_EXECUTOR={ScriptJobEnvironment.name()} {_ID}="${self.ID}"',
+            f'export SUBMITIT_EXECUTOR={ScriptJobEnvironment.name()} {_ID}="${{{self.ID}%%.*}}"',
             *self._setup,
             command,
         ]

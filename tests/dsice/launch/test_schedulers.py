@@ -263,7 +263,7 @@ def script(system: str, says: Says, tmp_path: Path, **given: Any) -> list[str]:
     """The lines of the job script."""
     says("srun")
     kept = says(SUBMIT[system], ACCEPTED[system] + "\n")
-    assert submitted(system, tmp_path, **given) == [{"pbs": "77.server"}.get(system, "77")]
+    assert submitted(system, tmp_path, **given) == ["77"]
     return (kept / "script").read_text().splitlines()
 
 
