@@ -75,7 +75,7 @@ def judge_all(
         pairs: what to judge; taken one after the other, as they are needed.
         count: how many there are.
         model: of Ma's score; without it there is neither Ma nor PI.
-        workers: processes; with 1, everything happens in this one.
+        workers: processes. Without a model, 1 means that everything happens in this one.
 
     Raises:
         UserError: see `judge`; or a process was killed.
@@ -127,14 +127,17 @@ def check_sizes(name: str, size: tuple[int, int], original: tuple[int, int]) -> 
 def _judged(
     pairs: Iterable[Pair], with_features: bool, workers: int
 ) -> Iterator[tuple[ImageScore, Features | None]]:
-    if workers <= 1:
+    # The features multiply matrices, on as many threads as numpy finds: slower by far on a busy
+    # machine, and another number of threads can change the last bits. Hence processes of one
+    # thread, even if there is only one.
+    if workers <= 1 and not with_features:
         for pair in pairs:
             yield judge(pair, with_features)
         return
     # Fresh processes: a copy of this one could inherit a lock of torch's threads.
     with (
         _one_thread_each(),
-        ProcessPoolExecutor(workers, get_context("spawn"), _leave_interrupts) as pool,
+        ProcessPoolExecutor(max(1, workers), get_context("spawn"), _leave_interrupts) as pool,
     ):
         waiting: deque[Future[tuple[ImageScore, Features | None]]] = deque()
         try:
