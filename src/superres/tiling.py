@@ -140,13 +140,15 @@ def bytes_per_pixel(config: GeneratorConfig) -> float:
     """Memory that a forward pass without gradients takes for a low-resolution pixel.
 
     Nearly all of it is in maps of high resolution: those of all stages, those kept of earlier
-    recurrences, and three within a unit. Measured peaks are 80 to 100 % of this, if the allocator
-    returns what is freed (`return_freed_memory`), and up to 150 % otherwise.
+    recurrences, and three within a unit; then come the low ones and some copies of the result.
+    Measured peaks are 80 to 100 % of this, if the allocator returns what is freed
+    (`return_freed_memory`), and up to 150 % otherwise.
     """
     kept = config.recurrences if config.recurrences > 1 else 0
     high = (config.stages + kept + 3) * config.nr * config.scale**2
     low = (config.stages + 4) * config.nr + 2 * config.n0
-    return 4 * _MARGIN * (high + low)
+    result = 4 * 3 * config.scale**2
+    return 4 * _MARGIN * (high + low + result)
 
 
 def least_memory(config: GeneratorConfig, height: int, width: int) -> int:

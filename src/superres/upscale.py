@@ -67,11 +67,13 @@ def find_images(named: Sequence[Path], out: Path) -> list[Task]:
 
 def _in_folder(folder: Path, out: Path) -> Iterable[tuple[Path, Path]]:
     """The images in `folder`, sorted, each with its place below it."""
-    own, results = folder.resolve(), out.resolve()
+    # Results of an earlier run are no images of the user's, if they have a folder of their own.
+    results = out.resolve()
+    nested = results.is_relative_to(folder.resolve()) and results != folder.resolve()
     found = []
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
-        ours = own != results and path.resolve().is_relative_to(results)
+        ours = nested and path.resolve().is_relative_to(results)
         hidden = any(part.startswith(".") for part in below.parts)
         if path.suffix.lower() in EXTENSIONS and path.is_file() and not (ours or hidden):
             found.append((path, below.parent))
@@ -119,7 +121,12 @@ class Enlarger:
             height, width = image.shape[:2]
             memory -= _occupied() + _RESULT * height * width * self._generator.config.scale**2
         upscaler = network_upscaler(self._generator, memory, self._threads, _pieces())
-        return upscaler(image)
+        try:
+            return upscaler(image)
+        except (MemoryError, RuntimeError) as error:  # torch has no class for it
+            if isinstance(error, RuntimeError) and "memory" not in str(error):
+                raise
+            raise UserError("this machine has too little memory: try with --memory") from error
 
 
 def upscale_all(tasks: Sequence[Task], enlarger: Enlarger) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,35 @@ def test_what_is_saved_is_what_is_loaded(checkpoint: Checkpoint, tmp_path: Path)
         assert not theirs.training
         state = theirs.state_dict()
         assert all(torch.equal(value, state[name]) for name, value in ours.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GeneratorConfig(5, 3, 2, scale=2),
+        GeneratorConfig(5, 3, 3, residual=True, scale=8),
+        GeneratorConfig(5, 3, 1, recurrences=3),
+        GeneratorConfig(5, 3, 2, recurrences=2, scale=2),
+    ],
+)
+def test_every_kind_of_network_comes_back(config: GeneratorConfig, tmp_path: Path) -> None:
+    generator = Generator(config).eval()
+    Checkpoint(generator, Discriminator(4), ()).save(tmp_path)
+    loaded = Checkpoint.load(tmp_path).generator
+    assert loaded.config == config
+    low = torch.rand(1, 3, 5, 6)
+    assert torch.equal(loaded(low), generator(low))
+
+
+def test_checkpoints_from_before_the_scale_enlarge_fourfold(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    checkpoint.save(tmp_path)
+    facts = json.loads((tmp_path / "checkpoint.json").read_text())
+    old = {name: facts["generator"][name] for name in ("n0", "nr", "stages", "residual")}
+    (tmp_path / "checkpoint.json").write_text(json.dumps({**facts, "format": 1, "generator": old}))
+    assert Checkpoint.load(tmp_path).generator.config == checkpoint.generator.config
+    assert checkpoint.generator.config.scale == 4
 
 
 @pytest.mark.parametrize("damage", ["missing", "text", "facts", "weights", "version"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from itertools import islice
 from pathlib import Path
 
@@ -51,6 +52,22 @@ def test_an_epoch_sees_every_tile_once(folder: Path) -> None:
 def test_a_patch_must_fit_into_a_tile(folder: Path) -> None:
     with pytest.raises(UserError, match="--patch 8 or less"):
         Dataset(folder).batches(1, 9, 0)
+
+
+def test_data_from_before_the_scale_are_fourfold(folder: Path) -> None:
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "format": 1}))
+    assert Dataset(folder).scale == 4
+    path.write_text(json.dumps({**content, "scale": 3}))
+    with pytest.raises(UserError, match="not 3x"):
+        Dataset(folder)
+
+
+def test_data_for_another_scale_are_refused(folder: Path) -> None:
+    Dataset(folder).require_scale(4)
+    with pytest.raises(UserError, match=r"prepared for 4x, but the network enlarges 2x.*--scale 2"):
+        Dataset(folder).require_scale(2)
 
 
 def test_folders_that_are_no_data(folder: Path, tmp_path: Path) -> None:

@@ -92,6 +92,29 @@ def test_only_what_it_made_itself_is_replaced(photos: Path, tmp_path: Path) -> N
     assert json.loads((tmp_path / "data" / "manifest.json").read_text())["crop"] == 112
 
 
+@pytest.mark.parametrize("scale", [2, 8])
+def test_data_for_other_scales(photos: Path, tmp_path: Path, scale: int) -> None:
+    sources, _ = folder_photos(photos, None)
+    prepare(sources, tmp_path, Sizes(crop=96, scale=scale), report=quiet)
+    dataset = Dataset(tmp_path)
+    assert dataset.scale == scale
+    for test in dataset.test_images():
+        assert (test.low == shrink(test.high, scale)).all()
+        assert all(side % scale == 0 for side in (*test.entry.box, *test.entry.showcase))
+    low, high = next(dataset.batches(3, 10, 0))
+    assert low.shape == (3, 10, 10, 3)
+    assert high.shape == (3, 10 * scale, 10 * scale, 3)
+    # Both show the same place: one is about the reduction of the other.
+    difference = np.stack([shrink(np.ascontiguousarray(h), scale) for h in high]) - low.astype(int)
+    assert np.abs(difference[:, 2:-2, 2:-2]).mean() < 1
+
+
+@pytest.mark.parametrize("sizes", [(100, 768, 8), (98, 768, 8), (33, 768, 2)])
+def test_sizes_are_multiples_of_the_scale(sizes: tuple[int, int, int]) -> None:
+    with pytest.raises(UserError, match=f"multiple of {sizes[2]}"):
+        Sizes(*sizes)
+
+
 @pytest.mark.parametrize("sizes", [(98, 768), (28, 768), (160, 100), (160, 770)])
 def test_impossible_sizes_are_refused(sizes: tuple[int, int]) -> None:
     with pytest.raises(UserError, match="multiple of 4"):
