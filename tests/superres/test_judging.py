@@ -14,6 +14,7 @@ from PIL import Image
 from superres import judging
 from superres.cli import main
 from superres.color import luma
+from superres.data import Dataset
 from superres.errors import UserError
 from superres.judging import Pair, judge, judge_all, judge_folders
 from superres.metrics import ma, niqe
@@ -170,6 +171,21 @@ def test_the_command_gives_ma_and_pi_with_a_model(
     assert table[0].split() == ["image", "NIQE", "RMSE", "PSNR", "Ma", "PI"]
     found = json.loads(last)
     assert found["pi"] == ((10 - found["ma"]) + found["niqe"]) / 2
+
+
+def test_test_images_are_judged_alike(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ma, "load_model", lambda path: MODEL)
+    which = ["--bicubic", "--data", dataset.folder]
+    assert evaluate(*which) == 0
+    plain = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert evaluate(*which, "--ma-model", "model.mat", "--workers", 2) == 0
+    full = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(plain) == {"niqe", "rmse", "psnr", "seconds"}
+    assert set(full) == {*plain, "ma", "pi"}
+    assert full["rmse"] == plain["rmse"]
+    assert full["ma"] == pytest.approx(4.2)
 
 
 @pytest.mark.parametrize(
