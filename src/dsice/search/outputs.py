@@ -122,6 +122,11 @@ class Output(ABC):
 class Objective(Output):
     """What is to be small, rated by the expected improvement on the best feasible point.
 
+    What is improved on is the lowest posterior mean at a feasible measured point, not the lowest
+    measurement, which may be luck: the "plug-in" of V. Picheny, T. Wagner, D. Ginsbourger, "A
+    benchmark of kriging-based infill criteria for noisy optimization", Structural and
+    Multidisciplinary Optimization 48 (2013).
+
     Args:
         goal: says what the cost is and which points are feasible.
         by_violation: nothing is feasible yet, and the violation is what is to be small.
@@ -161,13 +166,17 @@ class Objective(Output):
         targets = super()._targets()
         values, known = np.array(self._values), ~np.isnan(targets)
         best = int(np.flatnonzero(self._eligible)[targets[self._eligible].argmin()])
-        self._best = float(targets[best])
-        worse = targets[known] > self._best
+        worse = targets[known] > targets[best]
         if not self._by_violation and worse.any():
             # The mean slope between the best point and the median one of those that are worse.
-            rise = float(np.median(targets[known][worse])) - self._best
+            rise = float(np.median(targets[known][worse]) - targets[best])
             self.unit = (float(np.median(values[known][worse])) - float(values[best])) / rise
         return targets
+
+    def update(self) -> None:  # noqa: D102
+        super().update()
+        means = self._field.mean_at_points(self._white) + self._centre
+        self._best = float(means[self._eligible].min())
 
     def _rate(self, mean: Array, deviation: Array) -> Array:
         return log_expected_improvement(self._best, mean, deviation)

@@ -22,7 +22,7 @@ from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
 
 # Prior of the natural logarithms: mean and deviation.
-STRENGTH: Final = (0.0, 1.5)
+STRENGTH: Final = (-1.0, 1.5)
 NOISE: Final = (-3.0, 1.5)
 # Pseudo-measurements that say s2 = 1: the values are standardised.
 SCALE_COUNT: Final = 4.0

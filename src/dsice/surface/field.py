@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dtrsm
+from scipy.linalg.blas import dtrmv, dtrsm, dtrsv
 
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
@@ -47,11 +47,13 @@ class Field:
         room = (count // _BLOCK + 2) * _BLOCK
         self._points = np.zeros((room, axes), dtype=np.intp)
         self._points[:count] = points
+        self._noises = np.zeros(room)  # variance of the measurement at each point
+        self._noises[:count] = noise / weights
         # Beyond the points L is the identity: BLAS works on the whole array without a copy.
         self._root = np.eye(room, order="F")
         if count:
             matrix = covariance.covariance(points, points)
-            matrix.flat[:: count + 1] += noise / weights
+            matrix.flat[:: count + 1] += self._noises[:count]
             self._root[:count, :count] = np.linalg.cholesky(matrix)
         self._candidates = np.zeros((slots, axes), dtype=np.intp)
         self._rows = np.zeros((slots, room))
@@ -79,7 +81,8 @@ class Field:
             self._grow()
         at = np.array([point], dtype=np.intp)
         row = self._whitened(at)[:, 0]
-        own = float(self._covariance.variance(at)[0]) + self._noise / weight
+        self._noises[n] = self._noise / weight
+        own = float(self._covariance.variance(at)[0]) + float(self._noises[n])
         length = math.sqrt(max(own - float(row @ row), 1e-9))
         self._root[n, :n] = row[:n]
         self._root[n, n] = length
@@ -96,9 +99,11 @@ class Field:
         root[: self._count, : self._count] = self._root
         points = np.zeros((more, self._points.shape[1]), dtype=np.intp)
         points[: self._count] = self._points
+        noises = np.zeros(more)
+        noises[: self._count] = self._noises
         rows = np.zeros((len(self._rows), more))
         rows[:, : self._count] = self._rows
-        self._root, self._points, self._rows = root, points, rows
+        self._root, self._points, self._noises, self._rows = root, points, noises, rows
 
     def whiten(self, values: Array) -> Array:
         """L^-1 values: the form in which `mean` takes them.
@@ -137,6 +142,15 @@ class Field:
     def mean(self, white: Array, slots: Slots | slice = slice(None)) -> Array:
         """Posterior mean at the slots, for values whitened by `whiten`."""
         return np.asarray(self._rows[slots] @ white)
+
+    def mean_at_points(self, white: Array) -> Array:
+        """Posterior mean at the points themselves, for values whitened by `whiten`.
+
+        With a = (K + noise)^-1 y it is K a = y - noise a, where y = L white and L' a = white.
+        """
+        values = dtrmv(self._root, white, lower=1)
+        pull = dtrsv(self._root, white, lower=1, trans=1)
+        return np.asarray(values - self._noises * pull)[: self._count]
 
     def variance(self, slots: Slots | slice = slice(None)) -> Array:
         """Posterior variance at the slots, in units of the covariance."""

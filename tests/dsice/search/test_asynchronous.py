@@ -186,7 +186,7 @@ def test_a_curved_valley_is_followed() -> None:
         best = search.history.best()
         assert best is not None
         found.append(measure(best)["y"])
-    assert sorted(found)[1] < 0.5  # 14 of 1681 points, along the valley's floor
+    assert max(found) < 0.501  # 17 of 1681 points, along the valley's floor; 0.5 is among them
 
 
 def test_a_choice_is_learned_without_an_order() -> None:

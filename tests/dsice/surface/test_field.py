@@ -76,6 +76,8 @@ def test_point_by_point_is_the_same_as_dense_algebra(
     assert np.allclose(completed[known], values[known])
     own = covariance.covariance(points, points)
     assert np.allclose(completed[~known], own[np.ix_(~known, known)] @ pull, atol=1e-7)
+    at_points = field.mean_at_points(field.whiten(values))
+    assert np.allclose(at_points, own[:, known] @ pull, atol=1e-7)
 
 
 def test_a_slot_forgets_its_candidate() -> None:
