@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -77,7 +77,8 @@ class BatchLauncher(Launcher):
         self._backlog: deque[JobFolder] = deque()
         self._revoked: list[JobFolder] = []  # before they were handed over
         self._followed: dict[JobFolder, _Followed] = {}
-        self._strays: set[str] = set()  # names of waves whose submission did not come to its end
+        # By name, the jobs of waves whose submission did not come to its end.
+        self._strays: defaultdict[str, list[JobFolder]] = defaultdict(list)
         self._told: set[str] = set()  # ids of what was told to end
         self._longest = self._scheduler.longest_wave  # that the system seems to take just now
         self._allowance = 1.0  # submissions that may be made now
@@ -151,7 +152,7 @@ class BatchLauncher(Launcher):
             # it is told to forget it, and a job that has been revoked does nothing.
             if job.claim("driver"):
                 if found is not None:
-                    self._strays.add(found[0].name)
+                    self._strays[found[0].name].append(job)
                 return JobState.REVOKED
             owner = job.claimant()
             if owner is None or owner.by == "driver":
@@ -231,7 +232,7 @@ class BatchLauncher(Launcher):
             ids = self._scheduler.submit(wave, settings)
         except SchedulerError as error:
             # It may have taken the jobs all the same: they go by a name that is not used again.
-            self._strays.add(wave.name)
+            self._strays[wave.name] += wave.jobs
             self._backlog.extendleft(reversed(wave.jobs))
             if not error.temporary and not self._proven:
                 raise LaunchError(str(error)) from error
@@ -340,16 +341,17 @@ class BatchLauncher(Launcher):
     def _end_strays(self, queue: dict[str, Entry]) -> None:
         """End what submissions left behind that we know by name only.
 
-        One that has begun either runs its job, which is then followed, or ends by itself.
+        One that has begun and has claimed its job is that job, and is followed.
         """
-        known = {followed.batch_id for followed in self._followed.values()}
-        ids = [
+        found = {
             batch_id
             for batch_id, entry in queue.items()
-            if entry.name in self._strays
-            and entry.state is JobState.QUEUED
-            and batch_id not in known
-        ]
+            if entry.name in self._strays and entry.state in _UNDER_WAY
+        }
+        owners = [job.claimant() for name in self._strays for job in self._strays[name] if found]
+        known = {followed.batch_id for followed in self._followed.values()}
+        known |= {owner.batch_id for owner in owners if owner is not None}
+        ids = sorted(found - known)
         if ids:
             self._told.update(ids)
             self._scheduler.cancel(ids)
