@@ -184,7 +184,8 @@ def upscale_file(
         enlarged = upscale_image(image, upscaler)
     except UserError as error:  # does not know the file
         raise UserError(f"{source}: {error}") from error
-    profile = image.info.get("icc_profile") if enlarged.mode == image.mode else None
+    same_colours = enlarged.mode == image.mode or image.mode in ("P", "PA")
+    profile = image.info.get("icc_profile") if same_colours else None
     partial = target.with_name(target.name + ".partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -230,6 +231,7 @@ def _read(source: Path, check: Callable[[int, int], None]) -> Image.Image:
                 image.load()
                 if image.mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa"):
                     image = image.convert("RGB")
+                    image.info.pop("icc_profile", None)  # that of the other colours
     except Image.DecompressionBombError as error:
         raise UserError(f"{source} is implausibly large") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:

@@ -120,6 +120,10 @@ def test_the_colour_profile_is_kept(tmp_path: Path) -> None:
     upscale_file(tmp_path / "a.png", tmp_path / "out.png", bicubic)
     with Image.open(tmp_path / "out.png") as result:
         assert result.info["icc_profile"] == b"a profile"
+    colourful().convert("CMYK").save(tmp_path / "ink.jpg", icc_profile=b"of inks")
+    upscale_file(tmp_path / "ink.jpg", tmp_path / "out.png", bicubic)
+    with Image.open(tmp_path / "out.png") as result:
+        assert "icc_profile" not in result.info
 
 
 def deep_colour() -> bytes:
