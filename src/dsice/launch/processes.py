@@ -56,7 +56,7 @@ def kill_family(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     # Killing an orphan may hand over children of its own, hence the loop.
-    while children := _children():
+    while children := own_children():
         for child in children:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
@@ -65,7 +65,8 @@ def kill_family(process: subprocess.Popen[bytes]) -> None:
                 os.waitpid(child, 0)
 
 
-def _children() -> list[int]:
+def own_children() -> list[int]:
+    """The process ids of this process's children, started by its main thread."""
     try:
         text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
     except OSError:  # not Linux, or a kernel without this file

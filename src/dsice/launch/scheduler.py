@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
@@ -20,7 +21,7 @@ from dsice.errors import DsiceError
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
 from dsice.launch.output import shown
-from dsice.launch.processes import search_path
+from dsice.launch.processes import own_children, search_path
 from dsice.launch.settings import BatchSettings
 from dsice.launch.shim import SAFE_PATH_ADDED, run_batch_job
 from dsice.launch.wave import Wave
@@ -106,10 +107,14 @@ class Scheduler(ABC):
             redirect_stderr(StringIO()),
             _outer_job_hidden(self._outer_variables),
             _children_hear_no_terminal(),
+            _children_killed_after(PATIENCE) as given_up,
         ):
             try:
                 jobs = executor.map_array(run_batch_job, [str(job.path) for job in wave.jobs])
             except (FailedJobError, FailedSubmissionError) as error:
+                if given_up.is_set():
+                    what = f"{self.TITLE}: a submission was not answered in {PATIENCE:g} s"
+                    raise SchedulerError(what, temporary=True) from error
                 raise self.failure(str(error)) from error
             except OSError as error:
                 what = f"{error.filename}: " if error.filename else ""
@@ -229,6 +234,29 @@ def _outer_job_hidden(prefix: str) -> Iterator[None]:
         yield
     finally:
         os.environ.update(hidden)
+
+
+@contextmanager
+def _children_killed_after(seconds: float) -> Iterator[threading.Event]:
+    """Within, child processes are killed when the time is over; yields whether that has happened.
+
+    submitit waits for its command for ever, and with it the driver would fall silent.
+    """
+    over = threading.Event()
+
+    def kill() -> None:
+        over.set()
+        for child in own_children():
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
+    timer = threading.Timer(seconds, kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield over
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -259,6 +259,19 @@ def submitted(system: str, folder: Path, count: int = 1, **given: object) -> lis
     return scheduler.submit(wave, settings)
 
 
+@pytest.mark.parametrize("system", sorted(SUBMIT))
+def test_a_submission_that_hangs(
+    says: Says, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    says("srun")
+    says(SUBMIT[system])
+    (tmp_path / "bin" / SUBMIT[system]).write_text("#!/bin/sh\nexec sleep 1000\n")
+    monkeypatch.setattr("dsice.launch.scheduler.PATIENCE", 0.3)
+    with pytest.raises(SchedulerError, match="was not answered") as told:
+        submitted(system, tmp_path)
+    assert told.value.temporary
+
+
 def script(system: str, says: Says, tmp_path: Path, **given: Any) -> list[str]:
     """The lines of the job script."""
     says("srun")
