@@ -176,8 +176,8 @@ def _stopped_by_signals(
         on_stop(driver.stopping, driver.study)
 
     try:
-        # What is ignored stays so: that is how nohup works.
-        heard = [n for n in _SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
+        nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        heard = [n for n in _SIGNALS if not (nohup and n == signal.SIGHUP)]
         before = {number: signal.signal(number, handle) for number in heard}
     except ValueError:  # not in the main thread: whoever runs us sees to signals
         yield
