@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from superres.errors import UserError
+from superres.images import opened
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """What counts as an image in a folder."""
@@ -54,7 +53,7 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
     Raises:
         UserError: the file cannot be read, or has more than 8 bits a channel.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         upright = ImageOps.exif_transpose(image)
         if upright.has_transparency_data:
             upright = upright.convert("RGBA")
@@ -67,26 +66,10 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         UserError: as for `read_pixels`, as far as the head of the file tells.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         width, height = image.size
         lying = image.getexif().get(_ORIENTATION) in _LYING
     return (height, width) if lying else (width, height)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                # Pillow cuts 16-bit colour down to 8 bits, and tells only its decoder.
-                if image.mode.startswith(("I", "F")) or ";16" in str(getattr(image, "tile", "")):
-                    raise UserError(f"{path} has more than 8 bits a channel: convert it first")
-                yield image
-    except Image.DecompressionBombError as error:
-        raise UserError(f"{path} is implausibly large") from error
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's ways to reject a file
-        raise UserError(f"cannot read {path} as an image") from error
 
 
 def _by_name(folder: Path) -> dict[str, Path]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from superres.data import Pixels
 from superres.errors import UserError
+from superres.images import opened
 from superres.model import Generator
 from superres.tiling import network_upscaler, return_freed_memory
 
@@ -212,31 +212,20 @@ def upscale_image(image: Image.Image, upscaler: Callable[[Pixels], Pixels]) -> I
 
 
 def _read(source: Path, check: Callable[[int, int], None]) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            # An image is as large as its owner says; only the absurd is refused.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(source) as opened:
-                # Pillow cuts 16-bit colour down to 8 bits, and tells only its decoder.
-                if opened.mode.startswith(("I", "F")) or ";16" in str(getattr(opened, "tile", "")):
-                    raise UserError(f"{source} has more than 8 bits a channel: convert it first")
-                # Cameras store previews as further pictures of MPO files, which are JPEG files.
-                if opened.format != "MPO" and getattr(opened, "n_frames", 1) > 1:
-                    raise UserError(f"{source} holds several pictures: extract one first")
-                try:
-                    check(*opened.size)
-                except UserError as error:  # does not know the file
-                    raise UserError(f"{source}: {error}") from error
-                image = ImageOps.exif_transpose(opened)
-                image.load()
-                if image.mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa"):
-                    image = image.convert("RGB")
-                    image.info.pop("icc_profile", None)  # that of the other colours
-    except Image.DecompressionBombError as error:
-        raise UserError(f"{source} is implausibly large") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"cannot read {source} as an image") from error
-    return image
+    with opened(source) as image:
+        # Cameras store previews as further pictures of MPO files, which are JPEG files.
+        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+            raise UserError(f"{source} holds several pictures: extract one first")
+        try:
+            check(*image.size)
+        except UserError as error:  # does not know the file
+            raise UserError(f"{source}: {error}") from error
+        upright = ImageOps.exif_transpose(image)
+        upright.load()
+        if upright.mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa"):
+            upright = upright.convert("RGB")
+            upright.info.pop("icc_profile", None)  # that of the other colours
+    return upright
 
 
 def _pieces() -> Callable[[int, int], None]:
