@@ -32,11 +32,7 @@ class PbsExecutor(ScriptExecutor):
     COMMAND = "qsub"
     PREFIX = "#PBS"
     ID = "PBS_JOBID"
-
-    @staticmethod
-    def _get_job_id_from_submission_command(string: bytes | str) -> str:
-        text = string if isinstance(string, str) else string.decode(errors="replace")
-        return PbsExecutor._id_or_refusal(re.search(r"^(\d+)(?:\.\S*)?\s*$", text, re.M), text)
+    ACCEPTED = re.compile(r"^(\d+)(?:\.\S*)?\s*$", re.MULTILINE)
 
 
 class Pbs(Scheduler):
@@ -70,11 +66,10 @@ class Pbs(Scheduler):
             "mem": f"{settings.megabytes}mb" if settings.megabytes else None,
         }
         wanted = "".join(f":{key}={value}" for key, value in chunk.items() if value is not None)
-        hours, minutes = divmod(settings.minutes, 60)
         directives = [
             f"-N {wave.name}",
             f"-l select={settings.nodes or 1}{wanted}",
-            f"-l walltime={hours}:{minutes:02d}:00",
+            f"-l walltime={settings.hours_minutes_seconds}",
             *([f"-q {settings.queue}"] if settings.queue else []),
             *([f"-A {settings.account}"] if settings.account else []),
             "-j oe",

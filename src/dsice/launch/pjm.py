@@ -46,12 +46,8 @@ class PjmExecutor(ScriptExecutor):
     PREFIX = "#PJM"
     ID = "PJM_JOBID"
 
-    @staticmethod
-    def _get_job_id_from_submission_command(string: bytes | str) -> str:
-        # An exit code of 0 has been seen with an error: only the text tells.
-        text = string if isinstance(string, str) else string.decode(errors="replace")
-        found = re.search(r"\[INFO\] PJM 0000 pjsub Job (\d+)", text)
-        return PjmExecutor._id_or_refusal(found, text)
+    # An exit code of 0 has been seen with an error: only the text tells.
+    ACCEPTED = re.compile(r"\[INFO\] PJM 0000 pjsub Job (\d+)")
 
 
 class Pjm(Scheduler):
@@ -89,7 +85,7 @@ class Pjm(Scheduler):
             "gpu": settings.gpus or None,
             "vnode-core": settings.cpus,
             "node-mem": f"{settings.megabytes}Mi" if settings.megabytes else None,
-            "elapse": _elapse(settings.minutes),
+            "elapse": settings.hours_minutes_seconds,
         }
         directives = [f"-L {key}={value}" for key, value in options.items() if value is not None]
         if settings.account:
@@ -111,11 +107,6 @@ class Pjm(Scheduler):
     @property
     def _cancel_command(self) -> Sequence[str]:
         return ("pjdel",)
-
-
-def _elapse(minutes: int) -> str:
-    hours, rest = divmod(minutes, 60)
-    return f"{hours}:{rest:02d}:00"
 
 
 def _table(text: str) -> dict[str, Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ class ScriptExecutor(PicklingExecutor):
         PREFIX: how a line with a directive begins.
         ID: the variable that holds a job's id inside it. What follows a dot is the server's name,
             which is written in one way here and in another there.
+        ACCEPTED: the answer to an accepted submission, with the job's id as its group.
 
     Args:
         folder: of submitit's files.
@@ -52,6 +54,7 @@ class ScriptExecutor(PicklingExecutor):
     COMMAND: ClassVar[str]
     PREFIX: ClassVar[str]
     ID: ClassVar[str]
+    ACCEPTED: ClassVar[re.Pattern[str]]
     job_class = ScriptJob
 
     def __init__(self, folder: Path, directives: Sequence[str] = (), setup: Sequence[str] = ()):
@@ -80,11 +83,15 @@ class ScriptExecutor(PicklingExecutor):
     def _num_tasks(self) -> int:
         return 1
 
-    @staticmethod
-    def _id_or_refusal(found: Any, text: str) -> str:
+    # Static in submitit, which calls it on the instance.
+    def _get_job_id_from_submission_command(  # type: ignore[override]
+        self, string: bytes | str
+    ) -> str:
+        text = string if isinstance(string, str) else string.decode(errors="replace")
+        found = self.ACCEPTED.search(text)
         if found is None:
             raise FailedSubmissionError(text or "it answered nothing")
-        return str(found[1])
+        return found[1]
 
 
 class ScriptJobEnvironment(JobEnvironment):

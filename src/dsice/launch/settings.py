@@ -133,6 +133,12 @@ class BatchSettings(Resources):
         return math.ceil((self.time or 0.0) / 60)
 
     @property
+    def hours_minutes_seconds(self) -> str:
+        """The time limit as batch systems write it: ``1:05:00``."""
+        hours, minutes = divmod(self.minutes, 60)
+        return f"{hours}:{minutes:02d}:00"
+
+    @property
     def lines(self) -> list[str]:
         """The lines of a job script before its command."""
         return [*(f"module load {shlex.quote(name)}" for name in self.modules), *self.setup]
