@@ -210,16 +210,16 @@ class Driver:
         free = run.parallel - len(self._running)
         if free <= 0:
             return ""
-        now = self._clock.now()
-        usual = usual_seconds(study) or 0.0
-        if now + usual >= self._deadline:
-            over = f"the {run.hours:g} hours are over"
-            return (
-                over if now >= self._deadline else f"{over} before another trial would have ended"
-            )
-        if now + usual >= self._leave_at and not self._launcher.survives:
-            self._out_of_time = True
-            return ""
+        if min(self._deadline, self._leave_at) < inf:
+            now = self._clock.now()
+            end = now + (usual_seconds(study) or 0.0)
+            if end >= self._deadline:
+                over = f"the {run.hours:g} hours are over"
+                soon = "" if now >= self._deadline else " before another trial would have ended"
+                return over + soon
+            if end >= self._leave_at and not self._launcher.survives:
+                self._out_of_time = True
+                return ""
         wave = study.with_status(Status.WAITING)[:free]
         free -= len(wave)
         why = ""

@@ -72,6 +72,7 @@ class Journal:
         self.events: Final[list[Event]] = events
         self._file = path.open("ab")
         self._flushing = True
+        self._unflushed = False
         self._mend()
 
     @contextmanager
@@ -82,7 +83,8 @@ class Journal:
             yield
         finally:
             self._flushing = True
-            os.fsync(self._file.fileno())
+            if self._unflushed:
+                self._flush()
 
     def append(self, event: str, **facts: Any) -> Event:
         """Append an event, durably, and return it.
@@ -114,8 +116,13 @@ class Journal:
         # fills up in the middle takes a part, and only the count says so.
         if os.write(self._file.fileno(), data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._unflushed = True
         if self._flushing:
-            os.fsync(self._file.fileno())
+            self._flush()
+
+    def _flush(self) -> None:
+        os.fsync(self._file.fileno())
+        self._unflushed = False
 
     def __enter__(self) -> Self:
         return self
