@@ -9,8 +9,10 @@ memory-mapped. The scale s is in the manifest; data for one scale are of no use 
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,8 @@ class Dataset:
             (self._load("train", entry.name, "hr"), self._load("train", entry.name, "lr"))
             for entry in self.manifest.train
         ]
+        # The number of the first tile of every pair of arrays, and one past the last tile.
+        self._starts = list(accumulate((len(high) for high, _ in self._tiles), initial=0))
 
     @property
     def scale(self) -> int:
@@ -120,7 +124,19 @@ class Dataset:
     @property
     def tiles(self) -> int:
         """Number of training tiles: one epoch sees as many patches."""
-        return sum(len(high) for high, _ in self._tiles)
+        return self._starts[-1]
+
+    def tile(self, number: int) -> tuple[Pixels, Pixels]:
+        """A training tile: high (crop, crop, 3) and low resolution (crop / s, crop / s, 3).
+
+        Args:
+            number: from 0 to `tiles` - 1, in the order of the manifest.
+        """
+        if not 0 <= number < self.tiles:
+            raise IndexError(f"no tile {number}: there are {self.tiles}")
+        place = bisect_right(self._starts, number) - 1
+        high, low = self._tiles[place]
+        return high[number - self._starts[place]], low[number - self._starts[place]]
 
     def test_images(self) -> Iterator[TestImage]:
         """The test images, in the order of the manifest."""

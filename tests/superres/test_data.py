@@ -49,6 +49,19 @@ def test_an_epoch_sees_every_tile_once(folder: Path) -> None:
     assert seen == sorted(int(tile.sum()) for tiles in there for tile in tiles)
 
 
+def test_tiles_are_numbered_in_the_order_of_the_manifest(folder: Path) -> None:
+    dataset = Dataset(folder)
+    for kind in (0, 1):
+        name = ("hr", "lr")[kind]
+        there = np.concatenate([np.load(folder / "train" / f"{n}-{name}.npy") for n in "ab"])
+        assert dataset.tiles == len(there)
+        for number, tile in enumerate(there):
+            assert (dataset.tile(number)[kind] == tile).all()
+    for number in (-1, 5):
+        with pytest.raises(IndexError):
+            dataset.tile(number)
+
+
 def test_a_patch_must_fit_into_a_tile(folder: Path) -> None:
     with pytest.raises(UserError, match="--patch 8 or less"):
         Dataset(folder).batches(1, 9, 0)
