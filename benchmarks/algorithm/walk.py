@@ -168,10 +168,11 @@ def _best_steps(study: Study, axis: int | None) -> list[Row]:
 
 def _first_points(study: Study) -> int:
     """How many trials, from the first, were the search's first points."""
-    start = FirstPoints(study.config.grid, study.config.seed)
+    grid = study.config.grid
+    start = FirstPoints(grid, study.config.seed)
     taken: set[Point] = set()
     for trial in study.trials:
-        if start.first(taken) != trial.point:
+        if start.first(lambda point: grid.program(point) in taken) != trial.point:
             break
-        taken.add(trial.point)
+        taken.add(grid.program(trial.point))
     return len(taken)

@@ -11,10 +11,11 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from dsice.errors import InvalidInput
 from dsice.expression import Expression
+from dsice.ratios import Ratios
 
 Value = bool | int | float | str
 Params = dict[str, Value]
@@ -25,6 +26,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED: Final = frozenset({"study", "stage", "dir", "result", "progress", "params", "best"})
 _MAX_LEVELS: Final = 1_000_000
 _LARGEST: Final = 1e300
+_COUNTED: Final = 200_000  # points that are looked at, one by one, to count them
 
 
 class Axis:
@@ -169,6 +171,20 @@ class Axis:
         return f"{kind}({self.name!r}, [{shown}])"
 
 
+class Counts(NamedTuple):
+    """How many points a grid has; None where there are too many to be counted one by one.
+
+    Attributes:
+        points: in all.
+        allowed: those that the rule does not exclude.
+        distinct: different programs among those.
+    """
+
+    points: int
+    allowed: int | None
+    distinct: int | None
+
+
 class Grid:
     """All points of a set of axes, less those that a static rule excludes.
 
@@ -176,12 +192,21 @@ class Grid:
         axes: one `Axis` per parameter, with distinct names.
         allowed: a rule on parameter values that costs nothing to test: an expression such as
             ``"block_x * block_y <= 1024"``, a function of the params, or None.
+        only_ratios_of: names of axes that matter only through the ratios of their values: points
+            that differ in them by a common positive factor, and in nothing else, are the same
+            program. The values are numbers of 0 or more; zeros stay zeros.
 
     Raises:
-        InvalidInput: no axis, a name twice, or a rule that does not parse or reads unknown names.
+        InvalidInput: no axis, a name twice, a rule that does not parse or reads unknown names, or
+            ratios of what is no axis or has no ratios.
     """
 
-    def __init__(self, axes: Sequence[Axis], allowed: str | Rule | None = None) -> None:
+    def __init__(
+        self,
+        axes: Sequence[Axis],
+        allowed: str | Rule | None = None,
+        only_ratios_of: Sequence[str] = (),
+    ) -> None:
         self.axes: Final = tuple(axes)
         if not self.axes:
             raise InvalidInput("a grid needs at least one axis")
@@ -210,6 +235,10 @@ class Grid:
             raise InvalidInput(f"the rule {allowed!r} is neither an expression nor a function")
         self._ruled: Final = [k for k, name in enumerate(names) if name in read]
         self._index: Final = [{v: k for k, v in enumerate(axis.levels)} for axis in self.axes]
+        self._in_ratios: Final = _in_ratios(names, only_ratios_of)
+        self.only_ratios_of: Final = tuple(names[k] for k in self._in_ratios)
+        levels = {names[k]: self.axes[k].levels for k in self._in_ratios}
+        self._ratios: Final = Ratios(levels) if levels else None
 
     @property
     def size(self) -> int:
@@ -233,6 +262,35 @@ class Grid:
     def allows(self, point: Point) -> bool:
         """Whether the static rule lets ``point`` be measured."""
         return self._rule is None or bool(self._rule(self.params(point)))
+
+    def program(self, point: Point) -> Point:
+        """What tells the program at ``point`` from others: equal for points of the same program.
+
+        The point itself, unless axes matter only through their ratios.
+        """
+        if self._ratios is None:
+            return point
+        program = list(point)
+        key = self._ratios.key([point[axis] for axis in self._in_ratios])
+        for axis, number in zip(self._in_ratios, key, strict=True):
+            program[axis] = number
+        return tuple(program)
+
+    def counts(self) -> Counts:
+        """How many points there are."""
+        allowed: int | None = self.size
+        if self._rule is not None:
+            allowed = sum(1 for _ in self) if self.size <= _COUNTED else None
+        distinct = allowed
+        if self._ratios is not None:
+            combined = math.prod(self.shape[axis] for axis in self._in_ratios)
+            if (combined if self._rule is None else self.size) > _COUNTED:
+                distinct = None
+            elif self._rule is None:
+                distinct = self.size // combined * self._ratios.count()
+            else:
+                distinct = len(set(map(self.program, self)))
+        return Counts(self.size, allowed, distinct)
 
     def params(self, point: Point) -> Params:
         """The parameter values at ``point``, by name."""
@@ -285,14 +343,32 @@ class Grid:
         return None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Grid) and (self.axes, self.rule) == (other.axes, other.rule)
+        return isinstance(other, Grid) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash((self.axes, self.rule))
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.axes, self.rule, self.only_ratios_of)
 
     def __repr__(self) -> str:
         rule = "" if self.rule is None else f", allowed={self.rule!r}"
-        return f"Grid({list(self.axes)!r}{rule})"
+        ratios = f", only_ratios_of={list(self.only_ratios_of)}" if self.only_ratios_of else ""
+        return f"Grid({list(self.axes)!r}{rule}{ratios})"
+
+
+def _in_ratios(names: Sequence[str], chosen: Sequence[str]) -> list[int]:
+    """The numbers of the axes that are ``chosen`` by name, in the order of the grid."""
+    if isinstance(chosen, str) or not isinstance(chosen, Sequence):
+        raise InvalidInput(f"only_ratios_of = {chosen!r}: a list of axis names is needed")
+    for name in chosen:
+        if name not in names:
+            raise InvalidInput(
+                f"only_ratios_of names {name!r}, which is no axis: the axes are {', '.join(names)}"
+            )
+        if list(chosen).count(name) > 1:
+            raise InvalidInput(f"only_ratios_of names {name!r} twice")
+    return [k for k, name in enumerate(names) if name in chosen]
 
 
 def _tidy(value: float) -> float:

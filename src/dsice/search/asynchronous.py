@@ -59,7 +59,7 @@ class Dsice(Search):
         self._events: list[tuple[Point, Metrics | None, bool]] = []  # the last: is it a result?
         self._measured: dict[Point, bool] = {}  # and whether it succeeded
         self._successes = 0
-        self._taken: set[Point] = set()
+        self._taken: set[Point] = set()  # programs
         self._feasible = False
         self._fit_at = 0  # number of results at which the next fit is due
         self._fitted_on = (False, False)
@@ -77,7 +77,7 @@ class Dsice(Search):
 
     def _learn(self, point: Point, metrics: Metrics | None) -> None:
         self._events.append((point, metrics, True))
-        self._taken.add(point)
+        self._taken.add(self.grid.program(point))
         succeeded = self._measured.get(point, False)
         self._measured[point] = succeeded or metrics is not None
         self._successes += self._measured[point] - succeeded
@@ -87,10 +87,10 @@ class Dsice(Search):
             self._guide.learn(point)
 
     def _expect(self, point: Point) -> None:
-        if point not in self._taken and self._is_guided():
+        if not self._is_taken(point) and self._is_guided():
             self._fit_if_due()
         self._events.append((point, None, False))
-        self._taken.add(point)
+        self._taken.add(self.grid.program(point))
         if self._guide is not None:
             self._guide.pend(point)
 
@@ -102,7 +102,7 @@ class Dsice(Search):
 
     def _next(self) -> Point | None:
         if not self._is_guided():
-            first = self._start.first(self._taken) if self._is_starting() else None
+            first = self._start.first(self._is_taken) if self._is_starting() else None
             return first or self._shuffled.first(self.is_known)
         if (again := self._to_repeat()) is not None:
             return again
@@ -110,6 +110,9 @@ class Dsice(Search):
             return None
         self._fit_if_due()
         return self._told_guide().propose() or self._shuffled.first(self.is_known)
+
+    def _is_taken(self, point: Point) -> bool:
+        return self.grid.program(point) in self._taken
 
     def _is_starting(self) -> bool:
         return (
@@ -122,7 +125,7 @@ class Dsice(Search):
         """Whether the surface decides; otherwise the first points do, while there are any."""
         if not self._successes:
             return False
-        return not self._is_starting() or self._start.first(self._taken) is None
+        return not self._is_starting() or self._start.first(self._is_taken) is None
 
     def _fit_if_due(self) -> None:
         kind = (self._feasible, self._successes < len(self._measured))

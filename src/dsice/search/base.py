@@ -24,7 +24,9 @@ class Search(ABC):
     1. It is made by `dsice.make_search`. Measurements from elsewhere may be told at once: *prior
        knowledge*, which spares measuring these points again.
     2. `ask` hands out points; they are *pending* until `tell` reports their metrics, in any order,
-       or their failure. A point is handed out once only, and never if it has been measured.
+       or their failure. A point is handed out once only, and never if it has been measured. Nor is
+       one whose program is the same as that of such a point (`Grid.program`): a result is true for
+       all points of its program, and a program goes by the first of its points that was named.
     3. It is `finished` when nothing is pending and nothing left to propose. There is no stall: if
        `ask` gives no point, either some are pending or the search is finished from then on.
 
@@ -57,12 +59,14 @@ class Search(ABC):
         self.capacity: Final = at_least("capacity", capacity, 1)
         self.history: Final = History(grid, goal)
         self.pending: Final[set[Point]] = set()
+        self._first: Final[dict[Point, Point]] = {}  # named of each program that is known
         self._begun = False
 
     def ask(self, count: int = 1) -> list[Point]:
         """Up to ``count`` points to measure, most wanted first; they are pending from now on.
 
-        They are distinct, allowed, and were never asked, pended or measured before. There are fewer
+        They are distinct programs, allowed, and were never asked, pended or measured before. There
+        are fewer
         if the search has nothing more to propose before it is told some of the pending results.
         """
         at_least("count", count, 0)
@@ -72,6 +76,7 @@ class Search(ABC):
             for point in self._candidates():
                 if not self._is_welcome(point):
                     continue
+                point = self._named(point)
                 self.pending.add(point)
                 self._expect(point)
                 points.append(point)
@@ -89,7 +94,9 @@ class Search(ABC):
             InvalidInput: no point of the grid, or a metric of the goal is missing or not finite.
         """
         self._check(point)
+        point = self._first.get(self.grid.program(point), point)
         self.history.add(point, metrics)
+        self._named(point)
         self.pending.discard(point)
         if self._begun:
             self._learn(point, metrics)
@@ -102,6 +109,7 @@ class Search(ABC):
         """
         self._check(point)
         self._begin_once()
+        point = self._named(point)
         self.pending.add(point)
         self._expect(point)
 
@@ -116,8 +124,8 @@ class Search(ABC):
         return "" if self.pending else self._ended()
 
     def is_known(self, point: Point) -> bool:
-        """Whether ``point`` has been measured or is pending."""
-        return point in self.history or point in self.pending
+        """Whether ``point``, or another of the same program, has been measured or is pending."""
+        return self.grid.program(point) in self._first
 
     @abstractmethod
     def _candidates(self) -> Iterator[Point]:
@@ -143,6 +151,10 @@ class Search(ABC):
     def _is_welcome(self, point: Point) -> bool:
         """Whether `ask` may hand out ``point``: unless a search repeats some, an unknown one."""
         return not self.is_known(point) and self.grid.allows(point)
+
+    def _named(self, point: Point) -> Point:
+        """The point that the program of ``point`` goes by: from now on this one, if it is new."""
+        return self._first.setdefault(self.grid.program(point), point)
 
     def _begin_once(self) -> None:
         if not self._begun:

@@ -63,7 +63,7 @@ class Guide:
         self._random = Random(seed)
         measured = self._active()
         waiting = [point for point in pending if point not in history]
-        self._taken = {*history, *waiting}
+        self._taken = {grid.program(point) for point in (*history, *waiting)}
         self._row = {point: row for row, point in enumerate([*measured, *waiting])}
         results = [history.metrics(point) for point in measured]
         self._objective, limited, success = outputs(goal, results)
@@ -71,6 +71,7 @@ class Guide:
         self._fit(measured, waiting)
         self._slot: dict[Point, int] = {}  # of each candidate
         self._at: list[Point] = [()] * (2 * POOL)
+        self._programs: list[Point] = [()] * (2 * POOL)  # of the candidates
         self._free = list(range(2 * POOL - 1, -1, -1))
         self._centrality = np.zeros(2 * POOL)
         self._ratings = np.full(2 * POOL, -np.inf)
@@ -142,15 +143,21 @@ class Guide:
         return [point for _, point in self._ranking[:count]]
 
     def _take(self, point: Point) -> None:
-        self._taken.add(point)
+        self._taken.add(self._grid.program(point))
         if point in self._row:
             return
         self._row[point] = len(self._row)
-        if point in self._slot:
-            self._forget([point])
+        self._forget(self._alike(point))
         for output in self._outputs:
             output.add(point)
         self._stale = True
+
+    def _alike(self, point: Point) -> list[Point]:
+        """The candidates that are the same program as ``point``."""
+        if not self._grid.only_ratios_of:
+            return [point] if point in self._slot else []
+        program = self._grid.program(point)
+        return [other for other, slot in self._slot.items() if self._programs[slot] == program]
 
     # -- candidates --------------------------------------------------------------------------------
 
@@ -199,7 +206,7 @@ class Guide:
                 neighbour = (*point[:axis], level, *point[axis + 1 :])
                 if (
                     0 <= level < len(levels)
-                    and neighbour not in self._taken
+                    and self._grid.program(neighbour) not in self._taken
                     and self._grid.allows(neighbour)
                 ):
                     return True
@@ -239,7 +246,9 @@ class Guide:
         new = [
             point
             for point in points
-            if point not in self._slot and point not in self._taken and self._grid.allows(point)
+            if point not in self._slot
+            and self._grid.program(point) not in self._taken
+            and self._grid.allows(point)
         ]
         if len(new) > len(self._free):
             ranking = sorted(self._slot, key=lambda point: -self._ratings[self._slot[point]])
@@ -251,6 +260,7 @@ class Guide:
         for point, slot in zip(new, slots.tolist(), strict=True):
             self._slot[point] = slot
             self._at[slot] = point
+            self._programs[slot] = self._grid.program(point)
         points = np.array(new, dtype=np.intp)
         for output in self._outputs:
             output.fill(slots, points)

@@ -24,13 +24,17 @@ class History:
     A point may be measured several times: its metrics are the means over its measurements, and its
     weight is their number. A point whose every measurement failed has *failed*.
 
+    What is measured at a point is known of all points that are the same program (`Grid.program`).
+    The program goes by the first of its points that was added.
+
     Every answer depends on the measurements alone, not on the order in which they arrived.
     """
 
     def __init__(self, grid: Grid, goal: Goal) -> None:
         self._grid = grid
         self._goal = goal
-        self._measured: dict[Point, list[Metrics]] = {}
+        self._measured: dict[Point, list[Metrics]] = {}  # by program
+        self._points: dict[Point, Point] = {}  # that each program goes by
 
     def add(self, point: Point, metrics: Metrics | None) -> None:
         """Record one measurement, None if it failed.
@@ -39,7 +43,9 @@ class History:
             InvalidInput: a metric of the goal is missing or no finite number.
         """
         checked = None if metrics is None else self._checked(metrics)
-        measurements = self._measured.setdefault(point, [])
+        program = self._grid.program(point)
+        self._points.setdefault(program, point)
+        measurements = self._measured.setdefault(program, [])
         if checked is not None:
             measurements.append(checked)
 
@@ -55,19 +61,19 @@ class History:
                 raise InvalidInput(f"the metric {name!r} is {value!r}: a finite number is needed")
         return {name: float(metrics[name]) for name in self._goal.metrics}
 
-    def __contains__(self, point: object) -> bool:
-        return point in self._measured
+    def __contains__(self, point: Point) -> bool:
+        return self._grid.program(point) in self._measured
 
     def __iter__(self) -> Iterator[Point]:
-        return iter(self._measured)
+        return iter(self._points.values())
 
     def __len__(self) -> int:
-        """Number of distinct points, failed ones included."""
+        """Number of distinct programs, failed ones included."""
         return len(self._measured)
 
     def metrics(self, point: Point) -> Metrics | None:
         """The mean metrics at ``point``, or None if it is unknown or failed."""
-        measurements = self._measured.get(point)
+        measurements = self._measured.get(self._grid.program(point))
         if not measurements:
             return None
         if len(measurements) == 1:
@@ -82,7 +88,7 @@ class History:
 
     def weight(self, point: Point) -> int:
         """How many measurements stand behind what is known of ``point``; a failed one counts 1."""
-        return max(len(self._measured[point]), 1)
+        return max(len(self._measured[self._grid.program(point)]), 1)
 
     def key(self, point: Point) -> Key:
         """A key to sort points by, best first: feasible, infeasible by violation, failed."""
@@ -95,7 +101,9 @@ class History:
         Points that the grid's rule excludes do not count. Among equals the first in index order.
         """
         succeeded = [
-            point for point, found in self._measured.items() if found and self._grid.allows(point)
+            point
+            for point, found in zip(self, self._measured.values(), strict=True)
+            if found and self._grid.allows(point)
         ]
         return min(succeeded, key=lambda point: (self.key(point), point), default=None)
 

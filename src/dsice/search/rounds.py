@@ -31,7 +31,7 @@ class RoundSearch(Search):
         super().__init__(grid, goal, seed=seed, capacity=capacity)
         self._script: Rounds
         self._queue: deque[Point] = deque()  # of this round, not handed out yet, in order
-        self._awaited: set[Point] = set()  # of this round, without a result yet
+        self._awaited: set[Point] = set()  # programs of this round, without a result yet
         self._end = ""
 
     @abstractmethod
@@ -43,7 +43,7 @@ class RoundSearch(Search):
         self._advance()
 
     def _learn(self, point: Point, metrics: Metrics | None) -> None:
-        self._awaited.discard(point)
+        self._awaited.discard(self.grid.program(point))
         self._advance()
 
     def _advance(self) -> None:
@@ -54,8 +54,12 @@ class RoundSearch(Search):
             except StopIteration as end:
                 self._end = end.value
             else:
-                self._queue = deque(p for p in dict.fromkeys(wanted) if p not in self.history)
-                self._awaited = set(self._queue)
+                programs: dict[Point, Point] = {}
+                for point in wanted:
+                    if point not in self.history:
+                        programs.setdefault(self.grid.program(point), point)
+                self._queue = deque(programs.values())
+                self._awaited = set(programs)
 
     def _candidates(self) -> Iterator[Point]:
         while self._queue:

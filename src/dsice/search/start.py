@@ -11,7 +11,7 @@ Source: I. M. Sobol' (1967), doi 10.1016/0041-5553(67)90144-9; scrambling after 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -38,14 +38,14 @@ class FirstPoints:
         self._drawn: list[Point] = []
         self._source = self._draw(seed)
 
-    def first(self, taken: Container[Point]) -> Point | None:
+    def first(self, is_taken: Callable[[Point], bool]) -> Point | None:
         """The first of the points that is not taken, None if there is none."""
         for point in self._drawn:
-            if point not in taken:
+            if not is_taken(point):
                 return point
         for point in self._source:
             self._drawn.append(point)
-            if point not in taken:
+            if not is_taken(point):
                 return point
         return None
 

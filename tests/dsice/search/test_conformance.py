@@ -4,7 +4,7 @@ import math
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -29,8 +29,11 @@ bounded = settings(max_examples=25, deadline=None, derandomize=True)
 shapes = st.lists(st.integers(1, 7), min_size=1, max_size=3).map(tuple)
 
 
-def grid_of(*shape: int, allowed: Any = None) -> Grid:
-    return Grid([Axis.integers(f"x{i}", 0, n - 1) for i, n in enumerate(shape)], allowed)
+def grid_of(*shape: int, allowed: Any = None, ratios: bool = False) -> Grid:
+    """A grid; with ratios, only those of its first two axes matter, if it has two."""
+    axes = [Axis.integers(f"x{i}", 0, n - 1) for i, n in enumerate(shape)]
+    names = ["x0", "x1"] if ratios and len(shape) > 1 else []
+    return Grid(axes, allowed, names)
 
 
 def noise(seed: int, failing: float = 0.2) -> Cost:
@@ -45,6 +48,10 @@ def noise(seed: int, failing: float = 0.2) -> Cost:
     return cost
 
 
+def programs(grid: Grid, points: Iterable[Point]) -> list[Point]:
+    return [grid.program(point) for point in points]
+
+
 def play(
     search: Search, cost: Cost, workers: int = 1, seed: int = 0, budget: int = 10_000
 ) -> list[Call]:
@@ -55,15 +62,17 @@ def play(
     draw = random.Random(seed)
     calls: list[Call] = []
     running: list[Point] = []
-    seen = {*search.history, *search.pending}
+    grid = search.grid
+    seen = set(programs(grid, [*search.history, *search.pending]))
     while not search.finished and len(calls) < budget:
         wanted = draw.randint(1, workers)
         points = search.ask(wanted)
         assert len(points) <= wanted
-        assert len(set(points)) == len(points)
-        assert not seen & set(points)
-        assert all(point in search.grid and search.grid.allows(point) for point in points)
-        seen |= set(points)
+        asked_for = programs(grid, points)
+        assert len(set(asked_for)) == len(points)
+        assert not seen & set(asked_for)
+        assert all(point in grid and grid.allows(point) for point in points)
+        seen |= set(asked_for)
         calls += [("ask", point, None) for point in points]
         running += points
         assert running or search.finished, "stalled: nothing is pending and nothing is proposed"
@@ -82,11 +91,11 @@ def asked(calls: list[Call]) -> list[Point]:
 
 @every_round_search
 @bounded
-@given(shapes, st.integers(0, 99), st.integers(1, 12), st.integers(0, 99))
+@given(shapes, st.booleans(), st.integers(0, 99), st.integers(1, 12), st.integers(0, 99))
 def test_proposals_do_not_depend_on_the_order_of_results_or_the_number_asked(
-    name: str, shape: Point, problem: int, workers: int, order: int
+    name: str, shape: Point, ratios: bool, problem: int, workers: int, order: int
 ) -> None:
-    grid, cost = grid_of(*shape), noise(problem)
+    grid, cost = grid_of(*shape, ratios=ratios), noise(problem)
     one_by_one = play(make_search(name, grid, GOAL, seed=1), cost)
     crowded = play(make_search(name, grid, GOAL, seed=1), cost, workers, order)
     assert asked(crowded) == asked(one_by_one)
@@ -94,11 +103,18 @@ def test_proposals_do_not_depend_on_the_order_of_results_or_the_number_asked(
 
 @every_search
 @bounded
-@given(shapes, st.integers(0, 99), st.integers(1, 12), st.floats(0, 1), st.integers(0, 3))
+@given(
+    shapes,
+    st.booleans(),
+    st.integers(0, 99),
+    st.integers(1, 12),
+    st.floats(0, 1),
+    st.integers(0, 3),
+)
 def test_a_run_can_be_resumed_at_any_moment(
-    name: str, shape: Point, problem: int, workers: int, moment: float, known: int
+    name: str, shape: Point, ratios: bool, problem: int, workers: int, moment: float, known: int
 ) -> None:
-    grid, cost = grid_of(*shape), noise(problem)
+    grid, cost = grid_of(*shape, ratios=ratios), noise(problem)
     prior = random.Random(problem).sample(list(grid), min(known, grid.size))
     interrupted = make_search(name, grid, GOAL, seed=1, capacity=workers)
     for point in prior:
@@ -125,12 +141,15 @@ def test_a_run_can_be_resumed_at_any_moment(
 @every_search
 @bounded
 @given(
-    st.integers(0, 99), st.integers(1, 6), st.sampled_from(["x0 == x1", "x0 * x1 < 4", "x0 > 9"])
+    st.integers(0, 99),
+    st.integers(1, 6),
+    st.sampled_from(["x0 == x1", "x0 * x1 < 4", "x0 > 9"]),
+    st.booleans(),
 )
 def test_rules_and_knowledge_from_elsewhere(
-    name: str, problem: int, workers: int, rule: str
+    name: str, problem: int, workers: int, rule: str, ratios: bool
 ) -> None:
-    grid, cost = grid_of(7, 6, 2, allowed=rule), noise(problem)
+    grid, cost = grid_of(7, 6, 2, allowed=rule, ratios=ratios), noise(problem)
     everywhere = list(grid_of(7, 6, 2))
     draw = random.Random(problem)
     search = make_search(name, grid, GOAL)
@@ -139,10 +158,11 @@ def test_rules_and_knowledge_from_elsewhere(
         search.tell(point, cost(point))
     for point in busy:
         search.pend(point)
+    named = set(programs(grid, [*known, *busy]))
     running: list[Point] = []
     for _ in range(500):
         points = search.ask(workers)
-        assert not set(points) & {*known, *busy}
+        assert not named & set(programs(grid, points))
         assert all(map(grid.allows, points))
         running += points
         if not running and busy:
@@ -174,6 +194,35 @@ def test_strange_problems_come_to_an_end(name: str, cost: Cost, shape: Point) ->
     calls = play(search, cost, workers=5)
     assert asked(calls)
     assert search.reason
+
+
+@pytest.mark.parametrize("name", ["dsice", "random"])
+@pytest.mark.parametrize("shape", [(9, 9), (4, 5, 3), (1, 6), (1, 1), (30, 30)])
+def test_each_program_is_measured_once_until_none_is_left(name: str, shape: Point) -> None:
+    grid, cost = grid_of(*shape, ratios=True), noise(3)
+    search = make_search(name, grid, GOAL, capacity=4)
+    for point in random.Random(0).sample(list(grid), 700 if grid.size > 700 else 1):
+        search.tell(point, cost(point))
+    known = set(programs(grid, search.history))
+    calls = play(search, cost, workers=4)
+    assert known.isdisjoint(programs(grid, asked(calls)))
+    assert known.union(programs(grid, asked(calls))) == set(programs(grid, grid))
+    assert search.reason == "every allowed point is measured"
+
+
+@every_search
+def test_a_result_is_true_for_all_points_of_its_program(name: str) -> None:
+    search = make_search(name, grid_of(7, 7, ratios=True), GOAL)
+    search.tell((1, 2), {"y": 1.0, "z": 0.0})
+    search.pend((3, 3))
+    search.tell((2, 4), {"y": 3.0, "z": 0.0})
+    search.tell((5, 5), {"y": 9.0, "z": 0.0})
+    assert not search.pending
+    assert search.history.metrics((3, 6)) == {"y": 2.0, "z": 0.0}
+    assert search.history.best() == (1, 2)
+    assert list(search.history) == [(1, 2), (3, 3)]
+    assert search.is_known((6, 6))
+    assert not search.is_known((0, 0))
 
 
 @every_search
