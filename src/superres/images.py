@@ -24,11 +24,22 @@ def opened(path: Path) -> Iterator[Image.Image]:
             # An image is as large as its owner says; only the absurd is refused.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                # Pillow cuts 16-bit colour down to 8 bits, and tells only its decoder.
-                if image.mode.startswith(("I", "F")) or ";16" in str(getattr(image, "tile", "")):
+                if is_deep(image):
                     raise UserError(f"{path} has more than 8 bits a channel: convert it first")
                 yield image
     except Image.DecompressionBombError as error:
         raise UserError(f"{path} is implausibly large") from error
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's ways to reject a file
         raise UserError(f"cannot read {path} as an image") from error
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether an image that was opened and not yet decoded has more than 8 bits a channel."""
+    # Pillow cuts 16-bit colour down to 8 bits, and tells only its decoder.
+    return image.mode.startswith(("I", "F")) or ";16" in str(getattr(image, "tile", ""))
+
+
+def is_several(image: Image.Image) -> bool:
+    """Whether a file holds several pictures, as an animation does."""
+    # Cameras store previews as further pictures of MPO files, which are JPEG files.
+    return image.format != "MPO" and getattr(image, "n_frames", 1) > 1

@@ -6,17 +6,9 @@ a few numbers. The forests of Ma's score, which are large, stay in the first pro
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import time
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +20,11 @@ from superres.metrics import SHAVE, mean_squared_error, niqe, psnr
 from superres.metrics.ma import Features, MaModel, extract
 from superres.metrics.niqe import BLOCK
 from superres.pairs import find_pairs, read_pixels, read_size
+from superres.progress import Progress
 from superres.scores import ImageScore, Scores
+from superres.workers import in_processes
 
 Pixels = NDArray[np.uint8]
-
-# Seconds between two lines about progress: a short run has none.
-_PAUSE = 2.0
-
-# How the linear-algebra libraries of numpy are told to keep to one thread each.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +68,13 @@ def judge_all(
     Raises:
         UserError: see `judge`; or a process was killed.
     """
-    progress = _Progress(count)
     scores = []
-    for score, features in _judged(pairs, model is not None, min(workers, count)):
-        if model is not None and features is not None:
-            score = replace(score, ma=model.score(features))
-        scores.append(score)
-        progress.show(len(scores))
+    with Progress("images judged", count) as progress:
+        for score, features in _judged(pairs, model is not None, min(workers, count)):
+            if model is not None and features is not None:
+                score = replace(score, ma=model.score(features))
+            scores.append(score)
+            progress.advance()
     return Scores(tuple(scores))
 
 
@@ -130,61 +118,7 @@ def _judged(
     # The features multiply matrices, on as many threads as numpy finds: slower by far on a busy
     # machine, and another number of threads can change the last bits. Hence processes of one
     # thread, even if there is only one.
+    do = partial(judge, with_features=with_features)
     if workers <= 1 and not with_features:
-        for pair in pairs:
-            yield judge(pair, with_features)
-        return
-    # Fresh processes: a copy of this one could inherit a lock of torch's threads.
-    with (
-        _one_thread_each(),
-        ProcessPoolExecutor(max(1, workers), get_context("spawn"), _leave_interrupts) as pool,
-    ):
-        waiting: deque[Future[tuple[ImageScore, Features | None]]] = deque()
-        try:
-            for pair in pairs:
-                waiting.append(pool.submit(judge, pair, with_features))
-                if len(waiting) > 2 * workers:  # so that not all images are in memory at once
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise UserError(
-                "a process that judged images was killed, perhaps for want of memory: "
-                "try fewer --workers"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes that start within use one thread: there is one process a core already."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches all processes; only the first is to speak of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-class _Progress:
-    """Lines on standard error while it takes long."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._last = time.monotonic()
-
-    def show(self, done: int) -> None:
-        now = time.monotonic()
-        if done < self._count and now - self._last >= _PAUSE:
-            self._last = now
-            print(f"{done} of {self._count} images judged", file=sys.stderr, flush=True)
+        return map(do, pairs)
+    return in_processes(do, pairs, max(1, workers))

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from superres.data import Pixels
 from superres.errors import UserError
-from superres.images import opened
+from superres.images import is_several, opened
 from superres.model import Generator
 from superres.tiling import network_upscaler, return_freed_memory
 
@@ -213,8 +213,7 @@ def upscale_image(image: Image.Image, upscaler: Callable[[Pixels], Pixels]) -> I
 
 def _read(source: Path, check: Callable[[int, int], None]) -> Image.Image:
     with opened(source) as image:
-        # Cameras store previews as further pictures of MPO files, which are JPEG files.
-        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        if is_several(image):
             raise UserError(f"{source} holds several pictures: extract one first")
         try:
             check(*image.size)

@@ -1,0 +1,84 @@
+"""How far a command has come, on standard error, while it takes long."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+# Seconds between two lines where there is no terminal: a short run has none.
+_PAUSE = 2.0
+
+
+class Progress:
+    """A bar in a terminal, else a line every few seconds; to be entered as a context.
+
+    Args:
+        done: what is counted and what has happened to it, as "images judged".
+        count: how many there are.
+    """
+
+    def __init__(self, done: str, count: int) -> None:
+        self._what = done
+        self._count = count
+        self._done = 0
+        self._started = self._last = time.monotonic()
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            self._bar = _make_bar()
+            self._bar.add_task(self._what, total=self._count)
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self) -> None:
+        """One more is done."""
+        self._done += 1
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0])
+        elif self._done < self._count and now - self._last >= _PAUSE:
+            self._last = now
+            left = (now - self._started) / self._done * (self._count - self._done)
+            print(
+                f"{self._done} of {self._count} {self._what}, {_clock(left)} left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def _make_bar() -> Bar:
+    # rich takes a while to import, and most runs have no terminal.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        # Lines that are printed meanwhile appear above the bar, if they go to a terminal too.
+        redirect_stdout=sys.stdout.isatty(),
+        redirect_stderr=False,
+    )
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
