@@ -130,18 +130,19 @@ class Board:
         encoding["tooltip"] = tip()
         number = self.facts.best.number if self.facts.best else 0
         size = 24 if small or len(self.trials) > _MANY else 42
+        point = {"type": "point", "clip": True, "cursor": "pointer"}
         layers: list[Spec] = [
             {
                 "data": {"name": "trials"},
                 "transform": [{"filter": f"isValid(datum.y) && datum.trial !== {number}"}],
-                "mark": {"type": "point", "clip": True, "size": size, "opacity": 0.85},
+                "mark": {**point, "size": size, "opacity": 0.85},
                 "encoding": encoding,
             }
         ]
         for rows, size in ((starts, 110), (best, 170)):
             if rows:
-                points = {"type": "point", "clip": True, "size": size, "opacity": 1}
-                layers.append({"data": {"values": rows}, "mark": points, "encoding": encoding})
+                look = {**point, "size": size, "opacity": 1}
+                layers.append({"data": {"values": rows}, "mark": look, "encoding": encoding})
         if len(starts) > 1:
             layers += [_name_layer(row, x, y) for row in starts]
         return layers

@@ -87,12 +87,17 @@ class Facts:
             names.update(dict.fromkeys(trial.metrics))
         return list(names)
 
+    def state(self, trial: Trial) -> str:
+        """What has become of a trial, in a few words."""
+        if trial is self.best:
+            return "best"
+        within = self.within(trial) if self.goal.bounds else None
+        states = {True: "within the bounds", False: "outside the bounds", None: trial.status.value}
+        return states[within]
+
     def describe(self, trial: Trial) -> str:
         """A trial in a few short lines, for the label that shows beside a point."""
-        within = self.within(trial)
-        state = {True: "within the bounds", False: "outside the bounds", None: trial.status.value}
-        what = "best" if trial is self.best else state[within if self.goal.bounds else None]
-        lines = [f"Trial {trial.number}: {what}"]
+        lines = [f"Trial {trial.number}: {self.state(trial)}"]
         if trial.reason:
             lines.append(plain(trial.reason, 200))
         lines += [f"{plain(name, 60)}: {number(v)}" for name, v in trial.metrics.items()]

@@ -86,6 +86,7 @@ def progress_figure(board: Board) -> Figure:
     best = _best_so_far(facts)
     failed = ended - len(facts.measured)
     start_text = mark("text", "startnote", align="right", baseline="bottom", dy=-4)
+    rug = {"type": "tick", "style": "rug"}
     layers: list[Spec] = [
         {
             "data": {"values": board.starts},
@@ -106,7 +107,7 @@ def progress_figure(board: Board) -> Figure:
         {
             "data": {"name": "trials"},
             "transform": [{"filter": "datum.group === 'failed'"}],
-            "mark": {"type": "tick", "style": "rug", "orient": "vertical", "size": 12},
+            "mark": {**rug, "orient": "vertical", "size": 12, "cursor": "pointer"},
             "encoding": {"x": x, "y": {"value": {"expr": "height - 6"}}, "tooltip": tip()},
         },
     ]

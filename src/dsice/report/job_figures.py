@@ -8,7 +8,7 @@ from typing import Final
 from dsice.report import words
 from dsice.report.scales import TICKS, Figure, Row, Spec, framed, mark, quantity, tip
 from dsice.report.timeline import OUTCOMES, Span, Timeline, outcome
-from dsice.study.state import Stage
+from dsice.study.state import Stage, Trial
 from dsice.units import duration
 
 _UNITS: Final = (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0))
@@ -36,7 +36,7 @@ def slots_figure(timeline: Timeline) -> Figure:
     field = {"field": "outcome", "type": "nominal", "legend": legend}
     bars: Spec = {
         "data": {"values": rows},
-        "mark": {"type": "bar", "style": "job", "cornerRadius": 1.5, "clip": True},
+        "mark": mark("bar", "job", cornerRadius=1.5, cursor="pointer"),
         "encoding": {
             "x": x,
             "x2": {"field": "end"},
@@ -136,7 +136,9 @@ def _bar(span: Span, seconds: float, wide: float) -> Row:
         f"on {words.plain(span.attempt.host, 60)}" if span.attempt.host else "",
     ]
     named = isinstance(span.task, Stage) and span.end - span.begin >= wide
+    number = {"trial": span.task.number} if isinstance(span.task, Trial) else {}
     return {
+        **number,
         "begin": span.begin / seconds,
         "end": span.end / seconds,
         "slot": span.slot,

@@ -64,6 +64,17 @@ class Savings:
         return None if self.times is None else self.times * self.measured
 
     @property
+    def job_time_saved(self) -> float | None:
+        """Time of jobs that shortened trials saved; None if they saved none, or none were."""
+        saved = (self.full_length or 0.0) - self.one_by_one
+        return saved if saved > 0 else None
+
+    @property
+    def time_saved(self) -> float | None:
+        """How much earlier the study ended because jobs ran at once; None if it did not."""
+        return saved if (saved := self.one_by_one - self.took) > 0 else None
+
+    @property
     def by_parallel(self) -> float:
         """How many times faster running at once made it."""
         return self.one_by_one / self.took

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
+from dsice.report.details import job_spec
 from dsice.report.facts import Facts
 from dsice.report.savings import Savings
 from dsice.report.timeline import Timeline
-from dsice.report.words import bound, count, fraction, number, parameter, plain
+from dsice.report.words import bound, count, fraction, moment, number, parameter, plain
 from dsice.study.state import Status, Trial, Verdict
 from dsice.units import duration
 
@@ -131,13 +131,10 @@ class Command:
 
 def best_command(facts: Facts) -> Command | None:
     """The exact command of the best trial, or None if there is none, or it was not kept."""
-    if facts.best is None or not facts.best.attempts:
+    spec = None if facts.best is None or not facts.best.attempts else job_spec(facts.best)
+    if spec is None:
         return None
-    try:
-        spec = facts.best.job.spec()
-        arguments = tuple(plain(shlex.quote(argument), 5000) for argument in spec.command)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    arguments = tuple(plain(shlex.quote(argument), 5000) for argument in spec.command)
     variables = tuple(plain(name, 60) for name in facts.study.config.trial.env)
     return Command(arguments, plain(spec.workdir, 500), variables)
 
@@ -269,11 +266,3 @@ def session_lines(facts: Facts) -> list[SessionLine]:
             )
         )
     return lines
-
-
-def moment(seconds: float) -> str:
-    """A Unix time as the reader's clock showed it."""
-    try:
-        return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M %Z").strip()
-    except (OverflowError, OSError, ValueError):
-        return "unknown"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 from typing import Final
 
 from dsice.goal import Bound
@@ -64,3 +65,17 @@ def fraction(factor: float) -> str:
     if factor < 0.95:
         return f"{1 / factor:.3g} times"
     return f"1/{factor:.0f}" if factor >= 9.95 else f"1/{factor:.1f}".removesuffix(".0")
+
+
+def hours(seconds: float) -> str:
+    """Machine time in hours, to three digits or to the hour: ``4,905``, ``12.3``, ``0.0512``."""
+    amount = seconds / 3600
+    return f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"
+
+
+def moment(seconds: float) -> str:
+    """A Unix time as the reader's clock showed it."""
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M %Z").strip()
+    except (OverflowError, OSError, ValueError):
+        return "unknown"

@@ -73,7 +73,7 @@ class Parsed(HTMLParser):
 @pytest.fixture
 def no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the second and the megabyte that Vega-Embed takes."""
-    monkeypatch.setattr(html, "_vega", lambda: "window.vegaEmbed = null;")
+    monkeypatch.setattr(html, "vega", lambda: "window.vegaEmbed = null;")
 
 
 def hostile(tell: Tell, tmp_path: Path) -> Story:
@@ -98,7 +98,7 @@ def hostile(tell: Tell, tmp_path: Path) -> Story:
 
 @pytest.mark.usefixtures("no_bundle")
 def test_nothing_that_comes_from_outside_becomes_markup(tell: Tell, tmp_path: Path) -> None:
-    page = Parsed(html.page(hostile(tell, tmp_path).study))
+    page = Parsed(html.report(hostile(tell, tmp_path).study))
     (image,) = page.tags("img")
     assert str(image["src"]).startswith("data:image/png;base64,")
     assert len(page.scripts) == 3
@@ -117,7 +117,7 @@ def test_nothing_that_comes_from_outside_becomes_markup(tell: Tell, tmp_path: Pa
 @pytest.mark.usefixtures("no_bundle")
 def test_data_in_scripts_cannot_leave_them(tell: Tell, tmp_path: Path) -> None:
     story = hostile(tell, tmp_path)
-    page = Parsed(html.page(story.study))
+    page = Parsed(html.report(story.study))
     text = next(text for kind, text in page.scripts if kind == "application/json")
     assert not set("<>&\u2028\u2029") & set(text)
     assert text.isascii()
@@ -127,7 +127,7 @@ def test_data_in_scripts_cannot_leave_them(tell: Tell, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_bundle")
 def test_shared_data_is_kept_once_and_every_figure_has_its_place(demo: Story) -> None:
-    page = Parsed(html.page(demo.study))
+    page = Parsed(html.report(demo.study))
     places = [a["data-figure"] for _, a in page.elements if "data-figure" in a]
     assert sorted(map(str, places)) == sorted(page.data["figures"])
     assert len(page.data["datasets"]["trials"]) == 48
@@ -137,7 +137,7 @@ def test_shared_data_is_kept_once_and_every_figure_has_its_place(demo: Story) ->
 
 @pytest.mark.usefixtures("no_bundle")
 def test_only_the_pages_own_scripts_may_run_and_nothing_is_fetched(demo: Story) -> None:
-    page = Parsed(html.page(demo.study))
+    page = Parsed(html.report(demo.study))
     policy = page.tags("meta")[1]["content"]
     assert policy is not None
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
@@ -145,7 +145,7 @@ def test_only_the_pages_own_scripts_may_run_and_nothing_is_fetched(demo: Story) 
     assert policy.count("sha256-") == 2
     assert not page.tags("link")
     assert not [a for a in page.tags("script") if "src" in a]
-    style = (Path(str(html._HERE)) / "page.css").read_text()
+    style = html._file("page.css")
     assert "url(" not in style
     assert "@import" not in style
 
@@ -174,7 +174,7 @@ def test_every_state_of_a_study_has_a_page(tell: Tell) -> None:
     story = tell()
 
     def text() -> str:
-        return Parsed(html.page(story.study)).text
+        return Parsed(html.report(story.study)).text
 
     assert "No trial has ended yet." in text()
     story.session()

@@ -1,0 +1,169 @@
+"""What the page shows of one trial when a reader chooses it: all that is known, and its log's end.
+
+Commands and logs can be of any size and content. They are cut to a fair share of the room that the
+page has for them, and what does not show is made visible.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from dsice.launch import output
+from dsice.launch.job import JobSpec
+from dsice.report.facts import Facts
+from dsice.report.words import moment, number, parameter, plain
+from dsice.study.state import Attempt, Status, Trial, Verdict
+from dsice.units import duration
+
+LINES: Final = 40
+"""Most lines of each log that are shown."""
+
+_ROOM: Final = 4_000  # bytes of one trial's command and logs, as they stand in the page
+_ROOM_OF_ALL: Final = 900_000
+_READ: Final = 16_000  # bytes read from a log's end
+_LINE: Final = 300  # characters
+_COMMAND: Final = 2_000  # characters
+
+_OUTCOMES: Final = {
+    None: "running",
+    Verdict.DONE: "measured",
+    Verdict.FAILED: "failed",
+    Verdict.AGAIN: "to be repeated",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The end of what a trial's newest attempt wrote, and the command that wrote it.
+
+    Attributes:
+        command: quoted for a shell; empty if it is not known.
+        output: the last lines of its output, fit to be shown.
+        errors: the same of its error output.
+    """
+
+    command: str = ""
+    output: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, trial: Trial) -> Self:
+        """What is on disk of a trial, empty where nothing is."""
+        if not trial.attempts:
+            return cls()
+        spec = job_spec(trial)
+        command = "" if spec is None else plain(shlex.join(spec.command), _COMMAND)
+        return cls(command, log_tail(trial.job.stdout), log_tail(trial.job.stderr))
+
+    @property
+    def size(self) -> int:
+        """Bytes in the page."""
+        return _size(self.command) + sum(map(_size, (*self.output, *self.errors)))
+
+    def within(self, room: int) -> Self:
+        """The same in at most about ``room`` bytes: of logs the end is kept."""
+        command = _cut(self.command, room)
+        room = max(room - _size(command), 0)
+        errors = _last(self.errors, room // 2)
+        kept = _last(self.output, room - sum(map(_size, errors)))
+        errors = _last(self.errors, room - sum(map(_size, kept)))
+        return type(self)(command, kept, errors)
+
+
+def job_spec(trial: Trial) -> JobSpec | None:
+    """What the newest attempt of a trial runs; None if that is not on disk."""
+    try:
+        return trial.job.spec()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def log_tail(path: Path) -> tuple[str, ...]:
+    """The last lines of a log: bounded in number and length, with nothing that does not show."""
+    text = output.tail(path, _READ)
+    # A line that was overwritten in place, as progress bars are, counts as it was seen last.
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip("\n").split("\n")]
+    return tuple(plain(line, _LINE) for line in lines[-LINES:]) if text.strip() else ()
+
+
+def details(facts: Facts, trial: Trial, log: Log | None = None) -> dict[str, Any]:
+    """A trial as plain data: texts only, which the page shows literally."""
+    log = Log.of(trial).within(_ROOM) if log is None else log
+    root = facts.study.directory.path
+    return {
+        "trial": trial.number,
+        "state": facts.state(trial),
+        "open": trial.status in (Status.RUNNING, Status.WAITING),
+        "reason": plain(trial.reason, 500),
+        "params": [[name, parameter(value)] for name, value in trial.params.items()],
+        "metrics": [[plain(name, 60), number(value)] for name, value in trial.metrics.items()],
+        "attempts": [_attempt(attempt) for attempt in trial.attempts],
+        "command": log.command,
+        "output": log.output,
+        "errors": log.errors,
+        "folder": plain(str(trial.folder.path.relative_to(root)), 300),
+    }
+
+
+def all_details(facts: Facts) -> dict[int, dict[str, Any]]:
+    """The details of every trial, their commands and logs within a bound that all share."""
+    logs = {trial.number: Log.of(trial).within(_ROOM) for trial in facts.study.trials}
+    room = fair_share([log.size for log in logs.values()], _ROOM_OF_ALL)
+    return {t.number: details(facts, t, logs[t.number].within(room)) for t in facts.study.trials}
+
+
+def fair_share(wanted: Sequence[int], room: int) -> int:
+    """The most that each may take so that all together stay within ``room``."""
+    share = max(wanted, default=0)
+    left = room
+    for place, size in enumerate(sorted(wanted)):
+        share = left // (len(wanted) - place)
+        if size > share:
+            return share
+        left -= size
+    return max(wanted, default=share)
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "outcome": _OUTCOMES[attempt.verdict],
+        "reason": plain(attempt.reason, 500),
+        "submitted": moment(attempt.submitted),
+        "began": moment(attempt.started) if attempt.started else "",
+        "ended": moment(attempt.ended) if attempt.ended else "",
+        "took": duration(attempt.seconds) if attempt.seconds else "",
+        "host": plain(attempt.host, 60),
+    }
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text)) + 5 * sum(map(text.count, "<>&"))
+
+
+def _cut(text: str, room: int) -> str:
+    """The beginning of ``text`` in at most ``room`` bytes."""
+    if _size(text) <= room:
+        return text
+    while text and _size(text) > room:
+        text = text[: len(text) * 3 // 4]
+    return text + "…" if text else ""
+
+
+def _last(lines: Sequence[str], room: int) -> tuple[str, ...]:
+    """As many of the last lines as fit, the last one cut if it alone does not."""
+    kept = 0
+    for line in reversed(lines):
+        room -= _size(line) + 1
+        if room < 0:
+            break
+        kept += 1
+    if lines and not kept:
+        cut = _cut(lines[-1], room + _size(lines[-1]))
+        return (cut,) if cut else ()
+    return tuple(lines[len(lines) - kept :])

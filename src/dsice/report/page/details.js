@@ -1,0 +1,107 @@
+// One trial in full: opened by a click on its mark or its number, or by #trial-12 in the address.
+
+const dialog = document.getElementById("details");
+let chosen = 0;
+
+// A live page asks for the details that the report brings along.
+let detailsOf = async (number) => page.details[number];
+
+function choose(number) {
+  window.history.replaceState(null, "", `#trial-${number}`);
+  chosen = number;
+  return showDetails();
+}
+
+async function showDetails() {
+  const number = chosen;
+  if (!number) return;
+  const title = document.getElementById("details-title");
+  const body = document.getElementById("details-body");
+  let made;
+  try {
+    const trial = await detailsOf(number);
+    if (number !== chosen) return; // the reader has gone on
+    title.textContent = `Trial ${number}${trial ? `: ${trial.state}` : ""}`;
+    made = trial ? described(trial) : [element("p", "There is no such trial.")];
+  } catch (error) {
+    title.textContent = `Trial ${number}`;
+    made = [element("p", `Its details cannot be had: ${error.message}`)];
+  }
+  body.replaceChildren(...made);
+  if (!dialog.open) {
+    dialog.showModal();
+    dialog.scrollTop = 0;
+  }
+}
+
+function described(trial) {
+  const parts = [];
+  if (trial.reason) parts.push(element("p", trial.reason, { class: "reason" }));
+  parts.push(...pairs("Parameters", trial.params), ...pairs("Metrics", trial.metrics));
+  if (trial.attempts.length) parts.push(element("h3", "Attempts"), attempts(trial.attempts));
+  if (trial.command) parts.push(element("h3", "Command"), element("pre", trial.command, { class: "line" }));
+  parts.push(...log("Output, its end", trial.output), ...log("Error output, its end", trial.errors));
+  parts.push(element("p", `All of it is in ${trial.folder} of the study's directory.`, { class: "aside" }));
+  return parts;
+}
+
+function pairs(title, rows) {
+  if (!rows.length) return [];
+  const list = element("dl", undefined, { class: "params" });
+  for (const [name, value] of rows) {
+    const pair = element("div");
+    pair.append(element("dt", name), element("dd", value));
+    list.append(pair);
+  }
+  return [element("h3", title), list];
+}
+
+function attempts(rows) {
+  const list = element("ol", undefined, { class: "attempts" });
+  for (const row of rows) {
+    const facts = [
+      row.took ? `${row.outcome} after ${row.took}` : row.outcome,
+      row.host && `on ${row.host}`,
+      `submitted ${row.submitted}`,
+      row.began && `began ${row.began}`,
+      row.ended && `ended ${row.ended}`,
+      row.reason,
+    ];
+    list.append(element("li", facts.filter(Boolean).join("; "), { value: row.number }));
+  }
+  return list;
+}
+
+function log(title, lines) {
+  return lines.length ? [element("h3", title), element("pre", lines.join("\n"), { class: "log" })] : [];
+}
+
+// The trial beside the chosen one, in the order in which the table stands.
+function step(by) {
+  const rows = [...document.querySelectorAll("table.trials tbody tr:not([hidden])")];
+  const numbers = rows.map((row) => Number(row.cells[0].textContent));
+  const next = numbers[numbers.indexOf(chosen) + by];
+  if (next) choose(next);
+}
+
+function fromAddress() {
+  const match = /^#trial-(\d+)$/.exec(window.location.hash);
+  if (match) choose(Number(match[1]));
+}
+
+document.getElementById("close").addEventListener("click", () => dialog.close());
+document.getElementById("earlier").addEventListener("click", () => step(-1));
+document.getElementById("later").addEventListener("click", () => step(1));
+dialog.addEventListener("keydown", (event) => {
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.key === "ArrowLeft") step(-1);
+  if (event.key === "ArrowRight") step(1);
+});
+dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+dialog.addEventListener("close", () => {
+  chosen = 0;
+  window.history.replaceState(null, "", window.location.pathname + window.location.search);
+});
+window.addEventListener("hashchange", fromAddress);
+
+fromAddress();

@@ -1,0 +1,115 @@
+"""The parts of the page: sections as HTML, figures and their data, from a study in any state.
+
+The report puts all of them into one file; the live page asks for those that have changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import jinja2
+
+from dsice import __version__
+from dsice.report import summary
+from dsice.report.facts import Facts
+from dsice.report.figures import Figures
+from dsice.report.pictures import picture_rows
+from dsice.report.savings import Savings
+from dsice.report.scales import Figure, Row
+from dsice.report.timeline import Timeline
+from dsice.report.words import bound, count, fraction, hours, moment, number, parameter, plain
+from dsice.study.state import Study
+from dsice.units import duration
+
+SECTIONS: Final = (
+    *("head", "best", "bounds", "pictures", "progress", "parameters"),
+    *("run", "saved", "failures", "trials", "sessions", "foot"),
+)
+"""Names of all sections, in the order of the page; blocks of ``page/sections.html``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A page in pieces.
+
+    Attributes:
+        sections: HTML by name, everything in it escaped; blank where there is nothing to say.
+        figures: by name: ``spec``, and in ``datasets`` the names of the data sets that it shares.
+        datasets: rows by name.
+    """
+
+    sections: dict[str, str]
+    figures: dict[str, dict[str, Any]]
+    datasets: dict[str, list[Row]]
+
+
+def parts_of(study: Study) -> Parts:
+    """The page of a study."""
+    facts, timeline = Facts.of(study), Timeline.of(study)
+    figures = Figures.of(study)
+    savings = Savings.of(study, timeline)
+    values = {
+        "name": plain(study.config.name),
+        "goal": summary.goal_text(facts),
+        "headline": summary.headline(facts),
+        "facts": facts,
+        "savings": savings,
+        "tiles": summary.tiles(facts, timeline, savings),
+        "command": summary.best_command(facts),
+        "figures": figures,
+        "timeline": timeline,
+        "pictures": picture_rows(facts),
+        "columns": summary.columns(facts),
+        "rows": summary.table(facts),
+        "failures": summary.failures(facts),
+        "warnings": summary.warnings(facts),
+        "sessions": summary.session_lines(facts),
+        "made": moment(time.time()),
+        "version": __version__,
+        "directory": plain(str(study.directory.path)),
+    }
+    sections = {name: section(name, values) for name in SECTIONS}
+    return Parts(sections, *_packed(figures))
+
+
+def section(name: str, values: dict[str, Any]) -> str:
+    """One block of ``page/sections.html``, filled."""
+    template = environment().get_template("sections.html")
+    return "".join(template.blocks[name](template.new_context(values))).strip()
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The page's templates, with the words they use."""
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("dsice.report", "page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.globals |= {
+        "bound": bound,
+        "count": count,
+        "duration": duration,
+        "fraction": fraction,
+        "hours": hours,
+        "number": number,
+        "parameter": parameter,
+    }
+    return templates
+
+
+def _packed(figures: Iterable[Figure]) -> tuple[dict[str, dict[str, Any]], dict[str, list[Row]]]:
+    """Specifications, and each data set that some of them share only once."""
+    datasets: dict[str, list[Row]] = {}
+    packed = {}
+    for figure in figures:
+        spec = dict(figure.spec)
+        datasets |= (own := spec.pop("datasets", {}))
+        packed[figure.name] = {"spec": spec, "datasets": list(own)}
+    return packed, datasets
