@@ -124,7 +124,10 @@ def _study_file(
     python = sys.executable.replace("{", "{{").replace("}", "}}")
     command = [python, "-m", "dsice.study.call", "{study}/function.pkl", "{params}"]
     sense = "minimize" if goal.maximize is None else "maximize"
-    rule = {"allowed": grid.rule} if isinstance(grid.rule, str) else {}
+    rule = {
+        "allowed": grid.rule if isinstance(grid.rule, str) else None,
+        "only_ratios_of": list(grid.only_ratios_of) or None,
+    }
     axes = {
         axis.name: _toml(axis.levels) if axis.ordered else f"{{ choice = {_toml(axis.levels)} }}"
         for axis in grid.axes

@@ -53,6 +53,31 @@ def test_a_rule_that_is_a_function(tmp_path: Path) -> None:
     assert sorted(trial.params["a"] for trial in study.trials) == [1, 1, 3, 3, 5, 5, 7, 7, 9, 9]
 
 
+def test_ratios_and_more_trials_than_there_are_programs(tmp_path: Path) -> None:
+    axes = [dsice.Axis("a", [1, 2, 4]), dsice.Axis("b", [0, 0.1, 0.2])]
+    grid = dsice.Grid(axes, only_ratios_of=["a", "b"])
+
+    def begin(trials: int, grid: dsice.Grid = grid) -> Any:
+        return dsice.tune(
+            lambda params: {"y": abs(params["b"] / params["a"] - 0.05), "z": 0.0},
+            grid,
+            GOAL,
+            directory=tmp_path / "x",
+            trials=trials,
+            progress=False,
+        )
+
+    assert len(begin(2).trials) == 2
+    study = begin(30)
+    programs = [grid.program(trial.point) for trial in study.trials]
+    assert len(programs) == len(set(programs)) == 5  # b / a is 0, 0.025, 0.05, 0.1 or 0.2
+    assert study.best.metrics["y"] == 0
+    assert study.sessions[-1].why == "every allowed point is measured"
+    assert Study.open(tmp_path / "x").config.grid == grid
+    with pytest.raises(dsice.InvalidInput, match="another 'only_ratios_of'"):
+        begin(30, dsice.Grid(axes))
+
+
 def test_functions_that_fail(tmp_path: Path) -> None:
     def function(params: dict[str, Any]) -> Any:
         if params["a"] > 6:

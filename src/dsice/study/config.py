@@ -140,6 +140,7 @@ class _File(Table):
     maximize: Text | None = None
     subject_to: list[str] = Field(default_factory=list)
     allowed: str | None = None
+    only_ratios_of: list[Text] = Field(default_factory=list)
     search: str | dict[str, Any] = DEFAULT_SEARCH
     seed: Annotated[int, Field(ge=0)] = 0
     grid: Annotated[dict[str, list[Any] | _Range], Field(min_length=1)]
@@ -238,7 +239,8 @@ _COMMON_FIELDS: Final = ("study", "dir", "result", "progress")
 
 
 def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
-    grid = Grid([_axis(name, entry) for name, entry in file.grid.items()], file.allowed)
+    axes = [_axis(name, entry) for name, entry in file.grid.items()]
+    grid = Grid(axes, file.allowed, file.only_ratios_of)
     goal = Goal(minimize=file.minimize, maximize=file.maximize, subject_to=file.subject_to)
     search, options = _search(file.search, grid)
     for bound in goal.bounds:

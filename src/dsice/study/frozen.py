@@ -17,9 +17,9 @@ def require_same(
 ) -> None:
     """Check that ``new`` may go on with the results of ``old``.
 
-    Name, grid, rule, goal, search, seed and the commands of ``done_stages`` must be the same. The
-    budget, how many run at once, time limits, retries, the trial's command and the report may
-    change.
+    Name, grid with its rule and ratios, goal, search, seed and the commands of ``done_stages`` must
+    be the same. The budget, how many run at once, time limits, retries, the trial's command and the
+    report may change.
 
     Raises:
         OtherStudy: something differs that may not; the message says what.
@@ -36,6 +36,7 @@ def require_same(
         ("name", old.name, new.name),
         ("grid", _axes(old.grid), _axes(new.grid)),
         ("rule 'allowed'", _rule(old.grid), _rule(new.grid)),
+        ("'only_ratios_of'", old.grid.only_ratios_of, new.grid.only_ratios_of),
         ("goal", str(old.goal), str(new.goal)),
         ("search", old.search, new.search),
         ("search option", dict(old.search_options), dict(new.search_options)),

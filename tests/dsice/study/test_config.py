@@ -184,6 +184,31 @@ def test_what_may_change(old: str, new: str) -> None:
     require_same(parsed(), parsed(TEXT.replace(old, new)), Path("runs/x"))
 
 
+RATIOS = 'only_ratios_of = ["unroll", "size"]\nseed = 0'
+
+
+def test_axes_that_matter_through_their_ratios() -> None:
+    config = parsed(TEXT.replace("seed = 0", RATIOS))
+    assert config.grid.only_ratios_of == ("unroll", "size")
+    with pytest.raises(OtherStudy, match=r"another 'only_ratios_of': \[\] there, \['unroll', 's"):
+        require_same(parsed(), config, Path("runs/x"))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ('["unroll", "sice"]', "study.toml: only_ratios_of names 'sice', which is no axis: the ax"),
+        ('["unroll", "layout"]', "study.toml: only_ratios_of: axis 'layout' has the level 'aos'"),
+        ('["unroll"]', r"study.toml: only_ratios_of = \['unroll'\]: a ratio needs two axes"),
+        ('"unroll"', "study.toml: key 'only_ratios_of' = \"unroll\": "),
+        ("[1, 2]", "study.toml: key 'only_ratios_of.0' = 1: "),
+    ],
+)
+def test_ratios_of_what_has_none(value: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        parsed(TEXT.replace("seed = 0", f"only_ratios_of = {value}"))
+
+
 def test_budgets_from_the_command_line() -> None:
     config = with_budget(parsed(), trials=7, parallel=3)
     assert (config.run.parallel, config.run.trials, config.run.hours) == (3, 7, 2.0)
