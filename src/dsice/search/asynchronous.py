@@ -7,7 +7,7 @@ another, and nothing is measured twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from dsice.goal import Goal, Metrics
@@ -17,6 +17,7 @@ from dsice.search.guide import Guide
 from dsice.search.history import History
 from dsice.search.random import Shuffled
 from dsice.search.start import FirstPoints
+from dsice.search.why import Forecast, Origin, Role
 
 _TAKEOVER: Final = 5  # results that the surface needs at least
 _SUCCESSES: Final = 3  # of them that did not fail
@@ -65,6 +66,7 @@ class Dsice(Search):
         self._fitted_on = (False, False)
         self._fit_event = 0
         self._guide: Guide | None = None
+        self._seen = History(grid, goal)  # what the guide was told
         self._judged_at, self._certain = -1, False
 
     # -- events ------------------------------------------------------------------------------------
@@ -110,6 +112,25 @@ class Dsice(Search):
             return None
         self._fit_if_due()
         return self._told_guide().propose() or self._shuffled.first(self.is_known)
+
+    def _reason(self, point: Point) -> tuple[Origin, Forecast | None]:
+        if point in self.history:
+            return Origin(Role.REPEAT), None
+        if self._guide is not None and (origin := self._guide.origin(point)) is not None:
+            return origin, self._guide.forecast([point])[0]
+        first = self._is_starting() and self._start.first(self._is_taken) == point
+        return Origin(Role.START if first else Role.RANDOM), None
+
+    def forecast(self, points: Sequence[Point]) -> list[Forecast] | None:  # noqa: D102
+        if not self._is_guided():
+            return None
+        # A proposal may be due for a new fit, which the question must not bring about.
+        before = self._fit_at, self._fitted_on, self._fit_event, self._guide, self._seen
+        try:
+            self._fit_if_due()
+            return self._told_guide().forecast(points)
+        finally:
+            self._fit_at, self._fitted_on, self._fit_event, self._guide, self._seen = before
 
     def _is_taken(self, point: Point) -> bool:
         return self.grid.program(point) in self._taken

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal, Metrics
 from dsice.grid import Grid, Point
 from dsice.search.history import History
+from dsice.search.why import Forecast, Origin, Why
 
 NOTHING_ALLOWED: Final = "the rule allows no point of the grid"
 ALL_MEASURED: Final = "every allowed point is measured"
@@ -34,9 +35,9 @@ class Search(ABC):
     clock or process and no random numbers but those of ``seed``. To carry on after a crash, make it
     anew and repeat the calls in their order: `pend` for each point started, `tell` for each result.
 
-    For implementers: `_candidates` is the algorithm, `_ended` says when it is over; `_begin`,
-    `_expect` and `_learn` are called before the first proposal, for each point that is pending from
-    then on and for each result.
+    For implementers: `_candidates` is the algorithm, `_reason` says where a candidate came from,
+    `_ended` when it is over; `_begin`, `_expect` and `_learn` are called before the first proposal,
+    for each point that is pending from then on and for each result.
 
     Args:
         grid: the points.
@@ -60,6 +61,8 @@ class Search(ABC):
         self.history: Final = History(grid, goal)
         self.pending: Final[set[Point]] = set()
         self._first: Final[dict[Point, Point]] = {}  # named of each program that is known
+        self._incumbent: Point | None = None
+        self._whys: dict[Point, Why] = {}
         self._begun = False
 
     def ask(self, count: int = 1) -> list[Point]:
@@ -77,6 +80,7 @@ class Search(ABC):
                 if not self._is_welcome(point):
                     continue
                 point = self._named(point)
+                self._whys[point] = self._why(point)
                 self.pending.add(point)
                 self._expect(point)
                 points.append(point)
@@ -96,6 +100,7 @@ class Search(ABC):
         self._check(point)
         point = self._first.get(self.grid.program(point), point)
         self.history.add(point, metrics)
+        self._compare(point)
         self._named(point)
         self.pending.discard(point)
         if self._begun:
@@ -113,6 +118,18 @@ class Search(ABC):
         self.pending.add(point)
         self._expect(point)
 
+    def why(self, point: Point) -> Why | None:
+        """Why ``point`` was handed out, the last time; None if it never was."""
+        return self._whys.get(point)
+
+    def forecast(self, points: Sequence[Point]) -> list[Forecast] | None:
+        """What is expected at ``points``, measured or not, if the search had to propose now.
+
+        None if it expects nothing: it knows too little yet, or works without expectations. To ask
+        changes nothing.
+        """
+        return None
+
     @property
     def finished(self) -> bool:
         """Whether the search has nothing left to propose and waits for nothing."""
@@ -126,6 +143,26 @@ class Search(ABC):
     def is_known(self, point: Point) -> bool:
         """Whether ``point``, or another of the same program, has been measured or is pending."""
         return self.grid.program(point) in self._first
+
+    def _why(self, point: Point) -> Why:
+        """Why ``point`` is about to be handed out."""
+        origin, forecast = self._reason(point)
+        known, pending = len(self.history), len(self.pending)
+        return Why(origin.role, origin.line, known, pending, self._incumbent, forecast)
+
+    def _compare(self, point: Point) -> None:
+        """Keep the best point after a result at ``point``: `History.best` looks at all of them."""
+        if point == self._incumbent:  # another measurement, and perhaps a worse mean
+            self._incumbent = self.history.best()
+        elif self.history.metrics(point) is not None and self.grid.allows(point):
+            best = self._incumbent
+            key = self.history.key
+            if best is None or (key(point), point) < (key(best), best):
+                self._incumbent = point
+
+    @abstractmethod
+    def _reason(self, point: Point) -> tuple[Origin, Forecast | None]:
+        """Where the point that `_candidates` has just given came from, and what is expected."""
 
     @abstractmethod
     def _candidates(self) -> Iterator[Point]:

@@ -13,17 +13,17 @@ from random import Random
 from typing import Final
 
 from dsice.grid import Grid, Point
+from dsice.search.why import Direction
 
 # An axis with more levels than this is sampled: densely near the point, sparsely further away.
 _LINE: Final = 64
 _ONE_MORE: Final = 0.4  # how likely an oblique line changes one more axis
 
 
-def axis_lines(point: Point, grid: Grid) -> Iterator[Point]:
+def axis_line(point: Point, axis: int, grid: Grid) -> Iterator[Point]:
     """The points that differ from ``point`` on one axis."""
-    for axis, n in enumerate(grid.shape):
-        for level in _levels(point[axis], n):
-            yield (*point[:axis], level, *point[axis + 1 :])
+    for level in _levels(point[axis], grid.shape[axis]):
+        yield (*point[:axis], level, *point[axis + 1 :])
 
 
 def _levels(at: int, n: int) -> list[int]:
@@ -37,38 +37,42 @@ def _levels(at: int, n: int) -> list[int]:
     return sorted(level for level in (near | even) - {at} if 0 <= level < n)
 
 
-def oblique_line(point: Point, grid: Grid, random: Random) -> Iterator[Point]:
-    """A line that changes two or more axes of ``point``, by one level a step each.
+def oblique_direction(grid: Grid, random: Random) -> Direction | None:
+    """A direction that changes two or more axes, by one level a step each; None without two.
 
-    More axes are less likely. Unordered axes among them take random levels.
+    More axes are less likely.
     """
     axes = [axis for axis, n in enumerate(grid.shape) if n > 1]
     if len(axes) < 2:
-        return
+        return None
     count = 2
     while count < len(axes) and random.random() < _ONE_MORE:
         count += 1
-    direction = [0.0] * len(point)
+    direction = [0.0] * len(grid.shape)
     for axis in random.sample(axes, count):
         direction[axis] = random.choice((-1.0, 1.0))
-    yield from _line(point, direction, grid, random)
+    return tuple(direction)
 
 
-def learned_line(
-    point: Point, good: Sequence[Point], grid: Grid, random: Random
-) -> Iterator[Point]:
-    """A line through ``point`` along the difference of two of the ``good`` points."""
+def learned_direction(point: Point, good: Sequence[Point], random: Random) -> Direction | None:
+    """The difference of two of the ``good`` points, or of ``point`` and one of them, if any.
+
+    The largest step is one level.
+    """
     if len(good) < 2:
-        return
+        return None
     first, second = random.sample(good, 2)
     origin = point if random.random() < 0.5 else first
     difference = [a - b for a, b in zip(origin, second, strict=True)]
-    if largest := max(map(abs, difference)):
-        yield from _line(point, [step / largest for step in difference], grid, random)
+    largest = max(map(abs, difference))
+    return tuple(step / largest for step in difference) if largest else None
 
 
-def _line(point: Point, direction: Sequence[float], grid: Grid, random: Random) -> Iterator[Point]:
-    """The points of the grid nearest to ``point + t direction``, t = ..., -1, 1, 2, ..."""
+def line(point: Point, direction: Direction, grid: Grid, random: Random) -> Iterator[Point]:
+    """The points of the grid nearest to ``point + t direction``, t = ..., -1, 1, 2, ...
+
+    Unordered axes that the direction changes take random levels.
+    """
     moving: list[int] = []
     jumping: list[int] = []
     for axis, step in enumerate(direction):

@@ -27,6 +27,7 @@ from dsice.grid import Grid, Point
 from dsice.search.base import NOTHING_ALLOWED, at_least, positive
 from dsice.search.line import Exploration, Line, directions, moved
 from dsice.search.rounds import Rounds, RoundSearch
+from dsice.search.why import Ray, Role
 from dsice.spline import DEFAULT_ALPHA
 
 NO_LINE_LEADS_ON: Final = "no line through the best point leads to a better one"
@@ -165,12 +166,15 @@ class Dsice2018(ClassicSearch):
                 for point, line in self._neighbours(base, changes)
                 if line not in travelled
             }
+            for point, line in around.items():
+                self._note([point], _role(line), _ray(base, line))
             yield [base, *around]
             if around:
                 line = around[min(around, key=self.history.key)]
                 travelled.add(line)
                 exploration = self._explore(line)
                 while points := exploration.suggest(self._share(1)):
+                    self._note(points, Role.COLLINEAR, _ray(base, line))
                     yield points
             if better := self._better(base):
                 base, compared = better, 0
@@ -222,12 +226,23 @@ class Dsice2024(ClassicSearch):
                 share = self._share(len(active))
                 suggestions = {line: active[line].suggest(share) for line in active}
                 active = {line: active[line] for line in active if suggestions[line]}
+                for line, points in suggestions.items():
+                    self._note(points, Role.COLLINEAR, _ray(base, line))
                 yield [base, *_interleaved(suggestions)]
                 if not active:
                     break
             if (better := self._better(base)) is None:
                 return NO_LINE_LEADS_ON
             base = better
+
+
+def _role(line: Line) -> Role:
+    """What a neighbour is that is compared in order to choose a line."""
+    return Role.AXIS if line.changes == 1 else Role.OBLIQUE
+
+
+def _ray(base: Point, line: Line) -> Ray:
+    return Ray(base, tuple(map(float, line.direction)))
 
 
 def _interleaved(suggestions: Mapping[Line, Sequence[Point]]) -> Iterator[Point]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Final
 
@@ -18,9 +18,16 @@ from numpy.typing import NDArray
 
 from dsice.goal import Goal
 from dsice.grid import Grid, Point
-from dsice.search.candidates import axis_lines, far_points, learned_line, oblique_line
+from dsice.search.candidates import (
+    axis_line,
+    far_points,
+    learned_direction,
+    line,
+    oblique_direction,
+)
 from dsice.search.history import History
-from dsice.search.outputs import Output, outputs
+from dsice.search.outputs import Output, forecasts, outputs
+from dsice.search.why import Direction, Forecast, Origin, Ray, Role
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
 
@@ -42,6 +49,8 @@ LASTING: Final = 0.1
 LONG_AXIS: Final = 5
 # Expected improvement, in units of the targets' deviation, below which far points are added.
 SPENT: Final = 3e-3
+
+_ANYWHERE: Final = Origin(Role.FAR)
 
 
 class Guide:
@@ -66,15 +75,19 @@ class Guide:
         self._taken = {grid.program(point) for point in (*history, *waiting)}
         self._row = {point: row for row, point in enumerate([*measured, *waiting])}
         results = [history.metrics(point) for point in measured]
-        self._objective, limited, success = outputs(goal, results)
-        self._outputs: list[Output] = [self._objective, *limited, *success]
+        self._objective, self._limited, self._success = outputs(goal, results)
+        self._outputs: list[Output] = [self._objective, *self._limited, *self._success]
         self._fit(measured, waiting)
         self._slot: dict[Point, int] = {}  # of each candidate
         self._at: list[Point] = [()] * (2 * POOL)
         self._programs: list[Point] = [()] * (2 * POOL)  # of the candidates
+        self._origins = [_ANYWHERE] * (2 * POOL)
+        self._apart: set[Point] = set()  # candidates that lie on no line
         self._free = list(range(2 * POOL - 1, -1, -1))
         self._centrality = np.zeros(2 * POOL)
         self._ratings = np.full(2 * POOL, -np.inf)
+        axes = range(len(grid.shape))
+        self._axis_steps = [tuple(float(other == axis) for other in axes) for axis in axes]
         self._crossed: set[Point] = set()  # points through which lines were laid
         self._ranking = sorted(
             (history.key(point), point)
@@ -84,9 +97,10 @@ class Guide:
         self._stale = True
         self._proposal: Point | None = None
         self._update()
-        self._take_up(
-            grid if grid.size <= POOL else far_points(grid, FAR, measured[:1], self._random)
-        )
+        if grid.size <= POOL:
+            self._scatter(grid, Origin(Role.GRID))
+        else:
+            self._scatter(far_points(grid, FAR, measured[:1], self._random), _ANYWHERE)
 
     def _active(self) -> list[Point]:
         """The measured points that the surfaces stand on: the best, the latest and some others."""
@@ -159,6 +173,20 @@ class Guide:
         program = self._grid.program(point)
         return [other for other, slot in self._slot.items() if self._programs[slot] == program]
 
+    # -- reasons -----------------------------------------------------------------------------------
+
+    def origin(self, point: Point) -> Origin | None:
+        """Where a candidate came from; None if ``point`` is none."""
+        slot = self._slot.get(point)
+        return None if slot is None else self._origins[slot]
+
+    def forecast(self, points: Sequence[Point]) -> list[Forecast]:
+        """What is expected at ``points``, candidates or not, given all that is known."""
+        self._update()
+        at = np.array(points, dtype=np.intp)
+        preferences = self._central(at) * self._preference()
+        return forecasts(self._objective, self._limited, self._success, at, preferences)
+
     # -- candidates --------------------------------------------------------------------------------
 
     def propose(self) -> Point | None:
@@ -172,7 +200,8 @@ class Guide:
                 if leader is None or not self._cross(leader, OBLIQUE_ON_WALKS, LEARNED_ON_WALKS):
                     break
             if self._is_spent():
-                self._take_up(far_points(self._grid, FAR_MORE, self._best(1), self._random))
+                far = far_points(self._grid, FAR_MORE, self._best(1), self._random)
+                self._scatter(far, _ANYWHERE)
             self._proposal = self._leader()
         return self._proposal
 
@@ -186,7 +215,8 @@ class Guide:
         if best is None or not self._objective.unit or self._is_open(best):
             return math.inf
         # A proposal changes what later ones are chosen from; to ask for the gain must not.
-        probe = copy.deepcopy(self, {id(self._grid): self._grid, id(self._history): self._history})
+        shared = (self._grid, self._history, *self._origins)
+        probe = copy.deepcopy(self, {id(each): each for each in shared})
         return probe._largest_gain()
 
     def _largest_gain(self) -> float:
@@ -233,19 +263,40 @@ class Guide:
         if point in self._crossed:
             return False
         self._crossed.add(point)
-        found = dict.fromkeys(axis_lines(point, self._grid))
+        on_axes: dict[Point, Origin] = {}
+        for axis, step in enumerate(self._axis_steps):
+            origin = Origin(Role.AXIS, Ray(point, step))
+            on_axes.update(dict.fromkeys(axis_line(point, axis, self._grid), origin))
+        found = on_axes.copy()
+
+        def lay(role: Role, step: Direction | None) -> None:
+            if step is not None:
+                points = line(point, step, self._grid, self._random)
+                found.update(dict.fromkeys(points, Origin(role, Ray(point, step))))
+
         for _ in range(oblique):
-            found.update(dict.fromkeys(oblique_line(point, self._grid, self._random)))
+            lay(Role.OBLIQUE, oblique_direction(self._grid, self._random))
         good = self._best(max(8, len(self._ranking) // 10))
         for _ in range(learned):
-            found.update(dict.fromkeys(learned_line(point, good, self._grid, self._random)))
+            lay(Role.LEARNED, learned_direction(point, good, self._random))
+        found.update(on_axes)  # a learned line may be an axis line
         return self._take_up(found)
 
-    def _take_up(self, points: Iterable[Point]) -> bool:
+    def _scatter(self, points: Iterable[Point], origin: Origin) -> None:
+        """Make candidates of points that lie on no line."""
+        found = dict.fromkeys(points, origin)
+        self._take_up(found)
+        self._apart.update(p for p in found if self.origin(p) is origin)
+
+    def _take_up(self, found: Mapping[Point, Origin]) -> bool:
         """Make candidates of those points that are new and allowed; whether there were any."""
+        for point in self._apart & found.keys():
+            if found[point].line is not None:  # on a line after all
+                self._origins[self._slot[point]] = found[point]
+                self._apart.discard(point)
         new = [
             point
-            for point in points
+            for point in found
             if point not in self._slot
             and self._grid.program(point) not in self._taken
             and self._grid.allows(point)
@@ -260,6 +311,7 @@ class Guide:
         for point, slot in zip(new, slots.tolist(), strict=True):
             self._slot[point] = slot
             self._at[slot] = point
+            self._origins[slot] = found[point]
             self._programs[slot] = self._grid.program(point)
         points = np.array(new, dtype=np.intp)
         for output in self._outputs:
@@ -282,11 +334,15 @@ class Guide:
     def _forget(self, candidates: Iterable[Point]) -> None:
         for point in candidates:
             slot = self._slot.pop(point)
+            self._apart.discard(point)
             self._ratings[slot] = -np.inf
             self._free.append(slot)
 
     def _rate(self, slots: NDArray[np.intp]) -> None:
         if len(slots):
             self._ratings[slots] = sum(output.rate(slots) for output in self._outputs)
-            preference = CENTRALITY / len(self._ranking) + LASTING
-            self._ratings[slots] += self._centrality[slots] * preference
+            self._ratings[slots] += self._centrality[slots] * self._preference()
+
+    def _preference(self) -> float:
+        """How much the middle of the grid is preferred."""
+        return CENTRALITY / len(self._ranking) + LASTING

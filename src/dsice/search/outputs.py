@@ -13,11 +13,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from dsice.goal import Bound, Goal, Metrics
 from dsice.grid import Point
 from dsice.search.improvement import log_expected_improvement, log_probability_below
-from dsice.search.targets import of_bound, of_costs
+from dsice.search.targets import of_bound, of_costs, to_costs, to_values
+from dsice.search.why import BoundForecast, Estimate, Forecast
 from dsice.surface.anova import Anova, Points
 from dsice.surface.evidence import SCALE_COUNT, learn
 from dsice.surface.field import Field, Slots
@@ -37,6 +39,8 @@ class Output(ABC):
         self._guessed: dict[int, float] = {}  # targets of failed points
         self._centre = 0.0
         self._scale = 1.0
+        self._known: Array = np.zeros(0)  # the values that were measured, at the last update,
+        self._known_targets: Array = np.zeros(0)  # and their targets
 
     @abstractmethod
     def _read(self, metrics: Metrics | None) -> float:
@@ -104,7 +108,8 @@ class Output(ABC):
         """Take notice of all results: `rate` stands on those known at the last update."""
         targets = self._targets()
         known = ~np.isnan(targets)
-        self._centre = float(targets[known].mean())
+        self._known, self._known_targets = np.array(self._values)[known], targets[known]
+        self._centre = float(self._known_targets.mean())
         for row, guess in self._guessed.items():
             if not known[row]:
                 targets[row] = guess
@@ -117,6 +122,12 @@ class Output(ABC):
         """The rating of the candidates in ``slots``; more is better."""
         mean = self._field.mean(self._white, slots) + self._centre
         return self._rate(mean, self._scale * np.sqrt(self._field.variance(slots)))
+
+    def expect(self, points: Points) -> tuple[Array, Array, Array]:
+        """Mean and deviation of the targets at any points, and the rating that they give."""
+        mean, variance = self._field.look(self._white, points)
+        mean, deviation = mean + self._centre, self._scale * np.sqrt(variance)
+        return mean, deviation, self._rate(mean, deviation)
 
 
 class Objective(Output):
@@ -142,6 +153,7 @@ class Objective(Output):
         self._by_violation = by_violation
         self._eligible: list[bool] = []
         self._best = 0.0
+        self._best_target = 0.0  # the lowest of the eligible points
         self.unit = 0.0
 
     def _read(self, metrics: Metrics | None) -> float:
@@ -166,6 +178,7 @@ class Objective(Output):
         targets = super()._targets()
         values, known = np.array(self._values), ~np.isnan(targets)
         best = int(np.flatnonzero(self._eligible)[targets[self._eligible].argmin()])
+        self._best_target = float(targets[best])
         worse = targets[known] > targets[best]
         if not self._by_violation and worse.any():
             # The mean slope between the best point and the median one of those that are worse.
@@ -181,12 +194,32 @@ class Objective(Output):
     def _rate(self, mean: Array, deviation: Array) -> Array:
         return log_expected_improvement(self._best, mean, deviation)
 
+    @property
+    def quantity(self) -> str:
+        """What is estimated: the objective's name or ``violation``."""
+        return "violation" if self._by_violation else self._goal.metric
+
+    def estimates(self, mean: Array, deviation: Array) -> list[Estimate]:
+        """The quantity's estimates, in its own units, from mean and deviation of the targets."""
+        at = np.stack([mean - deviation, mean, mean + deviation])
+        low, middle, high = to_costs(at, self._known_targets, self._known)
+        if self._by_violation:
+            low, middle, high = (np.maximum(cost, 0.0) for cost in (low, middle, high))
+        elif self._goal.maximize is not None:
+            low, middle, high = -high, -middle, -low
+        return _estimates(middle, low, high)
+
+    def chances(self, mean: Array, deviation: Array) -> Array:
+        """Probabilities to be better than the best eligible point that was measured."""
+        return np.asarray(ndtr((self._best_target - mean) / deviation))
+
 
 class Limited(Output):
     """A bounded metric, rated by the probability that the bound holds."""
 
     def __init__(self, bound: Bound) -> None:
         super().__init__()
+        self.bound: Final = bound
         self._metric = bound.metric
         self._sign = 1.0 if bound.relation.startswith("<") else -1.0
         self._limit = self._sign * (bound.limit or 0.0)
@@ -199,6 +232,12 @@ class Limited(Output):
 
     def _rate(self, mean: Array, deviation: Array) -> Array:
         return log_probability_below(0.0, mean, deviation)
+
+    def estimates(self, mean: Array, deviation: Array) -> list[Estimate]:
+        """The metric's estimates, in its own units, from mean and deviation of the targets."""
+        at = np.stack([mean - deviation, mean, mean + deviation])
+        low, middle, high = self._sign * to_values(at, self._known, self._limit)
+        return _estimates(middle, np.minimum(low, high), np.maximum(low, high))
 
 
 class Success(Output):
@@ -225,3 +264,50 @@ def outputs(
     limited = [Limited(bound) for bound in goal.bounds] if feasible else []
     success = [Success()] if None in results else []
     return Objective(goal, by_violation=not feasible), limited, success
+
+
+def forecasts(
+    objective: Objective,
+    limited: Sequence[Limited],
+    success: Sequence[Success],
+    points: Points,
+    preferences: Array,
+) -> list[Forecast]:
+    """What surfaces that are up to date expect at any points.
+
+    Args:
+        objective: the objective's surface.
+        limited: those of the bounds.
+        success: that of success, if there is one.
+        points: level indices, one point a row.
+        preferences: what is added to the ratings of the points.
+    """
+    mean, deviation, ratings = objective.expect(points)
+    estimates, chances = objective.estimates(mean, deviation), objective.chances(mean, deviation)
+    bounds = []
+    for output in limited:
+        mean, deviation, logs = output.expect(points)
+        ratings = ratings + logs
+        bounds.append((str(output.bound), output.estimates(mean, deviation), np.exp(logs)))
+    succeeds = None
+    for each in success:
+        _, _, logs = each.expect(points)
+        ratings = ratings + logs
+        succeeds = np.exp(logs)
+    return [
+        Forecast(
+            quantity=objective.quantity,
+            estimate=estimates[k],
+            chance=float(chances[k]),
+            bounds=tuple(BoundForecast(text, found[k], float(p[k])) for text, found, p in bounds),
+            success=None if succeeds is None else float(succeeds[k]),
+            gain=math.exp(ratings[k]) * objective.unit if objective.unit else None,
+            rating=float(ratings[k] + preferences[k]),
+        )
+        for k in range(len(points))
+    ]
+
+
+def _estimates(middle: Array, low: Array, high: Array) -> list[Estimate]:
+    columns = (column.tolist() for column in (middle, low, high))
+    return [Estimate(*each) for each in zip(*columns, strict=True)]

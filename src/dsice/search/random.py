@@ -10,6 +10,7 @@ from typing import Final
 from dsice.goal import Goal
 from dsice.grid import Grid, Point
 from dsice.search.base import ALL_MEASURED, NOTHING_ALLOWED, Search
+from dsice.search.why import Forecast, Origin, Role
 
 _PASSES: Final = 4
 
@@ -24,6 +25,9 @@ class RandomSearch(Search):
     def _candidates(self) -> Iterator[Point]:
         while (point := self._shuffled.first(self.is_known)) is not None:
             yield point
+
+    def _reason(self, point: Point) -> tuple[Origin, Forecast | None]:
+        return Origin(Role.RANDOM), None
 
     def _ended(self) -> str:
         if self._shuffled.first(self.is_known) is not None:

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dsice.goal import Goal, Metrics
 from dsice.grid import Grid, Point
 from dsice.search.base import Search
+from dsice.search.why import Forecast, Origin, Ray, Role
 
 Rounds = Generator[Iterable[Point], None, str]
 
@@ -32,6 +33,7 @@ class RoundSearch(Search):
         self._script: Rounds
         self._queue: deque[Point] = deque()  # of this round, not handed out yet, in order
         self._awaited: set[Point] = set()  # programs of this round, without a result yet
+        self._origins: dict[Point, Origin] = {}
         self._end = ""
 
     @abstractmethod
@@ -64,6 +66,14 @@ class RoundSearch(Search):
     def _candidates(self) -> Iterator[Point]:
         while self._queue:
             yield self._queue.popleft()
+
+    def _note(self, points: Iterable[Point], role: Role, line: Ray) -> None:
+        """Take down what ``points`` are wanted for; what they were wanted for first stands."""
+        for point in points:
+            self._origins.setdefault(point, Origin(role, line))
+
+    def _reason(self, point: Point) -> tuple[Origin, Forecast | None]:
+        return self._origins.get(point, Origin(Role.START)), None
 
     def _ended(self) -> str:
         return self._end

@@ -39,8 +39,39 @@ def of_bound(values: Array, limit: float) -> Array:
     The unit of distance is the median one.
     """
     apart = np.clip(values / 2 - limit / 2, -1e300, 1e300)
-    unit = float(np.median(np.abs(apart))) or float(np.abs(apart).max()) or 1.0
-    return np.asarray(np.sign(apart) * np.log1p(np.abs(apart / unit)))
+    return np.asarray(np.sign(apart) * np.log1p(np.abs(apart / _unit(apart))))
+
+
+def to_costs(at: Array, targets: Array, costs: Array) -> Array:
+    """The costs that have the targets ``at``, where `of_costs` made ``targets`` of ``costs``.
+
+    Between measured costs it is linear; beyond them it goes on with the mean slope of the better
+    or the worse half.
+    """
+    order = np.argsort(costs)
+    t, c = targets[order], costs[order] / 2  # halved: differences must not overflow
+    middle = len(t) // 2
+    found = np.interp(at, t, c)
+    below, above = at < t[0], at > t[-1]
+    found[below] += (at[below] - t[0]) * _slope(t[0], t[middle], c[0], c[middle])
+    found[above] += (at[above] - t[-1]) * _slope(t[middle], t[-1], c[middle], c[-1])
+    return np.asarray(np.clip(found, -5e299, 5e299) * 2)
+
+
+def _slope(t0: float, t1: float, c0: float, c1: float) -> float:
+    return float((c1 - c0) / (t1 - t0)) if t1 > t0 else 0.0
+
+
+def to_values(at: Array, values: Array, limit: float) -> Array:
+    """The values that have the targets ``at``, where `of_bound` was given ``values``."""
+    unit = _unit(values / 2 - limit / 2)
+    apart = np.sign(at) * np.expm1(np.minimum(np.abs(at), 600.0)) * min(unit, 1e30)
+    return np.asarray(limit + 2 * apart)
+
+
+def _unit(apart: Array) -> float:
+    sizes = np.abs(apart)
+    return float(np.median(sizes)) or float(sizes.max()) or 1.0
 
 
 def _standardised(values: Array) -> Array:

@@ -143,6 +143,13 @@ class Field:
         """Posterior mean at the slots, for values whitened by `whiten`."""
         return np.asarray(self._rows[slots] @ white)
 
+    def look(self, white: Array, points: Points) -> tuple[Array, Array]:
+        """Posterior mean, for values whitened by `whiten`, and variance at any points."""
+        rows = self._whitened(points)
+        own = self._covariance.variance(points)
+        variance = np.maximum(own - np.einsum("ij,ij->j", rows, rows), 1e-9)
+        return np.asarray(white @ rows), variance
+
     def mean_at_points(self, white: Array) -> Array:
         """Posterior mean at the points themselves, for values whitened by `whiten`.
 

@@ -1,0 +1,198 @@
+"""Why a search proposed a point: plain facts, taken down at the moment of the proposal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple, Self
+
+from dsice.grid import Point
+
+Direction = tuple[float, ...]
+
+
+class Role(StrEnum):
+    """What a proposal is for."""
+
+    START = "start"
+    """One of the first points, chosen before anything is known."""
+    AXIS = "axis"
+    """On the line through another point along one axis."""
+    OBLIQUE = "oblique"
+    """On a line through another point along several axes at once."""
+    LEARNED = "learned"
+    """On a line along the difference of two good points."""
+    COLLINEAR = "collinear"
+    """A setting of the line that a published form explores."""
+    FAR = "far"
+    """Drawn from all over the grid, and promising."""
+    GRID = "grid"
+    """On none of the lines, where the grid is so small that all of it is rated."""
+    REPEAT = "repeat"
+    """The best point once more, so that luck does not decide."""
+    RANDOM = "random"
+    """Drawn blindly."""
+
+
+class Ray(NamedTuple):
+    """A line of a grid, by a point on it and a direction.
+
+    Attributes:
+        through: the point.
+        direction: levels to go on each axis in one step. An axis without an order whose entry is
+            not 0 takes another level instead.
+    """
+
+    through: Point
+    direction: Direction
+
+
+class Origin(NamedTuple):
+    """Where a candidate came from.
+
+    Attributes:
+        role: what it is for.
+        line: the line on which it was found, if on one.
+    """
+
+    role: Role
+    line: Ray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a surface expects of a metric at a point, in the metric's own units.
+
+    Attributes:
+        mean: the middle: above and below are equally likely.
+        low: one deviation below it.
+        high: one deviation above it.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class BoundForecast:
+    """What is expected of a bounded metric: its estimate, and the probability that it holds."""
+
+    bound: str
+    estimate: Estimate
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the surfaces expect at a point.
+
+    Attributes:
+        quantity: what is estimated: the objective's name; ``violation`` (of all bounds together,
+            see `dsice.goal.Goal.violation`) while nothing keeps the bounds.
+        estimate: of that quantity.
+        chance: probability that it is better than at the best point measured.
+        bounds: what is expected of each bound; empty while nothing keeps the bounds.
+        success: probability of a success; None if nothing has failed.
+        gain: expected improvement times the probabilities of bounds and success, in the
+            objective's units; None where it has no such unit.
+        rating: the logarithm that the candidates are ranked by.
+    """
+
+    quantity: str
+    estimate: Estimate
+    chance: float
+    bounds: tuple[BoundForecast, ...]
+    success: float | None
+    gain: float | None
+    rating: float
+
+    @property
+    def chance_in_all(self) -> float:
+        """Probability to be better than the best and keep all bounds, as if independent."""
+        return self.chance * math.prod(bound.probability for bound in self.bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a point was proposed.
+
+    Attributes:
+        role: what it is for.
+        line: the line it lies on, if it was found on one.
+        known: number of points measured then.
+        pending: number of points under way then.
+        best: the best point measured then, if one had succeeded.
+        forecast: what the surfaces expected there, if they chose it.
+    """
+
+    role: Role
+    line: Ray | None = None
+    known: int = 0
+    pending: int = 0
+    best: Point | None = None
+    forecast: Forecast | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for a journal, without what is absent."""
+        facts: dict[str, Any] = {"role": self.role.value}
+        if self.line is not None:
+            facts["through"] = list(self.line.through)
+            facts["direction"] = list(self.line.direction)
+        facts |= {"known": self.known, "pending": self.pending}
+        if self.best is not None:
+            facts["best"] = list(self.best)
+        if (forecast := self.forecast) is not None:
+            facts["expected"] = {
+                "of": forecast.quantity,
+                "value": _numbers(forecast.estimate),
+                "chance": forecast.chance,
+                "bounds": [
+                    [each.bound, *_numbers(each.estimate), each.probability]
+                    for each in forecast.bounds
+                ],
+                "success": forecast.success,
+                "gain": forecast.gain,
+                "rating": forecast.rating,
+            }
+        return facts
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Self:
+        """What `as_json` put into plain data.
+
+        Raises:
+            KeyError, TypeError, ValueError: it did not.
+        """
+        line = None
+        if "through" in facts:
+            line = Ray(tuple(facts["through"]), tuple(map(float, facts["direction"])))
+        forecast = None
+        if "expected" in facts:
+            said = facts["expected"]
+            forecast = Forecast(
+                quantity=said["of"],
+                estimate=Estimate(*said["value"]),
+                chance=said["chance"],
+                bounds=tuple(
+                    BoundForecast(bound, Estimate(mean, low, high), probability)
+                    for bound, mean, low, high, probability in said["bounds"]
+                ),
+                success=said["success"],
+                gain=said["gain"],
+                rating=said["rating"],
+            )
+        return cls(
+            role=Role(facts["role"]),
+            line=line,
+            known=facts["known"],
+            pending=facts["pending"],
+            best=tuple(facts["best"]) if "best" in facts else None,
+            forecast=forecast,
+        )
+
+
+def _numbers(estimate: Estimate) -> list[float]:
+    return [estimate.mean, estimate.low, estimate.high]
