@@ -24,11 +24,13 @@ from dsice.errors import (
     StageFailed,
 )
 from dsice.goal import Goal
+from dsice.grid import Point
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.output import last_line, last_lines
 from dsice.search import make_search
 from dsice.search.base import Search
+from dsice.search.why import Why
 from dsice.study.clock import Clock
 from dsice.study.config import RunConfig
 from dsice.study.directory import write_json
@@ -232,12 +234,17 @@ class Driver:
                 if not points:
                     why = search.reason or "the search has nothing more to propose"
                 for point in points:
-                    self._record("trial", trial=len(study.trials) + 1, point=list(point))
+                    self._propose(point, search.why(point))
                     wave.append(study.trials[-1])
             specs = self._begin_attempts(wave)
         if wave:
             self._submit(wave, specs)
         return why
+
+    def _propose(self, point: Point, why: Why | None) -> None:
+        facts = {} if why is None else {"why": why.as_json()}
+        number = len(self.study.trials) + 1
+        self._record("trial", trial=number, point=list(point), **facts)
 
     def _tell(self, trial: Trial) -> None:
         if self._search is not None:

@@ -5,7 +5,7 @@ looks. Events and their facts:
 
     study     dsice                                  the directory was made
     session   host pid on parallel trials hours      a driver began
-    trial     trial point                            a point was proposed
+    trial     trial point why                        a point was proposed, and why
     attempt   trial | stage, attempt                 a job is about to be submitted
     ended     trial | stage, attempt, verdict, outcome...   a job ended
     trouble   text                                   what keeps jobs from being started; "": over
@@ -25,6 +25,7 @@ from dsice.goal import Goal, Metrics
 from dsice.grid import Params, Point
 from dsice.launch.job import JobFolder, Kind
 from dsice.launch.make import LOCAL
+from dsice.search.why import Why
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory, TaskFolder
 from dsice.study.frozen import load_frozen
@@ -142,11 +143,15 @@ class Trial(Task):
         number: counted from 1, in the order of proposal.
         point: level indices.
         params: parameter values by name.
+        why: why the search proposed it; None where an older journal does not say.
+        capacity: how many trials ran at once, at most, in the session that proposed it.
     """
 
     number: int = 0
     point: Point = ()
     params: Params = field(default_factory=dict)
+    why: Why | None = None
+    capacity: int = 1
 
     @property
     def reference(self) -> dict[str, int | str]:
@@ -265,6 +270,8 @@ class Study:
                     number=number,
                     point=point,
                     params=self.config.grid.params(point),
+                    why=Why.from_json(event["why"]) if "why" in event else None,
+                    capacity=self.sessions[-1].parallel if self.sessions else 1,
                 )
                 self.trials.append(trial)
                 self.history.append((trial, False))
