@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
+from dsice.live.command import add_serve, add_watch
 from dsice.version import __version__
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ Find the best parameters of a program that is expensive to run, in few runs.
   dsice status runs/NAME     how far it is
   dsice stop runs/NAME       begin no new trials, wherever it runs
   dsice best runs/NAME       the best parameters so far
+  dsice watch runs/NAME      see it run, from anywhere
   dsice report runs/NAME     write a page with pictures
+  dsice serve runs/NAME      the same page, live, in a browser
 """
 
 
@@ -134,6 +137,8 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(command=_status)
 
+    add_watch(commands)
+
     best = commands.add_parser(
         "best",
         help="the best parameters so far",
@@ -154,6 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("directory", type=Path, metavar="DIR")
     report.add_argument("--out", type=Path, metavar="FILE", help="instead of DIR/report.html")
     report.set_defaults(command=_report)
+
+    add_serve(commands)
 
     init = commands.add_parser("init", help="write a commented study file to start from")
     init.add_argument("file", type=Path, nargs="?", default=Path("study.toml"), metavar="FILE")

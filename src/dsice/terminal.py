@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,10 @@ from rich.text import Text
 
 from dsice.goal import Goal, Metrics
 from dsice.grid import Params
-from dsice.launch.output import finite, last_line, shown
+from dsice.launch.output import shown
 from dsice.study.driver import Stop
 from dsice.study.state import Stage, Status, Study, Task, Trial
+from dsice.study.summary import progress
 from dsice.units import duration
 
 _REFRESH: Final = 0.5  # seconds between drawings of the live view
@@ -64,9 +64,12 @@ class Terminal:
     Args:
         quiet: show nothing.
         console: where to; standard error by default, which leaves standard output to answers.
+        watching: another process drives the study.
     """
 
-    def __init__(self, quiet: bool = False, console: Console | None = None) -> None:
+    def __init__(
+        self, quiet: bool = False, console: Console | None = None, watching: bool = False
+    ) -> None:
         self._console = console or Console(stderr=True, highlight=False, markup=False)
         self._live: Live | None = None
         self._drawn = 0.0
@@ -74,6 +77,7 @@ class Terminal:
         self._stages: dict[str, tuple[int, Status]] = {}
         self._notice = ""
         self._broken = quiet
+        self._watching = watching
 
     def __enter__(self) -> Self:
         if self._console.is_terminal and not self._broken:
@@ -91,11 +95,14 @@ class Terminal:
             with self._enduring():
                 self._live.stop()
 
-    def show(self, study: Study) -> None:
-        """Show the study as it is now; called often, draws now and then."""
+    def show(self, study: Study, live: bool = True) -> None:
+        """Show the study as it is now; called often, draws now and then.
+
+        ``live`` says whether a driver is at work.
+        """
         if not self._broken:
             with self._enduring():
-                self._show(study)
+                self._show(study, live)
 
     @contextmanager
     def _enduring(self) -> Iterator[None]:
@@ -105,12 +112,16 @@ class Terminal:
         except (OSError, SystemExit):
             self._broken = True
 
-    def _show(self, study: Study) -> None:
+    def _show(self, study: Study, live: bool) -> None:
         if self._live is None:
             self._tell(study)
-        elif time.monotonic() - self._drawn > _REFRESH or len(study.finished) != self._told:
+        elif (
+            time.monotonic() - self._drawn > _REFRESH
+            or len(study.finished) != self._told
+            or not live
+        ):
             self._drawn, self._told = time.monotonic(), len(study.finished)
-            self._live.update(view(study, self._notice), refresh=True)
+            self._live.update(view(study, self._notice, live=live), refresh=True)
 
     def stopping(self, stop: Stop, study: Study) -> None:
         """Say what a Ctrl-C brought about."""
@@ -133,8 +144,10 @@ class Terminal:
             self._console.print(_title(study))
             if study.warning:
                 self._console.print(f"Warning: {study.warning}")
-            if len(study.sessions) > 1:
-                self._console.print(f"Resuming after {len(study.finished)} trials.")
+            if self._watching and self._told:
+                self._console.print(f"{self._told} trials have ended so far.")
+            elif len(study.sessions) > 1:
+                self._console.print(f"Resuming after {self._told} trials.")
         for stage in study.stages.values():
             key = (len(stage.attempts), stage.status)
             if stage.attempts and self._stages.get(stage.name) != key:
@@ -223,7 +236,7 @@ def _trials(study: Study, goal: Goal, live: bool) -> RenderableType:
 
 def _trial_line(trial: Trial, goal: Goal) -> Text:
     if trial.status is Status.FAILED:
-        return Text(f"x trial {trial.number} failed: {trial.reason}", style="red")
+        return Text(f"x trial {trial.number} failed: {shown(trial.reason)}", style="red")
     kept = goal.feasible(trial.metrics)
     line = Text("+ " if kept else "- ", style="green" if kept else "yellow")
     line += Text(f"trial {trial.number}: {metrics_line(trial.metrics, goal)}")
@@ -235,22 +248,15 @@ def _trial_line(trial: Trial, goal: Goal) -> Text:
 def _stage_line(stage: Stage) -> Text:
     match stage.status:
         case Status.DONE:
-            found = ", ".join(f"{name} {number(value)}" for name, value in stage.metrics.items())
+            found = ", ".join(f"{shown(k)} {number(value)}" for k, value in stage.metrics.items())
             line = f"+ stage {stage.name} done in {duration(stage.seconds)}"
             return Text(line + (f": {found}" if found else ""), style="green")
         case Status.FAILED:
-            return Text(f"x stage {stage.name} failed: {stage.reason}", style="red")
+            return Text(f"x stage {stage.name} failed: {shown(stage.reason)}", style="red")
     return Text(f"  stage {stage.name} runs") + Text(progress_note(stage), style="dim")
 
 
 def progress_note(task: Task) -> str:
     """The newest intermediate metrics of a running task, or an empty text."""
-    line = last_line(task.job.progress)
-    try:
-        entry = json.loads(line) if line else {}
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(entry, dict):
-        return ""
-    numbers = [f"{shown(name)} {number(value)}" for name, value in entry.items() if finite(value)]
-    return f"  [{', '.join(numbers[:5])}]" if numbers else ""
+    numbers = [f"{name} {number(value)}" for name, value in progress(task).items()]
+    return f"  [{', '.join(numbers)}]" if numbers else ""

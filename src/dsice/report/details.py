@@ -28,6 +28,7 @@ _ROOM_OF_ALL: Final = 900_000
 _READ: Final = 16_000  # bytes read from a log's end
 _LINE: Final = 300  # characters
 _COMMAND: Final = 2_000  # characters
+_CLOCK: Final = "%H:%M:%S"
 
 _OUTCOMES: Final = {
     None: "running",
@@ -134,9 +135,9 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "number": attempt.number,
         "outcome": _OUTCOMES[attempt.verdict],
         "reason": plain(attempt.reason, 500),
-        "submitted": moment(attempt.submitted),
-        "began": moment(attempt.started) if attempt.started else "",
-        "ended": moment(attempt.ended) if attempt.ended else "",
+        "submitted": moment(attempt.submitted, _CLOCK),
+        "began": moment(attempt.started, _CLOCK) if attempt.started else "",
+        "ended": moment(attempt.ended, _CLOCK) if attempt.ended else "",
         "took": duration(attempt.seconds) if attempt.seconds else "",
         "host": plain(attempt.host, 60),
     }

@@ -90,7 +90,9 @@ def parameter(axis: Axis, field: str) -> Spec:
     levels = [float(level) for level in axis.levels]
     scale = {"nice": False, "padding": 8, "domain": [min(levels), max(levels)]}
     scale |= {"type": "log"} if _is_geometric(levels) else {"zero": False}
-    look |= {"values": levels, "format": "~g"} if short else {"tickCount": 4}
+    # A plain "format" would be rounded to the distance of the ticks: 16 to 2e+1.
+    label = "format(datum.value, '~g')"
+    look |= {"values": levels, "labelExpr": label} if short else {"tickCount": 4}
     return {**encoding, "type": "quantitative", "scale": scale, "axis": look}
 
 

@@ -73,9 +73,10 @@ def hours(seconds: float) -> str:
     return f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"
 
 
-def moment(seconds: float) -> str:
+def moment(seconds: float, clock: str = "%H:%M") -> str:
     """A Unix time as the reader's clock showed it."""
     try:
-        return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M %Z").strip()
+        form = f"%Y-%m-%d {clock} %Z"
+        return datetime.fromtimestamp(seconds).astimezone().strftime(form).strip()
     except (OverflowError, OSError, ValueError):
         return "unknown"

@@ -66,27 +66,39 @@ class DriverLock:
         except (OSError, ValueError, TypeError):
             return None
 
-    def silence(self) -> float:
-        """Seconds since the holder's last sign of life; infinite if there never was one."""
-        # Both times are the file server's: the clocks of machines differ.
-        try:
-            probe = self.path.with_name(f".{self.path.name}.{socket.gethostname()}.{os.getpid()}")
-            probe.touch()
-            now = probe.stat().st_mtime
-            probe.unlink(missing_ok=True)
-        except OSError:  # a directory that may only be read
-            now = time.time()
+    def silence(self, touching: bool = True) -> float:
+        """Seconds since the holder's last sign of life; infinite if there never was one.
+
+        Args:
+            touching: whether a file may be made for a moment, to learn the file server's time; if
+                not, it is as exact as this machine's clock.
+        """
+        now = self._server_time() if touching else time.time()
         try:
             return max(0.0, now - self.path.stat().st_mtime)
         except OSError:
             return float("inf")
 
-    def is_held(self) -> bool:
-        """Whether some driver is at work here, as far as can be told from this machine."""
+    def _server_time(self) -> float:
+        # The clocks of machines differ: the time of the lock is to be compared with its server's.
+        try:
+            probe = self.path.with_name(f".{self.path.name}.{socket.gethostname()}.{os.getpid()}")
+            probe.touch()
+            now = probe.stat().st_mtime
+            probe.unlink(missing_ok=True)
+            return now
+        except OSError:  # a directory that may only be read
+            return time.time()
+
+    def is_held(self, touching: bool = True) -> bool:
+        """Whether some driver is at work here, as far as can be told from this machine.
+
+        ``touching`` is as for `silence`.
+        """
         if is_locked(self.path):
             return True
         holder = self.holder()
-        return holder is not None and not _is_here(holder) and self.silence() < STALE
+        return holder is not None and not _is_here(holder) and self.silence(touching) < STALE
 
     @contextmanager
     def held(self) -> Iterator[Callable[[], None]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from datetime import datetime
 from typing import Any
 
-from dsice.study.state import Status, Study, Trial
+from dsice.goal import Metrics
+from dsice.launch.output import finite, last_line, shown
+from dsice.study.state import Status, Study, Task, Trial
 from dsice.units import duration
 
 
@@ -19,6 +22,7 @@ def as_json(study: Study) -> dict[str, Any]:
         "name": study.config.name,
         "goal": str(study.goal),
         "directory": str(study.directory.path),
+        "grid": study.config.grid.counts()._asdict(),
         "trials": {
             "budget": study.config.run.trials,
             **{status.value: len(study.with_status(status)) for status in Status},
@@ -86,17 +90,33 @@ def trial_as_json(trial: Trial) -> dict[str, Any]:
     }
 
 
-def driver_line(study: Study) -> str:
-    """One line on the driver: at work, ended and why, or killed."""
+def progress(task: Task, most: int = 5) -> Metrics:
+    """The newest intermediate metrics of a running task, by names fit to be shown."""
+    line = last_line(task.job.progress)
+    try:
+        entry = json.loads(line) if line else {}
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(entry, dict):
+        return {}
+    numbers = [(shown(name), float(value)) for name, value in entry.items() if finite(value)]
+    return dict(numbers[:most])
+
+
+def driver_line(study: Study, touching: bool = True) -> str:
+    """One line on the driver: at work, ended and why, or killed.
+
+    ``touching`` is as for `dsice.study.lock.DriverLock.silence`.
+    """
     if not study.sessions:
         return "No driver has begun."
     last = study.sessions[-1]
     when = datetime.fromtimestamp(last.seen).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     lock = study.directory.lock
-    if lock.is_held():
+    if lock.is_held(touching):
         return (
             f"A driver is at work (process {last.pid} on {last.host}); last event {when}, last "
-            f"sign of life {duration(lock.silence())} ago."
+            f"sign of life {duration(lock.silence(touching))} ago."
         )
     if last.why:
         return f"The driver ended at {when}: {last.why}."

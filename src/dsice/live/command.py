@@ -1,0 +1,79 @@
+"""``dsice watch`` and ``dsice serve``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Final
+
+PORT: Final = 8765
+
+# The rest is imported by the command that needs it, so that --help is quick.
+
+
+def add_watch(commands: Any) -> None:
+    """Add ``watch`` to the subparsers of the command line."""
+    watch = commands.add_parser(
+        "watch",
+        help="the live view of a study that runs elsewhere",
+        description="Show a study as 'dsice run' does, from any machine that sees the directory, "
+        "until its driver ends or Ctrl-C. Nothing is changed, and the study goes on.",
+    )
+    watch.add_argument("directory", type=Path, metavar="DIR")
+    watch.set_defaults(command=_watch)
+
+
+def add_serve(commands: Any) -> None:
+    """Add ``serve`` to the subparsers of the command line."""
+    serve = commands.add_parser(
+        "serve",
+        help="a local page that shows a study live",
+        description="Serve the report's page, which keeps itself up to date, until Ctrl-C. It only "
+        "shows: nothing can be changed through it. For a study on another machine: "
+        f"ssh -L {PORT}:127.0.0.1:{PORT} MACHINE dsice serve DIR. Without --token, everybody who "
+        "is logged in on this machine can see the page.",
+    )
+    serve.add_argument("directory", type=Path, metavar="DIR")
+    serve.add_argument("--port", type=int, default=PORT, help=f"{PORT} by default; 0: any free one")
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where to listen: 127.0.0.1 by default, which only this machine reaches; with any "
+        "other, such as 0.0.0.0, the page needs a token, and is sent unencrypted",
+    )
+    serve.add_argument(
+        "--token", action="store_true", help="ask for a token on this machine's own address, too"
+    )
+    serve.set_defaults(command=_serve)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from dsice.live.watch import watch
+    from dsice.study.summary import driver_line
+    from dsice.terminal import Terminal
+
+    with Terminal(watching=True) as terminal:
+        try:
+            study = watch(options.directory, terminal)
+        except KeyboardInterrupt:  # the reader has seen enough
+            return 0
+    print(driver_line(study, touching=False))
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    import secrets
+
+    from dsice.live.news import News
+    from dsice.live.server import Server, is_local
+
+    news = News(options.directory)
+    token = secrets.token_urlsafe(24) if options.token or not is_local(options.host) else ""
+    with Server(news, options.host, options.port, token) as server:
+        print(f"{options.directory} is at {server.address}\nCtrl-C ends it.", flush=True)
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            return 0
+    return 0

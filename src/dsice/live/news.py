@@ -1,0 +1,146 @@
+"""What the live page shows, in parts that each have a version: a browser asks for changed ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from dsice.live.follow import Followed
+from dsice.report.details import details
+from dsice.report.facts import Facts
+from dsice.report.html import PROGRAMS, page
+from dsice.report.parts import Parts, parts_of, section
+from dsice.report.words import count, number, parameter, plain
+from dsice.study.state import Status, Study, Trial
+from dsice.study.summary import batch_line, driver_line, progress
+from dsice.units import duration
+
+_LOOK: Final = 1.0  # seconds between two looks at the disk, however many browsers ask
+_LISTED: Final = 50
+"""Most running trials that are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A trial under way, in words."""
+
+    number: int
+    since: str
+    params: str
+    progress: str
+
+
+@dataclass(slots=True)
+class _Current:
+    """The page at one moment: parts as JSON by name, and the version of each."""
+
+    parts: Parts
+    texts: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def put(self, name: str, content: object) -> None:
+        text = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+        self.texts[name] = text
+        self.versions[name] = hashlib.sha256(text).hexdigest()[:16]
+
+
+class News:
+    """The newest state of a study as a page, its parts and its trials; safe for many threads.
+
+    Args:
+        path: of the study's directory.
+
+    Raises:
+        InvalidInput: there is no study. Every method raises this if its files are damaged.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._followed = Followed(path)
+        self._lock = threading.Lock()
+        self._looked = float("-inf")
+        self._made = 0
+        self._study = self._followed.look()
+        self._current = _Current(Parts({}, {}, {}))
+
+    def page(self) -> str:
+        """The page, as HTML text."""
+        with self._lock:
+            current = self._look()
+            more = {"versions": current.versions}
+            programs = (*PROGRAMS, "live.js")
+            return page(self._study.config.name, current.parts, programs, more, live=True)
+
+    def versions(self) -> bytes:
+        """The version of every part by name, as JSON."""
+        with self._lock:
+            return json.dumps({"parts": self._look().versions}).encode()
+
+    def part(self, name: str) -> bytes | None:
+        """A part as JSON; None if there is none of this name."""
+        with self._lock:
+            return self._look().texts.get(name)
+
+    def trial(self, number: int) -> bytes | None:
+        """The details of a trial as JSON; None if there is none of this number."""
+        with self._lock:
+            self._look()
+            if not 1 <= number <= len(self._study.trials):
+                return None
+            facts = Facts.of(self._study)
+            return json.dumps(details(facts, self._study.trials[number - 1])).encode()
+
+    def _look(self) -> _Current:
+        if time.monotonic() < self._looked + _LOOK:
+            return self._current
+        self._study = self._followed.look()
+        if self._made != self._followed.version:
+            self._current = _packed(parts_of(self._study))
+            self._made = self._followed.version
+        now = section("now", _now(self._study, self._followed.is_driven()))
+        self._current.parts.sections["now"] = now
+        self._current.put("section now", now)
+        self._looked = time.monotonic()
+        return self._current
+
+
+def _packed(parts: Parts) -> _Current:
+    current = _Current(parts)
+    for name, text in parts.sections.items():
+        current.put(f"section {name}", text)
+    for name, rows in parts.datasets.items():
+        current.put(f"dataset {name}", rows)
+    for name, figure in parts.figures.items():
+        current.put(f"figure {name}", figure)
+    return current
+
+
+def _now(study: Study, driven: bool) -> dict[str, Any]:
+    """What the section ``now`` says."""
+    under_way = study.with_status(Status.RUNNING)
+    more = len(under_way) - _LISTED
+    return {
+        "lines": [
+            plain(line, 500) for line in (driver_line(study, False), batch_line(study)) if line
+        ],
+        "trouble": plain(study.trouble, 500) if driven else "",
+        "running": [_running(trial, driven) for trial in under_way[:_LISTED]],
+        "more": count(more, "more trial") if more > 0 else "",
+    }
+
+
+def _running(trial: Trial, driven: bool) -> Running:
+    attempt = trial.attempts[-1]
+    since = duration(max(time.time() - attempt.submitted, 0.0))
+    since = f"{'runs' if attempt.begun else 'waits'} since {since}"
+    numbers = (f"{name} {number(value)}" for name, value in progress(trial).items())
+    return Running(
+        number=trial.number,
+        since=since if driven else "was running when the driver ended",
+        params=", ".join(f"{name} = {parameter(value)}" for name, value in trial.params.items()),
+        progress=", ".join(numbers),
+    )
