@@ -1,6 +1,7 @@
 """The command line `superres`: files and exit codes; all work is done elsewhere.
 
-Exit codes: 0 success, 2 a mistake of the user's, 3 a training that diverged.
+Exit codes: 0 success, 2 a mistake of the user's, 3 a training that diverged, 143 a training that
+was asked to stop.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from superres.arguments import make_parser
-from superres.errors import Diverged, UserError
+from superres.errors import Diverged, Stopped, UserError
 
 if TYPE_CHECKING:
     from superres.data import Dataset, Pixels
     from superres.metrics.ma import MaModel
     from superres.records import Recorder
-    from superres.scores import Scores
 
 # torch takes seconds to import: every command imports what it needs.
 
@@ -48,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Diverged as error:
         print(f"superres: {error}", file=sys.stderr)
         return 3
+    except Stopped as error:
+        print(f"superres: {error}; the same command continues it", file=sys.stderr)
+        return 143
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "PIL", "safetensors"):
             raise
@@ -67,16 +70,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(a: argparse.Namespace) -> None:
+    from functools import partial
+
+    from superres.cutting import Sizes
     from superres.data import Dataset
     from superres.evaluation import evaluate
     from superres.photos import folder_photos, wheel_photos
-    from superres.prepare import Sizes, prepare
+    from superres.prepare import prepare
     from superres.records import Recorder
     from superres.resize import enlarge
     from superres.scale import check_scale
 
     if a.test_photos and not a.photos:
         raise UserError("--test-photos needs --photos")
+    if a.workers is not None and a.workers < 1:
+        raise UserError(f"--workers must be 1 at least, not {a.workers}")
     # At any scale, a tile has room for low-resolution patches of 40 pixels at least.
     crop = _given(a.crop, 40 * max(4, check_scale(a.scale)))
     sizes = Sizes(crop, a.test_crop, a.scale)
@@ -88,67 +96,28 @@ def _prepare(a: argparse.Namespace) -> None:
         sources = wheel_photos()
     for line in duplicates:
         print(f"skip   {line}")
-    prepare(sources, a.out, sizes, duplicates)
+    # For a few photographs, processes would take longer to start than to work.
+    workers = _given(a.workers, min(_cores(), max(1, len(sources) // 8)))
+    prepare(sources, a.out, sizes, duplicates, partial(print, flush=True), workers)
     dataset = Dataset(a.out)
-    scores = evaluate(lambda low: enlarge(low, a.scale), dataset)
+    scores = evaluate(lambda low: enlarge(low, a.scale), dataset, workers=workers)
     print(f"bicubic enlargement, the figures to beat:\n{scores.table()}")
     facts = {"tiles": dataset.tiles, "test_images": len(scores.images)}
     recorder.finish({**scores.metrics(), **facts})
 
 
 def _pretrain(a: argparse.Namespace) -> None:
-    if a.warmup < 0:
-        raise UserError(f"--warmup must not be negative: {a.warmup}")
-    recorder, dataset = _start(a)
-    from superres.evaluation import evaluate
-    from superres.model import PRESETS, GeneratorConfig, Preset, parameter_count
-    from superres.tiling import network_upscaler
-    from superres.training import pretrain
+    recorder, model = _start_training(a)
+    from superres.cli_training import run_pretrain
 
-    named = PRESETS[a.preset]
-    size = named.generator
-    preset = Preset(
-        GeneratorConfig(
-            _given(a.n0, size.n0),
-            _given(a.nr, size.nr),
-            _given(a.stages, size.stages),
-            residual=a.residual,
-            scale=dataset.scale,
-            recurrences=_given(a.recurrences, size.recurrences),
-        ),
-        named.critic_width,
-        _given(a.lr, named.learning_rate),
-    )
-    settings = _settings(a, dataset, preset.learning_rate)
-    print(f"pre-training {preset.generator} for {settings.steps} steps", flush=True)
-    checkpoint, loss = pretrain(dataset, preset, settings, a.warmup, recorder.progress)
-    print(f"{parameter_count(checkpoint.generator)} parameters", flush=True)
-    scores = evaluate(network_upscaler(checkpoint.generator), dataset, a.crops)
-    stage = {"stage": "pretrain", "preset": a.preset, "warmup": a.warmup}
-    _finish(a, recorder, checkpoint, scores, loss, {**stage, **_facts(settings)})
+    run_pretrain(a, recorder, model)
 
 
 def _finetune(a: argparse.Namespace) -> None:
-    from superres.losses import LossWeights
+    recorder, model = _start_training(a)
+    from superres.cli_training import run_finetune
 
-    weights = LossWeights(a.w_mse, a.w_vgg, a.w_adv, a.w_style)
-    recorder, dataset = _start(a)
-    from dataclasses import asdict
-
-    from superres.checkpoint import Checkpoint
-    from superres.evaluation import evaluate
-    from superres.features import random_features, vgg19_features
-    from superres.tiling import network_upscaler
-    from superres.training import finetune
-
-    start = Checkpoint.load(a.start)
-    features = vgg19_features(a.vgg) if a.vgg else random_features()
-    settings = _settings(a, dataset, a.lr)
-    print(f"fine-tuning for {settings.steps} steps, features: {features.description}", flush=True)
-    checkpoint, loss = finetune(start, dataset, features, weights, settings, recorder.progress)
-    scores = evaluate(network_upscaler(checkpoint.generator), dataset, a.crops)
-    stage = {"stage": "finetune", "weights": asdict(weights), "features": features.description}
-    _finish(a, recorder, checkpoint, scores, loss, {**stage, **_facts(settings)})
+    run_finetune(a, recorder, model)
 
 
 def _evaluate(a: argparse.Namespace) -> None:
@@ -221,6 +190,15 @@ def _upscale(a: argparse.Namespace) -> None:
     upscale_all(images, enlarger)
 
 
+def _start_training(a: argparse.Namespace) -> tuple[Recorder, MaModel | None]:
+    if a.workers < 1:
+        raise UserError(f"--workers must be 1 at least, not {a.workers}")
+    if a.validate_every < 0 or a.snapshot_every < 0:
+        raise UserError("--validate-every and --snapshot-every must not be negative")
+    recorder, _ = _start(a)
+    return recorder, _ma_model(a)
+
+
 def _start(a: argparse.Namespace) -> tuple[Recorder, Dataset]:
     """Check folders, open files, set the threads: mistakes show before any long work.
 
@@ -253,48 +231,14 @@ def _default_threads() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdigit() and int(given) > 0:
         return int(given)
+    return _cores()
+
+
+def _cores() -> int:
+    """The cores of this job, not of the machine."""
     if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))  # the cores of this job, not of the machine
+        return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _settings(a: argparse.Namespace, dataset: Dataset, learning_rate: float) -> Any:
-    from superres.training import Settings, steps_of_epochs
-
-    if a.batch < 1:
-        raise UserError(f"--batch must be 1 at least, not {a.batch}")
-    steps = a.steps
-    if a.epochs is not None:
-        steps = steps_of_epochs(a.epochs, dataset.tiles, a.batch)
-    return Settings(steps, a.batch, a.patch, learning_rate, a.seed)
-
-
-def _facts(settings: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    import torch
-
-    return {**asdict(settings), "threads": torch.get_num_threads(), "torch": torch.__version__}
-
-
-def _finish(
-    a: argparse.Namespace,
-    recorder: Recorder,
-    checkpoint: Any,
-    scores: Scores,
-    loss: float,
-    stage: dict[str, Any],
-) -> None:
-    import math
-    from dataclasses import replace
-
-    metrics = {**scores.metrics(), "loss": loss}
-    if not math.isfinite(scores.niqe):
-        raise Diverged("diverged: the images have no statistics that NIQE could judge")
-    history = (*checkpoint.history, {**stage, "metrics": metrics})
-    replace(checkpoint, history=history).save(a.out)
-    print(scores.table())
-    recorder.finish(metrics)
 
 
 if __name__ == "__main__":

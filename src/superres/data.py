@@ -123,7 +123,7 @@ class Dataset:
 
     @property
     def tiles(self) -> int:
-        """Number of training tiles: one epoch sees as many patches."""
+        """Number of training tiles."""
         return self._starts[-1]
 
     def tile(self, number: int) -> tuple[Pixels, Pixels]:
@@ -144,60 +144,6 @@ class Dataset:
             high, low = (self._load("test", entry.name, kind) for kind in ("hr", "lr"))
             yield TestImage(entry, high, low)
 
-    def batches(self, batch: int, patch: int, seed: int) -> Iterator[tuple[Pixels, Pixels]]:
-        """Endless random batches for training, the same for the same seed.
-
-        Every epoch visits each tile once, in random order, at a random place, in one of the
-        eight orientations of a square and with its colour channels in one of their six orders:
-        a few photographs do not show every colour, and a network fills colours it has not met
-        with patterns. Epochs run on into each other within a batch.
-
-        Args:
-            batch: patches in a batch.
-            patch: side of a low-resolution patch in pixels.
-            seed: of all that is random.
-
-        Yields:
-            Low resolution (batch, patch, patch, 3) and high resolution
-            (batch, scale * patch, scale * patch, 3).
-
-        Raises:
-            UserError: a patch is larger than a tile.
-        """
-        scale = self.scale
-        side = self.manifest.crop // scale
-        if patch > side:
-            raise UserError(
-                f"a patch of {patch} low-resolution pixels does not fit into tiles of {side}: "
-                f"choose --patch {side} or less, or prepare with --crop {patch * scale} or more"
-            )
-        return self._batches(batch, patch, np.random.default_rng(seed))
-
-    def _batches(
-        self, batch: int, patch: int, random: np.random.Generator
-    ) -> Iterator[tuple[Pixels, Pixels]]:
-        index = [(p, t) for p, (high, _) in enumerate(self._tiles) for t in range(len(high))]
-        scale = self.scale
-        free = self.manifest.crop // scale - patch + 1
-        queue: list[int] = []
-        while True:
-            while len(queue) < batch:
-                queue.extend(random.permutation(len(index)).tolist())
-            chosen, queue = queue[:batch], queue[batch:]
-            lows, highs = [], []
-            for number in chosen:
-                photo, tile = index[number]
-                high, low = self._tiles[photo]
-                top, left = random.integers(free, size=2)
-                turns, mirrored = int(random.integers(4)), bool(random.integers(2))
-                colours = random.permutation(3)
-                lows.append(
-                    _orient(_cut(low[tile], top, left, patch), turns, mirrored)[..., colours]
-                )
-                place = scale * top, scale * left, scale * patch
-                highs.append(_orient(_cut(high[tile], *place), turns, mirrored)[..., colours])
-            yield np.stack(lows), np.stack(highs)
-
     def _load(self, split: str, name: str, kind: str) -> Pixels:
         path = self.folder / split / f"{name}-{kind}.npy"
         try:
@@ -213,15 +159,6 @@ def cut(image: Pixels, box: Box) -> Pixels:
     """The part of an image (H, W, 3) that `box` names."""
     top, left, height, width = box
     return image[top : top + height, left : left + width]
-
-
-def _cut(image: Pixels, top: int, left: int, side: int) -> Pixels:
-    return image[top : top + side, left : left + side]
-
-
-def _orient(patch: Pixels, turns: int, mirrored: bool) -> Pixels:
-    turned = np.rot90(patch, turns)
-    return turned[:, ::-1] if mirrored else turned
 
 
 def _read_manifest(folder: Path) -> Manifest:

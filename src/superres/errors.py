@@ -2,7 +2,8 @@
 
 SuperresError
 ├── UserError    something the user gave is wrong: exit code 2
-└── Diverged     a training ran away: exit code 3
+├── Diverged     a training ran away: exit code 3
+└── Stopped      a training was asked to stop, and can be resumed: exit code 130 or 143
 """
 
 
@@ -16,3 +17,7 @@ class UserError(SuperresError):
 
 class Diverged(SuperresError):
     """The loss became infinite or not a number, or the images lost all likeness to the photos."""
+
+
+class Stopped(SuperresError):
+    """A training ended early, as it was told to."""

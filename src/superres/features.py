@@ -3,7 +3,8 @@
 Two sources of features: a VGG19 (Simonyan and Zisserman, arXiv 1409.1556) whose weights the
 user names, in torchvision's layout; or else a smaller network of the same style with random
 weights, which is known to serve as a perceptual loss (Liu et al., "Generic Perceptual Loss for
-Modeling Structured Output Dependencies", CVPR 2021, arXiv 2103.10571).
+Modeling Structured Output Dependencies", CVPR 2021, arXiv 2103.10571). As in Johnson et al., ECCV
+2016, the features of a level are those of its last convolution, rectified, before the pooling.
 
 The scale of such features is arbitrary, and with it the meaning of the weights of these two
 terms. Both kinds are therefore calibrated: on a fixed synthetic picture and its blurred copy,
@@ -13,13 +14,16 @@ its own.
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from superres.compute import exactly
 from superres.errors import UserError
 from superres.losses import DEFAULT_WEIGHTS, Level, gram
 
@@ -30,37 +34,34 @@ _RANDOM_SEED = 1909
 
 
 class FeatureNetwork(nn.Module):
-    """Convolutions, ReLUs and four max-poolings; the features are those after each pooling.
+    """Features of images at several levels, each at half the resolution of the one before.
 
     Args:
-        levels: output channels of the 3x3 convolutions before each pooling.
+        blocks: one a level; each continues what the one before made.
         description: where the weights come from, for the user.
+        sha256: of the file they come from, if any, hexadecimal.
         mean: subtracted from the RGB channels of an image in [0, 1].
         std: divides them.
     """
 
     def __init__(
         self,
-        levels: tuple[tuple[int, ...], ...],
+        blocks: Iterable[nn.Module],
         description: str,
-        mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
-        std: tuple[float, float, float] = (0.25, 0.25, 0.25),
+        *,
+        sha256: str | None = None,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.25, 0.25, 0.25),
     ) -> None:
         super().__init__()
         self.description = description
-        self.blocks = nn.ModuleList()
-        channels = 3
-        for widths in levels:
-            layers: list[nn.Module] = []
-            for width in widths:
-                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-                channels = width
-            self.blocks.append(nn.Sequential(*layers, nn.MaxPool2d(2)))
+        self.sha256 = sha256
+        self.blocks = nn.ModuleList(blocks)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
-        self._scales = [(1.0, 1.0)] * len(levels)
+        self._scales = [(1.0, 1.0)] * len(self.blocks)
         self.requires_grad_(False)
 
     def forward(self, image: Tensor) -> list[Level]:
@@ -69,7 +70,9 @@ class FeatureNetwork(nn.Module):
         found = []
         for block, (feature_scale, gram_scale) in zip(self.blocks, self._scales, strict=True):
             x = block(x)
-            found.append(Level(x * feature_scale, gram(x) * gram_scale))
+            with exactly(x):  # sums of many products: 8 bits of mantissa are too few
+                level = x.float()
+                found.append(Level(level * feature_scale, gram(level) * gram_scale))
         return found
 
     def calibrate(self) -> None:
@@ -92,7 +95,7 @@ class FeatureNetwork(nn.Module):
 
 def random_features() -> FeatureNetwork:
     """The frozen random network: the same weights in every process and on every machine."""
-    network = FeatureNetwork(_RANDOM_LEVELS, "frozen random VGG-style network")
+    network = FeatureNetwork(_blocks(_RANDOM_LEVELS), "frozen random VGG-style network")
     source = torch.Generator().manual_seed(_RANDOM_SEED)
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.bias is not None:
@@ -106,7 +109,7 @@ def random_features() -> FeatureNetwork:
 
 
 def vgg19_features(path: Path) -> FeatureNetwork:
-    """VGG19 up to its fourth pooling, from a state-dict file.
+    """VGG19 up to its twelfth convolution, from a state-dict file.
 
     Args:
         path: `.pth` (read with `weights_only`) or `.safetensors` in torchvision's layout, that
@@ -118,7 +121,11 @@ def vgg19_features(path: Path) -> FeatureNetwork:
     state = _read_state(path)
     # ImageNet statistics: what torchvision's weights were trained with.
     network = FeatureNetwork(
-        _VGG19_LEVELS, f"VGG19 from {path}", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        _blocks(_VGG19_LEVELS),
+        f"VGG19 from {path}",
+        sha256=_hash(path),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
     )
     index = 0  # torchvision numbers convolutions, ReLUs and poolings in one sequence
     for module in network.modules():
@@ -134,6 +141,33 @@ def vgg19_features(path: Path) -> FeatureNetwork:
             index += 1
     network.calibrate()
     return network
+
+
+def pooled_image() -> FeatureNetwork:
+    """What the authors' released script compares: max-poolings of the image, no convolution.
+
+    Not a feature network but its absence, for the emulation of that script.
+    """
+    pools = [nn.MaxPool2d(2) for _ in _VGG19_LEVELS]
+    return FeatureNetwork(pools, "poolings of the image, as released", mean=[0] * 3, std=[1] * 3)
+
+
+def _blocks(levels: tuple[tuple[int, ...], ...]) -> list[nn.Sequential]:
+    """3x3 convolutions with these output channels, rectified; a pooling between two levels."""
+    blocks = []
+    channels = 3
+    for level, widths in enumerate(levels):
+        layers: list[nn.Module] = [nn.MaxPool2d(2)] if level else []
+        for width in widths:
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+        blocks.append(nn.Sequential(*layers))
+    return blocks
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

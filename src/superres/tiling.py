@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from superres.compute import to_tensor
 from superres.data import Pixels
 from superres.errors import UserError
 from superres.model import Generator, GeneratorConfig
@@ -166,16 +167,11 @@ def return_freed_memory() -> None:
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 1_000_000)
 
 
-def to_tensor(images: Pixels) -> torch.Tensor:
-    """uint8 (B, H, W, 3) to float32 (B, 3, H, W) in [0, 1]."""
-    # Channels stay innermost in memory, as in the image: convolutions on a CPU like that best.
-    return torch.tensor(images).permute(0, 3, 1, 2).float() / 255
-
-
 def _run(generator: Generator, image: Pixels) -> Pixels:
-    enlarged = generator(to_tensor(image[None]))[0]
+    device = next(generator.parameters()).device
+    enlarged = generator(to_tensor(image[None], device))[0]
     levels = (enlarged.clamp(0, 1) * 255).round().to(torch.uint8)
-    pixels: Pixels = levels.permute(1, 2, 0).numpy()
+    pixels: Pixels = levels.permute(1, 2, 0).cpu().numpy()
     return pixels
 
 

@@ -1,57 +1,43 @@
 """The two steps of the learning: pre-training on pixels, fine-tuning on the four-term loss.
 
-Both are deterministic: the same data, settings, seed and number of threads make the same
-networks on the same machine, to the last bit.
+What a training makes is decided by the data, the settings, the seed and the number of threads:
+on one machine, the same of these make the same networks, to the last bit. That holds for a
+training that was killed and resumed as well.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from types import EllipsisType
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from superres.checkpoint import Checkpoint
+from superres.compute import Compute
 from superres.data import Dataset
 from superres.discriminator import Discriminator
-from superres.errors import Diverged, UserError
+from superres.errors import Stopped, UserError
 from superres.features import FeatureNetwork
-from superres.losses import (
-    ADVERSARIAL_SCALE,
-    LossTerms,
-    LossWeights,
-    feature_terms,
-    relativistic_loss,
-)
+from superres.losses import LossWeights
 from superres.model import Generator, Preset
-from superres.tiling import to_tensor
-
-Progress = Callable[[dict[str, float]], None]
-"""Gets the means since the last report: `step`, `epoch`, `loss`, the terms, `rmse`."""
-
-View = tuple[EllipsisType] | tuple[EllipsisType, slice, slice]
-"""An index that cuts images (..., H, W)."""
-
-CRITIC_LEARNING_RATE = 5e-4
-"""Adam's learning rate of the discriminator, in the warm-up and in the fine-tuning."""
-
-EXPLODED = 0.25
-"""A pixel MSE beyond this is worse than a grey picture can be. A training that gets there, and to
-twice what it started with, has run away."""
+from superres.monitor import Monitor, Progress, Report
+from superres.patches import Batch, Patches
+from superres.schedule import SCHEDULES
+from superres.snapshots import Snapshots
+from superres.updates import CriticUpdate, FourTermUpdate, PixelUpdate, Terms
 
 SMALLEST_FEATURES = 16
 """Side in pixels of the smallest image that the feature networks and the discriminator can see."""
 
-_Module = TypeVar("_Module", bound=nn.Module)
-
-_REPORTS = 20
 _AVERAGE_DECAY = 0.97
+
+# Steps between two looks at the losses on a GPU, which has to be waited for.
+_LOOK_EVERY = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +48,10 @@ class Settings:
         steps: updates of the generator.
         batch: patches a step.
         patch: side of a low-resolution patch in pixels.
-        learning_rate: Adam's, of the generator; falls linearly to zero in the second half.
-        seed: of the initial weights (pre-training) and of the order of the patches.
+        learning_rate: Adam's, of the generator, at its largest.
+        seed: of the initial weights (pre-training) and of the patches.
+        schedule: name of the learning rate's course, see `superres.schedule`.
+        clip: largest norm of the generator's gradient; None, no bound.
 
     Raises:
         UserError: a value is out of its range.
@@ -74,36 +62,106 @@ class Settings:
     patch: int
     learning_rate: float
     seed: int
+    schedule: str = "linear"
+    clip: float | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise UserError(f"steps and batch must be 1 at least: {self.steps}, {self.batch}")
         if self.patch < 4:
             raise UserError(f"a patch needs 4 low-resolution pixels at least, not {self.patch}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise UserError(f"the learning rate must be positive: {self.learning_rate}")
+        for name, value in (("learning rate", self.learning_rate), ("clip", self.clip)):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UserError(f"the {name} must be positive: {value}")
         if self.seed < 0:
             raise UserError(f"the seed must not be negative: {self.seed}")
+        if self.schedule not in SCHEDULES:
+            raise UserError(f"the schedules are {', '.join(SCHEDULES)}; not {self.schedule}")
+
+    def factor(self, step: int) -> float:
+        """Of the learning rate at `step`, counted from 1."""
+        return SCHEDULES[self.schedule](step - 1, self.steps)
 
 
-def steps_of_epochs(epochs: int, tiles: int, batch: int) -> int:
-    """Steps in which `epochs` times `tiles` patches are seen, rounded up."""
-    return -(-epochs * tiles // batch)
+def _no_progress(report: Report) -> None:
+    pass
 
 
-def decay(step: int, steps: int) -> float:
-    """Factor of the learning rate at `step` (from 0) of `steps`.
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What surrounds a training and has no influence on what it makes, but for `compute`.
 
-    It rises to 1 over the first tenth, since Adam's first steps are as long as any and point
-    into hardly averaged directions, and falls linearly to 0 in the second half.
+    Attributes:
+        compute: where and how networks are computed.
+        progress: gets the reports.
+        snapshots: where the training is kept; a snapshot that is there is continued.
+        validate: metrics of the generator as it would be kept now.
+        validate_every: steps between two validations.
+        stop: when it is set, a snapshot is saved, and the training ends.
     """
-    ramp = (step + 1) / max(1, steps // 10)
-    return min(1.0, ramp, 2 * (steps - step) / steps)
+
+    compute: Compute = field(default_factory=Compute)
+    progress: Progress = _no_progress
+    snapshots: Snapshots | None = None
+    validate: Callable[[Generator], Mapping[str, float]] | None = None
+    validate_every: int = 0
+    stop: Event = field(default_factory=Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training gives.
+
+    Attributes:
+        checkpoint: on the CPU, with the history of where it began.
+        loss: mean over the last tenth of the steps.
+        reports: all of them, for the curves.
+    """
+
+    checkpoint: Checkpoint
+    loss: float
+    reports: list[Report]
+
+
+class Course(Protocol):
+    """A training as a sequence of steps, and all that changes in it."""
+
+    @property
+    def steps(self) -> int:
+        """How many there are."""
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The networks that change."""
+
+    @property
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Theirs."""
+
+    @property
+    def result(self) -> Generator:
+        """The generator as it would be kept now."""
+
+    def __call__(self, step: int, batch: Batch) -> Terms:
+        """Take `step`, counted from 1."""
+
+
+def steps_of_epochs(epochs: int, photographs: int, batch: int) -> int:
+    """Steps in which `epochs` times `photographs` patches are seen, rounded up.
+
+    An epoch is what it is in the authors' training script, and on the poster: one patch of every
+    photograph, however many tiles it was cut into.
+    """
+    return -(-epochs * photographs // batch)
 
 
 def pretrain(
-    dataset: Dataset, preset: Preset, settings: Settings, warmup: int, progress: Progress
-) -> tuple[Checkpoint, float]:
+    dataset: Dataset,
+    preset: Preset,
+    settings: Settings,
+    warmup: int,
+    conditions: Conditions | None = None,
+) -> Trained:
     """Train a generator on the pixel loss, then a discriminator against it.
 
     Args:
@@ -111,38 +169,19 @@ def pretrain(
         preset: sizes of the networks.
         settings: of the generator's training.
         warmup: updates of the discriminator, against the finished generator.
-        progress: gets the reports.
-
-    Returns:
-        The checkpoint, without history, and the final loss.
+        conditions: of the training.
 
     Raises:
         Diverged: the training ran away.
-        UserError: the data were prepared for another scale.
+        Stopped: it was asked to stop.
+        UserError: the data were prepared for another scale, or patches do not fit into tiles.
     """
+    conditions = conditions or Conditions()
     dataset.require_scale(preset.generator.scale)
-    torch.manual_seed(settings.seed)
-    generator = _fast(Generator(preset.generator))
-    discriminator = _fast(Discriminator(preset.critic_width))
-    optimiser = _adam(generator, settings.learning_rate)
-    monitor = _Monitor(settings, dataset.tiles, progress)
-    batches = dataset.batches(settings.batch, settings.patch, settings.seed)
-    for step in range(1, settings.steps + 1):
-        low, high = (to_tensor(images) for images in next(batches))
-        loss = functional.mse_loss(generator(low), high)
-        _update(optimiser, loss, settings.learning_rate * decay(step - 1, settings.steps))
-        monitor.watch(step, {"loss": loss, "mse": loss})
-
-    generator.eval()
-    critic_optimiser = _adam(discriminator, CRITIC_LEARNING_RATE)
-    for _ in range(warmup):
-        low, high = (to_tensor(images) for images in next(batches))
-        with torch.no_grad():
-            fake = generator(low)
-        view = _random_view(dataset.scale)
-        loss = relativistic_loss(discriminator(high[view]), discriminator(fake[view]))
-        _update(critic_optimiser, loss, CRITIC_LEARNING_RATE)
-    return Checkpoint(generator, discriminator.eval(), ()), monitor.final_loss
+    generator, critic = new_networks(preset, settings.seed)
+    course = _Pretraining(generator, critic, settings, warmup, conditions.compute)
+    monitor = _run(course, dataset, settings, conditions)
+    return _trained(Checkpoint(generator, critic, ()), monitor)
 
 
 def finetune(
@@ -151,8 +190,10 @@ def finetune(
     features: FeatureNetwork,
     weights: LossWeights,
     settings: Settings,
-    progress: Progress,
-) -> tuple[Checkpoint, float]:
+    conditions: Conditions | None = None,
+    *,
+    detached: bool = False,
+) -> Trained:
     """Continue the training of `start` on the four-term loss.
 
     The generator that is returned is the exponential average of the generator over about the
@@ -164,15 +205,15 @@ def finetune(
         features: for the perceptual and the style term.
         weights: of the four terms; only their ratios matter.
         settings: of the training.
-        progress: gets the reports.
-
-    Returns:
-        The checkpoint with the history of `start`, and the final loss by `weights`.
+        conditions: of the training.
+        detached: see `FourTermUpdate`.
 
     Raises:
         Diverged: the training ran away.
+        Stopped: it was asked to stop.
         UserError: the data were prepared for another scale, or the patches are too small.
     """
+    conditions = conditions or Conditions()
     scale = start.generator.config.scale
     dataset.require_scale(scale)
     if settings.patch * scale < SMALLEST_FEATURES:
@@ -180,154 +221,145 @@ def finetune(
             f"at {scale}x, a patch needs {SMALLEST_FEATURES // scale} low-resolution pixels "
             f"at least, not {settings.patch}"
         )
-    torch.manual_seed(settings.seed)
-    generator, discriminator = _fast(start.generator).train(), _fast(start.discriminator).train()
-    features = _fast(features)
-    optimiser = _adam(generator, settings.learning_rate)
-    critic_optimiser = _adam(discriminator, CRITIC_LEARNING_RATE)
-    average = _Average(generator)
-    monitor = _Monitor(settings, dataset.tiles, progress)
-    ratios = weights.normalised()
-    batches = dataset.batches(settings.batch, settings.patch, settings.seed)
-    for step in range(1, settings.steps + 1):
-        low, high = (to_tensor(images) for images in next(batches))
-        fake = generator(low)
-        view = _random_view(dataset.scale)
-        terms = loss_terms(fake, high, weights, features, discriminator, view)
-        factor = decay(step - 1, settings.steps)
-        _update(optimiser, terms.weighted(ratios), settings.learning_rate * factor)
-        average.update(generator)
-        if weights.adv > 0:
-            loss = relativistic_loss(discriminator(high[view]), discriminator(fake.detach()[view]))
-            _update(critic_optimiser, loss, CRITIC_LEARNING_RATE * factor)
-        monitor.watch(
-            step,
-            {
-                "loss": terms.weighted(weights),
-                "mse": terms.mse,
-                "vgg": terms.vgg,
-                "adv": terms.adv,
-                "style": terms.style,
-            },
-        )
-    average.store(generator)
-    done = Checkpoint(generator.eval(), discriminator.eval(), start.history)
-    return done, monitor.final_loss
+    update = FourTermUpdate(
+        start.generator,
+        start.discriminator,
+        features,
+        weights,
+        settings.learning_rate,
+        conditions.compute,
+        settings.clip,
+        detached=detached,
+    )
+    course = _Finetuning(update, settings)
+    monitor = _run(course, dataset, settings, conditions)
+    return _trained(Checkpoint(course.result, start.discriminator, start.history), monitor)
 
 
-def loss_terms(
-    fake: Tensor,
-    real: Tensor,
-    weights: LossWeights,
-    features: FeatureNetwork,
-    discriminator: Discriminator,
-    view: View = (...,),
-) -> LossTerms:
-    """The terms of a batch, with gradients to `fake`; what has no weight is not computed.
-
-    Args:
-        fake: enlarged images (B, 3, H, W).
-        real: originals of the same shape.
-        weights: tell which terms are wanted.
-        features: for the perceptual and the style term.
-        discriminator: for the adversarial term; it gets no gradient.
-        view: the part of the images that the discriminator sees.
-    """
-    zero = fake.new_zeros(())
-    perceptual = style = adversarial = zero
-    if weights.vgg > 0 or weights.style > 0:
-        with torch.no_grad():
-            wanted = features(real)
-        perceptual, style = feature_terms(features(fake), wanted)
-    if weights.adv > 0:
-        discriminator.requires_grad_(False)
-        with torch.no_grad():
-            real_scores = discriminator(real[view])
-        adversarial = ADVERSARIAL_SCALE * relativistic_loss(discriminator(fake[view]), real_scores)
-        discriminator.requires_grad_(True)
-    return LossTerms(functional.mse_loss(fake, real), perceptual, adversarial, style)
+def new_networks(preset: Preset, seed: int) -> tuple[Generator, Discriminator]:
+    """A generator and a discriminator with random weights."""
+    torch.manual_seed(seed)
+    return Generator(preset.generator), Discriminator(preset.critic_width)
 
 
-class _Average:
-    """Exponential moving average of a network's parameters."""
+class _Pretraining:
+    """All steps of the generator, and then all of the discriminator."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self._values = [p.detach().clone() for p in module.parameters()]
-
-    def update(self, module: nn.Module) -> None:
-        with torch.no_grad():
-            for value, parameter in zip(self._values, module.parameters(), strict=True):
-                value.lerp_(parameter, 1 - _AVERAGE_DECAY)
-
-    def store(self, module: nn.Module) -> None:
-        with torch.no_grad():
-            for value, parameter in zip(self._values, module.parameters(), strict=True):
-                parameter.copy_(value)
-
-
-class _Monitor:
-    """Reports means now and then, and stops a training that has run away."""
-
-    def __init__(self, settings: Settings, tiles: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        critic: Discriminator,
+        settings: Settings,
+        warmup: int,
+        compute: Compute,
+    ) -> None:
+        self.steps = settings.steps + warmup
+        self.result = generator
         self._settings = settings
-        self._tiles = tiles
-        self._progress = progress
-        self._every = max(1, settings.steps // _REPORTS)
-        self._limit: float | None = None
-        self._since: list[dict[str, float]] = []
-        self._losses: deque[float] = deque(maxlen=max(1, settings.steps // 10))
+        self._pixels = PixelUpdate(generator, settings.learning_rate, compute, settings.clip)
+        self._critic = CriticUpdate(generator, critic, compute)
+        self.modules = {"generator": generator, "discriminator": critic}
+        self.optimisers = {
+            "generator": self._pixels.optimiser,
+            "discriminator": self._critic.optimiser,
+        }
+
+    def __call__(self, step: int, batch: Batch) -> Terms:
+        if step <= self._settings.steps:
+            return self._pixels(batch, self._settings.factor(step))
+        return self._critic(batch)
+
+
+class _Finetuning:
+    """Steps on the four-term loss, and their average."""
+
+    def __init__(self, update: FourTermUpdate, settings: Settings) -> None:
+        self.steps = settings.steps
+        self._settings = settings
+        self._update = update
+        decay = get_ema_multi_avg_fn(_AVERAGE_DECAY)  # type: ignore[no-untyped-call]
+        self._average = AveragedModel(update.generator, multi_avg_fn=decay)
+        self._average.update_parameters(update.generator)  # the first one counts as well
+        self.modules = {
+            "generator": update.generator,
+            "discriminator": update.critic,
+            "average": self._average,
+        }
+        self.optimisers = {
+            "generator": update.optimiser,
+            "discriminator": update.critic_optimiser,
+        }
 
     @property
-    def final_loss(self) -> float:
-        """Mean loss over the last tenth of the steps."""
-        return sum(self._losses) / len(self._losses)
+    def result(self) -> Generator:
+        averaged = self._average.module
+        assert isinstance(averaged, Generator)
+        return averaged
 
-    def watch(self, step: int, terms: dict[str, Tensor]) -> None:
-        values = {name: term.item() for name, term in terms.items()}
-        if not all(math.isfinite(value) for value in values.values()):
-            raise Diverged(f"diverged at step {step}: the loss is not finite")
-        if self._limit is None:
-            self._limit = max(EXPLODED, 2 * values["mse"])
-        if values["mse"] > self._limit:
-            raise Diverged(
-                f"diverged at step {step}: pixel MSE {values['mse']:.3g}, worse than a grey picture"
-            )
-        self._losses.append(values["loss"])
-        self._since.append(values)
-        if step % self._every == 0 or step == self._settings.steps:
-            count = len(self._since)
-            means = {name: sum(v[name] for v in self._since) / count for name in values}
-            seen = step * self._settings.batch
-            rmse = 255 * math.sqrt(means["mse"])
-            self._progress({"step": step, "epoch": seen // self._tiles, **means, "rmse": rmse})
-            self._since.clear()
+    def __call__(self, step: int, batch: Batch) -> Terms:
+        terms = self._update(batch, self._settings.factor(step))
+        self._average.update_parameters(self._update.generator)
+        return terms
 
 
-def _fast(module: _Module) -> _Module:
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+def _run(course: Course, dataset: Dataset, settings: Settings, conditions: Conditions) -> Monitor:
+    """Take all steps of `course`, from the snapshot on if there is one."""
+    compute = conditions.compute
+    patches = Patches(dataset, settings.batch, settings.patch, settings.seed)
+    epochs_a_step = settings.batch / len(dataset.manifest.train)
+    look_every = _LOOK_EVERY if compute.on_gpu else 1
+    monitor = Monitor(course.steps, epochs_a_step, conditions.progress, look_every)
+    compute.prepare()
+    done = _restore(course, monitor, conditions)
+    for step, batch in enumerate(patches.stream(done + 1, course.steps), done + 1):
+        monitor.watch(step, course(step, batch))
+        last = step == course.steps
+        every = conditions.validate_every
+        if conditions.validate is not None and every and (last or step % every == 0):
+            metrics = conditions.validate(course.result)
+            monitor.add({"step": step, **{f"val_{k}": v for k, v in metrics.items()}})
+        if conditions.stop.is_set() and not last:
+            _keep(step, course, monitor, conditions)
+            raise Stopped(f"stopped after step {step} of {course.steps}")
+        if conditions.snapshots is not None and conditions.snapshots.due and not last:
+            _keep(step, course, monitor, conditions)
+    return monitor
 
 
-def _random_view(scale: int) -> View:
-    """All but fewer than `scale` rows and columns at the top and on the left.
+def _keep(step: int, course: Course, monitor: Monitor, conditions: Conditions) -> None:
+    if conditions.snapshots is not None:
+        networks = {name: module.state_dict() for name, module in course.modules.items()}
+        optimisers = {name: one.state_dict() for name, one in course.optimisers.items()}
+        conditions.snapshots.save(
+            {
+                "step": step,
+                "networks": networks,
+                "optimisers": optimisers,
+                "monitor": monitor.state(),
+            }
+        )
 
-    The generator works on a grid of `scale` pixels, and the discriminator's strides make another.
-    With both always in step, a pattern of that period goes unseen, and soon covers the image.
+
+def _restore(course: Course, monitor: Monitor, conditions: Conditions) -> int:
+    """Continue from the snapshot, if there is one.
+
+    Returns:
+        How many steps are done.
     """
-    down, right = torch.randint(scale, (2,)).tolist()
-    return (..., slice(down, None), slice(right, None))
+    snapshots = conditions.snapshots
+    state = None if snapshots is None else snapshots.load(conditions.compute.device)
+    if state is None:
+        return 0
+    for name, module in course.modules.items():
+        module.load_state_dict(state["networks"][name])
+    for name, optimiser in course.optimisers.items():
+        optimiser.load_state_dict(state["optimisers"][name])
+    monitor.restore(state["monitor"])
+    step: int = state["step"]
+    return step
 
 
-def _adam(module: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    # The discriminator aims at a moving target: a long memory of gradients makes it lose sight,
-    # and the two networks then settle where it says nothing. The epsilon is far below any
-    # gradient here, so that Adam sees directions and no scales.
-    betas = (0.5, 0.99) if isinstance(module, Discriminator) else (0.9, 0.999)
-    return torch.optim.Adam(module.parameters(), learning_rate, betas, eps=1e-12)
-
-
-def _update(optimiser: torch.optim.Adam, loss: Tensor, learning_rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+def _trained(checkpoint: Checkpoint, monitor: Monitor) -> Trained:
+    for module in (checkpoint.generator, checkpoint.discriminator):
+        module.to("cpu").eval()
+    return Trained(checkpoint, monitor.final_loss, monitor.reports)

@@ -50,15 +50,19 @@ def test_from_photographs_to_enlarged_images(
     assert run("pretrain", "--data", data, "--out", pre, *steps, *files, *SMALL) == 0
     assert json.loads((tmp_path / "pre.json").read_text()) == last_line(capsys)
     reports = [json.loads(line) for line in progress.read_text().splitlines()]
-    assert reports[-1]["step"] == 30
-    assert set(reports[-1]) == {"step", "epoch", "loss", "mse", "rmse"}
+    assert reports[29]["step"] == 30
+    assert set(reports[29]) == {"step", "epoch", "loss", "mse", "rmse"}
+    assert set(reports[-1]) == {"step", "epoch", "critic"}
+    curves = json.loads((pre / "curves.json").read_text())
+    assert curves == reports
+    assert "RMSE of patches" in (pre / "curves.svg").read_text()
     (crop,) = (tmp_path / "c").iterdir()
     with Image.open(crop) as image:
         assert image.size == (128, 128)
 
     weights = ["--w-mse", 1e-2, "--w-vgg", 1e-1, "--w-adv", 1e-3, "--w-style", 10]
     result = tmp_path / "tuned.json"
-    common = ["--patch", 8, "--batch", 2, "--epochs", 1, "--result", result, "--threads", 1]
+    common = ["--patch", 8, "--batch", 2, "--epochs", 9, "--result", result, "--threads", 1]
     assert run("finetune", "--from", pre, "--data", data, "--out", tuned, *weights, *common) == 0
     final = json.loads(result.read_text())
     assert set(final) == {"niqe", "rmse", "psnr", "loss", "seconds"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from superres.arguments import PRESET_NAMES
+from superres.arguments import NETWORK_NAMES
 from superres.errors import UserError
 from superres.model import PRESETS, Generator, GeneratorConfig, Projection, parameter_count
 from superres.scale import SCALES
@@ -53,7 +53,7 @@ def test_every_preset_enlarges_by_every_scale(preset: str, scale: int) -> None:
 
 
 def test_the_command_line_offers_every_preset() -> None:
-    assert tuple(PRESETS) == PRESET_NAMES
+    assert tuple(PRESETS) == NETWORK_NAMES
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -14,7 +14,6 @@ from superres.tiling import (
     least_memory,
     make_plan,
     network_upscaler,
-    to_tensor,
 )
 
 NETWORKS = {
@@ -119,8 +118,3 @@ def test_the_number_of_threads_does_not_matter() -> None:
     torch.set_num_threads(2)
     assert (network_upscaler(generator)(low) == alone).all()
     assert torch.get_num_threads() == 2
-
-
-def test_tensors_are_scaled_to_one() -> None:
-    images = np.array([0, 51, 255], np.uint8).reshape(1, 1, 1, 3)
-    assert to_tensor(images).flatten().tolist() == pytest.approx([0, 0.2, 1])

@@ -8,21 +8,20 @@ import torch
 from torch import Tensor
 
 from superres.checkpoint import Checkpoint
+from superres.compute import to_tensor
 from superres.data import Dataset
 from superres.discriminator import Discriminator
 from superres.errors import Diverged, UserError
 from superres.features import FeatureNetwork, random_features
 from superres.losses import LossWeights
 from superres.model import Generator, GeneratorConfig, Preset
-from superres.training import Settings, decay, finetune, loss_terms, pretrain, steps_of_epochs
+from superres.monitor import Report
+from superres.patches import Patches
+from superres.training import Conditions, Settings, finetune, pretrain, steps_of_epochs
 
 PRESET = Preset(GeneratorConfig(6, 4, 2), critic_width=4, learning_rate=1e-3)
 SETTINGS = Settings(steps=4, batch=2, patch=8, learning_rate=1e-3, seed=1)
 WEIGHTS = LossWeights(1e-2, 1e-1, 1e-3, 10)
-
-
-def quiet(_: dict[str, float]) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +40,11 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     return all(torch.equal(value, theirs[name]) for name, value in a.state_dict().items())
 
 
-@pytest.mark.parametrize("term", ["mse", "vgg", "adv", "style"])
-def test_gradients_flow_from_every_term(
-    start: Checkpoint, features: FeatureNetwork, term: str
-) -> None:
-    weights = LossWeights(**{name: float(name == term) for name in ("mse", "vgg", "adv", "style")})
-    fake = start.generator(torch.rand(2, 3, 8, 8))
-    terms = loss_terms(fake, torch.rand(2, 3, 32, 32), weights, features, start.discriminator)
-    terms.weighted(weights).backward()  # type: ignore[no-untyped-call]
-    gradients = [p.grad for p in start.generator.parameters()]
-    assert all(g is not None and g.abs().sum() > 0 for g in gradients)
-    assert all(p.grad is None for p in start.discriminator.parameters())
-
-
 def test_every_weight_changes_the_training(
     start: Checkpoint, dataset: Dataset, features: FeatureNetwork
 ) -> None:
     def trained(weights: LossWeights) -> Tensor:
-        done, _ = finetune(copy.deepcopy(start), dataset, features, weights, SETTINGS, quiet)
+        done = finetune(copy.deepcopy(start), dataset, features, weights, SETTINGS).checkpoint
         return torch.cat([p.detach().flatten() for p in done.generator.parameters()])
 
     base = trained(WEIGHTS)
@@ -73,18 +59,18 @@ def test_a_common_factor_of_the_weights_changes_nothing(
 ) -> None:
     other = copy.deepcopy(start)
     scaled = LossWeights(1e-2 / 64, 1e-1 / 64, 1e-3 / 64, 10 / 64)
-    first, loss = finetune(start, dataset, features, WEIGHTS, SETTINGS, quiet)
-    second, scaled_loss = finetune(other, dataset, features, scaled, SETTINGS, quiet)
-    assert same(first.generator, second.generator)
-    assert scaled_loss == pytest.approx(loss / 64, rel=1e-6)
+    first = finetune(start, dataset, features, WEIGHTS, SETTINGS)
+    second = finetune(other, dataset, features, scaled, SETTINGS)
+    assert same(first.checkpoint.generator, second.checkpoint.generator)
+    assert second.loss == pytest.approx(first.loss / 64, rel=1e-6)
 
 
 def test_training_is_deterministic(dataset: Dataset, features: FeatureNetwork) -> None:
     def both() -> tuple[Checkpoint, Checkpoint]:
         torch.rand(3)  # whatever went before must not matter
-        pretrained, _ = pretrain(dataset, PRESET, SETTINGS, 3, quiet)
+        pretrained = pretrain(dataset, PRESET, SETTINGS, 3).checkpoint
         begin = copy.deepcopy(pretrained)
-        return pretrained, finetune(begin, dataset, features, WEIGHTS, SETTINGS, quiet)[0]
+        return pretrained, finetune(begin, dataset, features, WEIGHTS, SETTINGS).checkpoint
 
     for once, again in zip(both(), both(), strict=True):
         assert same(once.generator, again.generator)
@@ -92,15 +78,15 @@ def test_training_is_deterministic(dataset: Dataset, features: FeatureNetwork) -
 
 
 def test_pretraining_learns(dataset: Dataset) -> None:
-    reports: list[dict[str, float]] = []
     settings = Settings(steps=60, batch=2, patch=8, learning_rate=3e-3, seed=0)
-    _, loss = pretrain(dataset, PRESET, settings, 0, reports.append)
-    assert loss < reports[0]["loss"] / 3
+    trained = pretrain(dataset, PRESET, settings, 0)
+    assert trained.loss < trained.reports[0]["loss"] / 3
 
 
 def test_the_warmed_up_discriminator_tells_real_from_fake(dataset: Dataset) -> None:
-    done, _ = pretrain(dataset, PRESET, SETTINGS, 60, quiet)
-    low, high = (torch.tensor(i).permute(0, 3, 1, 2) / 255 for i in next(dataset.batches(8, 8, 9)))
+    done = pretrain(dataset, PRESET, SETTINGS, 60).checkpoint
+    batch = Patches(dataset, 8, 8, 9).read(1)
+    low, high = (to_tensor(i) for i in (batch.low, batch.high))
     with torch.no_grad():
         real = done.discriminator(high).mean()
         fake = done.discriminator(done.generator(low)).mean()
@@ -108,15 +94,17 @@ def test_the_warmed_up_discriminator_tells_real_from_fake(dataset: Dataset) -> N
 
 
 def test_reports(start: Checkpoint, dataset: Dataset, features: FeatureNetwork) -> None:
-    reports: list[dict[str, float]] = []
-    done, loss = finetune(start, dataset, features, WEIGHTS, SETTINGS, reports.append)
+    reports: list[Report] = []
+    conditions = Conditions(progress=reports.append)
+    done = finetune(start, dataset, features, WEIGHTS, SETTINGS, conditions)
     assert [r["step"] for r in reports] == [1, 2, 3, 4]
     for r in reports:
         weighted = 1e-2 * r["mse"] + 1e-1 * r["vgg"] + 1e-3 * r["adv"] + 10 * r["style"]
         assert r["loss"] == pytest.approx(weighted, rel=1e-5)
         assert r["rmse"] == pytest.approx(255 * math.sqrt(r["mse"]))
-    assert loss == reports[-1]["loss"]
-    assert done.history == ({"stage": "pretrain"},)
+    assert done.reports == reports
+    assert done.loss == reports[-1]["loss"]
+    assert done.checkpoint.history == ({"stage": "pretrain"},)
 
 
 def test_a_training_that_runs_away_is_stopped(
@@ -124,16 +112,7 @@ def test_a_training_that_runs_away_is_stopped(
 ) -> None:
     wild = Settings(steps=50, batch=2, patch=8, learning_rate=1e6, seed=0)
     with pytest.raises(Diverged, match="diverged at step"):
-        finetune(start, dataset, features, WEIGHTS, wild, quiet)
-
-
-def test_the_learning_rate_rises_holds_and_falls() -> None:
-    factors = [decay(step, 100) for step in range(100)]
-    assert factors[0] == 0.1
-    assert factors[10:50] == [1.0] * 40
-    assert factors[75] == 0.5
-    assert factors[99] == 0.02
-    assert [decay(step, 2) for step in range(2)] == [1.0, 1.0]
+        finetune(start, dataset, features, WEIGHTS, wild)
 
 
 def test_epochs_are_rounded_up_to_steps() -> None:
@@ -154,3 +133,7 @@ def test_epochs_are_rounded_up_to_steps() -> None:
 def test_impossible_settings_are_refused(values: tuple[int, int, int, float, int]) -> None:
     with pytest.raises(UserError):
         Settings(*values)
+    with pytest.raises(UserError, match="positive"):
+        Settings(1, 1, 8, 1e-3, 0, clip=0.0)
+    with pytest.raises(UserError, match="schedules are linear"):
+        Settings(1, 1, 8, 1e-3, 0, schedule="sudden")

@@ -1,0 +1,274 @@
+"""The commands that train: `superres pretrain` and `superres finetune`."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Any
+
+import torch
+
+from superres.checkpoint import Checkpoint
+from superres.compute import Compute
+from superres.curves import write_curves
+from superres.data import Dataset
+from superres.errors import Diverged, UserError
+from superres.evaluation import evaluate
+from superres.features import FeatureNetwork, pooled_image, random_features, vgg19_features
+from superres.losses import LossWeights
+from superres.metrics.ma import MaModel
+from superres.model import PRESETS, Generator, GeneratorConfig, Preset, parameter_count
+from superres.recipes import Recipe, recipe
+from superres.records import Recorder
+from superres.scores import Scores
+from superres.snapshots import Snapshots
+from superres.tiling import network_upscaler
+from superres.training import (
+    Conditions,
+    Settings,
+    Trained,
+    finetune,
+    new_networks,
+    pretrain,
+    steps_of_epochs,
+)
+
+SNAPSHOT = "training.pt"
+"""Name of the snapshot in the checkpoint's folder."""
+
+
+def run_pretrain(a: argparse.Namespace, recorder: Recorder, model: MaModel | None) -> None:
+    """`superres pretrain`, with the arguments checked as far as they go without torch."""
+    if a.warmup < 0:
+        raise UserError(f"--warmup must not be negative: {a.warmup}")
+    dataset = Dataset(a.data)
+    chosen = recipe(a.preset)
+    preset = _network(a, chosen, dataset.scale)
+    settings = _settings(a, chosen, chosen.pretrain, preset.learning_rate, dataset)
+    facts = {
+        "stage": "pretrain",
+        "network": asdict(preset.generator),
+        "warmup": a.warmup,
+        **asdict(settings),
+    }
+    job = _Job(a, recorder, dataset, model, facts)
+    print(f"pre-training {preset.generator} for {settings.steps} steps", flush=True)
+    with job.conditions() as conditions:
+        trained = pretrain(dataset, preset, settings, a.warmup, conditions)
+    print(f"{parameter_count(trained.checkpoint.generator)} parameters", flush=True)
+    job.finish(trained, {"preset": a.preset})
+
+
+def run_finetune(a: argparse.Namespace, recorder: Recorder, model: MaModel | None) -> None:
+    """`superres finetune`, likewise."""
+    weights = LossWeights(a.w_mse, a.w_vgg, a.w_adv, a.w_style)
+    dataset = Dataset(a.data)
+    chosen = recipe(a.preset)
+    begun: dict[str, Any]
+    if a.scratch:
+        preset = _network(a, chosen, dataset.scale)
+        start = Checkpoint(*new_networks(preset, a.seed), ())
+        begun = {"network": asdict(preset.generator)}
+    else:
+        _no_network_options(a)
+        start = Checkpoint.load(a.start)
+        begun = {"start": _hash(a.start / "generator.safetensors")}
+    features = _features(a)
+    length = chosen.scratch if a.scratch else chosen.finetune
+    settings = _settings(a, chosen, length, _given(a.lr, chosen.learning_rate), dataset)
+    facts = {
+        "stage": "finetune",
+        **begun,
+        "weights": asdict(weights),
+        "features": features.description,
+        "features_sha256": features.sha256,
+        "emulate_release": a.emulate_release,
+        **asdict(settings),
+    }
+    job = _Job(a, recorder, dataset, model, facts)
+    print(f"fine-tuning for {settings.steps} steps, features: {features.description}", flush=True)
+    with job.conditions() as conditions:
+        trained = finetune(
+            start,
+            dataset,
+            features,
+            weights,
+            settings,
+            conditions,
+            detached=a.emulate_release,
+        )
+    job.finish(trained, {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A training with its surroundings: files, signals, and the images that judge it.
+
+    Attributes:
+        arguments: of the command line.
+        recorder: where reports and metrics go.
+        dataset: the data.
+        model: of Ma's score, if wanted.
+        facts: what makes this training this training.
+    """
+
+    arguments: argparse.Namespace
+    recorder: Recorder
+    dataset: Dataset
+    model: MaModel | None
+    facts: Mapping[str, Any]
+
+    @contextmanager
+    def conditions(self) -> Iterator[Conditions]:
+        """The training's conditions, under which signals to end are asked to wait for a snapshot.
+
+        A training that diverged would diverge again: its snapshot is removed.
+        """
+        a = self.arguments
+        compute = Compute.choose(
+            a.device, a.precision, compiled=a.compile, deterministic=a.deterministic
+        )
+        a.out.mkdir(parents=True, exist_ok=True)
+        facts = {
+            **self.facts,
+            "data": _hash(a.data / "manifest.json"),
+            "precision": compute.precision,
+        }
+        snapshots = Snapshots(a.out / SNAPSHOT, facts, a.snapshot_every)
+        if snapshots.path.is_file():
+            print(f"continuing from {snapshots.path}", flush=True)
+        stop = Event()
+        with _told_by_signals(stop):
+            try:
+                yield Conditions(
+                    compute,
+                    self.recorder.progress,
+                    snapshots,
+                    self._validate,
+                    a.validate_every,
+                    stop,
+                )
+            except Diverged:
+                snapshots.remove()
+                with suppress(OSError):  # it holds something else
+                    a.out.rmdir()
+                raise
+
+    def finish(self, trained: Trained, more: Mapping[str, Any]) -> None:
+        """Judge the generator, write the checkpoint with its history, and tell the metrics.
+
+        Raises:
+            Diverged: the images are none.
+        """
+        a = self.arguments
+        checkpoint = trained.checkpoint
+        scores = self._judge(checkpoint.generator, a.crops)
+        checkpoint.generator.to("cpu")
+        metrics = {**scores.metrics(), "loss": trained.loss}
+        if not math.isfinite(scores.niqe):
+            raise Diverged("diverged: the images have no statistics that NIQE could judge")
+        stage = {
+            **self.facts,
+            **more,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "metrics": metrics,
+        }
+        done = replace(checkpoint, history=(*checkpoint.history, stage))
+        done.save(a.out)
+        write_curves(trained.reports, a.out)
+        (a.out / SNAPSHOT).unlink(missing_ok=True)
+        print(scores.table())
+        self.recorder.finish(metrics)
+
+    def _validate(self, generator: Generator) -> dict[str, float]:
+        return self._judge(generator, None).metrics()
+
+    def _judge(self, generator: Generator, crops: Path | None) -> Scores:
+        a = self.arguments
+        device = Compute.choose(a.device, "fp32").device
+        upscaler = network_upscaler(generator.to(device))
+        return evaluate(upscaler, self.dataset, crops, None, self.model, a.workers)
+
+
+@contextmanager
+def _told_by_signals(stop: Event) -> Iterator[None]:
+    """SIGTERM, which schedulers send before they kill, sets `stop`; a second one kills."""
+
+    def told(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, before)
+
+    before = signal.signal(signal.SIGTERM, told)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _network(a: argparse.Namespace, chosen: Recipe, scale: int) -> Preset:
+    named = PRESETS[chosen.network]
+    size = named.generator
+    config = GeneratorConfig(
+        _given(a.n0, size.n0),
+        _given(a.nr, size.nr),
+        _given(a.stages, size.stages),
+        residual=a.residual,
+        scale=scale,
+        recurrences=_given(a.recurrences, size.recurrences),
+    )
+    return Preset(config, named.critic_width, _given(a.lr, named.learning_rate))
+
+
+def _no_network_options(a: argparse.Namespace) -> None:
+    given = {
+        "--n0": a.n0,
+        "--nr": a.nr,
+        "--stages": a.stages,
+        "--recurrences": a.recurrences,
+        "--residual": a.residual or None,
+    }
+    for name, value in given.items():
+        if value is not None:
+            raise UserError(f"{name} goes with --scratch: with --from, the checkpoint decides")
+
+
+def _features(a: argparse.Namespace) -> FeatureNetwork:
+    if a.emulate_release:
+        if a.vgg is not None:
+            raise UserError("--emulate-release compares poolings of the image: it takes no --vgg")
+        return pooled_image()
+    return random_features() if a.vgg is None else vgg19_features(a.vgg)
+
+
+def _settings(
+    a: argparse.Namespace, chosen: Recipe, length: int, learning_rate: float, dataset: Dataset
+) -> Settings:
+    batch = _given(a.batch, chosen.batch)
+    if batch < 1:
+        raise UserError(f"--batch must be 1 at least, not {batch}")
+    epochs = length if chosen.epochs and a.steps is None else None
+    if a.epochs is not None:
+        epochs = a.epochs
+    steps = _given(a.steps, length)
+    if epochs is not None:
+        steps = steps_of_epochs(epochs, len(dataset.manifest.train), batch)
+    patch = _given(a.patch, chosen.patch)
+    return Settings(steps, batch, patch, learning_rate, a.seed, a.schedule, a.clip)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _given(value: Any, default: Any) -> Any:
+    return default if value is None else value

@@ -1,0 +1,45 @@
+"""Whole set-ups by name: which network, and how long and on what patches it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the commands take where nobody says otherwise.
+
+    Attributes:
+        network: name of a preset of `superres.model`.
+        pretrain: length of the pre-training.
+        finetune: length of a fine-tuning from it.
+        scratch: length of a fine-tuning from random weights.
+        epochs: whether these are epochs, else they are steps.
+        batch: patches a step.
+        patch: side of a low-resolution patch.
+        learning_rate: of the fine-tuning; that of the pre-training is the network's.
+    """
+
+    network: str
+    pretrain: int
+    finetune: int
+    scratch: int
+    epochs: bool
+    batch: int
+    patch: int
+    learning_rate: float
+
+
+PAPER = Recipe("d-dbpn", 1000, 250, 2000, epochs=True, batch=16, patch=60, learning_rate=1e-4)
+"""The set-up of the campaign that two-step learning comes from.
+
+Pre-learning of 1000 epochs once, 250 epochs of fine-tuning a trial, and the 2000 epochs of the
+authors' script as the comparison. The patches are those of that script; the batch is ours.
+"""
+
+
+def recipe(preset: str) -> Recipe:
+    """The set-up for a name that `--preset` takes: "paper" or a network's, which trains briefly."""
+    if preset == "paper":
+        return PAPER
+    return Recipe(preset, 1200, 90, 720, epochs=False, batch=8, patch=20, learning_rate=2e-4)

@@ -1,0 +1,81 @@
+"""Snapshots of an unfinished training, from which it continues as if nothing had happened.
+
+A snapshot is one file that is replaced as a whole: whenever a training is killed, the file is
+complete, if there is one. Everything random in a training is a function of the seed and the step
+(`superres.patches`), so networks, optimisers and what the monitor remembers are all there is.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from superres.errors import UserError
+
+_FORMAT = 1
+
+
+class Snapshots:
+    """Where a training keeps its snapshot.
+
+    Args:
+        path: the file.
+        facts: what makes this training this training, by names as the user knows them. A
+            snapshot with other facts belongs to another one.
+        pause: seconds between two snapshots.
+    """
+
+    def __init__(self, path: Path, facts: Mapping[str, Any], pause: float) -> None:
+        self.path = path
+        self._facts = dict(facts)
+        self._pause = pause
+        self._last = time.monotonic()
+
+    def load(self, device: str) -> dict[str, Any] | None:
+        """The state that was saved last, its tensors on `device`; None if there is none.
+
+        Raises:
+            UserError: the file is damaged, or is that of another training.
+        """
+        if not self.path.is_file():
+            return None
+        try:
+            content = torch.load(self.path, map_location=device, weights_only=True)
+            known, facts = content["format"] == _FORMAT, content["facts"]
+            state: dict[str, Any] = content["state"]
+        except Exception as error:  # torch's readers raise many kinds, all mean the same
+            raise UserError(f"{self.path} is damaged: remove it to begin anew") from error
+        if not known:
+            raise UserError(f"{self.path} was written by another version: remove it to begin anew")
+        for name in [*facts, *self._facts]:
+            if facts.get(name) != self._facts.get(name):
+                raise UserError(
+                    f"{self.path} is of a training with {name} {facts.get(name)}, "
+                    f"this one has {self._facts.get(name)}: go on with that, or remove the file"
+                )
+        return state
+
+    @property
+    def due(self) -> bool:
+        """Whether the last one is so old that the next should be saved."""
+        return time.monotonic() - self._last >= self._pause
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replace the snapshot; it is on the disk when this returns."""
+        partial = self.path.with_name(self.path.name + ".partial")
+        with partial.open("wb") as file:
+            torch.save({"format": _FORMAT, "facts": self._facts, "state": dict(state)}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.path)
+        self._last = time.monotonic()
+
+    def remove(self) -> None:
+        """Remove the snapshot of a training that is done."""
+        for path in (self.path, self.path.with_name(self.path.name + ".partial")):
+            path.unlink(missing_ok=True)

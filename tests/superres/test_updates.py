@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from superres.compute import Compute
+from superres.discriminator import Discriminator
+from superres.features import FeatureNetwork, pooled_image, random_features
+from superres.losses import (
+    ADVERSARIAL_SCALE,
+    LossTerms,
+    LossWeights,
+    feature_terms,
+    relativistic_loss,
+)
+from superres.model import Generator, GeneratorConfig
+from superres.patches import Batch
+from superres.updates import CriticUpdate, FourTermUpdate, PixelUpdate
+
+TERMS = ("mse", "vgg", "adv", "style")
+WEIGHTS = LossWeights(1e-2, 1e-1, 1e-3, 10)
+
+
+@pytest.fixture(scope="module")
+def features() -> FeatureNetwork:
+    return random_features()
+
+
+@pytest.fixture
+def networks() -> tuple[Generator, Discriminator]:
+    torch.manual_seed(0)
+    return Generator(GeneratorConfig(6, 4, 2)), Discriminator(4)
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    random = np.random.default_rng(0)
+    low = random.integers(0, 255, (2, 8, 8, 3), np.uint8)
+    high = random.integers(0, 255, (2, 32, 32, 3), np.uint8)
+    return Batch(low, high, (1, 3))
+
+
+def gradients(module: torch.nn.Module) -> list[Tensor]:
+    return [p.grad for p in module.parameters() if p.grad is not None]
+
+
+def only(term: str) -> LossWeights:
+    return LossWeights(**{name: float(name == term) for name in TERMS})
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_gradients_flow_from_every_term(
+    networks: tuple[Generator, Discriminator], features: FeatureNetwork, batch: Batch, term: str
+) -> None:
+    generator, critic = networks
+    terms = FourTermUpdate(generator, critic, features, only(term), 1e-3, Compute())(batch, 1.0)
+    found = gradients(generator)
+    assert len(found) == len(list(generator.parameters()))
+    assert all(g.abs().sum() > 0 for g in found)
+    assert bool(gradients(critic)) == (term == "adv")
+    assert terms["loss"] == terms[term] > 0
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (2, 1)])
+def test_the_gradient_is_that_of_the_whole_loss(
+    networks: tuple[Generator, Discriminator],
+    features: FeatureNetwork,
+    batch: Batch,
+    shift: tuple[int, int],
+) -> None:
+    """The update cuts the graph in two and shares the discriminator's scores: one graph instead."""
+    generator, critic = networks
+    other, judge = copy.deepcopy(generator), copy.deepcopy(critic)
+    update = FourTermUpdate(generator, critic, features, WEIGHTS, 1e-3, Compute())
+    # Without the power iteration of spectral norms, which goes on with every look.
+    critic.eval()
+    judge.eval()
+    terms = update(batch._replace(shift=shift), 1.0)
+
+    low, real = (Compute().images(i) for i in (batch.low, batch.high))
+    fake = other(low)
+    view = (..., slice(shift[0], None), slice(shift[1], None))
+    perceptual, style = feature_terms(features(fake), features(real))
+    adversarial = ADVERSARIAL_SCALE * relativistic_loss(judge(fake[view]), judge(real[view]))
+    whole = LossTerms(((fake - real) ** 2).mean(), perceptual, adversarial, style)
+    ratios = WEIGHTS.normalised()
+    whole.weighted(ratios).backward()  # type: ignore[no-untyped-call]
+    for ours, wanted in zip(gradients(generator), gradients(other), strict=True):
+        assert torch.allclose(ours, wanted, rtol=1e-4, atol=1e-6 * float(wanted.abs().max()))
+    for name in TERMS:
+        assert terms[name].item() == pytest.approx(getattr(whole, name).item(), rel=1e-5)
+
+    judge.zero_grad()
+    relativistic_loss(judge(real[view]), judge(fake.detach()[view])).backward()  # type: ignore[no-untyped-call]
+    for ours, wanted in zip(gradients(critic), gradients(judge), strict=True):
+        assert torch.allclose(ours, wanted, rtol=1e-4, atol=1e-6 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize("term", ["vgg", "style"])
+def test_as_released_the_feature_terms_have_no_gradient(
+    networks: tuple[Generator, Discriminator], features: FeatureNetwork, batch: Batch, term: str
+) -> None:
+    generator, critic = networks
+    before = copy.deepcopy(generator.state_dict())
+    update = FourTermUpdate(
+        generator, critic, pooled_image(), only(term), 1e-3, Compute(), detached=True
+    )
+    terms = update(batch, 1.0)
+    assert terms[term] > 0  # it is computed, and shown, and without any effect:
+    assert all(g.abs().sum() == 0 for g in gradients(generator))
+    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
+    # The same with gradient is not without effect.
+    FourTermUpdate(generator, critic, pooled_image(), only(term), 1e-3, Compute())(batch, 1.0)
+    assert all(g.abs().sum() > 0 for g in gradients(generator))
+
+
+def test_as_released_the_weights_of_the_feature_terms_do_nothing(
+    networks: tuple[Generator, Discriminator], batch: Batch
+) -> None:
+    def gradient(weights: LossWeights) -> Tensor:
+        generator, critic = copy.deepcopy(networks)
+        update = FourTermUpdate(
+            generator, critic, pooled_image(), weights, 1e-3, Compute(), detached=True
+        )
+        update(batch, 1.0)
+        return torch.cat([g.flatten() for g in gradients(generator)])
+
+    # Gradients are those of weights that sum to one: 4 and 1 here, powers of two.
+    without = gradient(LossWeights(0.5, 0, 0.5, 0))
+    assert torch.equal(4 * gradient(LossWeights(0.5, 1, 0.5, 2)), without)
+    assert not torch.equal(4 * gradient(LossWeights(0.5, 1, 1.5, 1)), without)
+
+
+def test_bf16_computes_nearly_the_same(
+    networks: tuple[Generator, Discriminator], features: FeatureNetwork, batch: Batch
+) -> None:
+    found = []
+    for precision in ("fp32", "bf16"):
+        generator, critic = copy.deepcopy(networks)
+        compute = Compute.choose("cpu", precision)
+        update = FourTermUpdate(generator, critic, features, WEIGHTS, 1e-3, compute)
+        terms = update(batch, 1.0)
+        assert all(p.dtype == torch.float32 for p in generator.parameters())
+        found.append(torch.stack([terms[name] for name in TERMS]))
+    assert torch.allclose(found[0], found[1], rtol=0.05)
+
+
+def test_clipping_bounds_the_gradient(
+    networks: tuple[Generator, Discriminator], batch: Batch
+) -> None:
+    generator, _ = networks
+    PixelUpdate(generator, 1e-3, Compute(), clip=1e-3)(batch, 1.0)
+    norm = torch.cat([g.flatten() for g in gradients(generator)]).norm()
+    assert norm == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_critic_learns_alone(networks: tuple[Generator, Discriminator], batch: Batch) -> None:
+    generator, critic = networks
+    before = copy.deepcopy(generator.state_dict())
+    update = CriticUpdate(generator, critic, Compute())
+    losses = [update(batch)["critic"].item() for _ in range(30)]
+    assert losses[-1] < losses[0]
+    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
+    assert not gradients(generator)
