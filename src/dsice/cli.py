@@ -18,6 +18,7 @@ from dsice.live.command import add_serve, add_watch
 from dsice.version import __version__
 
 if TYPE_CHECKING:
+    from dsice.study.config import StudyConfig
     from dsice.study.state import Study
 
 # Everything else is imported by the command that needs it, so that --help is quick.
@@ -98,6 +99,12 @@ def _parser() -> argparse.ArgumentParser:
         help="leave after '23 h', '90 min', ... with exit code 75, for a driver that is a batch "
         "job itself: its jobs go on, and the same command takes them up. Inside a Slurm job the "
         "time is known without this",
+    )
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the file and say what would be run, where and for how long, with the commands "
+        "and the job script, and what is missing here; nothing is run or written",
     )
     run.set_defaults(command=_run)
 
@@ -189,6 +196,8 @@ def _run(options: argparse.Namespace) -> int:
     budget = {key: value for key, value in given.items() if value is not None}
     config = with_budget(load(options.study), **budget)
     directory = options.directory or Path("runs") / config.name
+    if options.dry_run:
+        return _preview(options.study, config, directory)
     repeated = [part for key, value in budget.items() for part in (f"--{key}", str(value))]
     resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory), *repeated])
     stop_after = options.stop_after
@@ -213,6 +222,18 @@ def _run(options: argparse.Namespace) -> int:
         raise type(error)(f"{error}. Resume with: {resume}") from None
     _print_end(study)
     return 0 if study.with_status(Status.DONE) else 1
+
+
+def _preview(file: Path, config: StudyConfig, directory: Path) -> int:
+    from dsice.study.preview import preview
+
+    found = preview(config, directory)
+    print(*found.lines, sep="\n")
+    print(f"\n{file} is valid. Nothing was run or written.")
+    if found.warnings:
+        print("Not ready to run here:")
+        print(*(f"- {warning}" for warning in found.warnings), sep="\n")
+    return 0
 
 
 def _stop(options: argparse.Namespace) -> int:
@@ -286,7 +307,8 @@ def _status(options: argparse.Namespace) -> int:
     if not console.is_terminal:
         console.width = 200  # lines for a file or another program are not broken
     console.print(view(study, live=study.directory.lock.is_held()))
-    for line in (batch_line(study), driver_line(study)):
+    grid = f"Grid: {study.config.grid.counts()}."
+    for line in (grid, batch_line(study), driver_line(study)):
         if line:
             console.print(line)
     return 0

@@ -49,12 +49,7 @@ class Axis:
     __slots__ = ("levels", "name", "ordered")
 
     def __init__(self, name: str, levels: Sequence[Value], *, ordered: bool = True) -> None:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise InvalidInput(
-                f"axis name {name!r}: accepted are letters, digits and _, not starting with a digit"
-            )
-        if name in _RESERVED:
-            raise InvalidInput(f"axis name {name!r} is reserved: {', '.join(sorted(_RESERVED))}")
+        check_name("axis name", name)
         if isinstance(levels, str | bytes) or not isinstance(levels, Sequence):
             levels = _listed(name, levels)
         if not levels:
@@ -183,6 +178,15 @@ class Counts(NamedTuple):
     points: int
     allowed: int | None
     distinct: int | None
+
+    def __str__(self) -> str:
+        """``61,440 points, 14,190 distinct``."""
+        parts = [f"{self.points:,} points" if self.points > 1 else "1 point"]
+        if self.allowed is not None and self.allowed < self.points:
+            parts.append(f"{self.allowed:,} allowed")
+        if self.distinct is not None and self.allowed != self.distinct:
+            parts.append(f"{self.distinct:,} distinct")
+        return ", ".join(parts)
 
 
 class Grid:
@@ -369,6 +373,20 @@ def _in_ratios(names: Sequence[str], chosen: Sequence[str]) -> list[int]:
         if list(chosen).count(name) > 1:
             raise InvalidInput(f"only_ratios_of names {name!r} twice")
     return [k for k, name in enumerate(names) if name in chosen]
+
+
+def check_name(what: str, name: object) -> None:
+    """Check that ``name`` can be a field of a command.
+
+    Raises:
+        InvalidInput: it cannot; the message begins with ``what``.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{what} {name!r}: accepted are letters, digits and _, not starting with a digit"
+        )
+    if name in _RESERVED:
+        raise InvalidInput(f"{what} {name!r} is reserved: {', '.join(sorted(_RESERVED))}")
 
 
 def _tidy(value: float) -> float:

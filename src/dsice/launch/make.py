@@ -45,10 +45,11 @@ def make_launcher(system: str, settings: BatchSettings | None, folder: Path) -> 
             f"{odd[0]!r}; choose another with --in"
         )
     settings = settings or SETTINGS[system]()
-    return BatchLauncher(_scheduler(settings), settings, folder)
+    return BatchLauncher(make_scheduler(settings), settings, folder)
 
 
-def _scheduler(settings: BatchSettings) -> Scheduler:
+def make_scheduler(settings: BatchSettings) -> Scheduler:
+    """The batch system that these are the settings of."""
     match settings:
         case SlurmSettings():
             from dsice.launch.slurm import Slurm

@@ -40,6 +40,7 @@ class Pbs(Scheduler):
 
     SYSTEM = "pbs"
     TITLE = "PBS"
+    SUBMIT = PbsExecutor.COMMAND
     NAME_LENGTH = 15  # more only since version 2020
     TEMPORARY = (
         "cannot connect",

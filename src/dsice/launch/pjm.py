@@ -55,6 +55,7 @@ class Pjm(Scheduler):
 
     SYSTEM = "pjm"
     TITLE = "Fujitsu TCS"
+    SUBMIT = PjmExecutor.COMMAND
     NAME_LENGTH = 63
     TEMPORARY = (
         "temporarily",

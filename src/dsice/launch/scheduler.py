@@ -75,12 +75,14 @@ class Scheduler(ABC):
     Attributes:
         SYSTEM: its name in a study file.
         TITLE: its name in messages.
+        SUBMIT: the command that takes a job script.
         NAME_LENGTH: most characters of a job's name.
         TEMPORARY: parts of messages of failures that pass.
     """
 
     SYSTEM: ClassVar[str]
     TITLE: ClassVar[str]
+    SUBMIT: ClassVar[str]
     NAME_LENGTH: ClassVar[int]
     TEMPORARY: ClassVar[Sequence[str]]
 
@@ -122,6 +124,16 @@ class Scheduler(ABC):
         for leftover in wave.folder.glob(".submission_file_*"):
             leftover.unlink(missing_ok=True)
         return [job.job_id for job in jobs]
+
+    def script(self, wave: Wave, settings: BatchSettings) -> str:
+        """The job script of a wave of one job, to be read; nothing is written or asked."""
+        executor = self._reader(wave, settings)
+        text: str = executor._make_submission_file_text(executor._submitit_command_str, "")
+        return text
+
+    def _reader(self, wave: Wave, settings: BatchSettings) -> PicklingExecutor:
+        """An executor that need not be able to submit."""
+        return self._executor(wave, settings)
 
     @abstractmethod
     def _executor(self, wave: Wave, settings: BatchSettings) -> PicklingExecutor:

@@ -54,6 +54,14 @@ _MARGIN: Final = 120.0  # seconds that a driver needs to leave before its own jo
 _LONGEST_ARRAY: Final = 500  # Slurm's own limit is 1000 unless configured otherwise
 
 
+class _Anywhere(SlurmExecutor):
+    """Can be made where there is no Slurm, for reading what it would write."""
+
+    @classmethod
+    def affinity(cls) -> int:
+        return 1
+
+
 class Slurm(Scheduler):
     """Slurm, asked with one squeue for all jobs; sacct only about those that squeue has forgotten.
 
@@ -63,6 +71,7 @@ class Slurm(Scheduler):
 
     SYSTEM = "slurm"
     TITLE = "Slurm"
+    SUBMIT = "sbatch"
     NAME_LENGTH = 100
     TEMPORARY = (
         "unable to contact",
@@ -93,9 +102,14 @@ class Slurm(Scheduler):
     def _outer_variables(self) -> str:
         return "SLURM_"
 
-    def _executor(self, wave: Wave, settings: BatchSettings) -> SlurmExecutor:
+    def _reader(self, wave: Wave, settings: BatchSettings) -> SlurmExecutor:
+        return self._executor(wave, settings, _Anywhere)
+
+    def _executor(
+        self, wave: Wave, settings: BatchSettings, kind: type[SlurmExecutor] = SlurmExecutor
+    ) -> SlurmExecutor:
         assert isinstance(settings, SlurmSettings)
-        executor = SlurmExecutor(wave.folder)
+        executor = kind(wave.folder)
         parameters = {
             "job_name": wave.name,
             "time": settings.minutes,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
-from dsice.grid import Axis, Grid
+from dsice.grid import Axis, Grid, check_name
 from dsice.launch.make import LOCAL, SETTINGS
 from dsice.launch.settings import (
     BatchSettings,
@@ -143,6 +143,7 @@ class _File(Table):
     only_ratios_of: list[Text] = Field(default_factory=list)
     search: str | dict[str, Any] = DEFAULT_SEARCH
     seed: Annotated[int, Field(ge=0)] = 0
+    paths: dict[str, Text] = Field(default_factory=dict)
     grid: Annotated[dict[str, list[Any] | _Range], Field(min_length=1)]
     stage: dict[str, CommandConfig] = Field(default_factory=dict)
     trial: CommandConfig
@@ -161,6 +162,7 @@ class StudyConfig:
         search: name of the search.
         search_options: of that search, by name.
         seed: of the search.
+        paths: files and folders that the programs need, by the names of their fields; absolute.
         stages: programs that run once, in order, before the trials.
         trial: the program of a trial.
         run: where and how much.
@@ -175,6 +177,7 @@ class StudyConfig:
     search: str
     search_options: Mapping[str, Any]
     seed: int
+    paths: Mapping[str, Path]
     stages: Mapping[str, CommandConfig]
     trial: CommandConfig
     run: RunConfig
@@ -246,7 +249,8 @@ def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
     for bound in goal.bounds:
         if unknown := sorted(bound.stages - set(file.stage)):
             raise InvalidInput(f"bound {bound.text!r}: there is no stage {unknown[0]!r}")
-    known = list(_COMMON_FIELDS)
+    paths = _paths(file.paths, grid, folder)
+    known = [*_COMMON_FIELDS, *paths]
     for name, stage in file.stage.items():
         if not name.isidentifier():
             raise InvalidInput(f"[stage.{name}]: a stage is named with letters, digits and _")
@@ -266,6 +270,7 @@ def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
         search=search,
         search_options=options,
         seed=file.seed,
+        paths=paths,
         stages=file.stage,
         trial=file.trial,
         run=file.run,
@@ -288,6 +293,20 @@ def _batch_checked(config: StudyConfig) -> StudyConfig:
             except InvalidInput as error:
                 raise InvalidInput(f"{where}: {error}") from None
     return config
+
+
+def _paths(entries: Mapping[str, str], grid: Grid, folder: Path) -> dict[str, Path]:
+    """``[paths]``: relative ones begin at the study file's folder, ``~`` is the user's own."""
+    paths = {}
+    for name, text in entries.items():
+        check_name("[paths]: name", name)
+        if name in grid.names:
+            raise InvalidInput(f"[paths] {name}: a parameter has this name; choose another")
+        try:
+            paths[name] = folder / Path(text).expanduser()
+        except RuntimeError:
+            raise InvalidInput(f"[paths] {name} = {text!r}: there is no such user") from None
+    return paths
 
 
 def _search(entry: str | dict[str, Any], grid: Grid) -> tuple[str, dict[str, Any]]:

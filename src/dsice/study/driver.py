@@ -35,7 +35,7 @@ from dsice.study.clock import Clock
 from dsice.study.config import RunConfig
 from dsice.study.directory import write_json
 from dsice.study.journal import Journal
-from dsice.study.spec import check_programs, config_of, next_job, usual_seconds
+from dsice.study.spec import check_files, config_of, next_job, usual_seconds
 from dsice.study.state import Stage, Status, Study, Task, Trial, Verdict
 from dsice.study.verdict import judge
 from dsice.version import __version__
@@ -184,7 +184,7 @@ class Driver:
     def _run_trials(self) -> str:
         """Run trials until nothing is left to do; returns why."""
         study = self.study
-        check_programs(study)
+        check_files(study)
         self._goal = study.goal
         self._search = search = make_search(
             study.config.search,

@@ -17,7 +17,7 @@ from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory, write_atomically
 from dsice.study.driver import Driver, Stop
 from dsice.study.journal import Journal
-from dsice.study.spec import check_programs
+from dsice.study.spec import check_files
 from dsice.study.state import Status, Study
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -50,7 +50,7 @@ def run_study(
         begin_with: how to stop, from the very beginning.
 
     Raises:
-        InvalidInput: the directory holds something else, or a program is missing.
+        InvalidInput: the directory holds something else, or a program or path is missing.
         OtherStudy: it holds another study.
         StudyLocked: another driver is at work on it.
         StageFailed: a stage failed.
@@ -59,7 +59,7 @@ def run_study(
         DsiceError: a file cannot be written, the disk being full or write-protected.
     """
     place = StudyDirectory.at(directory)
-    check_programs(Study(config, place))
+    check_files(Study(config, place))
     try:
         _make_directory(place)
         return _run_in(
@@ -146,18 +146,27 @@ def _make_directory(place: StudyDirectory) -> None:
             return
     try:
         place.path.mkdir(parents=True, exist_ok=True)
-        # What a beginning that was cut short may have left, half-written too, is no hindrance.
-        own = ("lock", "stop", place.study_file.name, place.source_file.name, place.function.name)
-        halves = tuple(f".{name}." for name in own)
-        names = sorted(entry.name for entry in place.path.iterdir())
-        foreign = [name for name in names if name not in own and not name.startswith(halves)]
+        require_free(place)
     except OSError as error:
         raise InvalidInput(f"cannot use {place.path}: {error.strerror}") from None
-    if foreign:
-        raise InvalidInput(
-            f"{place.path} is not empty and holds no study (it has {foreign[0]!r}): "
-            "choose another directory"
-        )
+
+
+def require_free(place: StudyDirectory) -> None:
+    """Check that the folder of ``place`` holds nothing but what a study may have left.
+
+    Raises:
+        InvalidInput: it holds something else.
+        OSError: it cannot be read.
+    """
+    # What a beginning that was cut short may have left, half-written too, is no hindrance.
+    own = ("lock", "stop", place.study_file.name, place.source_file.name, place.function.name)
+    halves = tuple(f".{name}." for name in own)
+    for name in sorted(entry.name for entry in place.path.iterdir()):
+        if name not in own and not name.startswith(halves):
+            raise InvalidInput(
+                f"{place.path} is not empty and holds no study (it has {name!r}): "
+                "choose another directory"
+            )
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
+from pathlib import Path
 from typing import Final
 
+from dsice.errors import InvalidInput
 from dsice.grid import Value
 from dsice.launch.job import JobSpec
 from dsice.launch.processes import search_path
@@ -24,9 +26,9 @@ def config_of(study: Study, task: Task) -> CommandConfig:
 
 
 def folder_fields(study: Study, folder: TaskFolder) -> dict[str, Value]:
-    """The fields that name files: ``{study}``, ``{dir}``, ``{params}``, ``{stage.NAME}``."""
+    """The fields that name files: ``{study}``, ``{dir}``, ``{params}``, ``{stage.NAME}``, paths."""
     return {
-        "study": str(study.config.folder),
+        **_fixed_fields(study),
         "dir": str(folder.work),
         "params": str(folder.params),
         **{f"stage.{name}": str(study.directory.stage(name).work) for name in study.config.stages},
@@ -84,27 +86,70 @@ def usual_seconds(study: Study) -> float | None:
     return statistics.median(latest) if len(latest) >= _FEW else None
 
 
-def check_programs(study: Study) -> None:
-    """Check that the programs exist whose place is known by now.
+def _fixed_fields(study: Study) -> dict[str, Value]:
+    """The fields that are the same for all programs from the beginning."""
+    paths = {name: str(path) for name, path in study.config.paths.items()}
+    return {"study": str(study.config.folder), **paths}
+
+
+def waiting(study: Study) -> list[CommandConfig]:
+    """The programs still to be run: of the stages that are not done, and of the trials."""
+    stages = study.config.stages.items()
+    left = [config for name, config in stages if study.stage(name).status is not Status.DONE]
+    return [*left, study.config.trial]
+
+
+def missing_paths(study: Study) -> list[str]:
+    """A sentence on each of ``[paths]`` that a program still to be run names and that is absent."""
+    texts = [text for config in waiting(study) for text in (*config.command, *config.env.values())]
+    named = {name for text in texts for name in command.fields(text)}
+    return [
+        f"[paths] {name} = {str(path)!r}: there is no such file or folder"
+        for name, path in study.config.paths.items()
+        if name in named and not exists(path)
+    ]
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something at ``path``, as far as this user may see."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def missing_programs(study: Study) -> list[str]:
+    """A sentence on each program that does not exist and whose place is known by now.
 
     Not known are those in the folder of a stage that has not ended, and those that a parameter
     names: if such a one is missing, its trials fail.
-
-    Raises:
-        InvalidInput: one does not exist.
     """
     done = [name for name in study.config.stages if study.stage(name).status is Status.DONE]
-    known: dict[str, Value] = {"study": str(study.config.folder)}
+    known = _fixed_fields(study)
     known |= {f"stage.{name}": str(study.directory.stage(name).work) for name in done}
 
     def filled(text: str) -> str | None:
         return command.fill(text, known) if set(command.fields(text)) <= known.keys() else None
 
-    waiting = [c for name, c in study.config.stages.items() if name not in done]
-    for config in [*waiting, study.config.trial]:
+    missing = []
+    for config in waiting(study):
         program, path = filled(config.command[0]), filled(config.env.get("PATH", ""))
         if program is not None and path is not None:
-            command.check_program(program, path)
+            try:
+                command.check_program(program, path)
+            except InvalidInput as error:
+                missing.append(str(error))
+    return list(dict.fromkeys(missing))
+
+
+def check_files(study: Study) -> None:
+    """Check that the programs and paths exist that are needed from now on, as far as is known.
+
+    Raises:
+        InvalidInput: one does not exist.
+    """
+    for missing in (*missing_programs(study), *missing_paths(study)):
+        raise InvalidInput(missing)
 
 
 def thread_limits(threads: int) -> dict[str, str]:

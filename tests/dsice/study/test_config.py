@@ -209,6 +209,46 @@ def test_ratios_of_what_has_none(value: str, message: str) -> None:
         parsed(TEXT.replace("seed = 0", f"only_ratios_of = {value}"))
 
 
+PATHS = (
+    TEXT.replace(
+        "[grid]",
+        """[paths]
+data = "data/train"
+model = "/models/a.bin"
+home = "~/x"
+[grid]""",
+    )
+    .replace('"OUT={dir}"', '"OUT={dir}", "{data}"')
+    .replace("--eps", "{model} --eps")
+)
+
+
+def test_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    paths = parsed(PATHS).paths
+    assert {name: str(path) for name, path in paths.items()} == {
+        "data": "/folder/data/train",
+        "model": "/models/a.bin",
+        "home": "/home/me/x",
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("home =", "tile =", r"study.toml: \[paths\] tile: a parameter has this name"),
+        ("home =", "study =", r"study.toml: \[paths\]: name 'study' is reserved"),
+        ("home =", "my-home =", r"study.toml: \[paths\]: name 'my-home': accepted are letters"),
+        ('"~/x"', "3", "study.toml: key 'paths.home' = 3: "),
+        ('"~/x"', '"~nobody-here/x"', "there is no such user"),
+        ("{model}", "{modell}", r"unknown field {modell} in .*{model}"),
+    ],
+)
+def test_paths_that_are_refused(old: str, new: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        parsed(PATHS.replace(old, new))
+
+
 def test_budgets_from_the_command_line() -> None:
     config = with_budget(parsed(), trials=7, parallel=3)
     assert (config.run.parallel, config.run.trials, config.run.hours) == (3, 7, 2.0)

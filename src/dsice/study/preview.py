@@ -1,0 +1,271 @@
+"""What ``dsice run`` would do, in plain words; nothing is run and nothing is written."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dsice.errors import InvalidInput
+from dsice.goal import Goal
+from dsice.grid import Axis, Params
+from dsice.launch.job import JobSpec
+from dsice.launch.locks import is_locked
+from dsice.launch.make import make_launcher, make_scheduler
+from dsice.launch.settings import BatchSettings
+from dsice.launch.wave import Wave
+from dsice.search import make_search
+from dsice.study import frozen
+from dsice.study.command import shown
+from dsice.study.config import CommandConfig, StudyConfig, TimesMedian
+from dsice.study.directory import StudyDirectory
+from dsice.study.run import require_free
+from dsice.study.spec import exists, missing_paths, missing_programs, next_job
+from dsice.study.state import Status, Study, Trial
+from dsice.units import duration
+
+_WIDTH: Final = 12  # of the first column
+_LEVELS: Final = 6  # of an axis that are shown
+# An absolute path that is an argument, or the value of an option.
+_PATH: Final = re.compile(r"(?:-[^=\s]*=)?(/[\w.+@:,~/-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What ``dsice run`` would do.
+
+    Attributes:
+        lines: it, for people.
+        warnings: what is missing here, or in the way.
+    """
+
+    lines: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def preview(config: StudyConfig, directory: Path | str) -> Preview:
+    """What ``dsice run`` would do with a study in ``directory``."""
+    place = StudyDirectory.at(directory)
+    study, state, warnings = _study(config, place)
+    params = _first_params(config)
+    lines = [
+        *_row("Study", config.name),
+        *_row("Goal", str(config.goal)),
+        *_row("Search", f"{config.search}, seed {config.seed}"),
+        *_row("Grid", str(config.grid.counts())),
+        *(line for axis in config.grid.axes for line in _row(f"  {axis.name}", _levels(axis))),
+    ]
+    if config.grid.only_ratios_of:
+        lines += _row("", f"Of {', '.join(config.grid.only_ratios_of)} only the ratios matter.")
+    lines += _row("Stages", "once each, in this order" if config.stages else "none")
+    specs = []
+    for name, stage in config.stages.items():
+        if study.stage(name).status is Status.DONE:
+            lines += _row(f"  {name}", "done already")
+            continue
+        specs.append(next_job(study, study.stage(name)))
+        lines += _row(f"  {name}", _how(stage, config))
+        lines += _command(specs[-1])
+    lines += _row("Trials", f"{_budget(config)}; {_how(config.trial, config)}")
+    if params is None:
+        warnings.append("the rule 'allowed' lets no point be measured")
+    else:
+        specs.append(next_job(study, _trial(study, params)))
+        lines += _row(
+            "", "The first is " + ", ".join(f"{k} = {shown(v)}" for k, v in params.items())
+        )
+        lines += _command(specs[-1])
+    lines += _row("Where", _where(config))
+    lines += _row("Directory", state)
+    lines += [line for text in _time(config) for line in _row("Time", text)]
+    if config.run.batch is not None and params is not None:
+        lines += _job_script(config.run.batch, specs[-1], place)
+    warnings += [*_absent(study, specs, place), *_in_the_way(config, place)]
+    return Preview(tuple(lines), tuple(dict.fromkeys(warnings)))
+
+
+def _row(head: str, text: str) -> list[str]:
+    space = " " * _WIDTH
+    return textwrap.wrap(
+        text,
+        100,
+        initial_indent=f"{head:<{_WIDTH - 1}} ",
+        subsequent_indent=space,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _levels(axis: Axis) -> str:
+    values = [shown(level) for level in axis.levels]
+    if len(values) > _LEVELS:
+        values = [*values[: _LEVELS - 2], "...", values[-1]]
+    order = "" if axis.ordered else ", without order"
+    plural = "" if len(axis) == 1 else "s"
+    return f"{len(axis)} level{plural}{order}: {', '.join(values)}"
+
+
+def _command(spec: JobSpec) -> list[str]:
+    """A command as it could be given to a shell, for reading; a long one in several lines."""
+    line, lines = "", []
+    for word in map(shlex.quote, spec.command):
+        if line and len(line) + len(word) > 84:
+            lines.append(line + " \\")
+            line = "  "
+        line += word if not line.strip() else f" {word}"
+    return textwrap.indent("\n".join([*lines, line]), " " * _WIDTH).split("\n")
+
+
+def _how(program: CommandConfig, config: StudyConfig) -> str:
+    """The time limit of a program, and what each of its jobs gets."""
+    facts = []
+    if isinstance(program.timeout, TimesMedian):
+        facts.append(f"time limit {program.timeout.times:g} x the median of trials")
+    elif program.timeout is not None:
+        facts.append(f"time limit {duration(program.timeout)}")
+    if program.retries:
+        facts.append(f"up to {program.retries} more if it fails")
+    if (settings := _settings(program, config)) is not None:
+        counts = {"node": settings.nodes, "GPU": settings.gpus, "core": settings.cpus}
+        given = [f"{n} {what}{'s' * (n != 1)}" for what, n in counts.items() if n is not None]
+        given += [f"{settings.memory} of memory"] if settings.memory else []
+        given += [f"{duration(settings.time)} of time"] if settings.time else []
+        facts.append(f"a job with {', '.join(given)}")
+    return "; ".join(facts) or "no time limit"
+
+
+def _settings(program: CommandConfig, config: StudyConfig) -> BatchSettings | None:
+    """What a batch system is told of a program's job; None on this machine."""
+    limit = program.timeout if isinstance(program.timeout, float) else None
+    own = program.resources.model_dump(exclude_none=True)
+    return None if config.run.batch is None else config.run.batch.of(own, limit)
+
+
+def _budget(config: StudyConfig) -> str:
+    run = config.run
+    trials = "until the search has finished" if run.trials is None else f"{run.trials:,} in all"
+    hours = "" if run.hours is None else f", {run.hours:g} hours at most"
+    return f"{trials}{hours}, {run.parallel:,} at once"
+
+
+def _where(config: StudyConfig) -> str:
+    batch = config.run.batch
+    if batch is None:
+        return "processes on this machine"
+    scheduler = make_scheduler(batch)
+    return f"jobs of {scheduler.TITLE}, one per trial, handed over with {scheduler.SUBMIT}"
+
+
+def _time(config: StudyConfig) -> Iterator[str]:
+    """The most that all jobs may take, where they have time limits."""
+    limits = {}
+    for name, program in {**config.stages, "": config.trial}.items():
+        settings = _settings(program, config)
+        limit = program.timeout if isinstance(program.timeout, float) else None
+        limits[name] = settings.time if limit is None and settings is not None else limit
+    each = limits.pop("")
+    if (stages := [limit for limit in limits.values() if limit is not None]) and len(stages) == len(
+        limits
+    ):
+        yield f"stages at most {duration(sum(stages))}"
+    if each is not None and config.run.trials is not None:
+        waves = -(-config.run.trials // config.run.parallel)
+        hours = config.run.trials * each / 3600
+        yield (
+            f"trials at most {config.run.trials:,} x {duration(each)} = {hours:,.0f} job-hours, "
+            f"{duration(waves * each)} with {config.run.parallel:,} at once, time in queues and "
+            "further tries not counted"
+        )
+
+
+def _first_params(config: StudyConfig) -> Params | None:
+    """The parameters of the first trial; they depend on nothing that is still to be measured."""
+    search = make_search(
+        config.search,
+        config.grid,
+        Goal(minimize="any"),
+        seed=config.seed,
+        capacity=config.run.parallel,
+        **config.search_options,
+    )
+    points = search.ask()
+    return config.grid.params(points[0]) if points else None
+
+
+def _trial(study: Study, params: Params) -> Trial:
+    """The first trial, as if it were new."""
+    return Trial(study.directory.trial(1), number=1, params=params)
+
+
+def _job_script(batch: BatchSettings, spec: JobSpec, place: StudyDirectory) -> list[str]:
+    settings = batch.of(dict(spec.resources), spec.timeout)
+    scheduler = make_scheduler(settings)
+    name = spec.name[: scheduler.NAME_LENGTH - 9] + "-01234567"
+    text = scheduler.script(Wave(batch.SYSTEM, place.batch / name), settings)
+    return [
+        *_row("Job script", "of the first trial; the end of its name is drawn later"),
+        *textwrap.indent(text.rstrip(), " " * _WIDTH).split("\n"),
+    ]
+
+
+def _study(config: StudyConfig, place: StudyDirectory) -> tuple[Study, str, list[str]]:
+    """The study as far as the directory has it, what that is in words, and what is in the way."""
+    new = Study(config, place)
+    try:
+        if not place.journal.exists():
+            if place.path.exists():
+                require_free(place)
+            return new, f"{place.path} (new)", []
+        earlier = Study.open(place.path)
+        done = [s.name for s in earlier.stages.values() if s.status is Status.DONE]
+        frozen.require_same(earlier.config, config, place.path, done)
+    except InvalidInput as error:
+        return new, f"{place.path} (in use)", [str(error)]
+    except OSError as error:
+        return new, str(place.path), [f"cannot use {place.path}: {error.strerror}"]
+    running = len(earlier.with_status(Status.RUNNING))
+    left = f", {running} are under way" if running else ""
+    state = (
+        f"{place.path} holds this study: {len(earlier.finished)} trials have ended{left}. "
+        "The command goes on with it"
+    )
+    earlier.config = config
+    holder = place.lock.holder()
+    if is_locked(place.lock.path):
+        return earlier, state, [f"a driver is at work on {place.path}"]
+    return earlier, state, [f"a driver may be at work: {holder}"] if holder else []
+
+
+def _absent(study: Study, specs: list[JobSpec], place: StudyDirectory) -> Iterator[str]:
+    """A sentence on each program, path and file in a command that is not here."""
+    yield from missing_programs(study)
+    yield from missing_paths(study)
+    told = list(study.config.paths.values())
+    for spec in specs:
+        for argument in spec.command[1:]:
+            found = _PATH.fullmatch(argument)
+            if found is None:
+                continue
+            path = Path(found[1])
+            inside = any(path.is_relative_to(known) for known in (place.path, *told))
+            if not inside and not exists(path):
+                yield f"not here: {path}"
+
+
+def _in_the_way(config: StudyConfig, place: StudyDirectory) -> Iterator[str]:
+    """A sentence on each thing that keeps a batch system from being used."""
+    batch = config.run.batch
+    if batch is None:
+        return
+    scheduler = make_scheduler(batch)
+    if shutil.which(scheduler.SUBMIT) is None:
+        yield f"there is no {scheduler.SUBMIT} here: run it on a host of {scheduler.TITLE}"
+    try:
+        make_launcher(config.run.on, batch, place.batch)
+    except InvalidInput as error:
+        yield str(error)
