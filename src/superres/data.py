@@ -1,14 +1,21 @@
 """A prepared data folder: its manifest, its test images and its training patches.
 
-A folder holds `manifest.json`; for every training photograph `train/NAME-hr.npy` (tiles, crop,
-crop, 3) and `train/NAME-lr.npy` (tiles, crop / s, crop / s, 3); for every test image
-`test/NAME-hr.npy` (H, W, 3) and `test/NAME-lr.npy` (H / s, W / s, 3); all uint8 RGB, read
-memory-mapped. The scale s is in the manifest; data for one scale are of no use for another.
+A folder holds `manifest.json`; the training tiles of all photographs, in the order of the
+manifest: `train/hr.npy` (tiles, crop, crop, 3) and `train/lr.npy` (tiles, crop / s, crop / s, 3);
+for every test image `test/NAME-hr.npy` (H, W, 3) and `test/NAME-lr.npy` (H / s, W / s, 3); all
+uint8 RGB, read memory-mapped. The scale s is in the manifest; data for one scale are of no use for
+another.
+
+All tiles are in two files, since every run of a study opens them: two files for each of thousands
+of photographs would take thousands of requests to the directory of a parallel file system at every
+start, and as many memory maps. Test images differ in size and are opened one after the other, at
+the end of a run, so they stay apart.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -26,8 +33,13 @@ Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 """Top, left, height and width in high-resolution pixels."""
 
-# Format 1 is from before the scale could be chosen, and always 4x.
-_FORMAT, _READABLE = 2, (1, 2)
+# Format 1 is from before the scale could be chosen, and always 4x. Until format 2, the tiles of
+# every photograph were in files of their own, named as those of test images.
+_FORMAT, _READABLE = 3, (1, 2, 3)
+_ALL_IN_ONE = 3
+
+UNFINISHED = "manifest.json.part"
+"""What stands in the manifest's place until a folder is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +83,14 @@ class Manifest:
         check_scale(self.scale)
 
     def save(self, folder: Path) -> None:
-        """Write `manifest.json`."""
+        """Write `manifest.json`, which makes the folder complete, at one stroke."""
         content = {"format": _FORMAT, **asdict(self)}
-        (folder / "manifest.json").write_text(json.dumps(content, indent=1) + "\n")
+        partial = folder / UNFINISHED
+        with partial.open("w") as file:
+            file.write(json.dumps(content, indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(folder / "manifest.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +113,12 @@ class Dataset:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest = _read_manifest(folder)
-        self._tiles = [
-            (self._load("train", entry.name, "hr"), self._load("train", entry.name, "lr"))
-            for entry in self.manifest.train
-        ]
+        version, self.manifest = _read_manifest(folder)
+        entries = self.manifest.train
+        if version >= _ALL_IN_ONE:
+            self._tiles = [self._load_tiles("", sum(entry.tiles for entry in entries))]
+        else:
+            self._tiles = [self._load_tiles(f"{entry.name}-", entry.tiles) for entry in entries]
         # The number of the first tile of every pair of arrays, and one past the last tile.
         self._starts = list(accumulate((len(high) for high, _ in self._tiles), initial=0))
 
@@ -141,11 +159,21 @@ class Dataset:
     def test_images(self) -> Iterator[TestImage]:
         """The test images, in the order of the manifest."""
         for entry in self.manifest.test:
-            high, low = (self._load("test", entry.name, kind) for kind in ("hr", "lr"))
+            high, low = (self._load("test", f"{entry.name}-{kind}.npy") for kind in ("hr", "lr"))
             yield TestImage(entry, high, low)
 
-    def _load(self, split: str, name: str, kind: str) -> Pixels:
-        path = self.folder / split / f"{name}-{kind}.npy"
+    def _load_tiles(self, start: str, tiles: int) -> tuple[Pixels, Pixels]:
+        high, low = (self._load("train", f"{start}{kind}.npy") for kind in ("hr", "lr"))
+        crop, side = self.manifest.crop, self.manifest.crop // self.scale
+        if high.shape != (tiles, crop, crop, 3) or low.shape != (tiles, side, side, 3):
+            raise UserError(
+                f"the tiles in {self.folder} are not those of its manifest: "
+                "run `superres prepare` again"
+            )
+        return high, low
+
+    def _load(self, split: str, name: str) -> Pixels:
+        path = self.folder / split / name
         try:
             array: Pixels = np.load(path, mmap_mode="r")
         except (OSError, ValueError) as error:
@@ -161,13 +189,17 @@ def cut(image: Pixels, box: Box) -> Pixels:
     return image[top : top + height, left : left + width]
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def _read_manifest(folder: Path) -> tuple[int, Manifest]:
+    """The format of a folder, and its manifest."""
     path = folder / "manifest.json"
     if not path.is_file():
+        if (folder / UNFINISHED).exists():
+            raise UserError(f"{folder} was never finished: run `superres prepare` again")
         raise UserError(f"{folder} holds no prepared data (no manifest.json): see superres prepare")
     try:
         content: dict[str, Any] = json.loads(path.read_text())
-        if content.pop("format") not in _READABLE:
+        version = content.pop("format")
+        if version not in _READABLE:
             raise UserError(f"{path} was written by another version: run `superres prepare` again")
         train = tuple(TrainEntry(**entry) for entry in content.pop("train"))
         test = tuple(
@@ -175,6 +207,6 @@ def _read_manifest(folder: Path) -> Manifest:
             for entry in content.pop("test")
         )
         skipped = tuple(content.pop("skipped"))
-        return Manifest(train=train, test=test, skipped=skipped, **content)
+        return version, Manifest(train=train, test=test, skipped=skipped, **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged: run `superres prepare` again") from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from superres.errors import UserError
+from superres.images import is_deep, is_several
+from superres.progress import Progress
 
 Split = Literal["train", "test"]
 
@@ -41,9 +44,30 @@ _WHEEL_PHOTOS: tuple[tuple[str, str, Split], ...] = (
 # One photograph in so many is held out where the user names no test photographs.
 _HOLD_OUT = 5
 
+# Pillow's ways to reject a file.
+_REJECTIONS = (OSError, SyntaxError, ValueError)
+
+# Files that are read at once to be hashed: a parallel file system answers slowly, but many.
+_READERS = 8
+
+# Rows that are looked at together: what is computed from them stays in the processor's caches.
+_BAND = 64
+
 
 class Unusable(Exception):
-    """A photograph that is named and skipped; the text is the reason."""
+    """A photograph that is named and skipped; the text is the reason.
+
+    Args:
+        kind: the reason in a few words, the same for all photographs that it applies to.
+        detail: what follows it.
+    """
+
+    def __init__(self, kind: str, detail: str = "") -> None:
+        super().__init__(kind, detail)
+        self.kind = kind
+
+    def __str__(self) -> str:
+        return "".join(self.args)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +114,7 @@ def folder_photos(photos: Path, test_photos: Path | None) -> tuple[list[Source],
     """The PNG and JPEG files of one or two folders, not of their subfolders.
 
     Without `test_photos`, whole photographs are held out for the test, chosen by the hashes of
-    the files: one in five, at least one.
+    the files: one in five, at least one. Every file is read once, to be hashed.
 
     Returns:
         The sources, and one line for every duplicate that was left out.
@@ -99,13 +123,27 @@ def folder_photos(photos: Path, test_photos: Path | None) -> tuple[list[Source],
         UserError: no such folder, or too few photographs.
     """
     train = _list(photos)
-    if test_photos is not None:
-        return _named([("test", p) for p in _list(test_photos)] + [("train", p) for p in train])
-    by_hash = sorted(train, key=_hash)
-    held_out = by_hash[: max(1, len(by_hash) // _HOLD_OUT)]
+    test = [] if test_photos is None else _list(test_photos)
+    digests = _hash_all([*test, *train])
+    if test:
+        return _named([("test", p) for p in test] + [("train", p) for p in train], digests)
     if len(train) < 2:
         raise UserError(f"{photos} needs two photographs at least: one to train, one to test")
-    return _named([("test" if p in held_out else "train", p) for p in train])
+    by_hash = sorted(train, key=digests.__getitem__)
+    held_out = set(by_hash[: max(1, len(by_hash) // _HOLD_OUT)])
+    return _named([("test" if p in held_out else "train", p) for p in train], digests)
+
+
+def read_size(path: Path) -> tuple[int, int] | None:
+    """Height and width that `decode` will give, or the other way round; None if it will not."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as opened:
+                factor = 2 if _is_halved(opened) else 1
+                return opened.height // factor, opened.width // factor
+    except (*_REJECTIONS, Image.DecompressionBombError):
+        return None
 
 
 def decode(path: Path, multiple: int = 4) -> NDArray[np.uint8]:
@@ -114,46 +152,70 @@ def decode(path: Path, multiple: int = 4) -> NDArray[np.uint8]:
     Large JPEG files are halved (Lanczos), which removes the traces of their compression.
 
     Raises:
-        Unusable: the file cannot be decoded, is grey, or is implausibly large.
+        Unusable: the file cannot be decoded, is grey, has more than 8 bits a channel or several
+            pictures, or is implausibly large.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
-                is_jpeg = opened.format == "JPEG"
-                if opened.mode not in ("RGB", "RGBA", "P", "CMYK", "YCbCr"):
-                    raise Unusable("grey, or not of 8 bits")
-                image = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's ways to reject a file
-        raise Unusable(f"cannot be decoded ({error})") from error
+                _check_kind(opened)
+                is_halved = _is_halved(opened)
+                ImageOps.exif_transpose(opened, in_place=True)
+                image: Image.Image = opened
+                if opened.has_transparency_data:  # the colours below it are meant
+                    image = image.convert("RGBA")
+                pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    except _REJECTIONS as error:
+        raise Unusable("cannot be decoded", f" ({error})") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise Unusable("implausibly large") from error
-    if is_jpeg and min(image.size) >= HALVED_FROM:
-        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
-    pixels = np.asarray(image)
-    if (pixels == pixels[:, :, :1]).all():
+    if is_halved:
+        half = pixels.shape[1] // 2, pixels.shape[0] // 2
+        pixels = np.asarray(Image.fromarray(pixels).resize(half, Image.Resampling.LANCZOS))
+    # Colour shows in the first rows of nearly every photograph.
+    bands = np.array_split(pixels, range(_BAND, len(pixels), _BAND))
+    if all((band == band[:, :, :1]).all() for band in bands):
         raise Unusable("grey")
     height, width = pixels.shape[:2]
     return pixels[: height - height % multiple, : width - width % multiple]
 
 
+def _check_kind(image: Image.Image) -> None:
+    if is_deep(image):
+        raise Unusable("more than 8 bits a channel")
+    if is_several(image):
+        raise Unusable("several pictures", ", such as an animation")
+    if image.mode in ("1", "L", "LA", "La"):
+        raise Unusable("grey")
+    if image.mode not in ("RGB", "RGBA", "P", "CMYK", "YCbCr"):
+        raise Unusable("neither RGB nor grey", f" but {image.mode}")
+
+
+def _is_halved(image: Image.Image) -> bool:
+    # MPO files are JPEG files with previews.
+    return image.format in ("JPEG", "MPO") and min(image.size) >= HALVED_FROM
+
+
 def _list(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}")
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS)
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.is_dir())
     if not found:
         raise UserError(f"no PNG or JPEG file in {folder}")
     return found
 
 
-def _named(paths: Iterable[tuple[Split, Path]]) -> tuple[list[Source], list[str]]:
+def _named(
+    paths: Iterable[tuple[Split, Path]], digests: Mapping[Path, str]
+) -> tuple[list[Source], list[str]]:
     """Give every file a name of its own; leave out files with the same content."""
     seen: dict[str, Path] = {}
     names: set[str] = set()
     sources: list[Source] = []
     duplicates: list[str] = []
     for split, path in paths:
-        digest = _hash(path)
+        digest = digests[path]
         if digest in seen:
             duplicates.append(f"{path}: the same file as {seen[digest]}")
             continue
@@ -174,3 +236,15 @@ def _free_name(stem: str, taken: Sequence[str] | set[str]) -> str:
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash_all(paths: Sequence[Path]) -> dict[Path, str]:
+    digests = {}
+    with (
+        ThreadPoolExecutor(_READERS) as pool,
+        Progress("files read", len(paths)) as progress,
+    ):
+        for path, digest in zip(paths, pool.map(_hash, paths), strict=True):
+            digests[path] = digest
+            progress.advance()
+    return digests

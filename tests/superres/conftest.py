@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from superres.cutting import Sizes
 from superres.data import Dataset
 from superres.photos import folder_photos
-from superres.prepare import Sizes, prepare
+from superres.prepare import prepare
 
 
 def synthetic_photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:

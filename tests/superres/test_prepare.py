@@ -1,40 +1,29 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from superres.data import Dataset
+from superres.cutting import Sizes
+from superres.data import UNFINISHED, Dataset
 from superres.errors import UserError
 from superres.photos import folder_photos
-from superres.prepare import Sizes, most_detailed, prepare, tile_corners
+from superres.prepare import prepare, space
 from superres.resize import shrink
 
 
 def quiet(_: str) -> None:
     pass
-
-
-@pytest.mark.parametrize(("length", "crop"), [(96, 96), (100, 96), (208, 96), (1356, 160)])
-def test_tiles_cover_everything_on_the_grid(length: int, crop: int) -> None:
-    corners = tile_corners(length, crop)
-    covered = np.zeros(length, bool)
-    for corner in corners:
-        assert corner % 4 == 0
-        assert corner + crop <= length
-        covered[corner : corner + crop] = True
-    assert covered.all()
-    assert len(corners) == -(-length // crop)
-
-
-def test_the_most_detailed_window_is_found() -> None:
-    image = np.full((60, 80, 3), 90, np.uint8)
-    image[24:40, 44:60] = np.random.default_rng(0).integers(0, 255, (16, 16, 3))
-    assert most_detailed(image, 16, 16) == (24, 44, 16, 16)
-    assert most_detailed(image, 60, 80) == (0, 0, 60, 80)
 
 
 def test_a_data_folder(photos: Path, tmp_path: Path) -> None:
@@ -56,20 +45,131 @@ def test_a_data_folder(photos: Path, tmp_path: Path) -> None:
 def test_unusable_photographs_are_named_and_skipped(photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
-    (folder / "broken.png").write_text("no image")
+    (folder / "text.png").write_text("no image")
+    (folder / "empty.png").touch()
+    whole = (photos / "apple.png").read_bytes()
+    (folder / "half.png").write_bytes(whole[: len(whole) // 2])
+    # A head that claims 100,000 x 100,000 pixels.
+    size = b"IHDR" + struct.pack(">II", 100_000, 100_000) + whole[24:29]
+    head = struct.pack(">I", 13) + size + struct.pack(">I", zlib.crc32(size))
+    (folder / "huge.png").write_bytes(whole[:8] + head + whole[33:])
     with Image.open(photos / "apple.png") as image:
-        image.transpose(Image.Transpose.ROTATE_180).save(folder / "good.png")
-        image.resize((60, 60)).save(folder / "small.png")
+        good = image.transpose(Image.Transpose.ROTATE_180)
+        good.save(folder / "good.png")
+        good.resize((60, 60)).save(folder / "small.png")
+        good.resize((3, 3)).save(folder / "speck.png")
+        good.convert("L").convert("RGB").save(folder / "grey.png")
+        good.save(folder / "moving.png", save_all=True, append_images=[image])
+    Image.fromarray(np.full((200, 200), 999, np.uint16)).save(folder / "deep.png")
     Image.fromarray(np.full((200, 200, 3), (9, 10, 200), np.uint8)).save(folder / "blank.png")
-    sources, _ = folder_photos(folder, photos)
+    shutil.copy(folder / "good.png", folder / "twin.png")
+    (folder / "album.png").mkdir()
+    sources, duplicates = folder_photos(folder, photos)
     lines: list[str] = []
-    manifest = prepare(sources, tmp_path / "data", Sizes(crop=96), report=lines.append)
-    skipped = "\n".join(manifest.skipped)
-    assert "broken.png: cannot be decoded" in skipped
-    assert "small.png: tiny" in skipped
-    assert "blank.png: without detail" in skipped
+    manifest = prepare(sources, tmp_path / "data", Sizes(crop=96), duplicates, lines.append)
+    reasons = {
+        "twin.png": f"the same file as {folder / 'good.png'}",
+        "blank.png": "without detail",
+        "deep.png": "more than 8 bits a channel",
+        "empty.png": "cannot be decoded (",
+        "grey.png": "grey",
+        "half.png": "cannot be decoded (",
+        "huge.png": "implausibly large",
+        "moving.png": "several pictures, such as an animation",
+        "small.png": "tiny, 60x60 pixels; a tile has 96x96",
+        "speck.png": "tiny, ",
+        "text.png": "cannot be decoded (",
+    }
+    assert len(manifest.skipped) == len(reasons)
+    for line, (name, reason) in zip(manifest.skipped, reasons.items(), strict=True):
+        assert line.startswith(f"{folder / name}: {reason}")
     assert [entry.name for entry in manifest.train] == ["good"]
-    assert sum(line.startswith("skip") for line in lines) == 3
+    assert Dataset(tmp_path / "data").manifest == manifest
+    assert sum(line.startswith("skip  ") for line in lines) == 10  # the twin was told before
+    assert lines[-1] == (
+        "skipped 11 of 15: 1 duplicate, 1 without detail, 1 more than 8 bits a channel, "
+        "3 cannot be decoded, 1 grey, 1 implausibly large, 1 several pictures, 2 tiny"
+    )
+
+
+def test_the_folder_is_the_same_whatever_the_number_of_workers(
+    photos: Path, tmp_path: Path
+) -> None:
+    sources, _ = folder_photos(photos, None)
+    for workers in (1, 2):
+        prepare(sources, tmp_path / str(workers), Sizes(crop=96), report=quiet, workers=workers)
+    alone, together = (
+        {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+        for folder in (tmp_path / "1", tmp_path / "2")
+    )
+    assert alone == together
+    assert {p.name for p in alone} >= {"manifest.json", "hr.npy", "lr.npy"}
+    assert UNFINISHED not in {p.name for p in alone}
+
+
+def test_a_killed_run_leaves_no_data_and_the_next_one_makes_them_whole(
+    photos: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from superres.cutting import Sizes\n"
+        "from superres.photos import folder_photos\n"
+        "from superres.prepare import prepare\n"
+        "def report(line):\n"
+        "    if line.startswith('test '):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sources, _ = folder_photos(Path(sys.argv[1]), None)\n"
+        "prepare(sources, Path(sys.argv[2]), Sizes(crop=96), report=report)\n"
+    )
+    data = tmp_path / "data"
+    for _ in range(2):  # a new folder, and one that is replaced
+        done = subprocess.run([sys.executable, "-c", code, photos, data])
+        assert done.returncode == -signal.SIGKILL
+        with pytest.raises(UserError, match="never finished"):
+            Dataset(data)
+        prepare(folder_photos(photos, None)[0], data, Sizes(crop=96), report=quiet)
+        assert Dataset(data).tiles == 18
+
+
+def test_a_full_disk_is_told_in_one_line(photos: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for a disk without room, and fails in the same way."""
+    code = (
+        "import resource, sys\n"
+        "from superres.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    command = ["prepare", "--crop", "96", "--photos", str(photos), "--out", str(tmp_path / "data")]
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"superres: {tmp_path / 'data'} is not finished" in done.stderr
+    assert "up to 0.7 MB" in done.stderr
+    with pytest.raises(UserError, match="never finished"):
+        Dataset(tmp_path / "data")
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_touched(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources, _ = folder_photos(photos, None)
+    sizes = Sizes(crop=96)
+    needed = space(sources, sizes)
+    prepare(sources, tmp_path / "data", sizes, report=quiet)
+    arrays = sum(path.stat().st_size - 128 for path in (tmp_path / "data").rglob("*.npy"))
+    assert needed == arrays
+    # What is replaced makes room.
+    there = sum(path.stat().st_size for path in (tmp_path / "data").glob("*/*"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - there))
+    prepare(sources, tmp_path / "data", sizes, report=quiet)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - there - 1))
+    with pytest.raises(UserError, match=r"needs up to 0\.7 MB, but only 0\.7 MB are free"):
+        prepare(sources, tmp_path / "data", sizes, report=quiet)
+    assert Dataset(tmp_path / "data").tiles == 18
+    with pytest.raises(UserError, match="are free"):
+        prepare(sources, tmp_path / "new" / "data", sizes, report=quiet)
+    assert not (tmp_path / "new").exists()
 
 
 def test_nothing_usable_for_training(photos: Path, tmp_path: Path) -> None:
@@ -101,21 +201,10 @@ def test_data_for_other_scales(photos: Path, tmp_path: Path, scale: int) -> None
     for test in dataset.test_images():
         assert (test.low == shrink(test.high, scale)).all()
         assert all(side % scale == 0 for side in (*test.entry.box, *test.entry.showcase))
-    low, high = next(dataset.batches(3, 10, 0))
-    assert low.shape == (3, 10, 10, 3)
-    assert high.shape == (3, 10 * scale, 10 * scale, 3)
-    # Both show the same place: one is about the reduction of the other.
-    difference = np.stack([shrink(np.ascontiguousarray(h), scale) for h in high]) - low.astype(int)
-    assert np.abs(difference[:, 2:-2, 2:-2]).mean() < 1
-
-
-@pytest.mark.parametrize("sizes", [(100, 768, 8), (98, 768, 8), (33, 768, 2)])
-def test_sizes_are_multiples_of_the_scale(sizes: tuple[int, int, int]) -> None:
-    with pytest.raises(UserError, match=f"multiple of {sizes[2]}"):
-        Sizes(*sizes)
-
-
-@pytest.mark.parametrize("sizes", [(98, 768), (28, 768), (160, 100), (160, 770)])
-def test_impossible_sizes_are_refused(sizes: tuple[int, int]) -> None:
-    with pytest.raises(UserError, match="multiple of 4"):
-        Sizes(*sizes)
+    for number in range(dataset.tiles):
+        high, low = dataset.tile(number)
+        assert high.shape == (96, 96, 3)
+        assert low.shape == (96 // scale, 96 // scale, 3)
+        # Both show the same place: one is about the reduction of the other.
+        difference = shrink(np.ascontiguousarray(high), scale) - low.astype(int)
+        assert np.abs(difference[2:-2, 2:-2]).mean() < 1

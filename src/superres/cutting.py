@@ -1,0 +1,154 @@
+"""Cutting a photograph into training tiles, or a test image out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superres.color import luma
+from superres.data import Box, Pixels, TestEntry, TrainEntry, cut
+from superres.errors import UserError
+from superres.metrics import SHAVE
+from superres.metrics.niqe import BLOCK
+from superres.photos import Source, Unusable, decode
+from superres.resize import shrink
+from superres.scale import DEFAULT_SCALE, check_scale
+
+SHOWCASE = 128
+"""Side of the region of a test image that is shown, in high-resolution pixels."""
+
+SMALLEST_TEST = 2 * (BLOCK + SHAVE)
+"""Shortest side of a test image: two blocks of NIQE each way, after shaving."""
+
+# Tiles with less mean luma gradient (levels a pixel) are blank. Smooth ones, such as skies, are
+# kept: without them a fine-tuned network fills skies with patterns.
+_FLAT = 0.1
+
+# Rows whose luma is computed together.
+_BAND = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Sides in high-resolution pixels, multiples of the scale.
+
+    Attributes:
+        crop: side of a training tile.
+        test_crop: longest side of a test image; of larger photographs the most detailed part
+            is taken.
+        scale: ratio of the two resolutions.
+    """
+
+    crop: int = 160
+    test_crop: int = 768
+    scale: int = DEFAULT_SCALE
+
+    def __post_init__(self) -> None:
+        check_scale(self.scale)
+        for name, value, least in (
+            ("--crop", self.crop, 32),
+            ("--test-crop", self.test_crop, SMALLEST_TEST),
+        ):
+            if value < least or value % self.scale:
+                raise UserError(
+                    f"{name} must be a multiple of {self.scale} from {least}, not {value}"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a photograph has become.
+
+    Attributes:
+        entry: for the manifest.
+        high: tiles (N, crop, crop, 3) or a test image (H, W, 3).
+        low: the same, smaller by the scale.
+    """
+
+    entry: TrainEntry | TestEntry
+    high: Pixels
+    low: Pixels
+
+
+def cut_photo(source: Source, sizes: Sizes) -> Prepared | Unusable:
+    """Decode a photograph and cut it; the reason if it is of no use."""
+    try:
+        photo = decode(source.path, sizes.scale)
+        return (_cut_tiles if source.split == "train" else _cut_test)(source, photo, sizes)
+    except Unusable as reason:
+        return reason
+
+
+def tile_corners(length: int, crop: int, scale: int = DEFAULT_SCALE) -> list[int]:
+    """Evenly spread, least overlapping offsets of tiles that cover it; multiples of `scale`."""
+    count = -(-length // crop)
+    if count == 1:
+        return [0]
+    return [scale * round(i * (length - crop) / (count - 1) / scale) for i in range(count)]
+
+
+def most_detailed(image: Pixels, height: int, width: int, scale: int = DEFAULT_SCALE) -> Box:
+    """The window with the largest mean luma gradient; its corner is a multiple of `scale`.
+
+    Args:
+        image: (H, W, 3).
+        height: of the window, at most H.
+        width: of the window, at most W.
+        scale: ratio of the two resolutions.
+    """
+    sums = np.pad(_gradient(image), ((1, 0), (1, 0))).cumsum(0, np.int64).cumsum(1)
+    rows, columns = len(image) + 1 - height, image.shape[1] + 1 - width  # of places for a corner
+    strips = sums[height::scale] - sums[:rows:scale]
+    totals = strips[:, width::scale] - strips[:, :columns:scale]
+    top, left = np.unravel_index(int(totals.argmax()), totals.shape)
+    return scale * int(top), scale * int(left), height, width
+
+
+def _cut_tiles(source: Source, photo: Pixels, sizes: Sizes) -> Prepared:
+    crop, scale = sizes.crop, sizes.scale
+    height, width = photo.shape[:2]
+    if min(height, width) < crop:
+        raise Unusable("tiny", f", {width}x{height} pixels; a tile has {crop}x{crop}")
+    low = shrink(photo, scale)
+    detail = _gradient(photo)
+    high_tiles, low_tiles = [], []
+    for top in tile_corners(height, crop, scale):
+        for left in tile_corners(width, crop, scale):
+            if detail[top : top + crop, left : left + crop].mean() >= _FLAT:
+                high_tiles.append(cut(photo, (top, left, crop, crop)))
+                sides = (top // scale, left // scale, crop // scale, crop // scale)
+                low_tiles.append(cut(low, sides))
+    if not high_tiles:
+        raise Unusable("without detail")
+    entry = TrainEntry(source.name, source.origin, source.sha256, len(high_tiles))
+    return Prepared(entry, np.stack(high_tiles), np.stack(low_tiles))
+
+
+def _cut_test(source: Source, photo: Pixels, sizes: Sizes) -> Prepared:
+    largest, scale = sizes.test_crop, sizes.scale
+    height, width = photo.shape[:2]
+    if min(height, width) < SMALLEST_TEST:
+        raise Unusable(
+            "tiny", f", {width}x{height} pixels; a test image needs {SMALLEST_TEST}x{SMALLEST_TEST}"
+        )
+    box = most_detailed(photo, min(height, largest), min(width, largest), scale)
+    # A copy: what is handed back is not to carry the whole photograph along.
+    high = cut(photo, box).copy()
+    showcase = most_detailed(high, SHOWCASE, SHOWCASE, scale)
+    entry = TestEntry(source.name, source.origin, source.sha256, box, showcase)
+    return Prepared(entry, high, shrink(high, scale))
+
+
+def _gradient(image: Pixels) -> NDArray[np.int16]:
+    """Luma gradient, absolute differences to the right and below, (H, W)."""
+    gradient = np.empty(image.shape[:2], np.int16)
+    # In bands: the luma of a whole photograph in real numbers fits into no cache.
+    for top in range(0, len(image), _BAND):
+        y = luma(image[top : top + _BAND + 1]).astype(np.int16)
+        here = y[:_BAND]
+        across = np.abs(np.diff(here, axis=1, append=here[:, -1:]))
+        down = np.abs(np.diff(y, axis=0, append=y[-1:]))[: len(here)]
+        gradient[top : top + len(here)] = across + down
+    return gradient
