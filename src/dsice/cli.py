@@ -1,4 +1,4 @@
-"""The command line: run, status, stop, best, report, init."""
+"""The command line: run, simulate, status, stop, best, report, init."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
 from dsice.live.command import add_serve, add_watch
+from dsice.simulate.command import add_simulate
 from dsice.version import __version__
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ Find the best parameters of a program that is expensive to run, in few runs.
 
   dsice init                 write a study file to start from
   dsice run study.toml       run the study; the same command resumes it
+  dsice simulate study.toml  how long it would take, and how good the best would be
   dsice status runs/NAME     how far it is
   dsice stop runs/NAME       begin no new trials, wherever it runs
   dsice best runs/NAME       the best parameters so far
@@ -107,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
         "and the job script, and what is missing here; nothing is run or written",
     )
     run.set_defaults(command=_run)
+
+    add_simulate(commands, _duration)
 
     stop = commands.add_parser(
         "stop",

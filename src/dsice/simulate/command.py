@@ -1,0 +1,172 @@
+"""``dsice simulate``: its arguments, and what it does with them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dsice.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from dsice.simulate.source import Source
+    from dsice.simulate.world import Lasting
+    from dsice.study.config import StudyConfig
+    from dsice.study.state import Study
+
+SLOTS: Final = (1, 10, 20, 40, 80)
+
+_ABOUT: Final = """\
+Play a study in virtual time: how long it takes with so many slots, what the best is expected to be,
+and where more slots stop paying. Nothing is started and nothing is written.
+
+What a trial would give is taken from
+  the study's own results     runs/NAME, or another history with --history DIR
+  a table of results          --table FILE.csv: columns of parameters, metrics, and 'seconds'
+  neither                     --duration "9 h" answers what concerns time only
+With --duration besides a history or a table, trials take that long instead of what was measured.
+
+  dsice simulate study.toml --parallel 40
+  dsice simulate study.toml --parallel 10,20,40 --trials 545 --duration "9 h" --spread 0.3
+"""
+
+
+def add_simulate(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    duration: Callable[[str], float],
+) -> None:
+    """Add the command; ``duration`` reads "9 h" from an argument."""
+    parser = commands.add_parser(
+        "simulate",
+        help="play a study in virtual time: how long, how good, how many slots",
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("study", type=Path, metavar="STUDY.toml", help="the study file")
+    parser.add_argument(
+        "--parallel",
+        type=_slots,
+        default=SLOTS,
+        metavar="N,N,...",
+        help="numbers of slots (1,10,20,40,80); a single N also plays 1, N/4, N/2 and 2N",
+    )
+    parser.add_argument("--trials", type=int, metavar="N", help="instead of the file's")
+    parser.add_argument("--hours", type=float, metavar="H", help="instead of the file's")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--history", type=Path, metavar="DIR", help="a study whose results are taken (runs/NAME)"
+    )
+    source.add_argument("--table", type=Path, metavar="FILE", help="results as CSV")
+    parser.add_argument("--duration", type=duration, metavar="TIME", help="of one trial: '9 h'")
+    parser.add_argument(
+        "--spread",
+        type=float,
+        metavar="S",
+        help="of --duration: deviation of the logarithm (0: all the same; 0.3: two thirds of them "
+        "within 30 %% or so)",
+    )
+    parser.add_argument(
+        "--queue",
+        type=duration,
+        default=0.0,
+        metavar="TIME",
+        help="what each job waits before it begins",
+    )
+    parser.add_argument(
+        "--repetitions", type=_positive, default=5, metavar="N", help="worlds to play (5)"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(command=_simulate)
+
+
+def _slots(text: str) -> tuple[int, ...]:
+    numbers = sorted({_positive(part) for part in text.split(",")})
+    if len(numbers) > 1:
+        return tuple(numbers)
+    one = numbers[0]
+    return tuple(sorted({1, max(1, one // 4), max(1, one // 2), one, 2 * one}))
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 100000")
+    return number
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from dsice.simulate.answer import Answer
+    from dsice.simulate.campaign import play_all
+    from dsice.simulate.show import Counter, show
+    from dsice.study.config import load, with_budget
+
+    config = with_budget(load(options.study), trials=options.trials, hours=options.hours)
+    source = _source(config, options)
+    campaign = source.campaign(config, options.queue)
+    quick = 1 if source.goal is None else None  # processes would cost more than the plays
+    with Counter() as counter:
+        played = play_all(campaign, options.parallel, options.repetitions, counter, quick)
+    answer = Answer.of(campaign, played, judged=source.goal is not None)
+    if options.json:
+        print(json.dumps(answer.as_json() | {"worlds": list(source.words)}, indent=1))
+        return 0
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 200
+    console.print(f"{config.name}: {config.goal if source.goal is None else source.goal}")
+    show(answer, source.words, console)
+    return 0
+
+
+def _source(config: StudyConfig, options: argparse.Namespace) -> Source:
+    """Where the worlds come from.
+
+    Raises:
+        InvalidInput: nothing is known, or what is given does not fit.
+    """
+    from dsice.simulate.source import from_history, from_table, timed
+
+    lasting = _lasting(options)
+    own = Path("runs") / config.name
+    if options.table is not None:
+        return from_table(config, options.table, _study(own), lasting)
+    if options.history is not None:
+        from dsice.study.state import Study
+
+        return from_history(config, Study.open(options.history), lasting)
+    study = _study(own)
+    if study is not None and study.finished:
+        return from_history(config, study, lasting)
+    if lasting is None:
+        raise InvalidInput(
+            f"nothing is known of the trials: {own} holds no results. Give --history DIR, "
+            "--table FILE.csv or --duration TIME"
+        )
+    return timed(config, lasting)
+
+
+def _study(directory: Path) -> Study | None:
+    from dsice.study.directory import StudyDirectory
+    from dsice.study.state import Study
+
+    return Study.open(directory) if StudyDirectory.at(directory).journal.is_file() else None
+
+
+def _lasting(options: argparse.Namespace) -> Lasting | None:
+    from dsice.simulate.world import Lasting
+
+    spread: float = options.spread or 0.0
+    if options.duration is None:
+        if options.spread is not None:
+            raise InvalidInput("--spread needs --duration: it is the spread around that")
+        return None
+    if not 0 <= spread <= 3:
+        raise InvalidInput(f"--spread {spread:g}: accepted are 0 to 3")
+    return Lasting(options.duration, spread)

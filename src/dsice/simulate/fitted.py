@@ -1,0 +1,187 @@
+"""Worlds drawn from a history: surfaces through its metrics, its durations and its failures.
+
+What a surface is fitted to are ranks and distances, as the search does it; what it says is turned
+back by straight lines between the measured values, and beyond the best and the worst by a straight
+line on. Metrics are drawn independently of each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from scipy.special import ndtri
+
+from dsice.errors import InvalidInput
+from dsice.goal import Bound, Goal
+from dsice.grid import Grid, Point
+from dsice.search.targets import of_bound, of_costs
+from dsice.simulate.path import Fit, Path
+from dsice.simulate.world import Lasting, Result, World, Worlds
+from dsice.surface.anova import Points
+from dsice.surface.axis import Array
+
+LEAST: Final = 10  # results that a surface is fitted to at least
+_SHOWS: Final = 0.2  # share explained from which durations are said to depend on the point
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A monotone map between values and what a surface is fitted to.
+
+    Attributes:
+        values: measured ones, increasing.
+        targets: of these, increasing or decreasing.
+    """
+
+    values: Array
+    targets: Array
+
+    @classmethod
+    def of(cls, values: Array, targets: Array) -> Self:
+        """From the values and targets of all results."""
+        values, first = np.unique(values, return_index=True)
+        return cls(values, targets[first])
+
+    def back(self, targets: Array) -> Array:
+        """The values of targets; beyond the measured ones on a straight line."""
+        if len(self.values) == 1:
+            return np.full(len(targets), self.values[0])
+        order = np.argsort(self.targets, kind="stable")
+        x, y = self.targets[order], self.values[order]
+        found = np.interp(targets, x, y)
+        middle = len(x) // 2
+        for end, beyond in ((0, targets < x[0]), (-1, targets > x[-1])):
+            # The mean slope from the end to the middle: that of the last two would be luck.
+            run = float(x[middle] - x[end])
+            slope = float(y[middle] - y[end]) / run if run else 0.0
+            found[beyond] = y[end] + slope * (targets[beyond] - x[end])
+        return np.asarray(found)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A metric, or the duration, as the history tells it."""
+
+    fit: Fit
+    scale: Scale
+
+
+@dataclass(frozen=True)
+class Fitted(Worlds):
+    """Worlds that agree with a history.
+
+    Attributes:
+        metrics: of the goal, by name.
+        success: surface through 1 (measured) and 0 (failed), or None if nothing failed.
+        failing: share of trials that failed.
+        duration: where durations depend on the point, else None.
+        pools: durations of measured and of failed trials, drawn from otherwise.
+        lasting: durations instead of the history's, or None.
+    """
+
+    metrics: Mapping[str, Quantity]
+    success: Fit | None
+    failing: float
+    duration: Quantity | None
+    pools: tuple[Sequence[float], Sequence[float]]
+    lasting: Lasting | None
+
+    @classmethod
+    def of(
+        cls,
+        grid: Grid,
+        goal: Goal,
+        results: Sequence[tuple[Point, Result]],
+        lasting: Lasting | None = None,
+    ) -> Self:
+        """Learn from results.
+
+        Raises:
+            InvalidInput: too few trials were measured, or one lacks a metric of the goal.
+        """
+        done = [(p, r.metrics, r.seconds) for p, r in results if r.metrics is not None]
+        if len(done) < LEAST:
+            raise InvalidInput(f"{len(done)} measured trials: a surface needs {LEAST} at least")
+        for _, metrics, _ in done:
+            if (missing := goal.missing(metrics)) is not None:
+                raise InvalidInput(f"no metric {missing!r}: there are {', '.join(sorted(metrics))}")
+        points = np.array([point for point, _, _ in done], dtype=np.intp)
+        quantities = {}
+        for name in goal.metrics:
+            values = np.array([metrics[name] for _, metrics, _ in done], dtype=float)
+            targets = _targets(goal, name, values)
+            quantities[name] = Quantity(Fit.of(grid, points, targets), Scale.of(values, targets))
+        everywhere = np.array([point for point, _ in results], dtype=np.intp)
+        succeeded = np.array([r.metrics is not None for _, r in results], dtype=float)
+        seconds = np.array([max(s, 1e-3) for _, _, s in done])
+        return cls(
+            metrics=quantities,
+            success=Fit.of(grid, everywhere, succeeded) if len(done) < len(results) else None,
+            failing=float(1 - succeeded.mean()),
+            duration=None if lasting else _depending(grid, points, seconds),
+            pools=(seconds.tolist(), [r.seconds for _, r in results if r.metrics is None]),
+            lasting=lasting,
+        )
+
+    def world(self, seed: int) -> World:  # noqa: D102  (as the base)
+        return _FittedWorld(self, seed)
+
+
+def _targets(goal: Goal, name: str, values: Array) -> Array:
+    """What the surface of a metric is fitted to, as in `dsice.search.outputs`."""
+    if name == goal.metric:
+        return of_costs(values if goal.maximize is None else -values)
+    bound: Bound = next(bound for bound in goal.bounds if bound.metric == name)
+    return of_bound(values, bound.limit or 0.0)
+
+
+def _depending(grid: Grid, points: Points, seconds: Array) -> Quantity | None:
+    """The surface of durations, if it tells them better than their mean does."""
+    logs = np.log(seconds)
+    spread = float(logs.std())
+    if spread < 1e-9:
+        return None
+    targets = (logs - logs.mean()) / spread
+    fit = Fit.of(grid, points, targets)
+    return Quantity(fit, Scale.of(seconds, targets)) if fit.explained > _SHOWS else None
+
+
+class _FittedWorld(World):
+    def __init__(self, worlds: Fitted, seed: int) -> None:
+        super().__init__(seed)
+        self._worlds = worlds
+        chance = np.random.default_rng([seed, 1])
+        self._metrics = {
+            name: (Path(found.fit, chance), found.scale) for name, found in worlds.metrics.items()
+        }
+        self._success = Path(worlds.success, chance) if worlds.success else None
+        self._duration = Path(worlds.duration.fit, chance) if worlds.duration else None
+        # A Gaussian surface through 0 and 1 fails in as many places as the history did.
+        rate = worlds.failing
+        self._threshold = (
+            1 - rate + math.sqrt(rate * (1 - rate)) * float(ndtri(rate)) if self._success else 0.0
+        )
+
+    def _measured(self, point: Point, chance: np.random.Generator) -> Result:
+        at = np.array([point], dtype=np.intp)
+        success, found = self._success, {}
+        if success is not None and success.measured(at, chance)[0] < self._threshold:
+            return Result(None, self._seconds(at, True, chance))
+        for name, (path, scale) in self._metrics.items():
+            found[name] = float(scale.back(path.measured(at, chance))[0])
+        return Result(found, self._seconds(at, False, chance))
+
+    def _seconds(self, at: Points, failed: bool, chance: np.random.Generator) -> float:
+        worlds = self._worlds
+        if worlds.lasting is not None:
+            return worlds.lasting.seconds(chance)
+        if self._duration is not None and worlds.duration is not None and not failed:
+            seconds = worlds.duration.scale.back(self._duration.measured(at, chance))
+            # Measured durations are the ends: how long a trial may take at all is not known.
+            return float(np.clip(seconds, min(worlds.pools[0]), max(worlds.pools[0]))[0])
+        pool = worlds.pools[1] if failed else worlds.pools[0]
+        return float(pool[int(chance.integers(len(pool)))])

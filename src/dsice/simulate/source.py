@@ -1,0 +1,269 @@
+"""From files and options to worlds: a history, a table, or a duration alone."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dsice.errors import InvalidInput
+from dsice.goal import Goal
+from dsice.grid import Axis, Grid, Point, Value
+from dsice.simulate.campaign import Campaign
+from dsice.simulate.fitted import Fitted
+from dsice.simulate.play import Terms
+from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
+from dsice.study.config import StudyConfig
+from dsice.study.state import Status, Study, Trial
+from dsice.units import duration
+
+SECONDS: Final = "seconds"
+"""The column of a table that says how long a trial took."""
+
+_IN_ROUNDS: Final = ("dsice-2017", "dsice-2018", "dsice-2024")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Worlds, and what must be said of them.
+
+    Attributes:
+        worlds: what trials give.
+        goal: settled; None where nothing is known of quality.
+        stages: seconds that the stages took, one after another.
+        words: sentences on where the worlds come from and how far they can be trusted.
+    """
+
+    worlds: Worlds
+    goal: Goal | None
+    stages: float
+    words: tuple[str, ...]
+
+    def campaign(self, config: StudyConfig, queue: float = 0.0) -> Campaign:
+        """The study of a file, to be played in these worlds.
+
+        Raises:
+            InvalidInput: it says nothing on the number of trials, or its search needs quality.
+        """
+        if config.run.trials is None:
+            raise InvalidInput("the study file sets no number of trials: give --trials N")
+        search, options = config.search, config.search_options
+        if self.goal is None:
+            if search in _IN_ROUNDS:
+                raise InvalidInput(
+                    f"search {search!r} proposes rounds, whose sizes depend on results: "
+                    "give --history DIR or --table FILE"
+                )
+            search, options = "random", {}  # never waits either, and costs nothing
+        return Campaign(
+            grid=config.grid,
+            goal=self.goal or Goal(minimize=SECONDS),
+            search=search,
+            options=options,
+            seed=config.seed,
+            worlds=self.worlds,
+            terms=Terms(config.run.trials, config.run.hours, self.stages, queue),
+        )
+
+
+def timed(config: StudyConfig, lasting: Lasting) -> Source:
+    """Worlds in which only the duration of a trial is known."""
+    words = (f"Every trial takes {_lasting_words(lasting)}; nothing is known of quality.",)
+    return Source(Timed(lasting), None, 0.0, (*words, *_stages(config, None)[1]))
+
+
+def from_history(config: StudyConfig, study: Study, lasting: Lasting | None = None) -> Source:
+    """Worlds that agree with what a study has measured.
+
+    Raises:
+        InvalidInput: the study was on another grid, has measured too little, or lacks a metric.
+    """
+    goal, where = _settled(config, study), study.directory.path
+    results = []
+    for trial in study.finished:
+        try:
+            point = config.grid.point(trial.params)
+        except InvalidInput as error:
+            raise InvalidInput(f"{where} is a history of another grid: {error}") from None
+        metrics = trial.metrics if trial.status is Status.DONE else None
+        results.append((point, Result(metrics, _seconds(trial))))
+    try:
+        worlds = Fitted.of(config.grid, goal, results, lasting)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from None
+    took, about_stages = _stages(config, study)
+    words = _fitted_words(f"{len(results)} trials of {where}", worlds)
+    return Source(worlds, goal, took, (*words, *about_stages))
+
+
+def from_table(
+    config: StudyConfig, path: Path, study: Study | None = None, lasting: Lasting | None = None
+) -> Source:
+    """Worlds that give the rows of a CSV file, or agree with them where some points are missing.
+
+    The file has a column for each parameter and each metric of the goal, and may have one named
+    ``seconds``. A row without metrics is a trial that failed.
+
+    Args:
+        config: the study.
+        path: of the file.
+        study: whose stages settle the bounds and take time, if any.
+        lasting: durations instead of the table's.
+
+    Raises:
+        InvalidInput: the file cannot be read or does not fit the study.
+    """
+    goal = _settled(config, study)
+    rows = _rows(config.grid, goal, path, lasting is None)
+    took, about_stages = _stages(config, study)
+    by_program: dict[Point, list[Result]] = {}
+    for point, result in rows:
+        by_program.setdefault(config.grid.program(point), []).append(result)
+    missing = _first_missing(config.grid, by_program)
+    worlds: Worlds
+    if missing is None:
+        worlds = Tabulated(config.grid, by_program, lasting)
+        words = [f"Trials give the rows of {path}, which has all points of the grid."]
+        if lasting is not None:
+            words.append(f"Every trial takes {_lasting_words(lasting)}.")
+    else:
+        try:
+            worlds = Fitted.of(config.grid, goal, rows, lasting)
+        except InvalidInput as error:
+            raise InvalidInput(f"{path}: {error}, or a row for every point") from None
+        words = _fitted_words(f"{len(rows)} rows of {path}", worlds)
+    return Source(worlds, goal, took, (*words, *about_stages))
+
+
+def _first_missing(grid: Grid, known: Mapping[Point, object]) -> Point | None:
+    """An allowed point whose program is not known; None if all are."""
+    return next((point for point in grid if grid.program(point) not in known), None)
+
+
+def _settled(config: StudyConfig, study: Study | None) -> Goal:
+    """The file's goal, its bounds settled by the stages of a study."""
+    ended = study.stage_metrics if study is not None else {}
+    for bound in config.goal.bounds:
+        if lacking := sorted(bound.stages - ended.keys()):
+            raise InvalidInput(
+                f"bound {bound.text!r} needs the result of stage {lacking[0]!r}: give --history "
+                "with a study in which it has ended"
+            )
+    return config.goal.settled(ended)
+
+
+def _stages(config: StudyConfig, study: Study | None) -> tuple[float, list[str]]:
+    """Seconds that the stages took, and words on that."""
+    stages = study.stages if study is not None else {}
+    took = sum(a.seconds for name in config.stages if name in stages for a in stages[name].attempts)
+    unknown = [name for name in config.stages if name not in stages]
+    words = [f"Stages come first and take {duration(took)}, as they did."] if took else []
+    if unknown:
+        words.append(f"Not counted: what the stages take ({', '.join(unknown)}); it is not known.")
+    return took, words
+
+
+def _seconds(trial: Trial) -> float:
+    """What a trial took, all its attempts together."""
+    return sum(attempt.seconds for attempt in trial.attempts)
+
+
+def _lasting_words(lasting: Lasting) -> str:
+    spread = f" on average (lognormal, sigma {lasting.spread:g})" if lasting.spread else ""
+    return duration(lasting.mean) + spread
+
+
+def _fitted_words(what: str, worlds: Fitted) -> list[str]:
+    words = [f"Each repetition draws a world that agrees with {what}."]
+    shares = [
+        f"{max(found.fit.explained, 0.0):.0%} of {name}" for name, found in worlds.metrics.items()
+    ]
+    words.append(f"Left out one by one, their surface predicts {' and '.join(shares)}.")
+    if worlds.failing:
+        words.append(f"{worlds.failing:.0%} of the trials failed.")
+    if worlds.lasting is not None:
+        words.append(f"Every trial takes {_lasting_words(worlds.lasting)}.")
+    elif worlds.duration is not None:
+        share = worlds.duration.fit.explained
+        words.append(f"Durations follow a surface of their own, which predicts {share:.0%}.")
+    else:
+        words.append("Durations are drawn from the measured ones: they do not show on the grid.")
+    return words
+
+
+def _rows(grid: Grid, goal: Goal, path: Path, timed: bool) -> list[tuple[Point, Result]]:
+    """The rows of a table; ``timed``: it must say how long each took."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns: Sequence[str] = reader.fieldnames or ()
+            for column in (*grid.names, *goal.metrics):
+                if column not in columns:
+                    raise InvalidInput(
+                        f"{path} lacks a column {column!r}: it has {', '.join(columns)}"
+                    )
+            if timed and SECONDS not in columns:
+                raise InvalidInput(
+                    f"{path} lacks a column {SECONDS!r}: add it, or give --duration TIME"
+                )
+            levels = [_by_text(axis) for axis in grid.axes]
+            rows = [
+                (_point(grid, levels, row, where), _result(goal, row, timed, where))
+                for row in reader
+                for where in [f"{path}: line {reader.line_num}"]
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        what = getattr(error, "strerror", None) or "not a CSV file in UTF-8"
+        raise InvalidInput(f"cannot read table {str(path)!r}: {what}") from None
+    if not rows:
+        raise InvalidInput(f"{path} has no rows")
+    return rows
+
+
+def _by_text(axis: Axis) -> dict[Value, int]:
+    """Level indices by what a table may write: the text of each level, or its number."""
+    found: dict[Value, int] = {}
+    for index, level in enumerate(axis.levels):
+        found[str(level)] = found[str(level).lower()] = index
+        if isinstance(level, int | float) and not isinstance(level, bool):
+            found[float(level)] = index
+    return found
+
+
+def _point(
+    grid: Grid, levels: Sequence[Mapping[Value, int]], row: Mapping[str, str | None], where: str
+) -> Point:
+    point = []
+    for axis, indices in zip(grid.axes, levels, strict=True):
+        text = (row[axis.name] or "").strip()
+        index = indices.get(text, indices.get(_number(text)))
+        if index is None:
+            raise InvalidInput(f"{where}: {text!r} is no level of parameter {axis.name!r}")
+        point.append(index)
+    return tuple(point)
+
+
+def _result(goal: Goal, row: Mapping[str, str | None], timed: bool, where: str) -> Result:
+    texts = {name: (row[name] or "").strip() for name in goal.metrics}
+    metrics = {name: _number(text) for name, text in texts.items()}
+    failed = not any(texts.values())
+    for name, value in metrics.items():
+        if not failed and not math.isfinite(value):
+            raise InvalidInput(
+                f"{where}: {name} = {texts[name]!r} is no finite number (a row without any metric "
+                "is a trial that failed)"
+            )
+    seconds = _number((row[SECONDS] or "").strip()) if timed else 0.0
+    if not 0 <= seconds < math.inf:
+        raise InvalidInput(f"{where}: {SECONDS} = {row[SECONDS]!r} is no duration in seconds")
+    return Result(None if failed else metrics, seconds)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
