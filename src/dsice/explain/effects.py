@@ -1,0 +1,298 @@
+"""What the axes do, each by itself and in pairs, by the surface through all results.
+
+The surface (`dsice.surface.anova`) is a sum of functions of each axis, of each pair of axes and so
+on, each with mean zero along each of its axes. With the posterior mean written as
+
+    f(x) = sum_k a_k prod_i (1 + r_i(x_i, X_ki)),    a = (K + noise)^-1 y,
+
+the effect of a set S of axes is sum_k a_k prod_{i in S} r_i(x_i, X_ki), and its variance over the
+grid a' [prod_{i in S} G_i] a with G_i the mean of r_i r_i' over the levels of axis i. The shares in
+the variance of f are the Sobol' indices of f over all points of the grid, exactly.
+
+Sources: C. Gu, "Smoothing Spline ANOVA Models", Springer (2013), sections 2.4 and 3.2; I. M.
+Sobol', "Global sensitivity indices for nonlinear mathematical models and their Monte Carlo
+estimates", Mathematics and Computers in Simulation 55 (2001).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from random import Random
+from typing import Final
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from dsice.explain.moment import result
+from dsice.goal import Bound, Goal, Metrics
+from dsice.grid import Axis, Grid, Point, Value
+from dsice.search.history import History
+from dsice.search.targets import of_bound, of_costs, to_costs, to_values
+from dsice.search.why import Estimate
+from dsice.study.state import Status, Study
+from dsice.surface.anova import Anova, Points
+from dsice.surface.axis import Array
+from dsice.surface.evidence import SCALE_COUNT, learn
+
+LEAST: Final = 5  # results before which nothing is said
+_ACTIVE: Final = 600  # results that the surface stands on at most
+_FITTED: Final = 300  # results that strengths are learned from at most
+_LEVELS: Final = 256  # levels of an axis that are looked at, at most
+_JITTER: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one axis does by itself, the mean being taken over all levels of all other axes.
+
+    Attributes:
+        axis: its name.
+        levels: the levels that are looked at: all, unless there are more than 256.
+        mean: the effect at each level, in units of the deviation of the results' targets
+            (`dsice.search.targets`); below 0 is better (for a bound: on the safe side).
+        deviation: how uncertain it is.
+        estimates: the metric to expect at each level, in its own units.
+        share: of this effect in the variance of the surface over the grid, 0 to 1.
+        total: share of everything that this axis takes part in; about 0: it does not matter.
+    """
+
+    axis: str
+    levels: tuple[Value, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    estimates: tuple[Estimate, ...]
+    share: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """What two axes do together beyond what each does by itself.
+
+    Attributes:
+        axes: their names.
+        share: in the variance of the surface over the grid, 0 to 1.
+        mean: the effect by levels of the first (rows) and of the second axis, in the units of
+            `Effect.mean`; the levels are those of the two axes' effects.
+    """
+
+    axes: tuple[str, str]
+    share: float
+    mean: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """How a metric depends on the axes.
+
+    Attributes:
+        metric: the objective or a bounded metric.
+        results: number of measured points that it is learned from.
+        effects: one for each axis, in the grid's order.
+        interactions: of the pairs, the strongest first; at most `most_pairs` of `effects_of`.
+        beyond: share of what three axes or more do together.
+        explained: how much of the variance of the results' targets the surface explains, 0 to 1;
+            the rest it takes for noise.
+    """
+
+    metric: str
+    results: int
+    effects: tuple[Effect, ...]
+    interactions: tuple[Interaction, ...]
+    beyond: float
+    explained: float
+
+    @property
+    def by_weight(self) -> list[Effect]:
+        """The effects, that of the axis that matters most first."""
+        return sorted(self.effects, key=lambda effect: -effect.total)
+
+
+def effects_of(study: Study, metric: str | None = None, most_pairs: int = 6) -> Effects | None:
+    """How a metric depends on the axes, by a surface learned from all results so far.
+
+    It does not matter which search chose the points.
+
+    Args:
+        study: as it stands.
+        metric: the objective (by default) or a metric with a bound.
+        most_pairs: how many interactions are worked out by level.
+
+    Returns:
+        None if fewer than `LEAST` points are measured, or all gave the same.
+
+    Raises:
+        InvalidInput: a bound waits for the result of a stage.
+    """
+    goal, grid = study.goal, study.config.grid
+    history = History(grid, goal)
+    for trial in study.finished:
+        if trial.status is Status.DONE and goal.missing(trial.metrics) is None:
+            history.add(trial.point, result(trial))
+    points = list(history)
+    if len(points) > _ACTIVE:
+        best = sorted(points, key=history.key)[: _ACTIVE // 2]
+        others = sorted(set(points) - set(best))
+        points = best + Random(0).sample(others, _ACTIVE - len(best))
+    found = [metrics for point in points if (metrics := history.metrics(point)) is not None]
+    if len(found) < LEAST:
+        return None
+    bound = next((b for b in goal.bounds if b.metric == metric and b.metric != goal.metric), None)
+    scale: _Scale = _CostScale(found, goal) if bound is None else _BoundScale(found, bound)
+    if np.ptp(scale.targets) == 0:
+        return None
+    weights = np.array([float(history.weight(point)) for point in points])
+    return _Decomposition(grid, points, scale, weights).effects(most_pairs)
+
+
+class _Scale(ABC):
+    """A metric and the targets that its surface is fitted to.
+
+    Attributes:
+        metric: its name.
+        targets: of the results.
+    """
+
+    metric: str
+    targets: Array
+
+    def estimates(self, mean: Array, deviation: Array) -> tuple[Estimate, ...]:
+        """The metric, in its own units, where the targets are ``mean`` +- ``deviation``."""
+        ends = self._metric(np.stack([mean, mean - deviation, mean + deviation]))
+        middle, low, high = ends[0], ends[1:].min(axis=0), ends[1:].max(axis=0)
+        columns = zip(middle.tolist(), low.tolist(), high.tolist(), strict=True)
+        return tuple(Estimate(*each) for each in columns)
+
+    @abstractmethod
+    def _metric(self, targets: Array) -> Array:
+        """The metric that has these targets."""
+
+
+class _CostScale(_Scale):
+    def __init__(self, results: Sequence[Metrics], goal: Goal) -> None:
+        self.metric = goal.metric
+        self._sign = 1.0 if goal.maximize is None else -1.0
+        self._costs = np.array([goal.cost(metrics) for metrics in results])
+        self.targets = of_costs(self._costs)
+
+    def _metric(self, targets: Array) -> Array:
+        return self._sign * to_costs(targets, self.targets, self._costs)
+
+
+class _BoundScale(_Scale):
+    def __init__(self, results: Sequence[Metrics], bound: Bound) -> None:
+        self.metric = bound.metric
+        self._sign = 1.0 if bound.relation.startswith("<") else -1.0
+        self._limit = self._sign * (bound.limit or 0.0)
+        self._values = self._sign * np.array([metrics[bound.metric] for metrics in results])
+        self.targets = of_bound(self._values, self._limit)
+
+    def _metric(self, targets: Array) -> Array:
+        return self._sign * to_values(targets, self._values, self._limit)
+
+
+class _Decomposition:
+    """A surface fitted to results, taken apart."""
+
+    def __init__(self, grid: Grid, points: Sequence[Point], scale: _Scale, weights: Array) -> None:
+        self._grid, self._scale = grid, scale
+        self._points = np.array(points, dtype=np.intp)
+        self._centre = float(scale.targets.mean())
+        self._values = scale.targets - self._centre
+        anova = Anova(grid.shape, [axis.ordered for axis in grid.axes])
+        rows = np.unique(np.linspace(0, len(points) - 1, _FITTED).round().astype(np.intp))
+        sample = self._values[rows] - self._values[rows].mean()
+        learned = learn(anova, self._points[rows], sample, weights[rows])
+        self._anova = learned.covariance
+        self._noises = (learned.noise + _JITTER) / weights
+        matrix = self._anova.covariance(self._points, self._points) + np.diag(self._noises)
+        self._factor = cho_factor(matrix)
+        self._pull = cho_solve(self._factor, self._values)
+        count = len(points) + SCALE_COUNT
+        self._scale2 = (float(self._values @ self._pull) + SCALE_COUNT) / count
+        self._levels = [_levels(axis) for axis in grid.axes]
+        self._across = [self._terms(axis, self._points) for axis in range(len(grid.axes))]
+        self._means = [across.T @ across / len(across) for across in self._across]
+
+    def _terms(self, axis: int, points: Points) -> Array:
+        """sum_t w_t R_t between the axis' levels and ``points``."""
+        at = np.zeros((len(self._levels[axis]), self._points.shape[1]), dtype=np.intp)
+        at[:, axis] = self._levels[axis]
+        mine = [k for k, (of, _) in enumerate(self._anova.terms) if of == axis]
+        values = self._anova.axis_terms(axis, at, points)
+        return np.asarray(np.tensordot(self._anova.strengths[mine], values, 1))
+
+    def _form(self, matrix: Array | float) -> float:
+        """The quadratic form of the matrix, or of a matrix full of this number, at the pull."""
+        whole = np.broadcast_to(matrix, (len(self._pull), len(self._pull)))
+        return float(self._pull @ whole @ self._pull)
+
+    def effects(self, most_pairs: int) -> Effects:
+        """All that is to be known."""
+        axes = range(len(self._grid.axes))
+        plus = [1 + mean for mean in self._means]
+        everything = self._form(_product(plus))
+        constant = float(self._pull.sum())
+        variance = max(everything - constant**2, 1e-300)
+        single = [self._form(mean) / variance for mean in self._means]
+        pairs = {
+            (i, j): self._form(self._means[i] * self._means[j]) / variance
+            for i, j in combinations(axes, 2)
+        }
+        strongest = sorted(pairs, key=lambda pair: -pairs[pair])[:most_pairs]
+        effects = []
+        for axis in axes:
+            without = self._form(_product([*plus[:axis], *plus[axis + 1 :]]))
+            total = (everything - without) / variance
+            effects.append(self._effect(axis, constant, single[axis], total))
+        missed = self._noises * self._pull
+        explained = 1 - float(np.var(missed)) / float(np.var(self._values))
+        return Effects(
+            metric=self._scale.metric,
+            results=len(self._points),
+            effects=tuple(effects),
+            interactions=tuple(self._interaction(*pair, pairs[pair]) for pair in strongest),
+            beyond=min(max(1 - sum(single) - sum(pairs.values()), 0.0), 1.0),
+            explained=min(max(explained, 0.0), 1.0),
+        )
+
+    def _effect(self, axis: int, constant: float, share: float, total: float) -> Effect:
+        across = self._across[axis]
+        at = np.zeros((len(across), self._points.shape[1]), dtype=np.intp)
+        at[:, axis] = self._levels[axis]
+        own = np.diag(self._terms(axis, at))
+        variance = own - np.einsum("ij,ji->i", across, cho_solve(self._factor, across.T))
+        mean = across @ self._pull
+        deviation = np.sqrt(self._scale2 * np.maximum(variance, 0.0))
+        there = self._grid.axes[axis]
+        return Effect(
+            axis=there.name,
+            levels=tuple(there.levels[level] for level in self._levels[axis]),
+            mean=tuple(mean.tolist()),
+            deviation=tuple(deviation.tolist()),
+            estimates=self._scale.estimates(self._centre + constant + mean, deviation),
+            share=share,
+            total=total,
+        )
+
+    def _interaction(self, i: int, j: int, share: float) -> Interaction:
+        mean = (self._across[i] * self._pull) @ self._across[j].T
+        names = self._grid.names
+        return Interaction((names[i], names[j]), share, tuple(map(tuple, mean.tolist())))
+
+
+def _product(factors: Sequence[Array]) -> Array | float:
+    product: Array | float = 1.0
+    for factor in factors:
+        product = product * factor
+    return product
+
+
+def _levels(axis: Axis) -> list[int]:
+    n = len(axis)
+    if n <= _LEVELS:
+        return list(range(n))
+    return [round(k * (n - 1) / (_LEVELS - 1)) for k in range(_LEVELS)]
