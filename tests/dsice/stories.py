@@ -1,17 +1,18 @@
-"""Studies that never ran: built by folding events, so that every state is one call away."""
+"""Studies that never ran: built from events, so that every state is one call away."""
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from dsice.launch.job import JobSpec
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
+from dsice.study.frozen import freeze
 from dsice.study.state import Study
 
 Tell = Callable[..., "Story"]
@@ -47,10 +48,29 @@ class Story:
         self.study = Study(parse(text, directory), StudyDirectory.at(directory))
         self.now = EPOCH
         self.parallel = self.study.config.run.parallel
+        self._journal: Path | None = None
 
     def tell(self, event: str, **facts: Any) -> None:
         """Fold one event."""
-        self.study.apply([{"t": self.now, "event": event, **facts}])
+        entry = {"t": self.now, "event": event, **facts}
+        self.study.apply([entry])
+        if self._journal is not None:
+            with self._journal.open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+
+    def write(self) -> None:
+        """Make the study's directory, where the events to come are journalled."""
+        self.study.directory.path.mkdir(parents=True, exist_ok=True)
+        freeze(self.study.config, self.study.directory)
+        self._journal = self.study.directory.journal
+        self._journal.touch()
+
+    def log(self, number: int, output: str, errors: str = "", command: str = "run") -> None:
+        """Write what the first attempt of a trial ran, and what it printed."""
+        job = self.study.directory.trial(number).job(1)
+        job.create(JobSpec(f"trial-{number}", (command, str(number)), str(job.path)))
+        job.stdout.write_text(output)
+        job.stderr.write_text(errors)
 
     def session(self) -> None:
         """A driver begins."""
@@ -150,24 +170,16 @@ class Story:
         return {"niqe": niqe, "rmse": rmse, "psnr": 20 * math.log10(255 / max(rmse, 0.1))}
 
 
-def demo_story(directory: Path, text: str = DEMO, trials: int = 48, seed: int = 0) -> Story:
-    """A study like the demo: two stages, then trials."""
+def demo_story(
+    directory: Path, text: str = DEMO, trials: int = 48, seed: int = 0, written: bool = False
+) -> Story:
+    """A study like the demo: two stages, then trials; ``written`` to its directory, if asked."""
     story = Story(text, directory)
+    if written:
+        story.write()
     story.session()
     story.stage("prepare", 6, {})
     story.stage("pretrain", 95, {"niqe": 6.91, "rmse": 12.3, "psnr": 26.3})
     story.trials(trials, seed)
     story.tell("session_end", why=f"all {trials} trials have ended")
     return story
-
-
-@pytest.fixture
-def tell(tmp_path: Path) -> Tell:
-    """Begin a story from the text of a study file."""
-    return lambda text=DEMO: Story(text, tmp_path)
-
-
-@pytest.fixture
-def demo(tmp_path: Path) -> Story:
-    """A whole story like the demo's."""
-    return demo_story(tmp_path)

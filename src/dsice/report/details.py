@@ -64,15 +64,15 @@ class Log:
     @property
     def size(self) -> int:
         """Bytes in the page."""
-        return _size(self.command) + sum(map(_size, (*self.output, *self.errors)))
+        return _size(self.command) + _together(self.output) + _together(self.errors)
 
     def within(self, room: int) -> Self:
         """The same in at most about ``room`` bytes: of logs the end is kept."""
         command = _cut(self.command, room)
         room = max(room - _size(command), 0)
         errors = _last(self.errors, room // 2)
-        kept = _last(self.output, room - sum(map(_size, errors)))
-        errors = _last(self.errors, room - sum(map(_size, kept)))
+        kept = _last(self.output, room - _together(errors))
+        errors = _last(self.errors, room - _together(kept))
         return type(self)(command, kept, errors)
 
 
@@ -145,6 +145,10 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
 
 def _size(text: str) -> int:
     return len(json.dumps(text)) + 5 * sum(map(text.count, "<>&"))
+
+
+def _together(lines: Sequence[str]) -> int:
+    return sum(_size(line) + 1 for line in lines)
 
 
 def _cut(text: str, room: int) -> str:

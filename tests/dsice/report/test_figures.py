@@ -11,7 +11,7 @@ from dsice.report.figures import Figures
 from dsice.report.themes import THEMES
 
 if TYPE_CHECKING:
-    from tests.dsice.report.conftest import Story, Tell
+    from tests.dsice.stories import Story, Tell
 
 BARE = """
 name = "bare"

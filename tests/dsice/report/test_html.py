@@ -14,7 +14,7 @@ from dsice.launch.job import JobSpec
 from dsice.report import html
 
 if TYPE_CHECKING:
-    from tests.dsice.report.conftest import Story, Tell
+    from tests.dsice.stories import Story, Tell
 
 ATTACK = "</script><img src=x onerror=alert(1)>{{ 7 * 7 }}\u2028\x1b[31m&amp;\"'"
 HOSTILE = f"""

@@ -10,7 +10,7 @@ from dsice.report import pictures
 from dsice.report.facts import Facts
 
 if TYPE_CHECKING:
-    from tests.dsice.report.conftest import Story, Tell
+    from tests.dsice.stories import Story, Tell
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 STUDY = """

@@ -8,7 +8,7 @@ from dsice.report.savings import Savings
 from dsice.report.timeline import Timeline
 
 if TYPE_CHECKING:
-    from tests.dsice.report.conftest import Story, Tell
+    from tests.dsice.stories import Story, Tell
 
 
 def savings(story: Story) -> Savings | None:

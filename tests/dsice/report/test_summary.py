@@ -9,7 +9,7 @@ from dsice.report.savings import Savings
 from dsice.report.timeline import Timeline
 
 if TYPE_CHECKING:
-    from tests.dsice.report.conftest import Story, Tell
+    from tests.dsice.stories import Story, Tell
 
 FREE = """
 name = "free"
@@ -155,8 +155,3 @@ def test_sessions_say_how_they_ended(tell: Tell) -> None:
     assert killed.why == "killed, or its machine went down"
     assert (stopped.why, stopped.parallel) == ("stopped on request", 2)
     assert running.why == "not ended: at work, or killed"
-
-
-def test_moments_never_fail() -> None:
-    assert summary.moment(1e30) == "unknown"
-    assert summary.moment(1_700_000_000).startswith("2023-11-1")

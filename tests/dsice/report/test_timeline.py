@@ -8,7 +8,7 @@ import pytest
 from dsice.report.timeline import Pause, Timeline, outcome
 
 if TYPE_CHECKING:
-    from tests.dsice.report.conftest import Story, Tell
+    from tests.dsice.stories import Story, Tell
 
 
 def test_nothing_yet(tell: Tell) -> None:

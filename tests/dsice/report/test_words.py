@@ -46,3 +46,14 @@ def test_numbers_and_parameters_are_short() -> None:
     assert [words.parameter(v) for v in (True, 7, "soa")] == ["true", "7", "soa"]
     assert words.count(1, "trial") == "1 trial"
     assert words.count(2, "trial") == "2 trials"
+
+
+def test_moments_never_fail() -> None:
+    assert words.moment(1e30) == "unknown"
+    assert words.moment(1_700_000_000).startswith("2023-11-1")
+
+
+def test_machine_time_is_in_hours() -> None:
+    assert [words.hours(3600 * h) for h in (4905, 181.7, 12.34, 0.05)] == [
+        *("4,905", "182", "12.3", "0.05")
+    ]
