@@ -1,8 +1,7 @@
 """Worlds drawn from a history: surfaces through its metrics, its durations and its failures.
 
-What a surface is fitted to are ranks and distances, as the search does it; what it says is turned
-back by straight lines between the measured values, and beyond the best and the worst by a straight
-line on. Metrics are drawn independently of each other.
+Surfaces are fitted to what the search fits its own to, `dsice.search.targets`, and turned back.
+Metrics are drawn independently of each other.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ import numpy as np
 from scipy.special import ndtri
 
 from dsice.errors import InvalidInput
-from dsice.goal import Bound, Goal
+from dsice.goal import Goal
 from dsice.grid import Grid, Point
-from dsice.search.targets import of_bound, of_costs
+from dsice.search.targets import of_bound, of_costs, to_costs, to_values
 from dsice.simulate.path import Fit, Path
 from dsice.simulate.world import Lasting, Result, World, Worlds
 from dsice.surface.anova import Points
@@ -29,45 +28,43 @@ _SHOWS: Final = 0.2  # share explained from which durations are said to depend o
 
 
 @dataclass(frozen=True)
-class Scale:
-    """A monotone map between values and what a surface is fitted to.
+class Quantity:
+    """A metric, or the duration, as the history tells it.
 
     Attributes:
-        values: measured ones, increasing.
-        targets: of these, increasing or decreasing.
+        fit: a surface through the targets.
+        values: of all results, -1 times what is to be large.
+        targets: of these, as in `dsice.search.targets`.
+        sign: -1 for what is to be large.
+        limit: of a bounded metric; None for the objective and durations.
     """
 
+    fit: Fit
     values: Array
     targets: Array
+    sign: float
+    limit: float | None
 
     @classmethod
-    def of(cls, values: Array, targets: Array) -> Self:
-        """From the values and targets of all results."""
-        values, first = np.unique(values, return_index=True)
-        return cls(values, targets[first])
+    def of(
+        cls,
+        grid: Grid,
+        points: Points,
+        values: Array,
+        *,
+        sign: float = 1.0,
+        limit: float | None = None,
+    ) -> Self:
+        """Learn from the values at ``points``, shape (N, axes)."""
+        values = sign * values
+        targets = of_costs(values) if limit is None else of_bound(values, limit)
+        return cls(Fit.of(grid, points, targets), values, targets, sign, limit)
 
     def back(self, targets: Array) -> Array:
-        """The values of targets; beyond the measured ones on a straight line."""
-        if len(self.values) == 1:
-            return np.full(len(targets), self.values[0])
-        order = np.argsort(self.targets, kind="stable")
-        x, y = self.targets[order], self.values[order]
-        found = np.interp(targets, x, y)
-        middle = len(x) // 2
-        for end, beyond in ((0, targets < x[0]), (-1, targets > x[-1])):
-            # The mean slope from the end to the middle: that of the last two would be luck.
-            run = float(x[middle] - x[end])
-            slope = float(y[middle] - y[end]) / run if run else 0.0
-            found[beyond] = y[end] + slope * (targets[beyond] - x[end])
-        return np.asarray(found)
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A metric, or the duration, as the history tells it."""
-
-    fit: Fit
-    scale: Scale
+        """The values that have these targets."""
+        if self.limit is None:
+            return np.asarray(self.sign * to_costs(targets, self.targets, self.values))
+        return to_values(targets, self.values, self.limit)
 
 
 @dataclass(frozen=True)
@@ -113,8 +110,12 @@ class Fitted(Worlds):
         quantities = {}
         for name in goal.metrics:
             values = np.array([metrics[name] for _, metrics, _ in done], dtype=float)
-            targets = _targets(goal, name, values)
-            quantities[name] = Quantity(Fit.of(grid, points, targets), Scale.of(values, targets))
+            if name == goal.metric:
+                sign = 1.0 if goal.maximize is None else -1.0
+                quantities[name] = Quantity.of(grid, points, values, sign=sign)
+            else:
+                bound = next(bound for bound in goal.bounds if bound.metric == name)
+                quantities[name] = Quantity.of(grid, points, values, limit=bound.limit or 0.0)
         everywhere = np.array([point for point, _ in results], dtype=np.intp)
         succeeded = np.array([r.metrics is not None for _, r in results], dtype=float)
         seconds = np.array([max(s, 1e-3) for _, _, s in done])
@@ -122,7 +123,7 @@ class Fitted(Worlds):
             metrics=quantities,
             success=Fit.of(grid, everywhere, succeeded) if len(done) < len(results) else None,
             failing=float(1 - succeeded.mean()),
-            duration=None if lasting else _depending(grid, points, seconds),
+            duration=None if lasting else _depending(Quantity.of(grid, points, seconds)),
             pools=(seconds.tolist(), [r.seconds for _, r in results if r.metrics is None]),
             lasting=lasting,
         )
@@ -131,23 +132,9 @@ class Fitted(Worlds):
         return _FittedWorld(self, seed)
 
 
-def _targets(goal: Goal, name: str, values: Array) -> Array:
-    """What the surface of a metric is fitted to, as in `dsice.search.outputs`."""
-    if name == goal.metric:
-        return of_costs(values if goal.maximize is None else -values)
-    bound: Bound = next(bound for bound in goal.bounds if bound.metric == name)
-    return of_bound(values, bound.limit or 0.0)
-
-
-def _depending(grid: Grid, points: Points, seconds: Array) -> Quantity | None:
+def _depending(duration: Quantity) -> Quantity | None:
     """The surface of durations, if it tells them better than their mean does."""
-    logs = np.log(seconds)
-    spread = float(logs.std())
-    if spread < 1e-9:
-        return None
-    targets = (logs - logs.mean()) / spread
-    fit = Fit.of(grid, points, targets)
-    return Quantity(fit, Scale.of(seconds, targets)) if fit.explained > _SHOWS else None
+    return duration if duration.fit.explained > _SHOWS else None
 
 
 class _FittedWorld(World):
@@ -156,7 +143,7 @@ class _FittedWorld(World):
         self._worlds = worlds
         chance = np.random.default_rng([seed, 1])
         self._metrics = {
-            name: (Path(found.fit, chance), found.scale) for name, found in worlds.metrics.items()
+            name: (Path(found.fit, chance), found) for name, found in worlds.metrics.items()
         }
         self._success = Path(worlds.success, chance) if worlds.success else None
         self._duration = Path(worlds.duration.fit, chance) if worlds.duration else None
@@ -171,8 +158,8 @@ class _FittedWorld(World):
         success, found = self._success, {}
         if success is not None and success.measured(at, chance)[0] < self._threshold:
             return Result(None, self._seconds(at, True, chance))
-        for name, (path, scale) in self._metrics.items():
-            found[name] = float(scale.back(path.measured(at, chance))[0])
+        for name, (path, quantity) in self._metrics.items():
+            found[name] = float(quantity.back(path.measured(at, chance))[0])
         return Result(found, self._seconds(at, False, chance))
 
     def _seconds(self, at: Points, failed: bool, chance: np.random.Generator) -> float:
@@ -180,7 +167,7 @@ class _FittedWorld(World):
         if worlds.lasting is not None:
             return worlds.lasting.seconds(chance)
         if self._duration is not None and worlds.duration is not None and not failed:
-            seconds = worlds.duration.scale.back(self._duration.measured(at, chance))
+            seconds = worlds.duration.back(self._duration.measured(at, chance))
             # Measured durations are the ends: how long a trial may take at all is not known.
             return float(np.clip(seconds, min(worlds.pools[0]), max(worlds.pools[0]))[0])
         pool = worlds.pools[1] if failed else worlds.pools[0]

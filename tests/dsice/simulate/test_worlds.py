@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Axis, Grid, Point
-from dsice.simulate.fitted import Fitted, Scale
+from dsice.simulate.fitted import Fitted, Quantity
 from dsice.simulate.path import Fit, Path
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
 from dsice.surface.field import Field
@@ -92,14 +92,15 @@ def test_what_a_fit_explains_is_what_leaving_out_shows() -> None:
     assert nothing.explained < 0.3
 
 
-def test_a_scale_turns_targets_back() -> None:
-    values = np.array([3.0, 1.0, 4.0, 1.0, 5.0])
-    for targets in (values * 2, -values):
-        scale = Scale.of(values, targets)
-        assert scale.back(targets) == pytest.approx(values)
-    scale = Scale.of(values, values * 2)
-    assert scale.back(np.array([0.0, 12.0])) == pytest.approx([0.0, 6.0])
-    assert Scale.of(np.ones(3), np.zeros(3)).back(np.array([-1.0, 9.0])).tolist() == [1, 1]
+@pytest.mark.parametrize(("sign", "limit"), [(1.0, None), (-1.0, None), (1.0, 2.5)])
+def test_a_quantity_turns_targets_back(sign: float, limit: float | None) -> None:
+    values = np.array([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0])
+    where = points(*(point for point, _ in results(7)))
+    found = Quantity.of(GRID, where, values, sign=sign, limit=limit)
+    assert found.back(found.targets) == pytest.approx(values)
+    beyond = found.back(np.array([found.targets.min() - 1, found.targets.max() + 1]))
+    assert sorted(beyond)[0] < 1
+    assert sorted(beyond)[1] > 9
 
 
 SOURCES: dict[str, Worlds] = {
