@@ -15,7 +15,9 @@ def luma(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     Returns:
         (H, W), whole numbers from 16 (black) to 235 (white).
     """
-    y = image.astype(np.float64) @ (np.array([65.481, 128.553, 24.966]) / 255) + 16
-    # MATLAB rounds halves up, numpy to even.
-    rounded: NDArray[np.float64] = np.floor(y + 0.5)
-    return rounded
+    # 16 + (65.481 R + 128.553 G + 24.966 B) / 255 in whole numbers: in floating point the 194
+    # colours whose luma ends in exactly one half would be rounded either way. MATLAB rounds up.
+    red, green, blue = np.moveaxis(image.astype(np.int32), 2, 0)
+    twice = 2 * (65_481 * red + 128_553 * green + 24_966 * blue)
+    rounded: NDArray[np.int32] = 16 + (twice + 255_000) // 510_000
+    return rounded.astype(np.float64)

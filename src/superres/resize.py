@@ -26,7 +26,7 @@ def enlarge(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 
 
 def halve(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Reduce (H, W) with even sides to half, as MATLAB's `imresize(image, 0.5)` does."""
+    """Reduce (H, W), even sides of 4 at least, to half, as MATLAB's `imresize(image, 0.5)` does."""
     height, width = image.shape
     half: NDArray[np.float64] = _halving(height) @ image @ _halving(width).T
     return half

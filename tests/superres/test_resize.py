@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from superres.resize import enlarge, halve, shrink, stretch
+from tests.superres.imresize import imresize
+from tests.superres.photographs import photograph, whole
 
 
 def ramp(height: int, width: int) -> NDArray[np.float64]:
@@ -60,3 +62,35 @@ def test_stretching_agrees_with_pillow_away_from_the_borders() -> None:
     pillow = Image.fromarray(y.astype(np.float32)).resize((48, 40), Image.Resampling.BICUBIC)
     assert stretch(y, 40, 48)[4:-4, 4:-4] == pytest.approx(np.asarray(pillow)[4:-4, 4:-4], abs=1e-3)
     assert stretch(y, 20, 24) is y
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (6, 10), (96, 192), (40, 22)])
+def test_halving_is_that_of_matlab_to_the_last_row(shape: tuple[int, int]) -> None:
+    y = np.random.default_rng(2).uniform(0, 255, shape)
+    assert halve(y) == pytest.approx(imresize(y, shape[0] // 2, shape[1] // 2), abs=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(40, 48), (33, 25), (24, 61)])
+def test_stretching_is_that_of_matlab_to_the_last_row(shape: tuple[int, int]) -> None:
+    y = np.random.default_rng(3).uniform(0, 255, (20, 24))
+    assert stretch(y, *shape) == pytest.approx(imresize(y, *shape), abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"),
+    [("chelsea", 2), ("chelsea", 4), ("coffee", 4), ("china", 4), ("astronaut", 8)],
+)
+def test_low_resolution_images_are_nearly_those_of_matlab(name: str, factor: int) -> None:
+    image = whole(photograph(name))
+    image = image[: image.shape[0] // 8 * 8, : image.shape[1] // 8 * 8]
+    height, width = (length // factor for length in image.shape[:2])
+    planes = [imresize(image[..., c].astype(float), height, width) for c in range(3)]
+    theirs = np.clip(np.floor(np.stack(planes, axis=2) + 0.5), 0, 255)
+    difference = np.abs(shrink(image, factor) - theirs)
+    # Two roundings of 8 bits, after rows and after columns, instead of one.
+    inside = difference[2:-2, 2:-2]
+    assert inside.max() <= 6
+    assert np.mean(inside > 0) < 0.16
+    # Pillow leaves out what lies beyond the border, where MATLAB mirrors the image.
+    assert difference.max() <= 16
+    assert np.sqrt(np.mean(difference**2)) < 0.8

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
+from scipy.ndimage import correlate
 from scipy.special import gammaln
 
 from superres.resize import halve
@@ -26,7 +26,10 @@ BLOCK = 96
 Array = NDArray[np.float64]
 
 # Local mean and deviation: a 7x7 Gaussian window, three standard deviations to either side.
-_WINDOW = np.exp(-0.5 * (np.arange(-3, 4) / (7 / 6)) ** 2)
+# Applied as a whole: one pass each for rows and columns would be faster, but rounds differently,
+# and where an image has no contrast at all the last bits decide the signs of the coefficients.
+_OFFSETS = np.arange(-3, 4)
+_WINDOW = np.exp(-(_OFFSETS[:, None] ** 2 + _OFFSETS**2) / (2 * (7 / 6) ** 2))
 _WINDOW /= _WINDOW.sum()
 
 # Neighbours whose products are modelled: right, below, and the two diagonals (equation 6).
@@ -71,8 +74,8 @@ def niqe(y: Array) -> float:
     coarse = block_features(normalise(halve(y)), BLOCK // 2)
     features = np.concatenate([fine, coarse], axis=1)
 
-    # A block without any contrast, such as a clipped sky, has no fit: it counts in those means
-    # where it can, and not in the covariance, as in the authors' release.
+    # A block without any contrast, such as a clipped sky, has no whole fit: it counts in the
+    # means of those features that it has, and not in the covariance, as in the authors' release.
     usable = features[~np.isnan(features).any(axis=1)]
     if len(usable) < 2:
         return float("nan")
@@ -114,7 +117,9 @@ def fit_aggd(samples: Array) -> Aggd:
         samples: (N, ...): N sets of samples.
 
     Returns:
-        N distributions; not a number where a set has no positive or no negative sample.
+        N distributions. A set without positive or without negative samples has the smallest
+        shape of the table, as in the authors' release, and is not a number on the side that has
+        no samples.
     """
     samples = samples.reshape(len(samples), -1)
     square = samples**2
@@ -125,15 +130,14 @@ def fit_aggd(samples: Array) -> Aggd:
         ratio = left / right
         moments = np.abs(samples).mean(1) ** 2 / square.mean(1)
         target = moments * (ratio**3 + 1) * (ratio + 1) / (ratio**2 + 1) ** 2
-    shape = np.where(np.isnan(target), np.nan, _invert_moment_ratio(target))
+    shape = _invert_moment_ratio(target)
     to_scale = np.exp((gammaln(1 / shape) - gammaln(3 / shape)) / 2)
     return Aggd(shape, left * to_scale, right * to_scale)
 
 
 def _smooth(y: Array) -> Array:
-    rows: Array = correlate1d(y, _WINDOW, axis=0, mode="nearest")
-    both: Array = correlate1d(rows, _WINDOW, axis=1, mode="nearest")
-    return both
+    smooth: Array = correlate(y, _WINDOW, mode="nearest")
+    return smooth
 
 
 @cache
@@ -145,12 +149,12 @@ def _moment_ratios() -> tuple[Array, Array]:
 
 
 def _invert_moment_ratio(target: Array) -> Array:
-    """The tabulated shape whose ratio is nearest to each target."""
+    """The tabulated shape whose ratio is nearest to each target; the first for no number."""
     shapes, ratios = _moment_ratios()
     above = np.clip(np.searchsorted(ratios, target), 1, len(ratios) - 1)
     lower_is_nearer = target - ratios[above - 1] <= ratios[above] - target
     nearest: Array = shapes[np.where(lower_is_nearer, above - 1, above)]
-    return nearest
+    return np.where(np.isnan(target), shapes[0], nearest)
 
 
 @cache
