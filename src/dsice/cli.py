@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
+from dsice.explain.command import add_explain
 from dsice.live.command import add_serve, add_watch
 from dsice.simulate.command import add_simulate
 from dsice.version import __version__
@@ -33,6 +34,7 @@ Find the best parameters of a program that is expensive to run, in few runs.
   dsice status runs/NAME     how far it is
   dsice stop runs/NAME       begin no new trials, wherever it runs
   dsice best runs/NAME       the best parameters so far
+  dsice explain runs/NAME    why points were proposed, and what the parameters do
   dsice watch runs/NAME      see it run, from anywhere
   dsice report runs/NAME     write a page with pictures
   dsice serve runs/NAME      the same page, live, in a browser
@@ -148,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(command=_status)
 
+    add_explain(commands)
     add_watch(commands)
 
     best = commands.add_parser(

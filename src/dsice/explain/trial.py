@@ -1,0 +1,124 @@
+"""One trial explained: why it was proposed, what was expected, what came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dsice.explain.line import TrialLine, line_of, measured_before
+from dsice.explain.moment import result
+from dsice.explain.walk import walk_of
+from dsice.goal import Goal, Metrics
+from dsice.grid import Params
+from dsice.search.history import History
+from dsice.search.why import Estimate, Forecast, Why
+from dsice.study.state import Status, Study, Trial
+
+
+class Came(StrEnum):
+    """How a measurement compares with the estimate of it."""
+
+    BELOW = "below"
+    WITHIN = "within"
+    ABOVE = "above"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that can be said of one trial.
+
+    Attributes:
+        trial: its number.
+        params: parameter values.
+        status: how far it has come.
+        reason: why it failed, if it did.
+        why: why it was proposed, as the journal has it; None if an older journal does not say.
+        best_before: the trial that was the best when this one was proposed, if one was.
+        best_metrics: what that trial's point had measured by then.
+        pending: the trials under way then.
+        metrics: what the trial measured; empty if it failed or has not ended.
+        feasible: whether it keeps the bounds; None without metrics.
+        improved: whether it was better than all that had ended before it.
+        line: the line on which it was found, if on one.
+    """
+
+    trial: int
+    params: Params
+    status: Status
+    reason: str
+    why: Why | None
+    best_before: int | None
+    best_metrics: Metrics | None
+    pending: tuple[int, ...]
+    metrics: Metrics
+    feasible: bool | None
+    improved: bool
+    line: TrialLine | None
+
+    @property
+    def forecast(self) -> Forecast | None:
+        """What was expected there, if anything."""
+        return None if self.why is None else self.why.forecast
+
+    def came(self, goal: Goal) -> Came | None:
+        """How the estimated quantity came out; None without a forecast or a measurement."""
+        if self.forecast is None or not self.metrics:
+            return None
+        value = self.metrics.get(goal.metric, 0.0)
+        if self.forecast.quantity != goal.metric:
+            value = goal.violation(self.metrics)
+        return _came(value, self.forecast.estimate)
+
+
+def explanation_of(study: Study, number: int) -> Explanation:
+    """What can be said of a trial.
+
+    Args:
+        study: as it stands.
+        number: of the trial, from 1.
+
+    Raises:
+        InvalidInput: a bound waits for the result of a stage.
+    """
+    trial = study.trials[number - 1]
+    goal = study.goal
+    history = History(study.config.grid, goal)
+    before = measured_before(study, trial)
+    for each in before:
+        history.add(each.point, result(each))
+    # As the search took it down; an older journal leaves it to be worked out.
+    best = trial.why.best if trial.why is not None else history.best()
+    measured = trial.status is Status.DONE and goal.missing(trial.metrics) is None
+    return Explanation(
+        trial=number,
+        params=trial.params,
+        status=trial.status,
+        reason=trial.reason,
+        why=trial.why,
+        best_before=next((t.number for t in before if t.point == best), None),
+        best_metrics=None if best is None else history.metrics(best),
+        pending=_pending(study, trial),
+        metrics=trial.metrics if measured else {},
+        feasible=goal.feasible(trial.metrics) if measured else None,
+        improved=any(step.trial == number for step in walk_of(study)),
+        line=line_of(study, number),
+    )
+
+
+def _pending(study: Study, trial: Trial) -> tuple[int, ...]:
+    """The trials that had been proposed and not ended when ``trial`` was proposed."""
+    under_way: dict[int, None] = {}
+    for each, ended in study.history:
+        if each is trial:
+            break
+        if ended:
+            under_way.pop(each.number, None)
+        else:
+            under_way[each.number] = None
+    return tuple(under_way)
+
+
+def _came(value: float, estimate: Estimate) -> Came:
+    if value < estimate.low:
+        return Came.BELOW
+    return Came.ABOVE if value > estimate.high else Came.WITHIN
