@@ -26,7 +26,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED: Final = frozenset({"study", "stage", "dir", "result", "progress", "params", "best"})
 _MAX_LEVELS: Final = 1_000_000
 _LARGEST: Final = 1e300
-_COUNTED: Final = 200_000  # points that are looked at, one by one, to count them
+_COUNTED: Final = 100_000  # points that are looked at, one by one, to count them
 
 
 class Axis:
@@ -243,6 +243,7 @@ class Grid:
         self.only_ratios_of: Final = tuple(names[k] for k in self._in_ratios)
         levels = {names[k]: self.axes[k].levels for k in self._in_ratios}
         self._ratios: Final = Ratios(levels) if levels else None
+        self._counts: Counts | None = None
 
     @property
     def size(self) -> int:
@@ -282,6 +283,11 @@ class Grid:
 
     def counts(self) -> Counts:
         """How many points there are."""
+        if self._counts is None:
+            self._counts = self._counted()
+        return self._counts
+
+    def _counted(self) -> Counts:
         allowed: int | None = self.size
         if self._rule is not None:
             allowed = sum(1 for _ in self) if self.size <= _COUNTED else None

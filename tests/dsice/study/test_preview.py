@@ -18,7 +18,6 @@ from tests.conftest import ENVIRONMENT
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
 StudyFile = Callable[..., Path]
 
-STUDIES = Path(__file__).parents[3] / "studies"
 STAGED = """
 [paths]
 photos = "photos"
@@ -188,13 +187,3 @@ def test_a_path_that_is_missing_is_an_error_before_anything_starts(
     assert done.returncode == 2
     assert f"dsice: [paths] photos = '{tmp_path}/photos': there is no such" in done.stderr
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "trials"), [("demo", "48 in all, 2"), ("poster", "545 in all, 40")]
-)
-def test_our_studies(dsice: Dsice, name: str, trials: str) -> None:
-    done = dsice("run", "--dry-run", STUDIES / f"{name}.toml")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "Grid        61,440 points, 14,190 distinct\n" in done.stdout
-    assert f"Trials      {trials} at once" in done.stdout
