@@ -2,7 +2,8 @@
 
 The grid of the demo, with a made-up cost that depends on the ratios of the four values only: the
 default search with and without being told so. Shown are the mean over seeds of the best cost so
-far, how many evaluations were of a program that had been evaluated already, and CPU time a proposal.
+far, how many evaluations were of a program that had been evaluated already, and CPU time of a
+proposal.
 """
 
 from __future__ import annotations
