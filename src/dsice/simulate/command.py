@@ -106,6 +106,7 @@ def _simulate(options: argparse.Namespace) -> int:
     from dsice.simulate.campaign import play_all
     from dsice.simulate.show import Counter, show
     from dsice.study.config import load, with_budget
+    from dsice.units import duration as text
 
     config = with_budget(load(options.study), trials=options.trials, hours=options.hours)
     source = _source(config, options)
@@ -121,7 +122,8 @@ def _simulate(options: argparse.Namespace) -> int:
     if not console.is_terminal:
         console.width = 200
     console.print(f"{config.name}: {config.goal if source.goal is None else source.goal}")
-    show(answer, source.words, console)
+    waits = [f"Each job waits {text(options.queue)} before it begins."] if options.queue else []
+    show(answer, [*source.words, *waits], console)
     return 0
 
 

@@ -55,11 +55,10 @@ def show(answer: Answer, words: Sequence[str], console: Console) -> None:
     console.print(_table(answer))
     for line in answer.sentences():
         console.print(line)
-    console.print(
-        f"Jobs one after another take {_spelled(answer.rows[0].work)}; the search itself takes "
-        f"{duration(answer.cpu) if answer.cpu >= 0.95 else f'{1000 * answer.cpu:.0f} ms'} "
-        "of computing per trial, which is not counted."
-    )
+    console.print(f"Jobs one after another take {_spelled(answer.rows[0].work)}.")
+    if answer.goal is not None:
+        cost = duration(answer.cpu) if answer.cpu >= 0.95 else f"{1000 * answer.cpu:.1f} ms"
+        console.print(f"Not counted: the search's own computing, here {cost} a trial.")
 
 
 def _table(answer: Answer) -> Table:

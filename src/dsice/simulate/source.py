@@ -18,11 +18,13 @@ from dsice.simulate.play import Terms
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
 from dsice.study.config import StudyConfig
 from dsice.study.state import Status, Study, Trial
+from dsice.terminal import number
 from dsice.units import duration
 
 SECONDS: Final = "seconds"
 """The column of a table that says how long a trial took."""
 
+_TRUSTED: Final = 0.7  # share explained below which worlds were far too good; docs/simulate.md
 _IN_ROUNDS: Final = ("dsice-2017", "dsice-2018", "dsice-2024")
 
 
@@ -96,6 +98,8 @@ def from_history(config: StudyConfig, study: Study, lasting: Lasting | None = No
         raise InvalidInput(f"{where}: {error}") from None
     took, about_stages = _stages(config, study)
     words = _fitted_words(f"{len(results)} trials of {where}", worlds)
+    if (best := study.best_for(goal)) is not None:
+        words.append(f"Their own best has {goal.metric} {number(best.metrics[goal.metric])}.")
     return Source(worlds, goal, took, (*words, *about_stages))
 
 
@@ -182,6 +186,8 @@ def _fitted_words(what: str, worlds: Fitted) -> list[str]:
         f"{max(found.fit.explained, 0.0):.0%} of {name}" for name, found in worlds.metrics.items()
     ]
     words.append(f"Left out one by one, their surface predicts {' and '.join(shares)}.")
+    if min(found.fit.explained for found in worlds.metrics.values()) < _TRUSTED:
+        words.append("That is little: what is said of the best is a guess, and likely too good.")
     if worlds.failing:
         words.append(f"{worlds.failing:.0%} of the trials failed.")
     if worlds.lasting is not None:
