@@ -49,7 +49,7 @@ tiny, animated or of more than 8 bits a channel are named and skipped.
 OUT/crops shows a detailed region of every test image, the original and enlarged by bicubic.
 The metrics are those of bicubic enlargement.
 
-DIV2K, 800 photographs to train with and 100 to test with, takes 9 GB and some minutes:
+DIV2K, 800 photographs to train with and 100 to test with, takes 9 GB and a few minutes:
   superres prepare --photos DIV2K_train_HR --test-photos DIV2K_valid_HR --crop 480 --out div2k
 """
 _TRAIN = """\
@@ -289,3 +289,9 @@ def _add_result(p: Group) -> None:
 
 def _add_crops(p: Group) -> None:
     p.add_argument("--crops", type=Path, help="folder for the showcase of every test image")
+    p.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="FILE.png",
+        help="picture of the showcases between bicubic enlargements and originals",
+    )

@@ -131,7 +131,7 @@ def _evaluate(a: argparse.Namespace) -> None:
     recorder, dataset = _start(a)
     model = _ma_model(a)
     from superres.checkpoint import Checkpoint
-    from superres.evaluation import evaluate
+    from superres.evaluation import Pictures, evaluate
     from superres.resize import enlarge
     from superres.tiling import network_upscaler
 
@@ -143,7 +143,8 @@ def _evaluate(a: argparse.Namespace) -> None:
         generator = Checkpoint.load(a.checkpoint).generator
         dataset.require_scale(generator.config.scale)
         upscaler = network_upscaler(generator)
-    scores = evaluate(upscaler, dataset, a.crops, a.images, model, a.workers)
+    pictures = Pictures(a.crops, a.images, a.sheet)
+    scores = evaluate(upscaler, dataset, pictures, model, a.workers)
     print(scores.table())
     recorder.finish(scores.metrics())
 
@@ -157,8 +158,8 @@ def _evaluate_folder(a: argparse.Namespace) -> None:
 
     if a.images is None:
         raise UserError("--originals needs --images, the folder of the results to judge")
-    if a.data is not None or a.crops is not None:
-        raise UserError("--data and --crops do not go with --originals")
+    if any(given is not None for given in (a.data, a.crops, a.sheet)):
+        raise UserError("--data, --crops and --sheet do not go with --originals")
     recorder = Recorder(a.result)
     scores = judge_folders(a.images, a.originals, _ma_model(a), a.workers)
     print(scores.table())

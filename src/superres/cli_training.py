@@ -21,7 +21,7 @@ from superres.compute import Compute
 from superres.curves import write_curves
 from superres.data import Dataset
 from superres.errors import Diverged, UserError
-from superres.evaluation import evaluate
+from superres.evaluation import Pictures, evaluate
 from superres.features import FeatureNetwork, pooled_image, random_features, vgg19_features
 from superres.losses import LossWeights
 from superres.metrics.ma import MaModel
@@ -170,7 +170,7 @@ class _Job:
         """
         a = self.arguments
         checkpoint = trained.checkpoint
-        scores = self._judge(checkpoint.generator, a.crops)
+        scores = self._judge(checkpoint.generator, Pictures(a.crops, None, a.sheet))
         checkpoint.generator.to("cpu")
         metrics = {**scores.metrics(), "loss": trained.loss}
         if not math.isfinite(scores.niqe):
@@ -190,13 +190,13 @@ class _Job:
         self.recorder.finish(metrics)
 
     def _validate(self, generator: Generator) -> dict[str, float]:
-        return self._judge(generator, None).metrics()
+        return self._judge(generator, Pictures()).metrics()
 
-    def _judge(self, generator: Generator, crops: Path | None) -> Scores:
+    def _judge(self, generator: Generator, pictures: Pictures) -> Scores:
         a = self.arguments
         device = Compute.choose(a.device, "fp32").device
         upscaler = network_upscaler(generator.to(device))
-        return evaluate(upscaler, self.dataset, crops, None, self.model, a.workers)
+        return evaluate(upscaler, self.dataset, pictures, self.model, a.workers)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ judged on one machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +18,33 @@ from PIL import Image
 from superres.data import Dataset, Pixels, cut
 from superres.judging import Pair, judge_all
 from superres.metrics.ma import MaModel
+from superres.resize import enlarge
 from superres.scores import Scores
+from superres.sheet import contact_sheet
+
+# A sheet is to be looked at, not to be scrolled through.
+_ROWS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Where pictures of the results go; None, nowhere.
+
+    Attributes:
+        crops: folder for the showcase of every image, as `NAME.png`.
+        images: folder for the whole images, as `NAME.png`.
+        sheet: PNG file that shows the showcases of up to twelve images beside their originals.
+    """
+
+    crops: Path | None = None
+    images: Path | None = None
+    sheet: Path | None = None
 
 
 def evaluate(
     upscaler: Callable[[Pixels], Pixels],
     dataset: Dataset,
-    crops: Path | None = None,
-    images: Path | None = None,
+    pictures: Pictures | None = None,
     model: MaModel | None = None,
     workers: int = 1,
 ) -> Scores:
@@ -32,23 +53,36 @@ def evaluate(
     Args:
         upscaler: (H, W, 3) to (sH, sW, 3), uint8 RGB, s being the scale of the data.
         dataset: gives the test images.
-        crops: folder for the showcase of every image, as `NAME.png`.
-        images: folder for the whole images, as `NAME.png`.
+        pictures: where pictures of the results go.
         model: of Ma's score; without it there is neither Ma nor PI.
         workers: processes that judge; the images are enlarged in this one.
     """
-    for folder in (crops, images):
+    wanted = pictures or Pictures()
+    for folder in (wanted.crops, wanted.images, wanted.sheet and wanted.sheet.parent):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
+    shown: list[Pixels] = []
 
     def results() -> Iterator[Pair]:
         for test in dataset.test_images():
             result = upscaler(test.low)
-            if crops is not None:
-                shown = cut(result, test.entry.showcase)
-                Image.fromarray(shown).save(crops / f"{test.entry.name}.png")
-            if images is not None:
-                Image.fromarray(result).save(images / f"{test.entry.name}.png")
+            showcase = cut(result, test.entry.showcase)
+            shown.append(showcase)
+            for folder, image in ((wanted.crops, showcase), (wanted.images, result)):
+                if folder is not None:
+                    Image.fromarray(image).save(folder / f"{test.entry.name}.png")
             yield Pair(test.entry.name, result, np.asarray(test.high))
 
-    return judge_all(results(), len(dataset.manifest.test), model, workers)
+    scores = judge_all(results(), len(dataset.manifest.test), model, workers)
+    if wanted.sheet is not None:
+        _sheet(dataset, shown).save(wanted.sheet, format="PNG")
+    return scores
+
+
+def _sheet(dataset: Dataset, shown: list[Pixels]) -> Image.Image:
+    rows = []
+    for test, ours in zip(islice(dataset.test_images(), _ROWS), shown, strict=False):
+        bicubic = cut(enlarge(test.low, dataset.scale), test.entry.showcase)
+        original = np.asarray(cut(test.high, test.entry.showcase))
+        rows.append((test.entry.name, {"bicubic": bicubic, "this": ours, "original": original}))
+    return contact_sheet(rows)

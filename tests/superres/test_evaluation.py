@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from superres.color import luma
-from superres.data import Dataset
-from superres.evaluation import evaluate
+from superres.data import Dataset, cut
+from superres.evaluation import Pictures, evaluate
 from superres.metrics import niqe
 from superres.resize import enlarge
 from superres.scores import ImageScore, Scores
@@ -23,7 +23,8 @@ def test_summaries_follow_the_protocol() -> None:
 
 
 def test_images_are_judged_on_shaved_luma(dataset: Dataset, tmp_path: Path) -> None:
-    scores = evaluate(lambda low: enlarge(low, 4), dataset, tmp_path / "crops", tmp_path / "all")
+    pictures = Pictures(tmp_path / "crops", tmp_path / "all", tmp_path / "new" / "sheet.png")
+    scores = evaluate(lambda low: enlarge(low, 4), dataset, pictures)
     (test,) = dataset.test_images()
     y, reference = (luma(i)[4:-4, 4:-4] for i in (enlarge(test.low, 4), test.high))
     assert scores.images[0].niqe == niqe(y)
@@ -34,6 +35,11 @@ def test_images_are_judged_on_shaved_luma(dataset: Dataset, tmp_path: Path) -> N
             assert (np.asarray(crop) == np.asarray(expected)).all()
     with Image.open(tmp_path / "all" / f"{test.entry.name}.png") as whole:
         assert whole.size == (240, 208)
+    with Image.open(tmp_path / "new" / "sheet.png") as sheet:
+        columns = [np.asarray(sheet.crop((x, 26, x + 256, 282))) for x in (8, 272, 536)]
+    shown = [column[::2, ::2] for column in columns]
+    assert (shown[0] == shown[1]).all()  # the result is the bicubic one here
+    assert (shown[2] == cut(test.high, test.entry.showcase)).all()
 
 
 def test_a_perfect_enlargement_has_no_error(dataset: Dataset) -> None:
