@@ -1,0 +1,1 @@
+"""What a step of training costs, beside the published program's: see `step`."""
