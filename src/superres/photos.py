@@ -44,8 +44,8 @@ _WHEEL_PHOTOS: tuple[tuple[str, str, Split], ...] = (
 # One photograph in so many is held out where the user names no test photographs.
 _HOLD_OUT = 5
 
-# Pillow's ways to reject a file.
-_REJECTIONS = (OSError, SyntaxError, ValueError)
+# Pillow's ways to reject a file; the last one for broken TIFF files, whatever they are called.
+_REJECTIONS = (OSError, SyntaxError, ValueError, TypeError)
 
 # Files that are read at once to be hashed: a parallel file system answers slowly, but many.
 _READERS = 8

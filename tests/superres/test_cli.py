@@ -102,6 +102,7 @@ def test_a_diverged_training_leaves_no_result(
         ("prepare --photos {tmp}/none --out {tmp}/d", "no such folder"),
         ("prepare --test-photos {tmp} --out {tmp}/d", "needs --photos"),
         ("prepare --out {tmp}/d --crop 33", "multiple of 4"),
+        ("prepare --out {tmp}/d --workers 0", "--workers must be 1 at least"),
         ("pretrain --data {tmp} --out {tmp}/o", "no prepared data"),
         ("pretrain --data {data} --out {tmp}/o --steps 0", "1 at least"),
         ("pretrain --data {data} --out {tmp}/o --batch 0", "1 at least"),
