@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 
-.PHONY: demo test test-slurm lint benchmark clean help
+.PHONY: demo test test-browser test-slurm lint benchmark clean help
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -19,6 +19,10 @@ demo: $(STAMP)   ## tune a super-resolution network on real photographs (about t
 
 test: $(STAMP)   ## run the tests
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+
+test-browser: $(STAMP)   ## run the tests of the report in a real browser (installs Debian's chromium if missing and root)
+	tests/browser/chromium.sh
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m browser
 
 # All in one shell, whose trap stops the cluster however the tests end.
 test-slurm: $(STAMP)   ## run the cluster tests on a real one-machine Slurm (installs Debian's Slurm if missing; needs root)

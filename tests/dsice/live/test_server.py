@@ -80,6 +80,14 @@ def browser(story: Story) -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Asks the server of a study that nothing happens to."""
+    story = demo_story(tmp_path_factory.mktemp("settled"), trials=12, written=True)
+    with served(story.study.directory.path) as browser:
+        yield browser
+
+
 def test_the_page_and_its_parts(browser: Browser, story: Story) -> None:
     response, page = browser.ask("/")
     assert response.status == 200
@@ -121,28 +129,28 @@ def test_only_what_changed_has_a_new_version(browser: Browser, story: Story) -> 
         ),
     ],
 )
-def test_everything_else_is_refused(browser: Browser, path: str) -> None:
-    response, content = browser.ask(path)
+def test_everything_else_is_refused(settled: Browser, path: str) -> None:
+    response, content = settled.ask(path)
     assert (response.status, json.loads(content)) == (404, {"error": "there is nothing here"})
 
 
 @pytest.mark.parametrize(
     "method", ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"]
 )
-def test_nothing_can_be_asked_but_to_see(browser: Browser, method: str) -> None:
-    response, _ = browser.ask("/data.json", method, None if method == "TRACE" else b"x=1")
+def test_nothing_can_be_asked_but_to_see(settled: Browser, method: str) -> None:
+    response, _ = settled.ask("/data.json", method, None if method == "TRACE" else b"x=1")
     assert (response.status, response.headers["Allow"]) == (405, "GET")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "["])
-def test_a_name_that_was_made_to_point_here_is_refused(browser: Browser, host: str) -> None:
-    assert browser.status("/data.json", Host=host) == 421
-    assert browser.status("/", Host=host) == 421
+def test_a_name_that_was_made_to_point_here_is_refused(settled: Browser, host: str) -> None:
+    assert settled.status("/data.json", Host=host) == 421
+    assert settled.status("/", Host=host) == 421
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9", "127.0.0.1:1", "[::1]:80"])
-def test_own_names_are_good_through_any_tunnel(browser: Browser, host: str) -> None:
-    assert browser.status("/data.json", Host=host) == 200
+def test_own_names_are_good_through_any_tunnel(settled: Browser, host: str) -> None:
+    assert settled.status("/data.json", Host=host) == 200
 
 
 def test_with_a_token_every_route_needs_it(story: Story) -> None:

@@ -53,6 +53,7 @@ async function drawFigures(names = Object.keys(page.figures)) {
   names.forEach((name) => waiting.add(name));
   if (drawing) return;
   drawing = true;
+  delete document.documentElement.dataset.drawn;
   for (const name of waiting) {
     waiting.delete(name);
     await drawFigure(name);
@@ -73,7 +74,7 @@ function colours(config, found = []) {
 }
 
 function forPaper() {
-  if (exchanged.length || theme() === "light") return;
+  if (exchanged.length) return;
   const light = colours(page.themes.light);
   const exchange = new Map(colours(page.themes.dark).map((colour, k) => [colour, light[k]]));
   for (const mark of document.querySelectorAll(".plot svg.marks, .plot svg.marks *")) {
@@ -105,5 +106,8 @@ chosenTheme.addEventListener("change", () => {
   document.documentElement.dataset.theme = chosenTheme.value;
   drawFigures();
 });
-for (const query of [dark, narrow]) query.addEventListener("change", () => drawFigures());
+for (const query of [dark, narrow]) {
+  // To a browser that prints, the system is light and the window narrow.
+  query.addEventListener("change", () => paper.matches || drawFigures());
+}
 drawFigures();

@@ -1,0 +1,233 @@
+"""The report and the live page in a real browser."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import dsice.report
+from dsice.live.news import News
+from dsice.live.server import Server
+from tests.dsice.report.browser import DRAWN, chromium, opened, started
+from tests.dsice.stories import Story, demo_story
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(chromium() is None, reason="no Chromium: make test-browser installs it"),
+]
+
+ATTACK = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>\x1b[31m"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    pytest.importorskip("playwright", reason="no Playwright: pip install 'dsice[test]'")
+    with started() as browser:
+        yield browser
+
+
+def hostile_story(directory: Path) -> Story:
+    """A study like the demo's, whose programs printed all kinds of things."""
+    story = demo_story(directory, trials=24, written=True)
+    for number in range(1, 25):
+        story.log(number, f"step {number}\n{ATTACK}\n", "x" * 1_000_000, command=ATTACK)
+    trial = story.propose((2, 2, 2, 2))
+    started = story.begin(trial)
+    story.now += 5
+    story.end(trial, started, verdict="failed", kind="exit code", reason=ATTACK)
+    return story
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    return hostile_story(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def report(story: Story) -> str:
+    path = story.study.directory.report
+    dsice.report.write_report(story.study, path)
+    return path.as_uri()
+
+
+@contextmanager
+def served(story: Story, token: str = "") -> Iterator[str]:
+    with Server(News(story.study.directory.path), "127.0.0.1", 0, token) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.address
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def undrawn(page: Page) -> list[str]:
+    """The names of figures without a single mark that shows data."""
+    names: list[str] = page.eval_on_selector_all(
+        "[data-figure]",
+        """places => places.filter(place => ![...place.querySelectorAll(
+            '.mark-symbol path, .mark-rect path, .mark-line path, .mark-area path')]
+            .some(mark => { const box = mark.getBoundingClientRect();
+                            return box.width + box.height > 0; }))
+            .map(place => place.dataset.figure)""",
+    )
+    return names
+
+
+def marks(figure: str) -> str:
+    """Selects the marks of measured trials in a figure."""
+    return f'[data-figure="{figure}"] .mark-symbol path[aria-roledescription="point"]'
+
+
+def shade(page: Page, selector: str) -> float:
+    """How light the background of an element is, from 0 to 255."""
+    color: str = page.eval_on_selector(selector, "e => getComputedStyle(e).backgroundColor")
+    return sum(float(part) for part in color.strip("rgba()").split(",")[:3]) / 3
+
+
+@pytest.mark.parametrize("width", [400, 1600])
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_figure_is_drawn_and_the_page_fits(
+    browser: Browser, report: str, width: int, dark: bool
+) -> None:
+    with opened(browser, report, width, dark) as page:
+        assert page.locator("[data-figure]").count() == 8
+        assert undrawn(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert (shade(page, "body") < 60) == dark
+        assert (shade(page, '[data-figure="progress"] svg') < 60) == dark
+        page.locator("table.trials td button").first.click()
+        assert page.locator("dialog[open]").count() == 1
+        assert page.evaluate("document.querySelector('dialog').scrollWidth") <= width
+
+
+def test_a_mark_tells_about_its_trial_and_opens_it(browser: Browser, report: str) -> None:
+    with opened(browser, report) as page:
+        mark = page.locator(marks("progress")).nth(4)
+        mark.hover()
+        page.wait_for_selector("#vg-tooltip-element.visible")
+        text = page.inner_text("#vg-tooltip-element")
+        assert text.startswith("Trial ")
+        assert "w_vgg = " in text
+        mark.click()
+        page.wait_for_selector("dialog[open]")
+        trial = text.split(":")[0]
+        assert page.inner_text("#details-title").startswith(f"{trial}:")
+        assert page.url.endswith(f"#{trial.lower().replace(' ', '-')}")
+        body = page.inner_text("#details-body")
+        assert trial.replace("Trial", "step") in body
+        assert "w_vgg" in body
+        assert "niqe" in body
+
+
+def test_all_is_in_reach_of_the_keyboard(browser: Browser, report: str) -> None:
+    with opened(browser, report) as page:
+        page.locator("table.trials td button").first.focus()
+        page.keyboard.press("Enter")
+        assert page.inner_text("#details-title").startswith("Trial 1:")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector("#details-title:has-text('Trial 2:')")
+        page.keyboard.press("Escape")
+        assert page.locator("dialog[open]").count() == 0
+        assert page.evaluate("document.activeElement.textContent") == "1"
+
+
+def test_an_address_may_name_a_trial(browser: Browser, report: str) -> None:
+    with opened(browser, f"{report}#trial-7") as page:
+        page.wait_for_selector("#details-title:has-text('Trial 7:')")
+
+
+def test_the_table_is_sorted_and_filtered(browser: Browser, report: str) -> None:
+    def column(page: Page, number: int) -> list[str]:
+        cells = page.locator(f"table.trials tbody tr:not([hidden]) td:nth-child({number})")
+        return cells.all_inner_texts()
+
+    with opened(browser, report) as page:
+        head = page.locator("table.trials th button", has_text="niqe")
+        head.click()
+        shown = [float(text) for text in column(page, 7) if text]
+        assert shown == sorted(shown)
+        head.click()
+        assert [float(text) for text in column(page, 7) if text] == shown[::-1]
+        page.select_option("#state", label="failed")
+        assert set(column(page, 2)) == {"failed"}
+        failed = len(column(page, 1))
+        assert page.inner_text("#shown") == f"{failed} of 25 trials"
+        page.fill("#filter", "hacked")
+        assert column(page, 1) == ["25"]
+
+
+def test_what_programs_wrote_does_nothing(browser: Browser, report: str) -> None:
+    with opened(browser, report) as page:
+        for number in (1, 25):
+            page.locator("table.trials td button", has_text=f"{number}").first.click()
+            page.wait_for_selector("dialog[open]")
+            page.keyboard.press("Escape")
+        page.goto(f"{report}#trial-1")
+        page.wait_for_selector("dialog[open]")
+        assert "</script><script>window.hacked=1" in page.inner_text(".log >> nth=0")
+        assert "\x1b" not in page.inner_text("body")
+        assert page.evaluate("window.hacked") is None
+        assert page.locator("img").count() == 0
+
+
+def test_colours_can_be_chosen_and_paper_is_light(browser: Browser, report: str) -> None:
+    from playwright.sync_api import expect
+
+    with opened(browser, report, dark=True) as page:
+        figure = page.locator('[data-figure="progress"] svg.marks')
+        light, dark = ("rgb(255, 255, 255)", "rgb(23, 27, 34)")
+        expect(figure).to_have_css("background-color", dark)
+        page.select_option("#theme", "light")
+        expect(figure).to_have_css("background-color", light)
+        assert shade(page, "body") > 200
+        page.select_option("#theme", "")
+        expect(figure).to_have_css("background-color", dark)
+        page.wait_for_selector(DRAWN)
+        page.emulate_media(media="print")
+        expect(figure).to_have_css("background-color", light)
+        texts = '[data-figure="progress"] svg text'
+        inks = page.eval_on_selector_all(texts, "all => all.map(text => text.getAttribute('fill'))")
+        assert "#e8ebf0" not in inks
+        assert not page.locator(".controls").is_visible()
+        page.emulate_media(media="screen")
+        expect(figure).to_have_css("background-color", dark)
+
+
+def test_the_live_page_takes_up_what_happens(browser: Browser, tmp_path: Path) -> None:
+    story = hostile_story(tmp_path)
+    with (
+        served(story, token="s3cret") as address,
+        opened(browser, address, 400, allowed="status of 40") as page,
+    ):
+        page.wait_for_selector("#connection:has-text('Live:')")
+        assert undrawn(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        page.select_option("#state", label="failed")
+        failed = page.locator("table.trials tbody tr:not([hidden])").count()
+        before = page.locator(marks("progress")).count()
+        plots = page.query_selector('[data-figure="axis-0"]')
+        story.trials(3, seed=5, failures=0)
+        page.wait_for_selector("table.trials tr:nth-child(28)", state="attached")
+        drawn = page.locator(marks("progress"))
+        drawn.nth(before + 2).wait_for()
+        assert drawn.count() == before + 3
+        assert page.locator("table.trials tbody tr:not([hidden])").count() == failed
+        assert plots is not None
+        assert plots.evaluate("place => place.isConnected")
+        page.goto(f"{address}#trial-2")
+        page.wait_for_selector("dialog[open] .log")
+        assert "window.hacked=1" in page.inner_text(".log >> nth=0")
+        assert page.evaluate("window.hacked") is None
+        refused = page.evaluate("fetch('data.json', {method: 'POST'}).then(r => r.status)")
+        assert refused == 405
+        assert page.evaluate("fetch('data.json?token=wrong').then(r => r.status)") == 403
