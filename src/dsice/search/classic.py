@@ -156,6 +156,7 @@ class Dsice2018(ClassicSearch):
         base = self._first_base()
         if base is None:
             return NOTHING_ALLOWED
+        self._note([base], Role.START)
         level = 1 if self._staged else self._most_changes
         compared = 0  # neighbours in up to so many axes have been compared around this base
         travelled: set[Line] = set()
@@ -213,6 +214,7 @@ class Dsice2024(ClassicSearch):
         base = self._first_base()
         if base is None:
             return NOTHING_ALLOWED
+        self._note([base], Role.START)
         travelled: set[Line] = set()
         while True:
             active = {

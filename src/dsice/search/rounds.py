@@ -67,13 +67,13 @@ class RoundSearch(Search):
         while self._queue:
             yield self._queue.popleft()
 
-    def _note(self, points: Iterable[Point], role: Role, line: Ray) -> None:
+    def _note(self, points: Iterable[Point], role: Role, line: Ray | None = None) -> None:
         """Take down what ``points`` are wanted for; what they were wanted for first stands."""
         for point in points:
             self._origins.setdefault(point, Origin(role, line))
 
     def _reason(self, point: Point) -> tuple[Origin, Forecast | None]:
-        return self._origins.get(point, Origin(Role.START)), None
+        return self._origins[point], None
 
     def _ended(self) -> str:
         return self._end
