@@ -20,6 +20,7 @@ from typing import Any
 from dsice.errors import DsiceError
 from dsice.goal import Goal
 from dsice.grid import Grid
+from dsice.launch.processes import die_with_parent
 from dsice.search import make_search
 from dsice.simulate.play import Terms, play
 from dsice.simulate.world import Worlds
@@ -127,7 +128,7 @@ def play_all(
         try:
             with (
                 _one_thread(),
-                ProcessPoolExecutor(processes, get_context("spawn"), _end_quietly) as pool,
+                ProcessPoolExecutor(processes, get_context("spawn"), _end_with_us) as pool,
             ):
                 futures = {pool.submit(play_once, campaign, *job): job for job in jobs}
                 for future in as_completed(futures):
@@ -138,8 +139,9 @@ def play_all(
     return [found[job] for job in jobs]
 
 
-def _end_quietly() -> None:
-    """Within a process of the pool: a Ctrl-C, which all get, ends it without a word."""
+def _end_with_us() -> None:
+    """Within a process of the pool: it outlives nobody, and a Ctrl-C ends it without a word."""
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
