@@ -23,7 +23,7 @@ from superres.scores import Scores
 from superres.sheet import contact_sheet
 
 # A sheet is to be looked at, not to be scrolled through.
-_ROWS = 12
+_ROWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Pictures:
     Attributes:
         crops: folder for the showcase of every image, as `NAME.png`.
         images: folder for the whole images, as `NAME.png`.
-        sheet: PNG file that shows the showcases of up to twelve images beside their originals.
+        sheet: PNG file that shows the showcases of up to eight images beside their originals.
     """
 
     crops: Path | None = None
@@ -84,5 +84,5 @@ def _sheet(dataset: Dataset, shown: list[Pixels]) -> Image.Image:
     for test, ours in zip(islice(dataset.test_images(), _ROWS), shown, strict=False):
         bicubic = cut(enlarge(test.low, dataset.scale), test.entry.showcase)
         original = np.asarray(cut(test.high, test.entry.showcase))
-        rows.append((test.entry.name, {"bicubic": bicubic, "this": ours, "original": original}))
+        rows.append((test.entry.name, {"bicubic": bicubic, "result": ours, "original": original}))
     return contact_sheet(rows)
