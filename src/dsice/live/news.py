@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from dsice.live.follow import Followed
 from dsice.report.details import details
+from dsice.report.explained import why_of
 from dsice.report.facts import Facts
 from dsice.report.html import PROGRAMS, page
 from dsice.report.parts import Parts, parts_of, section
@@ -92,7 +93,8 @@ class News:
             if not 1 <= number <= len(self._study.trials):
                 return None
             facts = Facts.of(self._study)
-            return json.dumps(details(facts, self._study.trials[number - 1])).encode()
+            found = details(facts, self._study.trials[number - 1]) | why_of(facts, number)
+            return json.dumps(found).encode()
 
     def _look(self) -> _Current:
         if time.monotonic() < self._looked + _LOOK:

@@ -24,7 +24,7 @@ LINES: Final = 40
 """Most lines of each log that are shown."""
 
 _ROOM: Final = 4_000  # bytes of one trial's command and logs, as they stand in the page
-_ROOM_OF_ALL: Final = 900_000
+_ROOM_OF_ALL: Final = 600_000
 _READ: Final = 16_000  # bytes read from a log's end
 _LINE: Final = 300  # characters
 _COMMAND: Final = 2_000  # characters

@@ -15,6 +15,7 @@ import jinja2
 
 from dsice import __version__
 from dsice.report import summary
+from dsice.report.explained import Explained
 from dsice.report.facts import Facts
 from dsice.report.figures import Figures
 from dsice.report.pictures import picture_rows
@@ -26,7 +27,7 @@ from dsice.study.state import Study
 from dsice.units import duration
 
 SECTIONS: Final = (
-    *("head", "best", "bounds", "pictures", "progress", "parameters"),
+    *("head", "best", "bounds", "pictures", "progress", "line", "parameters", "effects"),
     *("run", "saved", "failures", "trials", "sessions", "foot"),
 )
 """Names of all sections, in the order of the page; blocks of ``page/sections.html``."""
@@ -61,6 +62,7 @@ def parts_of(study: Study) -> Parts:
         "tiles": summary.tiles(facts, timeline, savings),
         "command": summary.best_command(facts),
         "figures": figures,
+        "explained": (explained := Explained.of(facts)),
         "timeline": timeline,
         "pictures": picture_rows(facts),
         "columns": summary.columns(facts),
@@ -73,7 +75,8 @@ def parts_of(study: Study) -> Parts:
         "directory": plain(str(study.directory.path)),
     }
     sections = {name: section(name, values) for name in SECTIONS}
-    return Parts(sections, *_packed(figures))
+    others = (*explained.line, *explained.walk, *explained.effects, *explained.pairs)
+    return Parts(sections, *_packed([*figures, *others]))
 
 
 def section(name: str, values: dict[str, Any]) -> str:

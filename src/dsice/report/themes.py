@@ -38,6 +38,8 @@ def _theme(ink: str, soft: str, grid: str, paper: str, colors: Mapping[str, str]
         },
         "range": {
             "group": [colors[k] for k in ("within", "outside", "best", "start")],
+            "when": [colors["within"], colors["outside"], colors["best"], colors["idle"]],
+            "pair": [colors["within"], colors["outside"]],
             "outcome": [colors[k] for k in ("within", "outside", "start", "idle", "running")],
             # Failed and repeated jobs are hollow: colour is not all that tells.
             "outcomefill": [colors["within"], paper, colors["start"], paper, colors["running"]],
@@ -49,6 +51,9 @@ def _theme(ink: str, soft: str, grid: str, paper: str, colors: Mapping[str, str]
             "frontier": {"color": colors["best"], "strokeWidth": 2},
             "start": {"color": colors["start"], "strokeWidth": 1.5, "strokeDash": [2, 2]},
             "rug": {"color": colors["outside"], "thickness": 2},
+            "effect": {"color": colors["within"], "strokeWidth": 2},
+            "level": {"color": colors["within"], "stroke": ink},
+            "together": {"stroke": None},
             "job": {"fillOpacity": 0.8, "strokeWidth": 1.2},
             "area": {"color": colors["within"], "fillOpacity": 0.18},
             "note": {"color": ink, "fontSize": 11},

@@ -24,6 +24,10 @@ pytestmark = [
     pytest.mark.skipif(chromium() is None, reason="no Chromium: make test-browser installs it"),
 ]
 
+FIGURES = (
+    *("bound-b0", "progress", "walk", "axis-0", "axis-1", "axis-2", "axis-3"),
+    *("effect-0", "effect-1", "effect-2", "effect-3", "slots", "running"),
+)
 ATTACK = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>\x1b[31m"
 
 
@@ -100,7 +104,8 @@ def test_every_figure_is_drawn_and_the_page_fits(
     browser: Browser, report: str, width: int, dark: bool
 ) -> None:
     with opened(browser, report, width, dark) as page:
-        assert page.locator("[data-figure]").count() == 8
+        names = page.eval_on_selector_all("[data-figure]", "all => all.map(p => p.dataset.figure)")
+        assert set(FIGURES) <= set(names)
         assert undrawn(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert (shade(page, "body") < 60) == dark

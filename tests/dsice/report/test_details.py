@@ -96,4 +96,4 @@ def test_the_details_of_many_trials_keep_within_a_bound(demo: Story) -> None:
     assert len(found) == 1000
     assert all(each["command"].startswith("run ") for each in list(found.values())[48:])
     assert all(each["output"] for each in found.values())
-    assert len(json.dumps(found)) < 1_500_000
+    assert len(json.dumps(found)) < 1_200_000

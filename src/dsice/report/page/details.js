@@ -2,6 +2,7 @@
 
 const dialog = document.getElementById("details");
 let chosen = 0;
+let told = ""; // the details that are shown
 
 // A live page asks for the details that the report brings along.
 let detailsOf = async (number) => page.details[number];
@@ -20,7 +21,9 @@ async function showDetails() {
   let made;
   try {
     const trial = await detailsOf(number);
-    if (number !== chosen) return; // the reader has gone on
+    const text = JSON.stringify(trial);
+    if (number !== chosen || (dialog.open && text === told)) return; // gone on, or nothing new
+    told = text;
     title.textContent = `Trial ${number}${trial ? `: ${trial.state}` : ""}`;
     made = trial ? described(trial) : [element("p", "There is no such trial.")];
   } catch (error) {
@@ -37,12 +40,22 @@ async function showDetails() {
 function described(trial) {
   const parts = [];
   if (trial.reason) parts.push(element("p", trial.reason, { class: "reason" }));
+  if (!trial.why) parts.push(element("p", `Why it was proposed: dsice explain DIR ${trial.trial}`, { class: "aside" }));
+  for (const sentence of trial.why ?? []) parts.push(element("p", sentence));
+  if (trial.line) parts.push(lineFigure(trial.line));
   parts.push(...pairs("Parameters", trial.params), ...pairs("Metrics", trial.metrics));
   if (trial.attempts.length) parts.push(element("h3", "Attempts"), attempts(trial.attempts));
   if (trial.command) parts.push(element("h3", "Command"), element("pre", trial.command, { class: "line" }));
   parts.push(...log("Output, its end", trial.output), ...log("Error output, its end", trial.errors));
   parts.push(element("p", `All of it is in ${trial.folder} of the study's directory.`, { class: "aside" }));
   return parts;
+}
+
+// The line on which the trial was found; drawn when it stands in the page and has a width.
+function lineFigure(spec) {
+  const place = element("div", undefined, { class: "plot", "data-drawing": "line" });
+  window.setTimeout(() => draw(place, structuredClone(spec)), 0);
+  return place;
 }
 
 function pairs(title, rows) {

@@ -1,0 +1,83 @@
+"""What the page says about why the study went as it did, as far as its journal tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from dsice.errors import InvalidInput
+from dsice.explain.effects import effects_of
+from dsice.explain.trial import Explanation, explanation_of
+from dsice.explain.walk import walk_of
+from dsice.explain.words import sentences, what_matters
+from dsice.report.explain_figures import effect_figures, line_figure, pair_figure, walk_figure
+from dsice.report.facts import Facts
+from dsice.report.scales import Figure
+from dsice.report.words import plain
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Sentences and figures about the search.
+
+    Attributes:
+        why: sentences about the best trial.
+        line: the line on which it was found (the poster's Fig. 1), none or one.
+        walk: how the best point moved, none or one.
+        matters: a sentence about which parameters matter.
+        effects: what each parameter does by itself.
+        pairs: the strongest interactions.
+    """
+
+    why: tuple[str, ...] = ()
+    line: tuple[Figure, ...] = ()
+    walk: tuple[Figure, ...] = ()
+    matters: str = ""
+    effects: tuple[Figure, ...] = ()
+    pairs: tuple[Figure, ...] = ()
+
+    @classmethod
+    def of(cls, facts: Facts, most_pairs: int = 2) -> Self:
+        """The explanation of a study in any state."""
+        if not facts.settled or facts.problem or not facts.measured:
+            return cls()
+        study, grid = facts.study, facts.study.config.grid
+        walk, effects = walk_of(study), effects_of(study)
+        best = None if facts.best is None else explained(facts, facts.best.number)
+        why: tuple[str, ...] = ()
+        line: tuple[Figure, ...] = ()
+        if best is not None:
+            why = _said(best, facts)
+            line = () if best.line is None else (line_figure(best.line, grid, facts.goal.metric),)
+        pairs = [] if effects is None else effects.interactions[:most_pairs]
+        return cls(
+            why=why,
+            line=line,
+            walk=(walk_figure(walk, grid),) if len(walk) > 1 else (),
+            matters="" if effects is None else plain(what_matters(effects)),
+            effects=() if effects is None else tuple(effect_figures(effects, grid)),
+            pairs=tuple(pair_figure(pair, effects, grid) for pair in pairs if effects),
+        )
+
+
+def explained(facts: Facts, number: int) -> Explanation | None:
+    """Why a trial was proposed; None if that cannot be told."""
+    try:
+        return explanation_of(facts.study, number)
+    except InvalidInput:  # a bound waits for a stage
+        return None
+
+
+def why_of(facts: Facts, number: int) -> dict[str, Any]:
+    """Sentences about a trial, and the figure of its line, as plain data."""
+    found = explained(facts, number)
+    if found is None:
+        return {"why": [], "line": None}
+    line = None
+    if found.line is not None:
+        line = line_figure(found.line, facts.study.config.grid, facts.goal.metric).spec
+    return {"why": _said(found, facts), "line": line}
+
+
+def _said(found: Explanation, facts: Facts) -> tuple[str, ...]:
+    return tuple(plain(sentence, 500) for sentence in sentences(found, facts.goal))
