@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,9 @@ from superres.scale import DEFAULT_SCALE, check_scale
 # Projections (CVPR paper, section 4.1): kernels of 6, 8 and 12 pixels with strides of 2, 4 and 8.
 # The kernel is always 4 pixels wider than the stride, and the padding of 2 takes that back.
 _OVERLAP, _PADDING = 4, 2
+
+# Below this slope, what a PReLU was given is not worked out from its result.
+_SMALLEST_SLOPE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +116,58 @@ the authors' DBPN-RES-MR64-3).
 """
 
 
+class Activation(nn.PReLU):
+    """A PReLU with one slope, which takes the place of its input; nothing else may need that.
+
+    On a CPU, torch's own PReLU costs as much as a convolution, most of it for its gradient, and
+    keeps the input besides the result. Here, the gradient is worked out from the result.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to `x` of any shape."""
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
+            return super().forward(x)
+        slope = float(self.weight.detach())
+        if slope < _SMALLEST_SLOPE:  # the result does not tell what it was made from
+            return super().forward(x)
+        result: Tensor = _Activate.apply(x, self.weight, slope)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _Activate(torch.autograd.Function):
+    """x where it is positive, elsewhere slope * x, for a positive slope."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, slope: float) -> Tensor:
+        ctx.mark_dirty(x)
+        functional.leaky_relu_(x, slope)
+        ctx.save_for_backward(x)
+        ctx.slope = slope
+        ctx.shape = weight.shape
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        (gradient,) = gradients
+        (result,) = ctx.saved_tensors
+        passed = torch.ops.aten.leaky_relu_backward(gradient, result, ctx.slope, True)
+        of_slope = torch.mul(gradient, result.clamp(max=0)).sum(dtype=torch.float32) / ctx.slope
+        return passed, of_slope.reshape(ctx.shape), None
+
+
 def _conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.PReLU())
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), Activation())
 
 
 def _up(channels: int, scale: int) -> nn.Sequential:
     kernel = scale + _OVERLAP
     deconv = nn.ConvTranspose2d(channels, channels, kernel, scale, _PADDING)
-    return nn.Sequential(deconv, nn.PReLU())
+    return nn.Sequential(deconv, Activation())
 
 
 def _down(channels: int, scale: int) -> nn.Sequential:
     kernel = scale + _OVERLAP
-    return nn.Sequential(nn.Conv2d(channels, channels, kernel, scale, _PADDING), nn.PReLU())
+    return nn.Sequential(nn.Conv2d(channels, channels, kernel, scale, _PADDING), Activation())
 
 
 def _convolve(convolution: nn.Module, maps: Sequence[Tensor]) -> Tensor:

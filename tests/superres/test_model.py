@@ -4,10 +4,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from superres.arguments import NETWORK_NAMES
 from superres.errors import UserError
-from superres.model import PRESETS, Generator, GeneratorConfig, Projection, parameter_count
+from superres.model import (
+    PRESETS,
+    Activation,
+    Generator,
+    GeneratorConfig,
+    Projection,
+    parameter_count,
+)
 from superres.scale import SCALES
 
 SMALL = GeneratorConfig(8, 4, 3)
@@ -178,3 +186,32 @@ def test_a_residual_network_begins_as_bicubic_and_has_no_more_parameters(scale: 
     assert torch.equal(Generator(config)(low), bicubic)
     plain = replace(config, residual=False)
     assert parameter_count(Generator(config)) == parameter_count(Generator(plain))
+
+
+@pytest.mark.parametrize("slope", [0.25, 1e-3, 2.0, 0.0, -0.3])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16])
+def test_activations_are_torchs_prelu(slope: float, kind: torch.dtype) -> None:
+    torch.manual_seed(0)
+    own, torchs = Activation(init=slope).to(kind), nn.PReLU(init=slope).to(kind)
+    values = torch.randn(2, 3, 5, 7, dtype=kind)
+    values[0, 0, 0, :2] = torch.tensor([0.0, -0.0])
+    weights = torch.randn_like(values)
+    found = []
+    for module in (own, torchs):
+        x = values.clone().requires_grad_()
+        result = module(x.clone())
+        (result * weights).sum().backward()
+        assert x.grad is not None
+        assert module.weight.grad is not None
+        found.append((result.detach(), x.grad, module.weight.grad))
+    coarse = kind == torch.bfloat16  # torch adds up in bf16, too
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+    tolerance = (0.02, 0.1) if coarse else (1e-5, 1e-6)
+    torch.testing.assert_close(found[0][2], found[1][2], rtol=tolerance[0], atol=tolerance[1])
+
+
+def test_activations_take_the_place_of_their_input() -> None:
+    x = torch.randn(2, 3, 4, 4)
+    result = Activation()(x)
+    assert result.data_ptr() == x.data_ptr()
