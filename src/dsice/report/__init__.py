@@ -1,8 +1,9 @@
 """The report: one HTML page about a study, for people, that works without a network.
 
 Reading order: `dsice.report.facts` and `timeline` work out what is to be said, `figures` draws it
-as data (with `board`, `scales` and `job_figures`), `summary` says it in sentences and tables, and
-`html` puts it all on the page.
+as data (with `board`, `scales`, `job_figures` and `explain_figures`), `summary`, `explained` and
+`details` say it in sentences and tables; `parts` makes the page's parts, and `html` one file of
+them. `dsice.live` serves the same parts.
 """
 
 from dsice.report.html import write_report
