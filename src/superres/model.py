@@ -170,20 +170,27 @@ def _down(channels: int, scale: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, channels, kernel, scale, _PADDING), Activation())
 
 
-def _convolve(convolution: nn.Module, maps: Sequence[Tensor]) -> Tensor:
+def _convolve(
+    convolution: nn.Module, maps: Sequence[Tensor], sum_in: torch.dtype | None = None
+) -> Tensor:
     """The convolution of the concatenation of `maps`, each (B, C, H, W).
 
     Many maps are convolved one by one and the results added up, as the concatenation would take
     as much memory again as the maps.
+
+    Args:
+        convolution: of all channels of the maps.
+        maps: newest or oldest first, as the weights have learnt them.
+        sum_in: type of the sum; by default that of the maps.
     """
     assert isinstance(convolution, nn.Conv2d)
     if len(maps) <= 2:
         whole: Tensor = convolution(torch.cat(list(maps), 1))
-        return whole
+        return whole.to(sum_in)
     padding = convolution.padding
     assert not isinstance(padding, str)
     first, *others = torch.split(convolution.weight, maps[0].shape[1], 1)
-    out = functional.conv2d(maps[0], first, convolution.bias, padding=padding)
+    out = functional.conv2d(maps[0], first, convolution.bias, padding=padding).to(sum_in)
     for weight, part in zip(others, maps[1:], strict=True):
         out = out + functional.conv2d(part, weight, padding=padding)
     return out
@@ -262,7 +269,8 @@ class Generator(nn.Module):
                 found, x = self._project(x)
                 highs.append(found[0])  # oldest first, as in the authors' code
                 del found  # the others need not live through the next recurrence
-        out = _convolve(self.reconstruct, highs)
+        # Every map's share of the image may come in 8 bits of mantissa, their sum may not.
+        out = _convolve(self.reconstruct, highs, torch.float32)
         if self.config.residual:
             scale = self.config.scale
             out = out + functional.interpolate(low, scale_factor=scale, mode="bicubic")
