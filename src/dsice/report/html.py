@@ -19,7 +19,7 @@ from dsice.report.facts import Facts
 from dsice.report.parts import SECTIONS, Parts, environment, parts_of
 from dsice.report.themes import THEMES
 from dsice.report.words import plain
-from dsice.launch.job import write_atomically
+from dsice.study.directory import write_atomically
 from dsice.study.state import Study
 
 PROGRAMS: Final = ("data.js", "figures.js", "pictures.js", "table.js", "details.js")
