@@ -1,4 +1,4 @@
-"""The goal: one metric to make small or large, under bounds on others.
+"""The goal: one metric to make small or large, or several, under bounds on others.
 
 Raw metrics are stored everywhere; whether they are feasible, and how good they are, is decided here
 when somebody asks. Another bound is therefore another question to the same history.
@@ -14,6 +14,7 @@ from typing import Final
 
 from dsice.errors import InvalidInput
 from dsice.expression import Expression
+from dsice.swept import Swept
 
 Metrics = Mapping[str, float]
 
@@ -106,40 +107,106 @@ class Goal:
 
     ``Goal(minimize="niqe", subject_to=["rmse <= 12.5"])``, or ``maximize=``.
 
+    With several objectives, ``Goal(minimize=["niqe", "rmse"])``, the front is wanted: the best
+    first objective at every bound on the others. That is how they are kept: the first one is the
+    objective, the others are ``swept``. Lists may be given to both ``minimize`` and ``maximize``.
+
     Attributes:
-        minimize: the metric to make small, or None.
-        maximize: the metric to make large, or None.
+        minimize: the (first) metric to make small, or None.
+        maximize: the (first) metric to make large, or None.
         subject_to: bounds as text; parsed in ``bounds``.
+        swept: metrics that are bounded at many limits at once; empty: one answer is wanted.
         bounds: the parsed bounds.
 
     Raises:
-        InvalidInput: not exactly one objective, or a bound that cannot be read.
+        InvalidInput: no objective or two that are no list, or a bound that cannot be read.
     """
 
-    minimize: str | None = None
-    maximize: str | None = None
+    minimize: str | Sequence[str] | None = None
+    maximize: str | Sequence[str] | None = None
     subject_to: Sequence[str] = ()
+    swept: tuple[Swept, ...] = ()
     bounds: tuple[Bound, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        if (self.minimize is None) == (self.maximize is None):
-            raise InvalidInput("a goal needs exactly one of minimize and maximize")
-        if not isinstance(self.metric, str) or not self.metric:
-            raise InvalidInput(f"the objective must be the name of a metric, not {self.metric!r}")
+        self._take_apart()
         if isinstance(self.subject_to, str) or not isinstance(self.subject_to, Sequence):
             raise InvalidInput(f"subject_to must be a list of bounds, not {self.subject_to!r}")
         object.__setattr__(self, "subject_to", tuple(self.subject_to))
         object.__setattr__(self, "bounds", tuple(map(Bound.parse, self.subject_to)))
 
+    def _take_apart(self) -> None:
+        """Make one objective of several, and swept metrics of the others."""
+        given = [(self.minimize, "<="), (self.maximize, ">=")]
+        lists = [names for names, _ in given if isinstance(names, list | tuple)]
+        if not lists and (self.minimize is None) == (self.maximize is None):
+            hint = "; for several, give lists" if self.minimize is not None else ""
+            raise InvalidInput(f"a goal needs exactly one of minimize and maximize{hint}")
+        wanted = [
+            (name, relation)
+            for names, relation in given
+            if names is not None
+            for name in (names if isinstance(names, list | tuple) else [names])
+        ]
+        for name, _ in wanted:
+            if not isinstance(name, str) or not name:
+                raise InvalidInput(f"an objective must be the name of a metric, not {name!r}")
+        if not wanted:
+            raise InvalidInput("a goal needs an objective: the lists are empty")
+        if not lists:
+            return
+        (first, relation), *others = wanted
+        object.__setattr__(self, "minimize", first if relation == "<=" else None)
+        object.__setattr__(self, "maximize", first if relation == ">=" else None)
+        more = tuple(Swept(str(name), each) for name, each in others)
+        object.__setattr__(self, "swept", (*more, *self.swept))
+        names = [name for name, _ in wanted]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InvalidInput(f"the objective {twice[0]!r} is named twice")
+
+    def over(self, swept: Swept) -> Goal:
+        """This goal for a whole range of bounds on one metric, in place of its own bounds on it.
+
+        The loosest limit stays a bound: what breaks it answers none of them.
+
+        Raises:
+            InvalidInput: the metric is the objective.
+        """
+        if swept.metric == self.metric:
+            raise InvalidInput(
+                f"{swept.metric!r} is the objective; a range of bounds is for another metric"
+            )
+        others = [
+            bound.text
+            for bound in self.bounds
+            if bound.metric != swept.metric or bound.relation[0] != swept.relation[0]
+        ]
+        loosest = [] if swept.loosest is None else [swept.bound(swept.loosest)]
+        goal = replace(self, subject_to=(*others, *loosest), swept=(swept,))
+        limits = {bound.text: bound for bound in self.bounds}
+        settled = tuple(limits.get(bound.text, bound) for bound in goal.bounds)
+        object.__setattr__(goal, "bounds", settled)
+        return goal
+
     @property
     def metric(self) -> str:
-        """The objective's name."""
-        return self.minimize if self.minimize is not None else self.maximize or ""
+        """The (first) objective's name."""
+        return str(self.minimize if self.minimize is not None else self.maximize)
+
+    @property
+    def objectives(self) -> tuple[tuple[str, str], ...]:
+        """All objectives, each with ``minimize`` or ``maximize``."""
+        first = (self.metric, "minimize" if self.maximize is None else "maximize")
+        others = [each for each in self.swept if not each.closed]
+        senses = {"<=": "minimize", ">=": "maximize"}
+        return (first, *((each.metric, senses[each.relation]) for each in others))
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """All metrics the goal reads: the objective, then those of the bounds, without repeats."""
-        return tuple(dict.fromkeys([self.metric, *(bound.metric for bound in self.bounds)]))
+        """All metrics the goal reads: the objectives, then those of the bounds, without repeats."""
+        swept = [each.metric for each in self.swept]
+        bounded = [bound.metric for bound in self.bounds]
+        return tuple(dict.fromkeys([self.metric, *swept, *bounded]))
 
     def settled(self, stages: Mapping[str, Metrics]) -> Goal:
         """This goal with every bound's limit worked out from the metrics of ``stages``."""
@@ -154,6 +221,10 @@ class Goal:
     def cost(self, metrics: Metrics) -> float:
         """The objective with its sign turned so that smaller is better."""
         return metrics[self.metric] if self.maximize is None else -metrics[self.metric]
+
+    def costs(self, metrics: Metrics) -> tuple[float, ...]:
+        """The objective and all swept metrics, with signs turned so that smaller is better."""
+        return (self.cost(metrics), *(each.sign * metrics[each.metric] for each in self.swept))
 
     def violation(self, metrics: Metrics) -> float:
         """How far ``metrics`` are from feasible: 0 if all bounds hold.
@@ -177,9 +248,15 @@ class Goal:
         return (violation > 0, violation, self.cost(metrics))
 
     def __str__(self) -> str:
-        verb = "minimize" if self.maximize is None else "maximize"
-        bounds = " and ".join(map(str, self.bounds))
-        return f"{verb} {self.metric}" + (f" subject to {bounds}" if bounds else "")
+        verb, said = "", []
+        for name, sense in self.objectives:
+            said.append(name if sense == verb else f"{sense} {name}")
+            verb = sense
+        closed = [each for each in self.swept if each.closed]
+        loosest = {each.bound(each.loosest) for each in closed if each.loosest is not None}
+        bounds = [str(bound) for bound in self.bounds if bound.text not in loosest]
+        parts = [*bounds, *(f"every {each}" for each in closed)]
+        return " and ".join(said) + (f" subject to {' and '.join(parts)}" if parts else "")
 
 
 def _number(value: object) -> float:

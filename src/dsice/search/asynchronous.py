@@ -8,6 +8,7 @@ another, and nothing is measured twice.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from dsice.goal import Goal, Metrics
@@ -17,6 +18,7 @@ from dsice.search.guide import Guide
 from dsice.search.history import History
 from dsice.search.random import Shuffled
 from dsice.search.start import FirstPoints
+from dsice.search.tradeoff import Prospect
 from dsice.search.why import Forecast, Origin, Role
 
 _TAKEOVER: Final = 5  # results that the surface needs at least
@@ -26,6 +28,9 @@ _GROWTH: Final = 1.08  # the surface is fitted anew when there are so many times
 
 class Dsice(Search):
     """The default search (``"dsice"``).
+
+    A goal with swept metrics (several objectives, or one for a range of bounds) is looked for at
+    all bounds at once: see `dsice.search.tradeoff`.
 
     It starts with central, spread-out points, one for each worker; the surface takes over as soon
     as five results are known.
@@ -37,10 +42,13 @@ class Dsice(Search):
 
     Args:
         tolerance: stop when no point is expected to improve the best one by more than this, in the
-            objective's unit, and all its neighbours along the axes are measured; None: never.
+            objective's unit, and all its neighbours along the axes are measured; None: never. With
+            swept metrics the improvement is the mean over the bounds.
         repeats: how many times the best point is measured again, so that luck does not decide; the
             mean counts. 0: never.
     """
+
+    sweeps = True
 
     def __init__(
         self,
@@ -121,14 +129,43 @@ class Dsice(Search):
         first = self._is_starting() and self._start.first(self._is_taken) == point
         return Origin(Role.START if first else Role.RANDOM), None
 
+    def _rival(self, point: Point) -> Point | None:
+        if self._guide is None or not self.goal.swept:
+            return super()._rival(point)
+        return self._guide.rival(point)
+
+    def prospects(self, limits: Sequence[Sequence[float]]) -> list[Prospect] | None:
+        """What one more measurement is expected to gain at each of several bounds.
+
+        To ask changes nothing.
+
+        Args:
+            limits: for each bound the limits of the goal's swept metrics, in their own units.
+
+        Returns:
+            None while too little is known for the surfaces.
+        """
+        if not self._is_guided():
+            return None
+        with self._fitted() as guide:
+            return guide.prospects(limits)
+
     def forecast(self, points: Sequence[Point]) -> list[Forecast] | None:  # noqa: D102
         if not self._is_guided():
             return None
-        # A proposal may be due for a new fit, which the question must not bring about.
+        with self._fitted() as guide:
+            return guide.forecast(points)
+
+    @contextmanager
+    def _fitted(self) -> Iterator[Guide]:
+        """The guide as the next proposal would find it, for questions.
+
+        A proposal may be due for a new fit, which a question must not bring about.
+        """
         before = self._fit_at, self._fitted_on, self._fit_event, self._guide, self._seen
         try:
             self._fit_if_due()
-            return self._told_guide().forecast(points)
+            yield self._told_guide()
         finally:
             self._fit_at, self._fitted_on, self._fit_event, self._guide, self._seen = before
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal, Metrics
@@ -50,7 +50,15 @@ class Search(ABC):
         pending: the points handed out, or reported by `pend`, whose result is still to come.
     """
 
+    sweeps: ClassVar[bool] = False
+    """Whether it looks for a front: several objectives, or a range of bounds."""
+
     def __init__(self, grid: Grid, goal: Goal, *, seed: int = 0, capacity: int = 1) -> None:
+        if goal.swept and not self.sweeps:
+            raise InvalidInput(
+                f"the goal {str(goal)!r} asks for a whole front, which only the searches 'dsice' "
+                "and 'random' look for"
+            )
         for bound in goal.bounds:
             if bound.limit is None:
                 raise InvalidInput(f"bound {bound.text!r} must be settled before the search starts")
@@ -148,7 +156,11 @@ class Search(ABC):
         """Why ``point`` is about to be handed out."""
         origin, forecast = self._reason(point)
         known, pending = len(self.history), len(self.pending)
-        return Why(origin.role, origin.line, known, pending, self._incumbent, forecast)
+        return Why(origin.role, origin.line, known, pending, self._rival(point), forecast)
+
+    def _rival(self, point: Point) -> Point | None:
+        """The best point measured: the one that ``point`` is to improve on."""
+        return self._incumbent
 
     def _compare(self, point: Point) -> None:
         """Keep the best point after a result at ``point``: `History.best` looks at all of them."""

@@ -11,7 +11,7 @@ import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,11 @@ from dsice.search.candidates import (
     line,
     oblique_direction,
 )
+from dsice.search.forecasts import forecasts, outputs
 from dsice.search.history import History
-from dsice.search.outputs import Output, forecasts, outputs
+from dsice.search.outputs import Output
+from dsice.search.ranking import ranked
+from dsice.search.tradeoff import Prospect, Tradeoff
 from dsice.search.why import Direction, Forecast, Origin, Ray, Role
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
@@ -68,6 +71,7 @@ class Guide:
         self, grid: Grid, goal: Goal, history: History, pending: Iterable[Point], seed: str
     ) -> None:
         self._grid = grid
+        self._goal = goal
         self._history = history
         self._random = Random(seed)
         measured = self._active()
@@ -76,7 +80,7 @@ class Guide:
         self._row = {point: row for row, point in enumerate([*measured, *waiting])}
         results = [history.metrics(point) for point in measured]
         self._objective, self._limited, self._success = outputs(goal, results)
-        self._outputs: list[Output] = [self._objective, *self._limited, *self._success]
+        self._outputs: list[Output | Tradeoff] = [self._objective, *self._limited, *self._success]
         self._fit(measured, waiting)
         self._slot: dict[Point, int] = {}  # of each candidate
         self._at: list[Point] = [()] * (2 * POOL)
@@ -89,11 +93,8 @@ class Guide:
         axes = range(len(grid.shape))
         self._axis_steps = [tuple(float(other == axis) for other in axes) for axis in axes]
         self._crossed: set[Point] = set()  # points through which lines were laid
-        self._ranking = sorted(
-            (history.key(point), point)
-            for point, metrics in zip(measured, results, strict=True)
-            if metrics is not None
-        )
+        self._ranking: list[tuple[Any, Point]] = []  # the successes, best first
+        self._rank_all([p for p, m in zip(measured, results, strict=True) if m is not None])
         self._stale = True
         self._proposal: Point | None = None
         self._update()
@@ -107,7 +108,7 @@ class Guide:
         known = list(self._history)
         if len(known) <= ACTIVE:
             return known
-        chosen = set(sorted(known, key=self._history.key)[: ACTIVE // 2])
+        chosen = set(ranked(known, self._history, self._goal)[: ACTIVE // 2])
         chosen.update(known[-ACTIVE // 4 :])
         others = [point for point in known if point not in chosen]
         chosen.update(self._random.sample(others, ACTIVE - len(chosen)))
@@ -118,7 +119,8 @@ class Guide:
         weights = np.array([self._history.weight(p) for p in measured] + [1] * len(waiting), float)
         sample = list(range(len(measured)))
         if len(measured) > FITTED:
-            sample.sort(key=lambda row: self._history.key(measured[row]))
+            row_of = {point: row for row, point in enumerate(measured)}
+            sample = [row_of[point] for point in ranked(measured, self._history, self._goal)]
             half = FITTED // 2
             sample = sorted(sample[:half] + self._random.sample(sample[half:], FITTED - half))
         covariance = Anova(self._grid.shape, [axis.ordered for axis in self._grid.axes])
@@ -150,8 +152,17 @@ class Guide:
     def _rank(self, point: Point) -> None:
         """Keep the successes in order, best first."""
         self._ranking = [entry for entry in self._ranking if entry[1] != point]
-        if self._history.metrics(point) is not None:
+        if self._goal.swept:  # who is on the front depends on all
+            succeeded = self._history.metrics(point) is not None
+            self._rank_all([p for _, p in self._ranking] + [point] * succeeded)
+        elif self._history.metrics(point) is not None:
             bisect.insort(self._ranking, (self._history.key(point), point))
+
+    def _rank_all(self, points: list[Point]) -> None:
+        if self._goal.swept:
+            self._ranking = list(enumerate(ranked(points, self._history, self._goal)))
+        else:
+            self._ranking = sorted((self._history.key(point), point) for point in points)
 
     def _best(self, count: int) -> list[Point]:
         return [point for _, point in self._ranking[:count]]
@@ -187,6 +198,37 @@ class Guide:
         preferences = self._central(at) * self._preference()
         return forecasts(self._objective, self._limited, self._success, at, preferences)
 
+    def rival(self, point: Point) -> Point | None:
+        """The best measured point at the bound for which ``point`` gains most, if one is swept."""
+        if not isinstance(self._objective, Tradeoff):
+            return self._history.best()
+        self._update()
+        return self._at_row(self._objective.best_for(point))
+
+    def _at_row(self, row: int | None) -> Point | None:
+        return next((point for point, at in self._row.items() if at == row), None)
+
+    def prospects(self, limits: Sequence[Sequence[float]]) -> list[Prospect]:
+        """What is to be gained at each of ``limits`` of the swept metrics; changes nothing."""
+        probe = self._probe()
+        probe.propose()
+        return probe._prospects(limits)
+
+    def _prospects(self, limits: Sequence[Sequence[float]]) -> list[Prospect]:
+        if not isinstance(self._objective, Tradeoff):  # nothing is feasible
+            return [Prospect(tuple(each), None, None, 0.0, 0.0) for each in limits]
+        slots = np.array(list(self._slot.values()), dtype=np.intp)
+        others = np.zeros(len(slots))
+        for output in (*self._limited, *self._success):
+            others += output.rate(slots)
+        found = self._objective.prospects(limits, slots, others)
+        return [
+            Prospect(
+                tuple(each), self._at_row(row), None if slot is None else self._at[slot], gain, p
+            )
+            for each, (row, slot, gain, p) in zip(limits, found, strict=True)
+        ]
+
     # -- candidates --------------------------------------------------------------------------------
 
     def propose(self) -> Point | None:
@@ -214,10 +256,12 @@ class Guide:
         best = self._history.best()
         if best is None or not self._objective.unit or self._is_open(best):
             return math.inf
-        # A proposal changes what later ones are chosen from; to ask for the gain must not.
-        shared = (self._grid, self._history, *self._origins)
-        probe = copy.deepcopy(self, {id(each): each for each in shared})
-        return probe._largest_gain()
+        return self._probe()._largest_gain()
+
+    def _probe(self) -> Guide:
+        """A copy to ask: a proposal changes what later ones are chosen from."""
+        shared = (self._grid, self._goal, self._history, *self._origins)
+        return copy.deepcopy(self, {id(each): each for each in shared})
 
     def _largest_gain(self) -> float:
         self.propose()

@@ -20,7 +20,7 @@ from scipy.special import log_ndtr, ndtr
 Array = NDArray[np.float64]
 
 
-def log_expected_improvement(best: float, mean: Array, deviation: Array) -> Array:
+def log_expected_improvement(best: float | Array, mean: Array, deviation: Array) -> Array:
     """Logarithm of E max(best - f, 0) for f normal with ``mean`` and positive ``deviation``."""
     z = (best - mean) / deviation
     near = z > -5
@@ -34,6 +34,6 @@ def log_expected_improvement(best: float, mean: Array, deviation: Array) -> Arra
     return np.asarray(answer + np.log(deviation))
 
 
-def log_probability_below(limit: float, mean: Array, deviation: Array) -> Array:
+def log_probability_below(limit: float | Array, mean: Array, deviation: Array) -> Array:
     """Logarithm of P(f <= limit) for f normal with ``mean`` and positive ``deviation``."""
     return np.asarray(log_ndtr((limit - mean) / deviation))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from dsice.goal import Bound, Goal, Metrics
 from dsice.grid import Point
 from dsice.search.improvement import log_expected_improvement, log_probability_below
 from dsice.search.targets import of_bound, of_costs, to_costs, to_values
-from dsice.search.why import BoundForecast, Estimate, Forecast
+from dsice.search.why import BoundForecast, Estimate
 from dsice.surface.anova import Anova, Points
 from dsice.surface.evidence import SCALE_COUNT, learn
 from dsice.surface.field import Field, Slots
@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 _JITTER: Final = 1e-6
 
 
-class Output(ABC):
+class Surface(ABC):
     """One quantity, its values at the points, and its surface once it is fitted."""
 
     def __init__(self) -> None:
@@ -49,10 +49,6 @@ class Output(ABC):
     @abstractmethod
     def _transformed(self, values: Array) -> Array:
         """What the surface is fitted to, for all values that are known."""
-
-    @abstractmethod
-    def _rate(self, mean: Array, deviation: Array) -> Array:
-        """The rating of candidates from the mean and deviation of their targets."""
 
     def _targets(self) -> Array:
         """What the surface is fitted to at all points, NaN where nothing is known."""
@@ -118,16 +114,55 @@ class Output(ABC):
         self._scale = math.sqrt((float(white @ white) + SCALE_COUNT) / count)
         self._white = white
 
+    def at_slots(self, slots: Slots | slice) -> tuple[Array, Array]:
+        """Mean and deviation of the targets of the candidates in ``slots``."""
+        mean = self._field.mean(self._white, slots) + self._centre
+        return mean, self._scale * np.sqrt(self._field.variance(slots))
+
+    def at_points(self, points: Points) -> tuple[Array, Array]:
+        """Mean and deviation of the targets at any points."""
+        mean, variance = self._field.look(self._white, points)
+        return mean + self._centre, self._scale * np.sqrt(variance)
+
+    def means_measured(self) -> Array:
+        """Mean of the targets at the points appended, in their order."""
+        return self._field.mean_at_points(self._white) + self._centre
+
+
+class Output(Surface):
+    """A surface by which candidates are rated."""
+
+    @abstractmethod
+    def _rate(self, mean: Array, deviation: Array) -> Array:
+        """The rating of candidates from the mean and deviation of their targets."""
+
     def rate(self, slots: Slots | slice) -> Array:
         """The rating of the candidates in ``slots``; more is better."""
-        mean = self._field.mean(self._white, slots) + self._centre
-        return self._rate(mean, self._scale * np.sqrt(self._field.variance(slots)))
+        return self._rate(*self.at_slots(slots))
 
     def expect(self, points: Points) -> tuple[Array, Array, Array]:
         """Mean and deviation of the targets at any points, and the rating that they give."""
-        mean, variance = self._field.look(self._white, points)
-        mean, deviation = mean + self._centre, self._scale * np.sqrt(variance)
+        mean, deviation = self.at_points(points)
         return mean, deviation, self._rate(mean, deviation)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is expected of the objective at some points, one entry each.
+
+    Attributes:
+        quantity: the objective's name, or ``violation``.
+        estimates: of it, in its own units.
+        chances: probabilities to be better than the best point measured that it is compared with.
+        bounds: what is expected of bounds that belong to this comparison.
+        ratings: as `Output.rate`.
+    """
+
+    quantity: str
+    estimates: list[Estimate]
+    chances: Array
+    bounds: list[tuple[BoundForecast, ...]]
+    ratings: Array
 
 
 class Objective(Output):
@@ -188,8 +223,7 @@ class Objective(Output):
 
     def update(self) -> None:  # noqa: D102
         super().update()
-        means = self._field.mean_at_points(self._white) + self._centre
-        self._best = float(means[self._eligible].min())
+        self._best = float(self.means_measured()[self._eligible].min())
 
     def _rate(self, mean: Array, deviation: Array) -> Array:
         return log_expected_improvement(self._best, mean, deviation)
@@ -207,11 +241,22 @@ class Objective(Output):
             low, middle, high = (np.maximum(cost, 0.0) for cost in (low, middle, high))
         elif self._goal.maximize is not None:
             low, middle, high = -high, -middle, -low
-        return _estimates(middle, low, high)
+        return estimates_of(middle, low, high)
 
     def chances(self, mean: Array, deviation: Array) -> Array:
         """Probabilities to be better than the best eligible point that was measured."""
         return np.asarray(ndtr((self._best_target - mean) / deviation))
+
+    def look(self, points: Points) -> Look:
+        """What is expected at any points."""
+        mean, deviation, ratings = self.expect(points)
+        return Look(
+            self.quantity,
+            self.estimates(mean, deviation),
+            self.chances(mean, deviation),
+            [()] * len(points),
+            ratings,
+        )
 
 
 class Limited(Output):
@@ -237,7 +282,7 @@ class Limited(Output):
         """The metric's estimates, in its own units, from mean and deviation of the targets."""
         at = np.stack([mean - deviation, mean, mean + deviation])
         low, middle, high = self._sign * to_values(at, self._known, self._limit)
-        return _estimates(middle, np.minimum(low, high), np.maximum(low, high))
+        return estimates_of(middle, np.minimum(low, high), np.maximum(low, high))
 
 
 class Success(Output):
@@ -253,61 +298,7 @@ class Success(Output):
         return log_probability_below(-0.5, -mean, deviation)
 
 
-def outputs(
-    goal: Goal, results: Sequence[Metrics | None]
-) -> tuple[Objective, list[Limited], list[Success]]:
-    """What matters, given the results so far, some of them successful.
-
-    Bounds do once something is feasible, success does once something failed.
-    """
-    feasible = any(metrics is not None and goal.feasible(metrics) for metrics in results)
-    limited = [Limited(bound) for bound in goal.bounds] if feasible else []
-    success = [Success()] if None in results else []
-    return Objective(goal, by_violation=not feasible), limited, success
-
-
-def forecasts(
-    objective: Objective,
-    limited: Sequence[Limited],
-    success: Sequence[Success],
-    points: Points,
-    preferences: Array,
-) -> list[Forecast]:
-    """What surfaces that are up to date expect at any points.
-
-    Args:
-        objective: the objective's surface.
-        limited: those of the bounds.
-        success: that of success, if there is one.
-        points: level indices, one point a row.
-        preferences: what is added to the ratings of the points.
-    """
-    mean, deviation, ratings = objective.expect(points)
-    estimates, chances = objective.estimates(mean, deviation), objective.chances(mean, deviation)
-    bounds = []
-    for output in limited:
-        mean, deviation, logs = output.expect(points)
-        ratings = ratings + logs
-        bounds.append((str(output.bound), output.estimates(mean, deviation), np.exp(logs)))
-    succeeds = None
-    for each in success:
-        _, _, logs = each.expect(points)
-        ratings = ratings + logs
-        succeeds = np.exp(logs)
-    return [
-        Forecast(
-            quantity=objective.quantity,
-            estimate=estimates[k],
-            chance=float(chances[k]),
-            bounds=tuple(BoundForecast(text, found[k], float(p[k])) for text, found, p in bounds),
-            success=None if succeeds is None else float(succeeds[k]),
-            gain=math.exp(ratings[k]) * objective.unit if objective.unit else None,
-            rating=float(ratings[k] + preferences[k]),
-        )
-        for k in range(len(points))
-    ]
-
-
-def _estimates(middle: Array, low: Array, high: Array) -> list[Estimate]:
+def estimates_of(middle: Array, low: Array, high: Array) -> list[Estimate]:
+    """Estimates from their columns."""
     columns = (column.tolist() for column in (middle, low, high))
     return [Estimate(*each) for each in zip(*columns, strict=True)]

@@ -18,6 +18,8 @@ _PASSES: Final = 4
 class RandomSearch(Search):
     """All allowed points in a random order that ``seed`` fixes, each once (``"random"``)."""
 
+    sweeps = True
+
     def __init__(self, grid: Grid, goal: Goal, *, seed: int = 0, capacity: int = 1) -> None:
         super().__init__(grid, goal, seed=seed, capacity=capacity)
         self._shuffled = Shuffled(grid, seed)

@@ -20,15 +20,17 @@ Array = NDArray[np.float64]
 RANKS: Final = 0.5
 
 
-def of_costs(costs: Array) -> Array:
+def of_costs(costs: Array, keep: float = -np.inf) -> Array:
     """Half normal scores, half values clipped at the median; mean 0, variance 1.
+
+    Distances are kept up to ``keep`` too, should it lie above the median.
 
     The normal score of the r-th smallest of N is the normal quantile of (r - 1/2) / N; equal costs
     share their mean rank. Equal costs only give zeros.
     """
     scores = ndtri((rankdata(costs) - 0.5) / len(costs))
     # Halved so that the difference of two costs of opposite sign cannot overflow.
-    clipped = np.minimum(costs, np.median(costs)) / 2
+    clipped = np.minimum(costs, max(np.median(costs), keep)) / 2
     values = _standardised(clipped - clipped.min())
     return _standardised(RANKS * _standardised(scores) + (1 - RANKS) * values)
 
@@ -67,6 +69,30 @@ def to_values(at: Array, values: Array, limit: float) -> Array:
     unit = _unit(values / 2 - limit / 2)
     apart = np.sign(at) * np.expm1(np.minimum(np.abs(at), 600.0)) * min(unit, 1e30)
     return np.asarray(limit + 2 * apart)
+
+
+def of_range(values: Array, low: float, high: float, measured: Array) -> Array:
+    """As `of_bound` for all limits from ``low`` to ``high``: distances between them are kept.
+
+    Beyond the range they are logarithms, as there. The unit is the median distance of the
+    ``measured`` values from the middle of the range.
+    """
+    middle, half = low / 2 + high / 2, high / 2 - low / 2
+    apart = np.clip(values / 2 - middle / 2, -1e300, 1e300)
+    unit = _unit(np.clip(measured / 2 - middle / 2, -1e300, 1e300))
+    inside = np.clip(apart, -half / 2, half / 2)
+    beyond = apart - inside
+    return np.asarray(inside / unit + np.sign(beyond) * np.log1p(np.abs(beyond / unit)))
+
+
+def from_range(at: Array, low: float, high: float, measured: Array) -> Array:
+    """The values that have the targets ``at`` in `of_range`."""
+    middle, half = low / 2 + high / 2, high / 2 - low / 2
+    unit = _unit(np.clip(measured / 2 - middle / 2, -1e300, 1e300))
+    inside = np.clip(at, -half / 2 / unit, half / 2 / unit)
+    beyond = at - inside
+    far = np.sign(beyond) * np.expm1(np.minimum(np.abs(beyond), 600.0)) * min(unit, 1e30)
+    return np.asarray(middle + 2 * (inside * unit + far))
 
 
 def _unit(apart: Array) -> float:

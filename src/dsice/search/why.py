@@ -93,11 +93,14 @@ class Forecast:
         quantity: what is estimated: the objective's name; ``violation`` (of all bounds together,
             see `dsice.goal.Goal.violation`) while nothing keeps the bounds.
         estimate: of that quantity.
-        chance: probability that it is better than at the best point measured.
-        bounds: what is expected of each bound; empty while nothing keeps the bounds.
+        chance: probability that it is better than at the best point measured. Where a metric is
+            swept, at the bound for which most is gained.
+        bounds: what is expected of each bound, of a swept metric that one; empty while nothing
+            keeps the bounds.
         success: probability of a success; None if nothing has failed.
         gain: expected improvement times the probabilities of bounds and success, in the
-            objective's units; None where it has no such unit.
+            objective's units; None where it has no such unit. Where a metric is swept, the mean
+            over all its bounds.
         rating: the logarithm that the candidates are ranked by.
     """
 
@@ -124,7 +127,8 @@ class Why:
         line: the line it lies on, if it was found on one.
         known: number of points measured then.
         pending: number of points under way then.
-        best: the best point measured then, if one had succeeded.
+        best: the best point measured then, if one had succeeded. Where a metric is swept, at the
+            bound for which most was to be gained, if one kept it.
         forecast: what the surfaces expected there, if they chose it.
     """
 
