@@ -17,6 +17,7 @@ from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
 from dsice.explain.command import add_explain
 from dsice.live.command import add_serve, add_watch
 from dsice.simulate.command import add_simulate
+from dsice.sweep.command import add_sweep
 from dsice.version import __version__
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ Find the best parameters of a program that is expensive to run, in few runs.
   dsice status runs/NAME     how far it is
   dsice stop runs/NAME       begin no new trials, wherever it runs
   dsice best runs/NAME       the best parameters so far
+  dsice sweep runs/NAME      the best at every bound of a range, and where more is to be found
   dsice explain runs/NAME    why points were proposed, and what the parameters do
   dsice watch runs/NAME      see it run, from anywhere
   dsice report runs/NAME     write a page with pictures
@@ -156,8 +158,9 @@ def _parser() -> argparse.ArgumentParser:
     best = commands.add_parser(
         "best",
         help="the best parameters so far",
-        description="The best trial that keeps the bounds. Other bounds may be asked for: all "
-        "measurements are kept as they were, so the answer needs no new run.",
+        description="The best trial that keeps the bounds; with several objectives the front, all "
+        "trials that no other beats in one without being worse in another. Other bounds may be "
+        "asked for: all measurements are kept as they were, so the answer needs no new run.",
     )
     best.add_argument("directory", type=Path, metavar="DIR")
     best.add_argument(
@@ -168,6 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     best.add_argument("--json", action="store_true", help="for programs")
     best.set_defaults(command=_best)
+
+    add_sweep(commands, _duration)
 
     report = commands.add_parser("report", help="write a page with pictures of a study")
     report.add_argument("directory", type=Path, metavar="DIR")
@@ -331,6 +336,11 @@ def _best(options: argparse.Namespace) -> int:
     if options.subject_to is not None:
         goal = replace(goal, subject_to=options.subject_to).settled(study.stage_metrics)
     best = study.best_for(goal)
+    if goal.swept and best is not None:
+        from dsice.sweep.several import print_front
+
+        print_front(study, goal, options.json)
+        return 0
     if options.json:
         print(json.dumps(None if best is None else trial_as_json(best), indent=1))
     if best is None:

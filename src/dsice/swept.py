@@ -72,6 +72,14 @@ class Swept:
         """Whether the range of limits is given."""
         return self.strictest is not None and self.loosest is not None
 
+    @property
+    def text(self) -> str:
+        """As `parse` reads it back, to the last digit."""
+        if self.strictest is None or self.loosest is None:
+            return f"{self.metric} {self.relation}"
+        low, high = sorted((self.strictest, self.loosest))
+        return f"{self.metric} {self.relation} {low!r}:{high!r}"
+
     def bound(self, limit: float) -> str:
         """The bound at one limit, as text that `dsice.goal.Bound` reads."""
         return f"{self.metric} {self.relation} {limit!r}"

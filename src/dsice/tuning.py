@@ -123,7 +123,11 @@ def _study_file(
     """The study file that a call of `tune` amounts to."""
     python = sys.executable.replace("{", "{{").replace("}", "}}")
     command = [python, "-m", "dsice.study.call", "{study}/function.pkl", "{params}"]
-    sense = "minimize" if goal.maximize is None else "maximize"
+    senses: dict[str, list[str]] = {}
+    for metric, sense in goal.objectives:
+        senses.setdefault(sense, []).append(metric)
+    several = len(goal.objectives) > 1
+    objectives = {key: names if several else names[0] for key, names in senses.items()}
     rule = {
         "allowed": grid.rule if isinstance(grid.rule, str) else None,
         "only_ratios_of": list(grid.only_ratios_of) or None,
@@ -133,7 +137,7 @@ def _study_file(
         for axis in grid.axes
     }
     lines = ["# Written by dsice.tune()."]
-    lines += _table({**top, sense: goal.metric, "subject_to": list(goal.subject_to), **rule})
+    lines += _table({**top, **objectives, "subject_to": list(goal.subject_to), **rule})
     lines += ["", "[grid]", *(f"{name} = {levels}" for name, levels in axes.items())]
     lines += ["", "[trial]", *_table({"command": command, **trial})]
     lines += ["", "[run]", *_table(run)]

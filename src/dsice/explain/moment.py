@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dsice.goal import Metrics
-from dsice.search import make_search
 from dsice.search.base import Search
+from dsice.study.further import search_of
 from dsice.study.state import Status, Study, Trial
 
 
@@ -22,20 +22,23 @@ def search_before(study: Study, trial: Trial | None) -> Search:
     Raises:
         InvalidInput: a bound waits for the result of a stage.
     """
-    config = study.config
-    search = make_search(
-        config.search,
-        config.grid,
-        study.goal,
-        seed=config.seed,
-        capacity=config.run.parallel if trial is None else trial.capacity,
-        **config.search_options,
-    )
+    capacity = study.config.run.parallel if trial is None else trial.capacity
+    search = search_of(study, capacity, None if trial is None else trial.sweep)
+    return replayed(search, study, trial)
+
+
+def replayed(search: Search, study: Study, until: Trial | None = None) -> Search:
+    """A new search, told what a study knew before a trial; None: all it knows now.
+
+    A result that lacks a metric of the search's goal counts as a failure.
+    """
     for each, ended in study.history:
-        if each is trial and not ended:
+        if each is until and not ended:
             break
         if ended:
-            search.tell(each.point, result(each))
+            metrics = result(each)
+            lacks = metrics is not None and search.goal.missing(metrics) is not None
+            search.tell(each.point, None if lacks else metrics)
         else:
             search.pend(each.point)
     return search

@@ -136,8 +136,8 @@ class _Range(Table):
 
 class _File(Table):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-    minimize: Text | None = None
-    maximize: Text | None = None
+    minimize: Text | list[Text] | None = None
+    maximize: Text | list[Text] | None = None
     subject_to: list[str] = Field(default_factory=list)
     allowed: str | None = None
     only_ratios_of: list[Text] = Field(default_factory=list)
@@ -245,7 +245,7 @@ def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
     axes = [_axis(name, entry) for name, entry in file.grid.items()]
     grid = Grid(axes, file.allowed, file.only_ratios_of)
     goal = Goal(minimize=file.minimize, maximize=file.maximize, subject_to=file.subject_to)
-    search, options = _search(file.search, grid)
+    search, options = _search(file.search, grid, goal)
     for bound in goal.bounds:
         if unknown := sorted(bound.stages - set(file.stage)):
             raise InvalidInput(f"bound {bound.text!r}: there is no stage {unknown[0]!r}")
@@ -309,7 +309,7 @@ def _paths(entries: Mapping[str, str], grid: Grid, folder: Path) -> dict[str, Pa
     return paths
 
 
-def _search(entry: str | dict[str, Any], grid: Grid) -> tuple[str, dict[str, Any]]:
+def _search(entry: str | dict[str, Any], grid: Grid, goal: Goal) -> tuple[str, dict[str, Any]]:
     """The name and the options in ``search = "name"`` or ``{ name = "...", option = ... }``."""
     options = {"name": entry} if isinstance(entry, str) else dict(entry)
     name = options.pop("name", None)
@@ -318,9 +318,10 @@ def _search(entry: str | dict[str, Any], grid: Grid) -> tuple[str, dict[str, Any
     for key in ("grid", "goal", "seed", "capacity"):
         if key in options:
             raise InvalidInput(f"key 'search': {key!r} is no option of a search")
-    if options:  # making a search loads SciPy, which takes longer than most commands
+    if options or goal.swept:  # making a search loads SciPy: longer than most commands take
+        any_goal = Goal(minimize="any") if not goal.swept else Goal(minimize=["any", "other"])
         try:
-            make_search(name, grid, Goal(minimize="any"), **options)
+            make_search(name, grid, any_goal, **options)
         except InvalidInput as error:
             raise InvalidInput(f"key 'search': {error}") from None
     return name, options

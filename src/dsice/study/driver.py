@@ -28,12 +28,12 @@ from dsice.grid import Point
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.output import last_line, last_lines
-from dsice.search import make_search
 from dsice.search.base import Search
 from dsice.search.why import Why
 from dsice.study.clock import Clock
 from dsice.study.config import RunConfig
 from dsice.study.directory import write_json
+from dsice.study.further import Further, search_of
 from dsice.study.journal import Journal
 from dsice.study.spec import check_files, config_of, next_job, usual_seconds
 from dsice.study.state import Stage, Status, Study, Task, Trial, Verdict
@@ -68,6 +68,7 @@ class Driver:
         on_change: called with the study now and then, and at once when something happened.
         asked_to_stop: tells how somebody else wants the driver to stop, if so.
         stop_after: seconds after which this session must be over, or None.
+        further: trials for a range of bounds, instead of those of the budget.
     """
 
     def __init__(
@@ -80,10 +81,12 @@ class Driver:
         on_change: Callable[[Study], None] = lambda study: None,
         asked_to_stop: Callable[[], Stop] = lambda: Stop.NO,
         stop_after: float | None = None,
+        further: Further | None = None,
     ) -> None:
         self.study: Final = study
         self.stopping = Stop.NO
-        self._budget = budget
+        self._budget = budget if further is None else further.budget(study, budget)
+        self._further = further
         self._journal = journal
         self._launcher = launcher
         self._clock = clock
@@ -122,6 +125,8 @@ class Driver:
             self._recover()
             self._run_stages()
             why = self._run_trials()
+            if self._further is not None:
+                self._record("swept", sweep=self.study.sessions[-1].sweep)
         except (Interrupted, OutOfTime) as error:
             why = str(error)
             raise
@@ -155,6 +160,9 @@ class Driver:
             trials=run.trials,
             hours=run.hours,
         )
+        if (further := self._further) is not None:
+            sweep = {"bound": further.swept.text, "trials": further.trials}
+            self._record("sweep", sweep=further.number(self.study), **sweep)
 
     def _recover(self) -> None:
         """Take over the jobs of a driver that was killed."""
@@ -185,15 +193,9 @@ class Driver:
         """Run trials until nothing is left to do; returns why."""
         study = self.study
         check_files(study)
-        self._goal = study.goal
-        self._search = search = make_search(
-            study.config.search,
-            study.config.grid,
-            self._goal,
-            seed=study.config.seed,
-            capacity=self._budget.parallel,
-            **study.config.search_options,
-        )
+        sweep = study.sessions[-1].sweep
+        self._search = search = search_of(study, self._budget.parallel, sweep)
+        self._goal = search.goal
         for trial, ended in study.history:
             if ended:
                 self._tell(trial)
@@ -248,8 +250,8 @@ class Driver:
 
     def _tell(self, trial: Trial) -> None:
         if self._search is not None:
-            metrics = trial.metrics if trial.status is Status.DONE else None
-            self._search.tell(trial.point, metrics)
+            able = trial.status is Status.DONE and self._goal.missing(trial.metrics) is None
+            self._search.tell(trial.point, trial.metrics if able else None)
 
     def _begin_attempts(self, tasks: Sequence[Task]) -> list[JobSpec]:
         """Record the next attempt of each task: from then on it is looked after."""

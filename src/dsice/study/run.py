@@ -16,6 +16,7 @@ from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory, write_atomically
 from dsice.study.driver import Driver, Stop
+from dsice.study.further import Further
 from dsice.study.journal import Journal
 from dsice.study.spec import check_files
 from dsice.study.state import Status, Study
@@ -32,6 +33,7 @@ def run_study(
     function: bytes | None = None,
     stop_after: float | None = None,
     begin_with: Stop = Stop.NO,
+    further: Further | None = None,
 ) -> Study:
     """Begin the study in ``directory``, or go on with it, until it ends.
 
@@ -48,6 +50,7 @@ def run_study(
         function: the pickled function of a study from Python, kept in the directory.
         stop_after: seconds after which this session must be over, or None.
         begin_with: how to stop, from the very beginning.
+        further: trials for a range of bounds, instead of those of the budget.
 
     Raises:
         InvalidInput: the directory holds something else, or a program or path is missing.
@@ -63,7 +66,7 @@ def run_study(
     try:
         _make_directory(place)
         return _run_in(
-            place, config, launcher, on_change, on_stop, function, stop_after, begin_with
+            place, config, launcher, on_change, on_stop, function, stop_after, begin_with, further
         )
     except OSError as error:
         where = error.filename or place.path
@@ -79,6 +82,7 @@ def _run_in(
     function: bytes | None,
     stop_after: float | None,
     begin_with: Stop,
+    further: Further | None,
 ) -> Study:
     with place.lock.held() as beat:
         if place.journal.exists():
@@ -106,6 +110,7 @@ def _run_in(
                 look,
                 lambda: _asked(place),
                 stop_after,
+                further,
             )
             driver.stop(begin_with)
             terminated = Stop.LEAVE if launcher.survives else Stop.CANCEL

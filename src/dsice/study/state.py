@@ -8,6 +8,8 @@ looks. Events and their facts:
     trial     trial point why                        a point was proposed, and why
     attempt   trial | stage, attempt                 a job is about to be submitted
     ended     trial | stage, attempt, verdict, outcome...   a job ended
+    sweep     sweep bound trials                     this session measures for a range of bounds
+    swept     sweep                                  these trials are measured
     trouble   text                                   what keeps jobs from being started; "": over
     session_end   why                                a driver ended, on purpose
 """
@@ -145,6 +147,7 @@ class Trial(Task):
         params: parameter values by name.
         why: why the search proposed it; None where an older journal does not say.
         capacity: how many trials ran at once, at most, in the session that proposed it.
+        sweep: number of the sweep that it was proposed for, or None.
     """
 
     number: int = 0
@@ -152,6 +155,7 @@ class Trial(Task):
     params: Params = field(default_factory=dict)
     why: Why | None = None
     capacity: int = 1
+    sweep: int | None = None
 
     @property
     def reference(self) -> dict[str, int | str]:
@@ -173,6 +177,7 @@ class Session:
         pid: its process id.
         on: the launcher.
         why: why it ended; empty if it runs or was killed.
+        sweep: number of the sweep it measured for, or None.
     """
 
     started: float
@@ -184,6 +189,24 @@ class Session:
     pid: int
     on: str
     why: str = ""
+    sweep: int | None = None
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Further trials that were asked for a range of bounds.
+
+    Attributes:
+        bound: the range, as `dsice.swept.Swept` reads it.
+        trials: how many.
+        proposed: how many of them were proposed.
+        ended: whether all that could be measured are.
+    """
+
+    bound: str
+    trials: int
+    proposed: int = 0
+    ended: bool = False
 
 
 @dataclass(slots=True)
@@ -199,6 +222,7 @@ class Study:
         history: proposals (None) and ends (the trial's metrics, or None for a failure) in order, as
             ``(trial, ended)`` pairs; what a search has been asked and told.
         sessions: the drivers so far.
+        sweeps: what was asked for ranges of bounds.
         warning: what was wrong with the journal, if anything.
         trouble: what keeps jobs from being started or followed just now, if anything.
     """
@@ -210,6 +234,7 @@ class Study:
     finished: list[Trial] = field(default_factory=list)
     history: list[tuple[Trial, bool]] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
+    sweeps: list[Sweep] = field(default_factory=list)
     warning: str = ""
     trouble: str = ""
 
@@ -272,7 +297,10 @@ class Study:
                     params=self.config.grid.params(point),
                     why=Why.from_json(event["why"]) if "why" in event else None,
                     capacity=self.sessions[-1].parallel if self.sessions else 1,
+                    sweep=self.sessions[-1].sweep if self.sessions else None,
                 )
+                if trial.sweep is not None:
+                    self.sweeps[trial.sweep - 1].proposed += 1
                 self.trials.append(trial)
                 self.history.append((trial, False))
             case "attempt":
@@ -281,6 +309,12 @@ class Study:
                 task.status = Status.RUNNING
             case "ended":
                 self._end(self._task(event), event)
+            case "sweep":
+                if event["sweep"] == len(self.sweeps) + 1:
+                    self.sweeps.append(Sweep(event["bound"], event["trials"]))
+                self.sessions[-1].sweep = event["sweep"]
+            case "swept":
+                self.sweeps[event["sweep"] - 1].ended = True
         if self.sessions:
             # A clock that was set back does not make a session shorter.
             self.sessions[-1].seen = max(self.sessions[-1].seen, event["t"])
@@ -349,6 +383,29 @@ class Study:
             )
         feasible = [trial for trial in able if goal.feasible(trial.metrics)]
         return min(feasible, key=lambda t: (goal.cost(t.metrics), t.number), default=None)
+
+    def front_for(self, goal: Goal) -> list[Trial]:
+        """The trials that keep the bounds and that no other beats at every bound swept.
+
+        With several objectives: that no other beats in one of them without being worse in another.
+        They are in the order of the (first) swept metric, strictest first; without one it is the
+        best trial alone.
+
+        Raises:
+            InvalidInput: no trial has a metric of the goal.
+        """
+        from dsice.front import front  # NumPy takes longer to load than a short command
+
+        if self.best_for(goal) is None:
+            return []
+        done = [t for t in self.with_status(Status.DONE) if goal.missing(t.metrics) is None]
+        kept = [trial for trial in done if goal.feasible(trial.metrics)]
+        return [kept[index] for index in front([goal.costs(trial.metrics) for trial in kept])]
+
+    @property
+    def front(self) -> list[Trial]:
+        """The front for the study's own goal, see `front_for`."""
+        return self.front_for(self.goal)
 
     def with_status(self, status: Status) -> list[Trial]:
         """The trials of one status, in the order of proposal."""

@@ -1,0 +1,102 @@
+"""Further trials for a range of bounds, and which search proposes the trials of a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dsice.errors import InvalidInput
+from dsice.goal import Goal
+from dsice.search import DEFAULT_SEARCH, make_search
+from dsice.search.base import Search
+from dsice.study.config import RunConfig
+from dsice.study.state import Status, Study
+from dsice.swept import Swept
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """So many more trials for a range of bounds.
+
+    The same again goes on with what a kill or Ctrl-C has left of it; once it has ended, it is asked
+    anew.
+
+    Attributes:
+        swept: the range.
+        trials: how many.
+    """
+
+    swept: Swept
+    trials: int
+
+    def number(self, study: Study) -> int:
+        """Of this sweep among those of the study, from 1: one to go on with, or a new one."""
+        for number, sweep in enumerate(study.sweeps, start=1):
+            same = (sweep.bound, sweep.trials) == (self.swept.text, self.trials)
+            if same and not sweep.ended:
+                return number
+        return len(study.sweeps) + 1
+
+    def left(self, study: Study) -> int:
+        """How many of them are still to be proposed."""
+        number = self.number(study)
+        begun = study.sweeps[number - 1].proposed if number <= len(study.sweeps) else 0
+        return self.trials - begun
+
+    def budget(self, study: Study, run: RunConfig) -> RunConfig:
+        """What a session may do that is to measure them."""
+        return run.model_copy(
+            update={"trials": len(study.trials) + self.left(study), "hours": None}
+        )
+
+
+def range_of(study: Study, text: str) -> Swept:
+    """The range of bounds written as ``rmse 11:16``, for a study.
+
+    Without ``<=`` or ``>=`` it is a bound in the sense of the study's own on that metric.
+
+    Raises:
+        InvalidInput: it cannot be read, or the metric is the objective or in no result.
+    """
+    swept = Swept.parse(text)
+    own = [bound.relation[0] for bound in study.config.goal.bounds if bound.metric == swept.metric]
+    own += [s.relation[0] for s in study.config.goal.swept if s.metric == swept.metric]
+    if own and own[0] == ">":
+        swept = Swept.parse(text, ">=")
+    goal_for(study, swept)
+    done = study.with_status(Status.DONE)
+    if not done:
+        raise InvalidInput(f"{study.directory.path}: no trial has been measured yet")
+    if not any(swept.metric in trial.metrics for trial in done):
+        raise InvalidInput(
+            f"bound {text!r}: metric {swept.metric!r} is in no result: there are "
+            f"{', '.join(sorted(done[0].metrics))}"
+        )
+    return swept
+
+
+def goal_for(study: Study, swept: Swept) -> Goal:
+    """The study's goal for a range of bounds on one metric, and its other bounds as they are.
+
+    Of several objectives the first one counts.
+    """
+    return study.goal.over(swept)
+
+
+def search_of(study: Study, capacity: int, sweep: int | None) -> Search:
+    """The search that proposes trials in a session, before it is told anything.
+
+    Args:
+        study: says which search, or has the sweep.
+        capacity: most trials at once.
+        sweep: number of the sweep that the session measures for, or None.
+
+    Raises:
+        InvalidInput: a bound waits for the result of a stage.
+    """
+    config = study.config
+    name, goal, options = config.search, study.goal, config.search_options
+    if sweep is not None:
+        # The published forms look for one point; and a sweep ends with its trials.
+        name, options = DEFAULT_SEARCH, {}
+        goal = goal_for(study, Swept.parse(study.sweeps[sweep - 1].bound))
+    return make_search(name, config.grid, goal, seed=config.seed, capacity=capacity, **options)

@@ -1,0 +1,50 @@
+"""The front of a study with several objectives."""
+
+from __future__ import annotations
+
+import json
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dsice.front import hypervolume
+from dsice.goal import Goal
+from dsice.study.state import Status, Study
+from dsice.study.summary import trial_as_json
+from dsice.terminal import number, params_line
+
+
+def reference_of(study: Study, goal: Goal) -> dict[str, float]:
+    """The worst of each objective among the trials that keep the bounds."""
+    done = [t for t in study.with_status(Status.DONE) if goal.missing(t.metrics) is None]
+    kept = [trial.metrics for trial in done if goal.feasible(trial.metrics)]
+    return {
+        name: (max if sense == "minimize" else min)(metrics[name] for metrics in kept)
+        for name, sense in goal.objectives
+    }
+
+
+def print_front(study: Study, goal: Goal, as_json: bool) -> None:
+    """Print the trials of the front, and its hypervolume up to `reference_of`."""
+    front = study.front_for(goal)
+    reference = reference_of(study, goal)
+    area = hypervolume([goal.costs(trial.metrics) for trial in front], goal.costs(reference))
+    if as_json:
+        trials = [trial_as_json(trial) for trial in front]
+        print(json.dumps({"front": trials, "hypervolume": area, "reference": reference}, indent=1))
+        return
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 200
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in (*goal.metrics, "trial"):
+        table.add_column(name, justify="right")
+    table.add_column("parameters")
+    for trial in front:
+        values = (number(trial.metrics[name]) for name in goal.metrics)
+        table.add_row(*values, str(trial.number), params_line(trial.params))
+    console.print(f"{goal}: {len(front)} trials that no other beats in all.")
+    console.print(table)
+    worst = ", ".join(f"{name} {number(value)}" for name, value in reference.items())
+    console.print(f"Hypervolume {area:.5g}, counted up to the worst that was measured: {worst}.")
