@@ -63,6 +63,8 @@ class JobSpec:
         needs_metrics: whether a job that returns no metrics has failed.
         resources: what it needs of a batch system besides the launcher's settings, see
             `dsice.launch.settings.Resources`.
+        files: made before the program starts: name in the working directory to text.
+        flaw: why the job cannot be run, in words: it will say so without starting; or nothing.
     """
 
     name: str
@@ -72,6 +74,8 @@ class JobSpec:
     timeout: float | None = None
     needs_metrics: bool = True
     resources: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +299,22 @@ def write_once(path: Path, data: object, durably: bool = True) -> bool:
     if durably:
         sync_folder(path.parent)
     return True
+
+
+def write_atomically(path: Path, data: str | bytes, durably: bool = True) -> None:
+    """Replace ``path`` by ``data``: at every moment it holds all of the old or all of the new.
+
+    ``durably``: it is flushed to the disk, so that a crash of the machine does not undo it.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        if durably:
+            os.fsync(file.fileno())
+    temporary.replace(path)
+    if durably:
+        sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:

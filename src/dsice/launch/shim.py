@@ -12,13 +12,14 @@ import socket
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 import submitit
 
 from dsice.launch import output
-from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
+from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome, write_atomically
 from dsice.launch.memory import MemoryWatch
 from dsice.launch.processes import adopt_orphans, ask_to_end, die_with_parent, kill_family
 
@@ -139,6 +140,9 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
     adopt_orphans()
     started = time.time()
     memory = MemoryWatch()
+    if spec.flaw:
+        return _ended(Kind.NOT_STARTED, started, spec.flaw)
+    _make_files(spec)
     with job.stdout.open("wb") as stdout, job.stderr.open("wb") as stderr:
         try:
             process = subprocess.Popen(
@@ -181,6 +185,14 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
             return _ended(Kind.NO_METRICS, started, str(error), exit_code=0)
         metrics, others = {}, {}
     return _ended(Kind.OK, started, metrics=metrics, others=others, exit_code=0)
+
+
+def _make_files(spec: JobSpec) -> None:
+    """Make the input files of a program, anew for every run: the last one may have changed them."""
+    for name, text in spec.files.items():
+        path = Path(spec.workdir, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text, durably=False)
 
 
 def _environment(job: JobFolder, spec: JobSpec) -> dict[str, str]:

@@ -14,12 +14,12 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from dsice.errors import DsiceError
+from dsice.launch.job import write_atomically
 from dsice.report.details import all_details
 from dsice.report.facts import Facts
 from dsice.report.parts import SECTIONS, Parts, environment, parts_of
 from dsice.report.themes import THEMES
 from dsice.report.words import plain
-from dsice.study.directory import write_atomically
 from dsice.study.state import Study
 
 PROGRAMS: Final = ("data.js", "figures.js", "pictures.js", "table.js", "details.js")

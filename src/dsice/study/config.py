@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -26,7 +26,7 @@ from dsice.launch.settings import (
     Table,
 )
 from dsice.search import DEFAULT_SEARCH, SEARCHES, make_search
-from dsice.study import command
+from dsice.study import command, templates
 from dsice.units import seconds
 
 Text = Annotated[str, Field(min_length=1)]
@@ -61,6 +61,9 @@ class CommandConfig(Table):
         retries: how often a failed run is tried again.
         threads: threads that numerical libraries may use; None leaves them alone.
         env: further environment variables; their values may have fields.
+        files: made before the program starts: name in its working directory to the path of a
+            template, which may have the fields ``{study}`` and those of paths; see
+            `dsice.study.templates`.
         resources: what it needs of a batch system, where that differs from ``[run.SYSTEM]``.
     """
 
@@ -69,6 +72,7 @@ class CommandConfig(Table):
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     threads: Annotated[int, Field(ge=1)] | None = None
     env: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, Text] = Field(default_factory=dict)
     resources: Resources = Resources()
 
 
@@ -254,12 +258,12 @@ def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
     for name, stage in file.stage.items():
         if not name.isidentifier():
             raise InvalidInput(f"[stage.{name}]: a stage is named with letters, digits and _")
-        _check_fields(stage, known, f"[stage.{name}]")
+        _check_fields(stage, known, f"[stage.{name}]", paths)
         if isinstance(stage.timeout, TimesMedian):
             raise InvalidInput(f"[stage.{name}] timeout: only trials have a median")
         known.append(f"stage.{name}")
     known += ["params", *grid.names]
-    _check_fields(file.trial, known, "[trial]")
+    _check_fields(file.trial, known, "[trial]", paths)
     for row in file.report.pictures:
         for caption, path in row.files.items():
             _within(f"[[report.pictures]] {caption!r}", path, [*known, "best"])
@@ -327,11 +331,19 @@ def _search(entry: str | dict[str, Any], grid: Grid, goal: Goal) -> tuple[str, d
     return name, options
 
 
-def _check_fields(config: CommandConfig, known: list[str], where: str) -> None:
+def _check_fields(
+    config: CommandConfig, known: list[str], where: str, paths: Collection[str]
+) -> None:
     for argument in config.command:
         _within(f"{where} command", argument, known)
     for key, value in config.env.items():
         _within(f"{where} env.{key}", value, known)
+    for target, source in config.files.items():
+        _within(f"{where} files {target!r}", source, ["study", *paths])
+        try:
+            templates.check_target(target)
+        except InvalidInput as error:
+            raise InvalidInput(f"{where} files: {error}") from None
 
 
 def _within(where: str, text: str, known: list[str]) -> None:

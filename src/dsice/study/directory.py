@@ -15,12 +15,11 @@ DIR/trials/00012/         one per trial, each with
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from dsice.errors import InvalidInput
-from dsice.launch.job import JobFolder, sync_folder
+from dsice.launch.job import JobFolder, write_atomically
 from dsice.study.lock import DriverLock
 
 
@@ -118,22 +117,6 @@ class StudyDirectory:
             raise InvalidInput(
                 f"{self.path} holds no study: give the directory that 'dsice run' wrote"
             )
-
-
-def write_atomically(path: Path, data: str | bytes, durably: bool = True) -> None:
-    """Replace ``path`` by ``data``: at every moment it holds all of the old or all of the new.
-
-    ``durably``: it is flushed to the disk, so that a crash of the machine does not undo it.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
-        file.flush()
-        if durably:
-            os.fsync(file.fileno())
-    temporary.replace(path)
-    if durably:
-        sync_folder(path.parent)
 
 
 def write_json(path: Path, data: object, durably: bool = True) -> None:

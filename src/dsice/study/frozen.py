@@ -8,8 +8,9 @@ from pathlib import Path
 
 from dsice.errors import InvalidInput, OtherStudy
 from dsice.grid import Axis, Grid
+from dsice.launch.job import write_atomically
 from dsice.study.config import StudyConfig, parse
-from dsice.study.directory import StudyDirectory, write_atomically, write_json
+from dsice.study.directory import StudyDirectory, write_json
 
 
 def require_same(

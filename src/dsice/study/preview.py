@@ -25,12 +25,13 @@ from dsice.study.command import shown
 from dsice.study.config import CommandConfig, StudyConfig, TimesMedian
 from dsice.study.directory import StudyDirectory
 from dsice.study.run import require_free
-from dsice.study.spec import exists, missing_paths, missing_programs, next_job
+from dsice.study.spec import exists, faulty_templates, missing_paths, missing_programs, next_job
 from dsice.study.state import Status, Study, Trial
 from dsice.units import duration
 
 _WIDTH: Final = 12  # of the first column
 _LEVELS: Final = 6  # of an axis that are shown
+_LINES: Final = 12  # of a file that are shown
 # An absolute path that is an argument, or the value of an option.
 _PATH: Final = re.compile(r"(?:-[^=\s]*=)?(/[\w.+@:,~/-]+)")
 
@@ -118,7 +119,18 @@ def _command(spec: JobSpec) -> list[str]:
             lines.append(line + " \\")
             line = "  "
         line += word if not line.strip() else f" {word}"
-    return textwrap.indent("\n".join([*lines, line]), " " * _WIDTH).split("\n")
+    return textwrap.indent("\n".join([*lines, line]), " " * _WIDTH).split("\n") + _files(spec)
+
+
+def _files(spec: JobSpec) -> list[str]:
+    """The input files that are made for a program, or how they begin."""
+    shown_lines = []
+    for name, text in spec.files.items():
+        lines = text.splitlines()
+        more = [f"... ({len(lines):,} lines)"] if len(lines) > _LINES else []
+        shown_lines += _row("", f"with the file {name}:")
+        shown_lines += [f"{'':{_WIDTH}}  | {line}" for line in lines[:_LINES] + more]
+    return shown_lines
 
 
 def _how(program: CommandConfig, config: StudyConfig) -> str:
@@ -245,6 +257,8 @@ def _absent(study: Study, specs: list[JobSpec], place: StudyDirectory) -> Iterat
     """A sentence on each program, path and file in a command that is not here."""
     yield from missing_programs(study)
     yield from missing_paths(study)
+    faulty = faulty_templates(study)
+    yield from faulty or [spec.flaw for spec in specs if spec.flaw]
     told = list(study.config.paths.values())
     for spec in specs:
         for argument in spec.command[1:]:

@@ -11,10 +11,11 @@ from typing import Final
 
 from dsice.errors import DsiceError, Interrupted, InvalidInput
 from dsice.launch.base import Launcher
+from dsice.launch.job import write_atomically
 from dsice.study import frozen
 from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
-from dsice.study.directory import StudyDirectory, write_atomically
+from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver, Stop
 from dsice.study.further import Further
 from dsice.study.journal import Journal
@@ -64,7 +65,7 @@ def run_study(
     place = StudyDirectory.at(directory)
     check_files(Study(config, place))
     try:
-        _make_directory(place)
+        make_directory(place)
         return _run_in(
             place, config, launcher, on_change, on_stop, function, stop_after, begin_with, further
         )
@@ -140,7 +141,7 @@ def _asked(place: StudyDirectory) -> Stop:
         return Stop.NO
 
 
-def _make_directory(place: StudyDirectory) -> None:
+def make_directory(place: StudyDirectory) -> None:
     """Make the directory of a study.
 
     Raises:

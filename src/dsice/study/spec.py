@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ from dsice.errors import InvalidInput
 from dsice.grid import Value
 from dsice.launch.job import JobSpec
 from dsice.launch.processes import search_path
-from dsice.study import command
+from dsice.study import command, templates
 from dsice.study.config import CommandConfig, TimesMedian
 from dsice.study.directory import TaskFolder
 from dsice.study.state import Stage, Status, Study, Task, Trial
@@ -53,6 +54,7 @@ def next_job(study: Study, task: Task) -> JobSpec:
         env |= thread_limits(threads)
     env |= {key: command.fill(text, values) for key, text in config.env.items()}
     arguments = tuple(command.fill(argument, values) for argument in config.command)
+    files, flaw = _files(study, config, values)
     return JobSpec(
         name=f"{study.config.name}.{task.folder.path.name}.{attempt}",
         command=arguments,
@@ -61,7 +63,30 @@ def next_job(study: Study, task: Task) -> JobSpec:
         timeout=time_limit(study, config),
         needs_metrics=isinstance(task, Trial),
         resources=config.resources.model_dump(exclude_none=True),
+        files=files,
+        flaw=flaw,
     )
+
+
+def _files(
+    study: Study, config: CommandConfig, values: Mapping[str, Value]
+) -> tuple[dict[str, str], str]:
+    """The text of each input file, by its name, and why one cannot be made, or nothing.
+
+    A template that fails at one point is the failure of that trial, not the end of the study.
+    """
+    files = {}
+    for name in config.files:
+        try:
+            files[name] = templates.render(_template(study, config, name), values)
+        except InvalidInput as error:
+            return {}, f"cannot make {name!r}: {error}"
+    return files, ""
+
+
+def _template(study: Study, config: CommandConfig, name: str) -> Path:
+    """Where the template of the input file ``name`` lies, absolute."""
+    return study.config.folder / command.fill(config.files[name], _fixed_fields(study))
 
 
 def time_limit(study: Study, config: CommandConfig) -> float | None:
@@ -101,7 +126,11 @@ def waiting(study: Study) -> list[CommandConfig]:
 
 def missing_paths(study: Study) -> list[str]:
     """A sentence on each of ``[paths]`` that a program still to be run names and that is absent."""
-    texts = [text for config in waiting(study) for text in (*config.command, *config.env.values())]
+    texts = [
+        text
+        for config in waiting(study)
+        for text in (*config.command, *config.env.values(), *config.files.values())
+    ]
     named = {name for text in texts for name in command.fields(text)}
     return [
         f"[paths] {name} = {str(path)!r}: there is no such file or folder"
@@ -142,14 +171,36 @@ def missing_programs(study: Study) -> list[str]:
     return list(dict.fromkeys(missing))
 
 
+def faulty_templates(study: Study) -> list[str]:
+    """A sentence on each template of a program still to be run that cannot be meant."""
+    known = ["study", "dir", "result", "progress", *study.config.paths]
+    faults = []
+    for name, stage in study.config.stages.items():
+        if study.stage(name).status is not Status.DONE:
+            faults += _faults(study, stage, f"[stage.{name}]", known)
+        known.append(f"{templates.STAGE}{name}")
+    known += ["params", *study.config.grid.names]
+    return faults + _faults(study, study.config.trial, "[trial]", known)
+
+
+def _faults(study: Study, config: CommandConfig, where: str, known: list[str]) -> list[str]:
+    faults = []
+    for name in config.files:
+        try:
+            templates.check(_template(study, config, name), known)
+        except InvalidInput as error:
+            faults.append(f"{where} files {name!r}: {error}")
+    return faults
+
+
 def check_files(study: Study) -> None:
     """Check that the programs and paths exist that are needed from now on, as far as is known.
 
     Raises:
-        InvalidInput: one does not exist.
+        InvalidInput: one does not exist, or a template cannot be meant.
     """
-    for missing in (*missing_programs(study), *missing_paths(study)):
-        raise InvalidInput(missing)
+    for wrong in (*missing_programs(study), *missing_paths(study), *faulty_templates(study)):
+        raise InvalidInput(wrong)
 
 
 def thread_limits(threads: int) -> dict[str, str]:

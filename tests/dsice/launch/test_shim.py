@@ -60,6 +60,28 @@ def test_whatever_goes_wrong_in_the_shim_is_an_outcome(
     )
 
 
+def test_files_are_made_before_the_program_starts(tmp_path: Path) -> None:
+    job, text = JobFolder(tmp_path / "job"), '{"y": 2}\n'
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.json").write_text("left by a former run")
+    job.create(JobSpec("job", ("cat", "in/a.json"), str(tmp_path), files={"in/a.json": text}))
+    shim.run_job(str(job.path))
+    outcome = job.outcome()
+    assert outcome is not None
+    assert outcome.metrics == {"y": 2.0}
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.json"]
+
+
+def test_a_job_with_a_flaw_says_so_and_starts_nothing(tmp_path: Path) -> None:
+    job = JobFolder(tmp_path / "job")
+    job.create(JobSpec("job", ("touch", "started"), str(tmp_path), flaw="what is wrong"))
+    shim.run_job(str(job.path))
+    outcome = job.outcome()
+    assert outcome is not None
+    assert (outcome.kind, outcome.reason) == (Kind.NOT_STARTED, "what is wrong")
+    assert not (tmp_path / "started").exists()
+
+
 def test_a_job_that_was_revoked_is_left_alone(job: JobFolder) -> None:
     job.claim("driver")
     shim.run_job(str(job.path))
