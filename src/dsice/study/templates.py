@@ -57,7 +57,9 @@ def check(path: Path, known: Sequence[str]) -> None:
         raise InvalidInput(f"{path}, line {error.lineno}: {error.message}") from None
     stages = {name.removeprefix(STAGE) for name in known if name.startswith(STAGE)}
     plain = {"stage" if name.startswith(STAGE) else name for name in known}
-    unknown = undeclared - plain - environment.globals.keys()
+    # What is set in one branch alone counts as undeclared; rendering will tell whether it is.
+    made = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
+    unknown = undeclared - plain - environment.globals.keys() - made
     wrong = [(node.lineno, node.name) for node in tree.find_all(nodes.Name) if node.name in unknown]
     wrong += [
         (node.lineno, STAGE + node.attr)

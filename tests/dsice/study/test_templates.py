@@ -88,6 +88,9 @@ def test_one_line_about_a_mistake(file: Path, text: str, message: str) -> None:
 def test_what_is_right_is_accepted(file: Path) -> None:
     file.write_text("{% for i in range(3) %}{{ i * rate }}{{ stage.build }}{% endfor %}")
     templates.check(file, ["rate", "stage.build"])
+    branches = "{% set w = 1 %}{{ w }}{% elif rate %}{% set w = 2 %}{{ w }}{% endif %}"
+    file.write_text("{% if rate == 1 %}" + branches)
+    templates.check(file, ["rate"])
 
 
 @pytest.mark.parametrize(("content", "what"), [(None, "No such file"), (b"\xff", "not UTF-8 text")])
