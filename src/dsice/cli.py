@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
+from dsice.exchange.command import add_export, add_import
 from dsice.explain.command import add_explain
 from dsice.live.command import add_serve, add_watch
 from dsice.simulate.command import add_simulate
@@ -40,6 +41,8 @@ Find the best parameters of a program that is expensive to run, in few runs.
   dsice watch runs/NAME      see it run, from anywhere
   dsice report runs/NAME     write a page with pictures
   dsice serve runs/NAME      the same page, live, in a browser
+  dsice export runs/NAME     write the trials for optuna-dashboard, as CSV or as Parquet
+  dsice import study.toml results.csv   make results from elsewhere known to a study
 """
 
 
@@ -180,6 +183,8 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(command=_report)
 
     add_serve(commands)
+    add_export(commands)
+    add_import(commands)
 
     init = commands.add_parser("init", help="write a commented study file to start from")
     init.add_argument("file", type=Path, nargs="?", default=Path("study.toml"), metavar="FILE")
@@ -280,7 +285,7 @@ def _print_end(study: Study) -> None:
 
 
 def _print_best(study: Study) -> None:
-    from dsice.terminal import metrics_line, params_line
+    from dsice.terminal import better_line, metrics_line, params_line
 
     best, goal = study.best, study.goal
     for stage in study.stages.values():
@@ -291,6 +296,8 @@ def _print_best(study: Study) -> None:
     else:
         print(f"Best (trial {best.number}): {metrics_line(best.metrics, goal)}")
         print(f"  {params_line(best.params)}")
+    if better := better_line(study, goal):
+        print(better)
 
 
 def _no_best(study: Study) -> str:
@@ -306,7 +313,7 @@ def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from dsice.study.state import Study
-    from dsice.study.summary import as_json, batch_line, driver_line
+    from dsice.study.summary import as_json, batch_line, driver_line, known_line
     from dsice.terminal import view
 
     study = Study.open(options.directory).look_at_jobs()
@@ -320,7 +327,7 @@ def _status(options: argparse.Namespace) -> int:
         console.width = 200  # lines for a file or another program are not broken
     console.print(view(study, live=study.directory.lock.is_held()))
     grid = f"Grid: {study.config.grid.counts()}."
-    for line in (grid, batch_line(study), driver_line(study)):
+    for line in (grid, known_line(study), batch_line(study), driver_line(study)):
         if line:
             console.print(line)
     return 0
@@ -329,7 +336,7 @@ def _status(options: argparse.Namespace) -> int:
 def _best(options: argparse.Namespace) -> int:
     from dsice.study.state import Status, Study
     from dsice.study.summary import trial_as_json
-    from dsice.terminal import metrics_line
+    from dsice.terminal import better_line, metrics_line
 
     study = Study.open(options.directory)
     goal = study.goal
@@ -346,12 +353,15 @@ def _best(options: argparse.Namespace) -> int:
     if best is None:
         measured = study.with_status(Status.DONE)
         why = f"no trial keeps the bounds: {goal}" if measured else "no trial has been measured yet"
-        raise _NothingFound(why)
+        better = better_line(study, goal)
+        raise _NothingFound(f"{why}\n{better}" if better else why)
     if not options.json:
         print(f"{metrics_line(best.metrics, goal)}  (trial {best.number}, {goal})")
         for name, value in best.params.items():
             print(f"  {name} = {json.dumps(value)}")
         print(f"  files: {best.folder.work}")
+        if better := better_line(study, goal):
+            print(better)
     return 0
 
 

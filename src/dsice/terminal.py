@@ -38,6 +38,15 @@ def metrics_line(metrics: Metrics, goal: Goal) -> str:
     return ", ".join(f"{name} {number(metrics[name])}" for name in goal.metrics if name in metrics)
 
 
+def better_line(study: Study, goal: Goal) -> str:
+    """A line on a result from elsewhere that is better than every trial; empty if none is."""
+    prior = study.better_prior(goal)
+    if prior is None:
+        return ""
+    found = metrics_line(prior.metrics, goal)
+    return f"Better was known before: {found}  ({prior.named}: {params_line(prior.params)})"
+
+
 def params_line(params: Params) -> str:
     """``tile=8 layout=soa``."""
     return " ".join(
@@ -181,6 +190,8 @@ def view(study: Study, notice: str = "", *, live: bool = True) -> RenderableType
         elif study.finished:
             parts.append(Text("No trial has kept the bounds yet.", style="yellow"))
         parts.append(_trials(study, goal, live))
+    if better := better_line(study, goal):
+        parts.append(Text(better))
     if study.trouble and live:
         parts.append(Text(f"For now: {study.trouble}", style="yellow"))
     if notice:

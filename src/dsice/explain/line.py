@@ -154,7 +154,7 @@ def measured_before(study: Study, trial: Trial) -> list[Trial]:
     for each, ended in study.history:
         if each is trial and not ended:
             break
-        if ended and each.status is Status.DONE:
+        if isinstance(each, Trial) and ended and each.status is Status.DONE:
             found.append(each)
     return found
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dsice.goal import Metrics
 from dsice.search.base import Search
 from dsice.study.further import search_of
-from dsice.study.state import Status, Study, Trial
+from dsice.study.state import Prior, Status, Study, Trial
 
 
-def result(trial: Trial) -> Metrics | None:
-    """What a search is told of a trial that has ended."""
-    return trial.metrics if trial.status is Status.DONE else None
+def result(known: Trial | Prior) -> Metrics | None:
+    """What a search is told of a trial that has ended, or of a result from elsewhere."""
+    return known.metrics if known.status is Status.DONE else None
 
 
 def search_before(study: Study, trial: Trial | None) -> Search:

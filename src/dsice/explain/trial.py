@@ -12,7 +12,7 @@ from dsice.goal import Goal, Metrics
 from dsice.grid import Params
 from dsice.search.history import History
 from dsice.search.why import Estimate, Forecast, Why
-from dsice.study.state import Status, Study, Trial
+from dsice.study.state import Prior, Status, Study, Trial
 
 
 class Came(StrEnum):
@@ -111,6 +111,8 @@ def _pending(study: Study, trial: Trial) -> tuple[int, ...]:
     for each, ended in study.history:
         if each is trial:
             break
+        if isinstance(each, Prior):
+            continue
         if ended:
             under_way.pop(each.number, None)
         else:

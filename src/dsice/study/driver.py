@@ -36,7 +36,7 @@ from dsice.study.directory import write_json
 from dsice.study.further import Further, search_of
 from dsice.study.journal import Journal
 from dsice.study.spec import check_files, config_of, next_job, usual_seconds
-from dsice.study.state import Stage, Status, Study, Task, Trial, Verdict
+from dsice.study.state import Prior, Stage, Status, Study, Task, Trial, Verdict
 from dsice.study.verdict import judge
 from dsice.version import __version__
 
@@ -196,11 +196,11 @@ class Driver:
         sweep = study.sessions[-1].sweep
         self._search = search = search_of(study, self._budget.parallel, sweep)
         self._goal = search.goal
-        for trial, ended in study.history:
+        for each, ended in study.history:
             if ended:
-                self._tell(trial)
+                self._tell(each)
             else:
-                search.pend(trial.point)
+                search.pend(each.point)
         while True:
             why = "" if self.stopping or self._out_of_time else self._fill(search)
             if not self._running:
@@ -248,10 +248,10 @@ class Driver:
         number = len(self.study.trials) + 1
         self._record("trial", trial=number, point=list(point), **facts)
 
-    def _tell(self, trial: Trial) -> None:
+    def _tell(self, known: Trial | Prior) -> None:
         if self._search is not None:
-            able = trial.status is Status.DONE and self._goal.missing(trial.metrics) is None
-            self._search.tell(trial.point, trial.metrics if able else None)
+            able = known.status is Status.DONE and self._goal.missing(known.metrics) is None
+            self._search.tell(known.point, known.metrics if able else None)
 
     def _begin_attempts(self, tasks: Sequence[Task]) -> list[JobSpec]:
         """Record the next attempt of each task: from then on it is looked after."""

@@ -5,6 +5,7 @@ looks. Events and their facts:
 
     study     dsice                                  the directory was made
     session   host pid on parallel trials hours      a driver began
+    prior     source results                         results from elsewhere became known
     trial     trial point why                        a point was proposed, and why
     attempt   trial | stage, attempt                 a job is about to be submitted
     ended     trial | stage, attempt, verdict, outcome...   a job ended
@@ -16,6 +17,7 @@ looks. Events and their facts:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -163,6 +165,34 @@ class Trial(Task):
         return {"trial": self.number}
 
 
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """A result from elsewhere: what is known of a point without a trial.
+
+    Attributes:
+        point: level indices.
+        params: parameter values by name.
+        status: done or failed.
+        metrics: what was measured, unless it failed.
+        reason: why it failed, if it did.
+        source: where it came from, such as the name of a file.
+        where: its place there, such as ``line 12``.
+    """
+
+    point: Point
+    params: Params
+    status: Status
+    metrics: Metrics
+    reason: str
+    source: str
+    where: str
+
+    @property
+    def named(self) -> str:
+        """How people are told of it: ``results.csv, line 12``."""
+        return f"{self.source}, {self.where}"
+
+
 @dataclass(slots=True)
 class Session:
     """One driver's time with the study.
@@ -219,8 +249,9 @@ class Study:
         stages: by name, those begun or asked for.
         trials: in the order of proposal.
         finished: done and failed trials in the order of their ends.
-        history: proposals (None) and ends (the trial's metrics, or None for a failure) in order, as
-            ``(trial, ended)`` pairs; what a search has been asked and told.
+        priors: results from elsewhere, in the order in which they became known.
+        history: what a search has been asked and told, in order, as pairs: a trial and False when
+            it was proposed, a trial and True when it ended, a prior and True.
         sessions: the drivers so far.
         sweeps: what was asked for ranges of bounds.
         warning: what was wrong with the journal, if anything.
@@ -232,7 +263,8 @@ class Study:
     stages: dict[str, Stage] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     finished: list[Trial] = field(default_factory=list)
-    history: list[tuple[Trial, bool]] = field(default_factory=list)
+    priors: list[Prior] = field(default_factory=list)
+    history: list[tuple[Trial | Prior, bool]] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     sweeps: list[Sweep] = field(default_factory=list)
     warning: str = ""
@@ -282,6 +314,10 @@ class Study:
                     )
                 )
                 self.trouble = ""
+            case "prior":
+                for result in event["results"]:
+                    self._know(event["source"], result)
+                return  # no driver was at work
             case "trouble":
                 self.trouble = event["text"]
             case "session_end":
@@ -318,6 +354,20 @@ class Study:
         if self.sessions:
             # A clock that was set back does not make a session shorter.
             self.sessions[-1].seen = max(self.sessions[-1].seen, event["t"])
+
+    def _know(self, source: str, result: Event) -> None:
+        point, metrics = tuple(result["point"]), result["metrics"]
+        prior = Prior(
+            point=point,
+            params=self.config.grid.params(point),
+            status=Status.FAILED if metrics is None else Status.DONE,
+            metrics=metrics or {},
+            reason=result.get("reason", ""),
+            source=source,
+            where=result["where"],
+        )
+        self.priors.append(prior)
+        self.history.append((prior, True))
 
     def _task(self, event: Event) -> Task:
         if "stage" in event:
@@ -383,6 +433,31 @@ class Study:
             )
         feasible = [trial for trial in able if goal.feasible(trial.metrics)]
         return min(feasible, key=lambda t: (goal.cost(t.metrics), t.number), default=None)
+
+    def best_prior(self, goal: Goal) -> Prior | None:
+        """The best of the results from elsewhere for a goal, or None if none keeps its bounds.
+
+        None, too, while a bound waits for the result of a stage.
+        """
+        if any(bound.limit is None for bound in goal.bounds):
+            return None
+        feasible = [
+            prior
+            for prior in self.priors
+            if prior.status is Status.DONE
+            and goal.missing(prior.metrics) is None
+            and goal.feasible(prior.metrics)
+        ]
+        return min(feasible, key=lambda prior: goal.cost(prior.metrics), default=None)
+
+    def better_prior(self, goal: Goal) -> Prior | None:
+        """The best result from elsewhere if it is better than every trial of this study."""
+        prior = self.best_prior(goal)
+        done = [t for t in self.with_status(Status.DONE) if goal.missing(t.metrics) is None]
+        if prior is None:
+            return None
+        costs = [goal.cost(trial.metrics) for trial in done if goal.feasible(trial.metrics)]
+        return prior if goal.cost(prior.metrics) < min(costs, default=math.inf) else None
 
     def front_for(self, goal: Goal) -> list[Trial]:
         """The trials that keep the bounds and that no other beats at every bound swept.

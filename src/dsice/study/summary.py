@@ -34,6 +34,7 @@ def as_json(study: Study) -> dict[str, Any]:
             for stage in study.stages.values()
         },
         "best": None if best is None else trial_as_json(best),
+        "known": _known(study),
         "failures": {t.number: t.reason for t in study.with_status(Status.FAILED)},
         "job_hours": study.job_seconds / 3600,
         "wall_hours": study.wall_seconds / 3600,
@@ -48,6 +49,32 @@ def as_json(study: Study) -> dict[str, Any]:
         },
         "warning": study.warning,
     }
+
+
+def _known(study: Study) -> dict[str, Any]:
+    best = study.best_prior(study.goal)
+    return {
+        "results": len(study.priors),
+        "failed": sum(prior.status is Status.FAILED for prior in study.priors),
+        "sources": list(dict.fromkeys(prior.source for prior in study.priors)),
+        "best": None
+        if best is None
+        else {"params": best.params, "metrics": dict(best.metrics), "where": best.named},
+    }
+
+
+def known_line(study: Study) -> str:
+    """One line on results from elsewhere; empty if there are none."""
+    if not study.priors:
+        return ""
+    failed = sum(prior.status is Status.FAILED for prior in study.priors)
+    sources = list(dict.fromkeys(prior.source for prior in study.priors))
+    count = len(study.priors)
+    return (
+        f"+ {count} known {'result' if count == 1 else 'results'} from "
+        f"{', '.join(sources[:3])}{' and others' if len(sources) > 3 else ''}"
+        f"{f', {failed} of them failures' if failed else ''}."
+    )
 
 
 def gpus(study: Study) -> int:

@@ -1,0 +1,50 @@
+"""Formats by name, and which one a place has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from dsice.errors import InvalidInput
+from dsice.exchange import csv_file, kernel_tuner, optuna_study, parquet_file
+from dsice.exchange.optuna_storage import is_storage
+from dsice.exchange.source import Source
+from dsice.study.config import StudyConfig
+from dsice.study.state import Study
+
+Read = Callable[[str, StudyConfig, str | None], Source]
+Write = Callable[[Study, str, str | None], str]
+
+READERS: Final[Mapping[str, Read]] = {
+    "csv": csv_file.read,
+    "parquet": parquet_file.read,
+    "optuna": optuna_study.read,
+    "kernel-tuner": kernel_tuner.read,
+}
+"""Each reads what lies at a place for a study; a name picks one where there are several."""
+
+WRITERS: Final[Mapping[str, Write]] = {
+    "csv": csv_file.write,
+    "parquet": parquet_file.write,
+    "optuna": optuna_study.write,
+}
+"""Each writes a study to a place, by a name if that has names, and says what it did."""
+
+_SUFFIXES: Final = {".csv": "csv", ".parquet": "parquet", ".json": "kernel-tuner"}
+
+
+def guess(place: str) -> str:
+    """The format of ``place`` by its name.
+
+    Raises:
+        InvalidInput: it does not tell.
+    """
+    if is_storage(place):
+        return "optuna"
+    try:
+        return _SUFFIXES[Path(place).suffix.lower()]
+    except KeyError:
+        raise InvalidInput(
+            f"cannot tell the format of {place!r}: give --format, one of {', '.join(READERS)}"
+        ) from None

@@ -1,0 +1,282 @@
+"""Studies of Optuna: a study written so that optuna-dashboard shows it, and any study read.
+
+Bounds become constraints, which Optuna keeps as numbers that are 0 or less where they hold: under
+``constraints:NAME`` since version 5, and in a list under ``constraints`` before, which is where
+optuna-dashboard 0.21 still looks for them. Both are written. The dashboard's card "Best Trial"
+heeds neither, so the study's note says which trial is best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from dsice.errors import InvalidInput
+from dsice.exchange.columns import Columns, facts, is_settled, moment
+from dsice.exchange.distributions import distribution_of, external
+from dsice.exchange.optuna_storage import load_optuna, opened
+from dsice.exchange.source import Row, RowState, Source, is_blank
+from dsice.goal import Bound, Goal, Metrics
+from dsice.study.config import StudyConfig
+from dsice.study.state import Status, Study, Trial
+from dsice.version import __version__
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+_CONSTRAINTS: Final = "constraints"
+_METRIC_NAMES: Final = "study:metric_names"
+_NOTE: Final = "dashboard:note_str:"
+_NOTE_VERSION: Final = "dashboard:note_ver"
+_NOTE_PART: Final = 2045  # characters of a note that the dashboard keeps together
+_OBJECTIVE: Final = "value"  # how a single objective without a name is called
+_TOLD: Final = ("trial", "reason", "feasible", "seconds", "host")
+
+
+def write(study: Study, place: str, name: str | None = None) -> str:
+    """Write a study to a storage of Optuna; returns what was done, in words.
+
+    An earlier export of the same directory is brought up to date: trials are added, and those that
+    have ended since get their results.
+
+    Args:
+        study: to write.
+        place: see `dsice.exchange.optuna_storage.opened`.
+        name: of the study there, instead of its own.
+
+    Raises:
+        InvalidInput: the storage cannot be used, or holds another study of that name.
+    """
+    name = name or study.config.name
+    with opened(place, writing=True) as storage:
+        number, is_new = _study_number(storage, study, place, name)
+        _describe(storage, number, study)
+        writer = _Writer(study)
+        fact = writer.columns.facts["trial"]
+        there = {t.user_attrs.get(fact): t for t in storage.get_all_trials(number, deepcopy=False)}
+        added = updated = 0
+        for trial in study.trials:
+            earlier = there.get(trial.number)
+            if earlier is None:
+                storage.create_new_trial(number, writer.frozen(trial))
+                added += 1
+            elif not earlier.state.is_finished():
+                updated += _update(storage, earlier, writer.frozen(trial))
+    what = f"{added} trials" if is_new else f"{added} more trials, {updated} brought up to date"
+    return f"{place}, study {name!r}: {what}"
+
+
+def _study_number(storage: BaseStorage, study: Study, place: str, name: str) -> tuple[int, bool]:
+    """The number of the study in its storage, and whether it was made."""
+    from optuna.exceptions import DuplicatedStudyError
+    from optuna.study import StudyDirection
+
+    senses = [StudyDirection[sense.upper()] for _, sense in study.goal.objectives]
+    try:
+        return storage.create_new_study(senses, name), True
+    except DuplicatedStudyError:
+        number = storage.get_study_id_from_name(name)
+    told = storage.get_study_user_attrs(number)
+    ours = told.get("directory") == str(study.directory.path)
+    # An export that was cut short at its very beginning has left neither trials nor attributes.
+    if not ours and (told or storage.get_n_trials(number)):
+        raise InvalidInput(
+            f"{place} holds another study {name!r}: give --name NAME to write beside it"
+        )
+    return number, False
+
+
+def _describe(storage: BaseStorage, number: int, study: Study) -> None:
+    goal, best = study.goal, study.best
+    about: dict[str, Any] = {
+        "directory": str(study.directory.path),
+        "dsice": __version__,
+        "goal": str(goal),
+        "grid": {axis.name: list(axis.levels) for axis in study.config.grid.axes},
+        "best": None if best is None else best.number,
+    }
+    for key, value in about.items():
+        storage.set_study_user_attr(number, key, value)
+    storage.set_study_system_attr(number, _METRIC_NAMES, [metric for metric, _ in goal.objectives])
+    attrs = storage.get_study_system_attrs(number)
+    note = _note(study)
+    parts = [note[k : k + _NOTE_PART] for k in range(0, len(note), _NOTE_PART)]
+    old = sum(key.startswith(_NOTE) for key in attrs)
+    storage.set_study_system_attr(number, _NOTE_VERSION, int(attrs.get(_NOTE_VERSION, 0)) + 1)
+    for k in range(max(len(parts), old)):
+        storage.set_study_system_attr(number, f"{_NOTE}{k}", parts[k] if k < len(parts) else "")
+
+
+def _note(study: Study) -> str:
+    goal, best = study.goal, study.best
+    lines = [f"# {study.config.name}", str(goal), ""]
+    if best is None:
+        lines.append("No trial keeps the bounds yet." if study.finished else "No trial has ended.")
+    else:
+        lines += [f"**Best: trial {best.number}**, number {best.number - 1} here", ""]
+        lines += ["| | |", "|---|---|"]
+        lines += [f"| {name} | **{best.metrics[name]:.6g}** |" for name in goal.metrics]
+        lines += [f"| {key} | {_brief(value)} |" for key, value in best.params.items()]
+    if goal.bounds:
+        lines += ["", 'The card "Best Trial" of the dashboard may show one that breaks the bounds.']
+    lines += ["", f"Written by dsice {__version__} from {study.directory.path}"]
+    return "\n".join(lines)
+
+
+def _brief(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+class _Writer:
+    """Makes Optuna's trials of a study's."""
+
+    def __init__(self, study: Study) -> None:
+        optuna = load_optuna()
+        self.columns: Final = Columns.of(study)
+        self._study: Final = study
+        self._axes: Final = study.config.grid.axes
+        self._made: Final = {axis.name: distribution_of(optuna, axis) for axis in self._axes}
+
+    def frozen(self, trial: Trial) -> FrozenTrial:
+        """A trial as Optuna keeps it."""
+        from optuna.trial import FrozenTrial, TrialState
+
+        goal = self._study.goal
+        done = trial.status is Status.DONE and goal.missing(trial.metrics) is None
+        state = {
+            Status.WAITING: TrialState.WAITING,
+            Status.RUNNING: TrialState.RUNNING,
+            Status.DONE: TrialState.COMPLETE if done else TrialState.FAIL,
+            Status.FAILED: TrialState.FAIL,
+        }[trial.status]
+        started, ended = _times(trial)
+        return FrozenTrial(
+            number=trial.number - 1,
+            state=state,
+            value=None,
+            values=[trial.metrics[name] for name, _ in goal.objectives] if done else None,
+            datetime_start=None if state is TrialState.WAITING else started,
+            datetime_complete=ended if state.is_finished() else None,
+            params={axis.name: external(axis, trial.params[axis.name]) for axis in self._axes},
+            distributions=self._made,
+            user_attrs=self._told(trial),
+            system_attrs=constraints(goal, trial.metrics) if done else {},
+            intermediate_values={},
+            trial_id=-1,
+        )
+
+    def _told(self, trial: Trial) -> dict[str, Any]:
+        known = facts(self._study, trial)
+        told: dict[str, Any] = {self.columns.facts[fact]: known[fact] for fact in _TOLD}
+        told |= {self.columns.metrics[name]: value for name, value in trial.metrics.items()}
+        if trial.why is not None:
+            told["dsice_role"] = trial.why.role.value
+        return {key: value for key, value in told.items() if value is not None}
+
+
+def _update(storage: BaseStorage, earlier: FrozenTrial, now: FrozenTrial) -> bool:
+    """Give a trial that had not ended its results; returns whether there was anything new."""
+    if now.state == earlier.state:
+        return False
+    number = earlier._trial_id
+    for key, value in now.user_attrs.items():
+        storage.set_trial_user_attr(number, key, value)
+    for key, value in now._system_attrs.items():
+        storage.set_trial_system_attr(number, key, value)
+    from optuna.trial import TrialState
+
+    if now.state is not TrialState.WAITING:  # there is no way back to that
+        storage.set_trial_state_values(number, now.state, now.values)
+    return True
+
+
+def constraints(goal: Goal, metrics: Metrics) -> dict[str, Any]:
+    """What Optuna keeps of the bounds: see the top of this module; nothing if there are none."""
+    if not goal.bounds or not is_settled(goal):
+        return {}
+    margins = {str(bound): _margin(bound, metrics[bound.metric]) for bound in goal.bounds}
+    named = {f"{_CONSTRAINTS}:{name}": margin for name, margin in margins.items()}
+    return {_CONSTRAINTS: list(margins.values()), **named}
+
+
+def _margin(bound: Bound, value: float) -> float:
+    """How far ``value`` is beyond the limit; 0 or less where the bound holds."""
+    limit = bound.limit or 0.0
+    over = value - limit if bound.relation.startswith("<") else limit - value
+    return over or bound.excess(value)  # on the limit of a strict bound, a little more than 0
+
+
+def _times(trial: Trial) -> tuple[datetime, datetime]:
+    """When a trial began and ended, as far as is known, in the local time that Optuna uses."""
+    last = trial.attempts[-1] if trial.attempts else None
+    submitted = last.submitted if last is not None else 1.0
+    started = (last.started if last is not None else 0.0) or submitted
+    ended = max((last.ended if last is not None else 0.0) or started, started)
+    both = [moment(time) for time in (started, ended)]
+    begin, end = (each.astimezone().replace(tzinfo=None) for each in both if each is not None)
+    return begin, end
+
+
+def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
+    """Read a study of a storage.
+
+    Args:
+        place: see `dsice.exchange.optuna_storage.opened`.
+        config: what it is read for.
+        name: of the study there; needed if there are several.
+
+    Raises:
+        InvalidInput: the storage cannot be read, or has no such study.
+    """
+    with opened(place, writing=False) as storage:
+        there = {each.study_name: each for each in storage.get_all_studies()}
+        if not there:
+            raise InvalidInput(f"{place} holds no study")
+        if name is None and len(there) > 1:
+            raise InvalidInput(f"{place} holds several studies: give --study {' or '.join(there)}")
+        name = name or next(iter(there))
+        if name not in there:
+            raise InvalidInput(f"{place} holds no study {name!r}: there is {', '.join(there)}")
+        study = there[name]
+        names = study.system_attrs.get(_METRIC_NAMES) or _default_names(len(study.directions))
+        trials = storage.get_all_trials(study._study_id, deepcopy=False)
+        facts = Columns.found(
+            tuple(dict.fromkeys(key for trial in trials for key in trial.user_attrs)),
+            config.grid.names,
+            config.goal,
+        ).facts
+        rows = tuple(_row(trial, names, facts.get("reason", "")) for trial in trials)
+    single = len(study.directions) == 1 and names == [_OBJECTIVE]
+    values = tuple(dict.fromkeys(key for row in rows for key in row.values))
+    return Source(
+        what=f"study {name!r} in {place}",
+        names=values,
+        rows=rows,
+        params=frozenset(key for trial in trials for key in trial.params),
+        objective=_OBJECTIVE if single and _OBJECTIVE in values else "",
+        sense=study.directions[0].name.lower() if single else "",
+    )
+
+
+def _default_names(count: int) -> list[str]:
+    return [_OBJECTIVE] if count == 1 else [f"{_OBJECTIVE}_{k}" for k in range(count)]
+
+
+def _row(trial: FrozenTrial, names: list[str], reason: str) -> Row:
+    from optuna.trial import TrialState
+
+    values: Mapping[str, object] = {
+        **trial.user_attrs,
+        **dict(zip(names, trial.values or [None] * len(names), strict=True)),
+        **trial.params,
+    }
+    where = f"trial {trial.number}"
+    if trial.state is TrialState.COMPLETE:
+        return Row(where, values)
+    if trial.state is TrialState.FAIL:
+        why = trial.user_attrs.get(reason)
+        return Row(where, values, RowState.FAILED, "" if is_blank(why) else str(why))
+    pruned = trial.state is TrialState.PRUNED
+    return Row(where, values, RowState.OPEN, "it was pruned" if pruned else "")

@@ -1,0 +1,75 @@
+"""What every format is read into: rows of named values, as another program wrote them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RowState(StrEnum):
+    """What a source says of a row's program."""
+
+    ENDED = "ended"
+    """It ran to its end; whether it measured something, the values say."""
+    FAILED = "failed"
+    """It failed."""
+    OPEN = "open"
+    """It has not ended, or was given up: it tells nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run of a program.
+
+    Attributes:
+        where: its place in the source, such as ``line 12``.
+        values: parameters and metrics by the source's names; texts where the format has nothing
+            else; None where nothing stands.
+        state: how it ended.
+        reason: why it failed, or tells nothing.
+    """
+
+    where: str
+    values: Mapping[str, object]
+    state: RowState = RowState.ENDED
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What was read.
+
+    Attributes:
+        what: words for people: the file, or the study in a storage.
+        names: of all values, in order.
+        rows: in order.
+        params: the names that are parameters for certain; None if the format does not say.
+        objective: the name of an objective that has no name of its own there, or an empty text.
+        sense: ``minimize`` or ``maximize``, of that objective.
+    """
+
+    what: str
+    names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    params: frozenset[str] | None = None
+    objective: str = ""
+    sense: str = ""
+
+
+def number(value: object) -> float | None:
+    """A number, or the number that a text is; None if it is neither."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def is_blank(value: object) -> bool:
+    """Whether nothing stands there; not a number counts as nothing outside of texts."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,110 @@
+"""Results from elsewhere, made known to a study: told to its search, and no trials of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsice.errors import DsiceError
+from dsice.goal import Metrics
+from dsice.grid import Point
+from dsice.study import frozen
+from dsice.study.clock import SystemClock
+from dsice.study.config import StudyConfig
+from dsice.study.directory import StudyDirectory
+from dsice.study.journal import Journal
+from dsice.study.run import make_directory
+from dsice.study.state import Status, Study
+from dsice.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result from elsewhere that fits a study.
+
+    Attributes:
+        point: level indices.
+        metrics: those of the goal at least; None: it failed.
+        reason: why it failed.
+        where: its place in the source, such as ``line 12``.
+    """
+
+    point: Point
+    metrics: Metrics | None
+    reason: str
+    where: str
+
+
+def add_priors(
+    config: StudyConfig, directory: Path | str, results: Sequence[Result], source: str
+) -> list[Result]:
+    """Make results known to the study in ``directory``, which is begun if need be.
+
+    What the study knows already, from trials of its own or from elsewhere, is not added again: of
+    equal results as many are known afterwards as there are in ``results``, or more if there were
+    more. All are added in one event, hence all or none.
+
+    Args:
+        config: the study.
+        directory: made if missing.
+        results: whose points are of its grid and whose metrics are those of its goal, at least.
+        source: where they came from, in words.
+
+    Returns:
+        Those that were new.
+
+    Raises:
+        InvalidInput: the directory holds something else.
+        OtherStudy: it holds another study.
+        StudyLocked: a driver is at work on it.
+        DsiceError: it cannot be written.
+    """
+    place = StudyDirectory.at(directory)
+    try:
+        make_directory(place)
+        with place.lock.held():
+            if place.journal.exists():
+                frozen.require_same(Study.open(place.path).config, config, place.path)
+            else:
+                frozen.freeze(config, place)
+            with Journal(place.journal, SystemClock().now) as journal:
+                study = Study(config, place).apply(journal.events)
+                new = unknown(study, results)
+                if not journal.events:
+                    journal.append("study", dsice=__version__, name=config.name)
+                if new:
+                    journal.append("prior", source=source, results=[_entry(each) for each in new])
+    except OSError as error:
+        where = error.filename or place.path
+        raise DsiceError(f"cannot use {where}: {error.strerror or error}") from error
+    return new
+
+
+def unknown(study: Study, results: Iterable[Result]) -> list[Result]:
+    """The ``results`` that a study does not know yet."""
+    known: Counter[object] = Counter()
+    for each, ended in study.history:
+        if ended:
+            known[_key(each.point, each.metrics if each.status is Status.DONE else None)] += 1
+    new = []
+    for result in results:
+        key = _key(result.point, result.metrics)
+        if known[key]:
+            known[key] -= 1
+        else:
+            new.append(result)
+    return new
+
+
+def _key(point: Point, metrics: Metrics | None) -> object:
+    return point, None if metrics is None else frozenset(metrics.items())
+
+
+def _entry(result: Result) -> dict[str, Any]:
+    facts: dict[str, Any] = {"point": list(result.point), "where": result.where}
+    if result.metrics is None:
+        return facts | {"metrics": None, "reason": result.reason}
+    return facts | {"metrics": dict(result.metrics)}

@@ -1,0 +1,129 @@
+"""Kernel Tuner's files: every version of the cache, whole and cut short, and T4."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsice.errors import InvalidInput
+from dsice.exchange.kernel_tuner import read
+from dsice.exchange.match import Matched, Wishes, match
+from dsice.study.config import StudyConfig, parse
+
+STUDY = """
+name = "kernel"
+minimize = "time"
+[grid]
+block_size_x = [16, 32, 64]
+method = { choice = ["shared", "plain"] }
+[trial]
+command = ["run"]
+"""
+
+HEADER = {
+    "device_name": "Some GPU",
+    "kernel_name": "k",
+    "problem_size": [4096, 4096],
+    "tune_params_keys": ["block_size_x", "method"],
+    "tune_params": {"block_size_x": [16, 32], "method": ["shared", "plain"]},
+    "objective": "time",
+}
+TIMES = {"times": [1.0, 2.0], "compile_time": 9.5, "timestamp": "2023-12-22 09:54:05+00:00"}
+ENTRIES: dict[str, Any] = {
+    "16,shared": {"block_size_x": 16, "method": "shared", "time": 1.25, **TIMES},
+    "32,shared": {"block_size_x": 32, "method": "shared", "time": "InvalidConfig"},
+    "64,plain": {
+        "block_size_x": 64,
+        "method": "plain",
+        "time": 1e20,
+        "__error__": "RuntimeFailedConfig",
+    },
+    "32,plain": {"block_size_x": 32, "method": "plain", "time": 2.5, "GFLOP/s": 7},
+}
+FOUND = [
+    ((0, 0), {"time": 1.25, "compile_time": 9.5}, ""),
+    ((1, 0), None, "Kernel Tuner: invalid configuration"),
+    ((2, 1), None, "Kernel Tuner: failed at run time"),
+    ((1, 1), {"time": 2.5, "GFLOP/s": 7.0}, ""),
+]
+
+
+def found(tmp_path: Path, text: str, study: str = STUDY, **wishes: Any) -> Matched:
+    file = tmp_path / "cache.json"
+    file.write_text(text)
+    config: StudyConfig = parse(study, tmp_path)
+    return match(read(str(file), config), config.grid, config.goal, Wishes(**wishes))
+
+
+def facts(matched: Matched) -> list[Any]:
+    return [(r.point, r.metrics, r.reason) for r in matched.results]
+
+
+def written(version: str | None = None) -> str:
+    """A cache file as Kernel Tuner writes it: a header, then a line for each entry."""
+    head = HEADER if version is None else {"schema_version": version, **HEADER}
+    lines = [json.dumps({key: entry})[1:-1] + "," for key, entry in ENTRIES.items()]
+    return json.dumps({**head, "cache": {}}, indent="")[:-3] + "\n" + "\n".join(lines)
+
+
+@pytest.mark.parametrize("version", [None, "1.0.0", "1.1.0"])
+@pytest.mark.parametrize("end", [",", "", "}\n}", "}}"])
+def test_cache_files(tmp_path: Path, version: str | None, end: str) -> None:
+    text = written(version).rstrip(",") + end
+    matched = found(tmp_path, text)
+    assert facts(matched) == FOUND
+    assert matched.left_out == {}
+    assert matched.results[0].where == "entry '16,shared'"
+
+
+def test_a_cache_file_that_is_cut_short_anywhere_gives_its_whole_entries(tmp_path: Path) -> None:
+    text = written()
+    first = text.index('"16,shared"')
+    ends = [text.index(f'"{key}"') + len(json.dumps({key: e})) - 2 for key, e in ENTRIES.items()]
+    for cut in range(ends[0], len(text)):
+        whole = sum(end <= cut for end in ends)
+        assert facts(found(tmp_path, text[:cut]))[:whole] == FOUND[:whole], text[first:cut]
+
+
+def test_t4_files(tmp_path: Path) -> None:
+    kinds = {"InvalidConfig": "constraints", "RuntimeFailedConfig": "runtime"}
+    results = []
+    for entry in ENTRIES.values():
+        config = {key: entry[key] for key in HEADER["tune_params_keys"]}
+        error = next((kinds[v] for v in map(str, entry.values()) if v in kinds), "correct")
+        measured = [
+            {"name": k, "value": v, "unit": ""} for k, v in entry.items() if k not in config
+        ]
+        results.append(
+            {
+                "configuration": config,
+                "times": {"runtimes": []},
+                "invalidity": error,
+                "correctness": 1,
+                "measurements": measured,
+                "objectives": ["time"],
+            }
+        )
+    text = json.dumps({"schema_version": "1.0.0", "results": results})
+    assert [(p, m) for p, m, _ in facts(found(tmp_path, text))] == [(p, m) for p, m, _ in FOUND]
+    assert found(tmp_path, text).results[1].reason == "Kernel Tuner: constraints"
+
+
+def test_a_parameter_that_the_study_lacks_must_not_matter(tmp_path: Path) -> None:
+    fewer = STUDY.replace('method = { choice = ["shared", "plain"] }\n', "")
+    with pytest.raises(InvalidInput, match="'method' that this study has not, with 2 values; --ig"):
+        found(tmp_path, written(), fewer)
+    assert len(found(tmp_path, written(), fewer, ignored=frozenset({"method"})).results) == 4
+    constant = json.dumps({**HEADER, "cache": {"16,shared": ENTRIES["16,shared"]}})
+    assert facts(found(tmp_path, constant, fewer)) == [((0,), FOUND[0][1], "")]
+
+
+def test_times_in_other_units(tmp_path: Path) -> None:
+    study = STUDY.replace('"time"', '"seconds"')
+    with pytest.raises(InvalidInput, match=r"has no metric .seconds.: it has .*give --metric sec"):
+        found(tmp_path, written(), study)
+    wishes = {"metrics": {"seconds": "time / 1000"}}
+    assert facts(found(tmp_path, written(), study, **wishes))[0][1]["seconds"] == 0.00125
