@@ -28,6 +28,8 @@ _SEARCHES: Final[Mapping[str, tuple[str, str]]] = {
     "random": ("dsice.search.random", "RandomSearch"),
 }
 SEARCHES: Final = tuple(_SEARCHES)
+FRONT_SEARCHES: Final = ("dsice", "random")
+"""Those that take a goal with several objectives or a range of bounds (`Search.sweeps`)."""
 
 
 def make_search(

@@ -25,7 +25,7 @@ from dsice.launch.settings import (
     SlurmSettings,
     Table,
 )
-from dsice.search import DEFAULT_SEARCH, SEARCHES, make_search
+from dsice.search import DEFAULT_SEARCH, FRONT_SEARCHES, SEARCHES, make_search
 from dsice.study import command, templates
 from dsice.units import seconds
 
@@ -322,10 +322,14 @@ def _search(entry: str | dict[str, Any], grid: Grid, goal: Goal) -> tuple[str, d
     for key in ("grid", "goal", "seed", "capacity"):
         if key in options:
             raise InvalidInput(f"key 'search': {key!r} is no option of a search")
-    if options or goal.swept:  # making a search loads SciPy: longer than most commands take
-        any_goal = Goal(minimize="any") if not goal.swept else Goal(minimize=["any", "other"])
+    if goal.swept and name not in FRONT_SEARCHES:
+        raise InvalidInput(
+            f"key 'search' = {name!r}: of several objectives it looks for one; accepted are "
+            f"{', '.join(FRONT_SEARCHES)}"
+        )
+    if options:  # making a search loads SciPy, which takes longer than most commands
         try:
-            make_search(name, grid, any_goal, **options)
+            make_search(name, grid, Goal(minimize="any"), **options)
         except InvalidInput as error:
             raise InvalidInput(f"key 'search': {error}") from None
     return name, options

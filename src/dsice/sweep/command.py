@@ -47,7 +47,7 @@ def add_sweep(commands: Any, duration: Callable[[str], float]) -> None:
         nargs="+",
         required=True,
         metavar=("METRIC", "LOW:HIGH"),
-        help="the bounded metric and the range of its limits",
+        help="the bounded metric and the range of its limits; negative ones in quotes, 'z -5:-1'",
     )
     parser.add_argument(
         "--at", type=_limits, default=(), metavar="LIMIT,...", help="answer these limits instead"
