@@ -189,6 +189,15 @@ def _parser() -> argparse.ArgumentParser:
     init = commands.add_parser("init", help="write a commented study file to start from")
     init.add_argument("file", type=Path, nargs="?", default=Path("study.toml"), metavar="FILE")
     init.set_defaults(command=_init)
+
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON Schema of study files, for editors",
+        description="With 'dsice schema > study.schema.json', and '#:schema ./study.schema.json' "
+        "as first line of a study file, editors that know TOML (Even Better TOML in VS Code, "
+        "taplo elsewhere) complete its keys, explain them and mark mistakes.",
+    )
+    schema.set_defaults(command=_schema)
     return parser
 
 
@@ -397,6 +406,13 @@ def _init(options: argparse.Namespace) -> int:
     except OSError as error:
         raise InvalidInput(f"cannot write {options.file}: {error.strerror}") from None
     print(f"Wrote {options.file}. Edit it, then: dsice run {shlex.quote(str(options.file))}")
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from dsice.study.schema import schema
+
+    print(json.dumps(schema(), indent=2))
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from dsice.errors import InvalidInput
 
 _SECONDS: Final = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+DURATION: Final = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_SECONDS)})\s*")
 
 
 def seconds(value: object) -> float:
@@ -20,8 +20,8 @@ def seconds(value: object) -> float:
     amount = None
     if isinstance(value, int | float) and not isinstance(value, bool):
         amount = float(value)
-    elif isinstance(value, str) and (match := _DURATION.fullmatch(value)):
-        amount = float(match[1]) * _SECONDS.get(match[2], 0.0)
+    elif isinstance(value, str) and (match := DURATION.fullmatch(value)):
+        amount = float(match[1]) * _SECONDS[match[2]]
     if amount is None or not 0 < amount < float("inf"):
         raise InvalidInput(
             f"{value!r} is no duration: write '90 s', '10 min', '2 h', '7 d' or a number of seconds"

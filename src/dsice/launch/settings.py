@@ -7,13 +7,19 @@ import re
 import shlex
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from dsice.errors import InvalidInput
-from dsice.units import seconds
+from dsice.units import DURATION, seconds
 
 _MARGIN: Final = 300.0  # seconds that a job gets beyond its program's own time limit
 _MEMORY: Final = re.compile(r"\s*(\d+)\s*([MG])i?B?\s*")
+_WORD: Final = re.compile(r"[A-Za-z0-9_.,:;=@%+/\[\]&|*-]+")
+
+
+def _text(pattern: str) -> dict[str, Any]:
+    """JSON Schema of text that is all of ``pattern``."""
+    return {"type": "string", "pattern": f"^({pattern})$"}
 
 
 def _one_line(text: str) -> str:
@@ -25,7 +31,7 @@ def _one_line(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Refuse what a directive of a job script could take for more than one word."""
-    if not re.fullmatch(r"[A-Za-z0-9_.,:;=@%+/\[\]&|*-]+", text):
+    if _WORD.fullmatch(text) is None:
         raise ValueError("letters, digits and _.,:;=@%+/[]&|*- are accepted")
     return text
 
@@ -36,11 +42,22 @@ def _memory(text: str) -> str:
     return text
 
 
-Duration = Annotated[float, BeforeValidator(seconds)]
-Word = Annotated[str, AfterValidator(_plain)]
+def duration_schema(*others: str) -> dict[str, Any]:
+    """JSON Schema of a duration: a number of seconds, or text of this form or of ``others``."""
+    forms = "|".join((DURATION.pattern, *others))
+    return {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0},
+            {"type": "string", "pattern": f"^({forms})$"},
+        ]
+    }
+
+
+Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema(duration_schema())]
+Word = Annotated[str, AfterValidator(_plain), WithJsonSchema(_text(_WORD.pattern))]
 Line = Annotated[str, AfterValidator(_one_line)]
 Lines = Annotated[tuple[Line, ...], Field(strict=False)]
-Memory = Annotated[str, AfterValidator(_memory)]
+Memory = Annotated[str, AfterValidator(_memory), WithJsonSchema(_text(_MEMORY.pattern))]
 
 
 class Table(BaseModel):

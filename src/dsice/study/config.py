@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
@@ -24,6 +24,7 @@ from dsice.launch.settings import (
     Resources,
     SlurmSettings,
     Table,
+    duration_schema,
 )
 from dsice.search import DEFAULT_SEARCH, FRONT_SEARCHES, SEARCHES, make_search
 from dsice.study import command, templates
@@ -49,7 +50,11 @@ def _timeout(value: object) -> float | TimesMedian:
 
 
 _TIMES_MEDIAN: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*x\s*median\s*")
-Timeout = Annotated[float | TimesMedian, BeforeValidator(_timeout)]
+Timeout = Annotated[
+    float | TimesMedian,
+    BeforeValidator(_timeout),
+    WithJsonSchema(duration_schema(_TIMES_MEDIAN.pattern)),
+]
 
 
 class CommandConfig(Table):
@@ -84,6 +89,9 @@ class RunConfig(Table):
         parallel: most trials at once.
         trials: most trials in all, or None.
         hours: most hours of wall time in all, or None.
+        slurm: what every job gets on Slurm.
+        pjm: what every job gets on Fujitsu TCS.
+        pbs: what every job gets on PBS.
     """
 
     on: Literal["local", "slurm", "pjm", "pbs"] = "local"
@@ -129,7 +137,18 @@ class ReportConfig(Table):
     pictures: Annotated[tuple[PictureRow, ...], Field(strict=False)] = ()
 
 
-class _Range(Table):
+class Range(Table):
+    """Levels of one parameter: one of linear, geometric, integers and choice.
+
+    Attributes:
+        linear: first and last of evenly spaced levels; with levels or step.
+        geometric: first and last of levels with one ratio; with levels, or with the ratio as step.
+        integers: first and last of all whole numbers between, or of every step-th.
+        choice: values without an order.
+        levels: how many.
+        step: from one level to the next.
+    """
+
     linear: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
     geometric: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
     integers: Annotated[tuple[int, int], Field(strict=False)] | None = None
@@ -138,7 +157,32 @@ class _Range(Table):
     step: float | None = None
 
 
-class _File(Table):
+class StudyFile(Table):
+    """The whole file.
+
+    Attributes:
+        name: of the study, and of its folder under ``runs``.
+        minimize: the metric to make small; a list of several asks for their front.
+        maximize: the metric to make large; a list of several asks for their front.
+        subject_to: bounds on other metrics, ``["rmse <= 12.5"]``; a limit may use the result of a
+            stage, ``"rmse <= 1.015 * stage.pretrain.rmse"``.
+        allowed: a rule on parameter values that excludes points at no cost,
+            ``"tile * unroll <= 512"``.
+        only_ratios_of: parameters of which only the ratios matter, such as weights of a loss:
+            points that differ in them by a common factor are measured once.
+        search: the search by name, or a table with ``name`` and its options,
+            ``{ name = "dsice", tolerance = 0.01, repeats = 2 }``.
+        seed: of the search's random choices.
+        paths: files and folders that the programs need and that must be there, by the names of
+            their fields; relative ones begin at the study file's folder.
+        grid: the parameters: each a list of levels in order, or a table that says them.
+        stage: programs that run once, in order, before the trials; ``{stage.NAME}`` is the folder
+            of one.
+        trial: the program that is tuned.
+        run: where, how many at once and for how long.
+        report: what the report is told.
+    """
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     minimize: Text | list[Text] | None = None
     maximize: Text | list[Text] | None = None
@@ -148,7 +192,7 @@ class _File(Table):
     search: str | dict[str, Any] = DEFAULT_SEARCH
     seed: Annotated[int, Field(ge=0)] = 0
     paths: dict[str, Text] = Field(default_factory=dict)
-    grid: Annotated[dict[str, list[Any] | _Range], Field(min_length=1)]
+    grid: Annotated[dict[str, list[Any] | Range], Field(min_length=1)]
     stage: dict[str, CommandConfig] = Field(default_factory=dict)
     trial: CommandConfig
     run: RunConfig = Field(default_factory=RunConfig)
@@ -212,7 +256,7 @@ def parse(text: str, folder: Path, source: str = "study file") -> StudyConfig:
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{source}: not a TOML file: {error}") from None
     try:
-        return _checked(_File.model_validate(data), folder, text)
+        return _checked(StudyFile.model_validate(data), folder, text)
     except ValidationError as error:
         raise InvalidInput(f"{source}: {_first_problem(error, data)}") from None
     except InvalidInput as error:
@@ -245,7 +289,7 @@ def with_budget(
 _COMMON_FIELDS: Final = ("study", "dir", "result", "progress")
 
 
-def _checked(file: _File, folder: Path, text: str) -> StudyConfig:
+def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     axes = [_axis(name, entry) for name, entry in file.grid.items()]
     grid = Grid(axes, file.allowed, file.only_ratios_of)
     goal = Goal(minimize=file.minimize, maximize=file.maximize, subject_to=file.subject_to)
@@ -357,7 +401,7 @@ def _within(where: str, text: str, known: list[str]) -> None:
         raise InvalidInput(f"{where}: {error}") from None
 
 
-def _axis(name: str, entry: list[Any] | _Range) -> Axis:
+def _axis(name: str, entry: list[Any] | Range) -> Axis:
     if isinstance(entry, list):
         return Axis(name, entry)
     kinds = [k for k in ("linear", "geometric", "integers", "choice") if getattr(entry, k)]
@@ -389,7 +433,7 @@ def _first_problem(error: ValidationError, data: Mapping[str, Any]) -> str:
     # Of a value that fits neither of two forms, the finding that lies deepest says most.
     problem = max(problems, key=lambda p: (p["type"] == "extra_forbidden", len(p["loc"])))
     # Among the keys stand the names of the forms that were tried.
-    keys = [str(key) for key in problem["loc"] if key not in ("list[any]", "_Range")]
+    keys = [str(key) for key in problem["loc"] if key not in ("list[any]", "Range")]
     where = ".".join(keys)
     if problem["type"] == "extra_forbidden":
         accepted = _accepted(problem["loc"][:-1])
@@ -410,10 +454,10 @@ def _accepted(location: tuple[int | str, ...]) -> list[str]:
         "trial": CommandConfig,
         "run": RunConfig,
         "report": ReportConfig,
-        "grid": _Range,
+        "grid": Range,
     }
     if not location:
-        return list(_File.model_fields)
+        return list(StudyFile.model_fields)
     if location[:2] == ("report", "pictures"):
         return list(PictureRow.model_fields)
     if "resources" in location:
