@@ -1,0 +1,184 @@
+"""The levels of one parameter: from Optuna's distribution, or an axis of a grid, and back."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Final
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from dsice.errors import InvalidInput
+from dsice.grid import Axis
+
+MOST: Final = 1_000_000  # as many as an axis may have
+
+
+class Levels(ABC):
+    """The values that a parameter can take, counted from 0.
+
+    Attributes:
+        count: how many there are.
+        ordered: whether neighbours are expected to behave alike.
+    """
+
+    def __init__(self, count: int, ordered: bool) -> None:
+        self.count: Final = count
+        self.ordered: Final = ordered
+
+    @abstractmethod
+    def value(self, index: int) -> Any:
+        """The value of level ``index``."""
+
+    @abstractmethod
+    def index(self, value: Any) -> int | None:
+        """The level of ``value``: of a number in the range the nearest; None if there is none."""
+
+
+class Stepped(Levels):
+    """Numbers at equal distances."""
+
+    def __init__(self, low: float, high: float, step: float) -> None:
+        super().__init__(round((high - low) / step) + 1, ordered=True)
+        self._low, self._high, self._step = low, high, step
+        self._whole = all(isinstance(each, int) for each in (low, high, step))
+
+    def value(self, index: int) -> float:  # noqa: D102  (as the base)
+        value = self._low + index * self._step
+        if self._whole:
+            return value
+        # Without the last bits of rounding: 0.30000000000000004 is meant to be 0.3.
+        return min(max(float(f"{value:.12g}"), self._low), self._high)
+
+    def index(self, value: Any) -> int | None:  # noqa: D102
+        if not _is_number(value) or not self._low <= value <= self._high:
+            return None
+        steps: float = (value - self._low) / self._step
+        return round(steps)
+
+
+class Listed(Levels):
+    """Ascending numbers; which is nearest is judged by their logarithms if ``log``."""
+
+    def __init__(self, values: Sequence[float], log: bool = False) -> None:
+        super().__init__(len(values), ordered=True)
+        self._values = tuple(values)
+        self._mark = math.log if log else float
+        self._marks = [self._mark(value) for value in values]
+
+    def value(self, index: int) -> float:  # noqa: D102
+        return self._values[index]
+
+    def index(self, value: Any) -> int | None:  # noqa: D102
+        if not _is_number(value) or not self._values[0] <= value <= self._values[-1]:
+            return None
+        mark = self._mark(value)
+        above = min(bisect.bisect_left(self._marks, mark), self.count - 1)
+        below = max(above - 1, 0)
+        return above if self._marks[above] - mark < mark - self._marks[below] else below
+
+
+class Choices(Levels):
+    """The choices of a categorical distribution, ordered if they are ascending numbers."""
+
+    def __init__(self, distribution: CategoricalDistribution) -> None:
+        choices = distribution.choices
+        super().__init__(len(choices), _is_ascending(choices))
+        self._distribution = distribution
+
+    def value(self, index: int) -> Any:  # noqa: D102
+        return self._distribution.choices[index]
+
+    def index(self, value: Any) -> int | None:  # noqa: D102
+        try:
+            return int(self._distribution.to_internal_repr(value))
+        except ValueError:
+            return None
+
+
+class OfAxis(Levels):
+    """The levels of an axis, exactly."""
+
+    def __init__(self, axis: Axis) -> None:
+        super().__init__(len(axis), axis.ordered)
+        self._levels = axis.levels
+        self._index = {level: k for k, level in enumerate(axis.levels)}
+
+    def value(self, index: int) -> Any:  # noqa: D102
+        return self._levels[index]
+
+    def index(self, value: Any) -> int | None:  # noqa: D102
+        return self._index.get(value)
+
+
+def levels_of(name: str, distribution: BaseDistribution, levels: int | None) -> Levels:
+    """The levels of a parameter.
+
+    Args:
+        name: of the parameter, for messages.
+        distribution: Optuna's.
+        levels: how many a range has that says nothing of steps: floats without ``step``, and
+            logarithmic integers (at most). None: such floats are refused, and all such integers are
+            levels.
+
+    Raises:
+        InvalidInput: it has no levels, or too many.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        return Choices(distribution)
+    low, high = distribution.low, distribution.high
+    if isinstance(distribution, IntDistribution):
+        step = distribution.step
+        if distribution.log and levels is not None and high > low:
+            spread = _geometric(low, high, levels)
+            return Listed(sorted({min(max(round(each), low), high) for each in spread}), log=True)
+    elif isinstance(distribution, FloatDistribution):
+        step = distribution.step
+        if high == low:
+            return Listed([low])
+        if step is None and levels is None:
+            raise InvalidInput(
+                f"the parameter {name!r} has no levels, and DsiceSampler searches a grid: write "
+                f"trial.suggest_float({name!r}, {low:g}, {high:g}, step=...), suggest_int or "
+                "suggest_categorical, or say how many levels with DsiceSampler(levels=25)"
+            )
+        if step is None and levels is not None:
+            if distribution.log:
+                return Listed(_geometric(low, high, levels), log=True)
+            gap = (high - low) / (levels - 1)
+            return Listed([*(low + k * gap for k in range(levels - 1)), high])
+    else:
+        raise InvalidInput(
+            f"the parameter {name!r} has a {type(distribution).__name__}, which DsiceSampler does "
+            "not know: accepted are suggest_int, suggest_float and suggest_categorical"
+        )
+    if (high - low) / step >= MOST:
+        raise InvalidInput(
+            f"the parameter {name!r} has more than {MOST:,} levels between {low:g} and {high:g}: "
+            "give a larger step"
+        )
+    return Stepped(low, high, step)
+
+
+def _geometric(low: float, high: float, count: int) -> list[float]:
+    ratio = (math.log(high) - math.log(low)) / (count - 1)
+    inner = [math.exp(math.log(low) + k * ratio) for k in range(1, count - 1)]
+    return [low, *(min(max(float(f"{each:.12g}"), low), high) for each in inner), high]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_ascending(choices: Sequence[Any]) -> bool:
+    return all(map(_is_number, choices)) and all(
+        below < above for below, above in itertools.pairwise(choices)
+    )

@@ -1,0 +1,230 @@
+"""What the trials of a study say, told to a search: each result once, each open trial as pending.
+
+Trials carry *claims*: which parameter values their sampler has decided on, written before they are
+used. A claim makes a trial's point known from the moment it is proposed, to every process.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from optuna.trial import FrozenTrial, TrialState
+
+from dsice.goal import Goal, Metrics
+from dsice.grid import Point
+from dsice.optuna.levels import Levels
+from dsice.optuna.space import Space
+from dsice.search import make_search
+
+CLAIM: Final = "dsice:claim"  # attribute of a trial: the values decided on, by parameter
+_FIXED: Final = "fixed_params"  # Optuna's attribute of enqueued trials
+_CONSTRAINTS: Final = "constraints"  # Optuna's: a list, or since 5.0 one attribute for each
+_LARGEST: Final = 1e100  # constraints may be infinite
+_DRAWS: Final = 200
+_LISTED: Final = 100_000
+
+
+def values_of(trial: FrozenTrial) -> dict[str, Any]:
+    """What is known of a trial's parameters: suggested, enqueued or claimed.
+
+    A trial that has ended without asking for any has measured nothing.
+    """
+    if trial.state.is_finished() and not trial.params:
+        return {}
+    attrs = trial.system_attrs
+    return {**attrs.get(CLAIM, {}), **attrs.get(_FIXED, {}), **trial.params}
+
+
+def constraints_of(trial: FrozenTrial) -> dict[str, float]:
+    """The values of a trial's constraints by name, feasible up to 0.
+
+    Both of Optuna's ways are read: what a constraints function returned, and ``set_constraint``.
+    """
+    listed = trial.system_attrs.get(_CONSTRAINTS) or ()
+    found = {str(k): float(value) for k, value in enumerate(listed)}
+    for key, value in trial.system_attrs.items():
+        if key.startswith(f"{_CONSTRAINTS}:"):
+            found[key.removeprefix(f"{_CONSTRAINTS}:")] = float(value)
+    return {name: min(max(value, -_LARGEST), _LARGEST) for name, value in found.items()}
+
+
+def users(
+    trials: Sequence[FrozenTrial], asking: FrozenTrial, name: str, levels: Levels
+) -> dict[int, list[int]]:
+    """Numbers of the other trials at each level of ``name`` that one of them has.
+
+    Only of those that have the same values as ``asking`` in all that it has so far.
+    """
+    mine = values_of(next(each for each in trials if each.number == asking.number))
+    mine.pop(name, None)
+    found: dict[int, list[int]] = {}
+    for trial in trials:
+        values = {} if trial.number == asking.number else values_of(trial)
+        if name in values and all(k in values and values[k] == mine[k] for k in mine):
+            index = levels.index(values[name])
+            if index is not None:
+                found.setdefault(index, []).append(trial.number)
+    return found
+
+
+class Record:
+    """A search that is told what a study's trials say.
+
+    A completed trial is a result, a pruned one too, with the last value that it reported; a failed
+    one, or one without a finite value, has failed. A constraint that a trial does not mention
+    holds.
+
+    Attributes:
+        space: the parameters that are searched.
+        whole: whether they are all there are, as far as is known.
+    """
+
+    def __init__(
+        self, space: Space, *, maximize: bool, seed: int, tolerance: float | None = None
+    ) -> None:
+        self.space: Final = space
+        self.whole = True
+        self._maximize = maximize
+        self._seed = seed
+        self._tolerance = tolerance
+        self._constraints: tuple[str, ...] = ()
+        self._restart()
+
+    def _restart(self) -> None:
+        bounds = [f"c{k} <= 0" for k in range(len(self._constraints))]
+        senses = ("value", None) if self._maximize else (None, "value")
+        self._search = make_search(
+            "dsice",
+            self.space.grid,
+            Goal(maximize=senses[0], minimize=senses[1], subject_to=bounds),
+            seed=self._seed,
+            tolerance=self._tolerance,
+        )
+        self._told: set[int] = set()
+        self._open: dict[int, Point] = {}  # where the trials are that have not ended
+
+    def update(self, trials: Sequence[FrozenTrial], asking: int) -> None:
+        """Tell what is new in ``trials``, all those of the study; ``asking`` has no point yet."""
+        new = [trial for trial in trials if trial.number not in self._told]
+        names = {name for each in new if each.state.is_finished() for name in constraints_of(each)}
+        if not names <= set(self._constraints):
+            self._constraints = tuple(sorted({*self._constraints, *names}))
+            self._restart()
+            new = list(trials)
+        self._tell(new, asking)
+        program = self.space.grid.program
+        held = set(map(program, self._open.values()))
+        if any(program(point) not in held for point in self._search.pending):
+            # A trial left the point that it had: a search forgets only by beginning anew.
+            self._restart()
+            self._tell(trials, asking)
+
+    def _tell(self, trials: Sequence[FrozenTrial], asking: int) -> None:
+        self._open = {}
+        for trial in trials:
+            if not trial.state.is_finished():
+                continue
+            self._told.add(trial.number)
+            if (point := self.space.place(values_of(trial))) is not None:
+                self._search.tell(point, self._metrics(trial))
+            if trial.state == TrialState.COMPLETE:
+                self.whole = self.whole and not any(
+                    name not in self.space.levels and not distribution.single()
+                    for name, distribution in trial.distributions.items()
+                )
+        drawing = []  # trials that have some of their values so far
+        for trial in trials:
+            if not trial.state.is_finished() and trial.number != asking:
+                values = values_of(trial)
+                if (point := self.space.place(values)) is not None:
+                    self._hold(trial.number, point)
+                elif any(name in self.space.levels for name in values):
+                    drawing.append((trial.number, values))
+        for number, values in drawing:
+            if (room := next(filter(self.is_new, self._listed(values)), None)) is not None:
+                self._hold(number, room)  # or there might be none left where it ends
+
+    def _hold(self, number: int, point: Point) -> None:
+        self._open[number] = point
+        if not self._search.is_known(point):
+            self._search.pend(point)
+
+    def _listed(self, params: Mapping[str, Any]) -> Iterator[Point]:
+        """The first points with these values, in their order."""
+        return itertools.islice(itertools.product(*self._free(params)), _LISTED)
+
+    def _free(self, params: Mapping[str, Any]) -> list[Sequence[int]]:
+        """The levels of each axis that these values leave."""
+        fixed, shape = self.space.indices(params), self.space.grid.shape
+        return [range(n) if k is None else (k,) for k, n in zip(fixed, shape, strict=True)]
+
+    def _metrics(self, trial: FrozenTrial) -> Metrics | None:
+        value = None if trial.state == TrialState.FAIL else trial.value
+        if value is None or not math.isfinite(value):
+            return None
+        found = constraints_of(trial)
+        limits = {f"c{k}": found.get(name, 0.0) for k, name in enumerate(self._constraints)}
+        return {"value": value, **limits}
+
+    def propose(self) -> Point | None:
+        """A point that no trial has; None if there is none worth measuring."""
+        points = self._search.ask(1)
+        return points[0] if points else None
+
+    def complete(self, params: Mapping[str, Any], draw: random.Random) -> Point | None:
+        """A random point with these values that no trial has; None if there is none."""
+        free = self._free(params)
+        drawn = (tuple(map(draw.choice, free)) for _ in range(_DRAWS))
+        return next(filter(self.is_new, itertools.chain(drawn, self._listed(params))), None)
+
+    def is_new(self, point: Point) -> bool:
+        """Whether ``point`` may be measured and no trial has it."""
+        return self.space.grid.allows(point) and not self._search.is_known(point)
+
+    def again(self, params: Mapping[str, Any]) -> Point | None:
+        """The best of the points measured least often that have these values; None if none is."""
+        history, grid = self._search.history, self.space.grid
+        fixed = self.space.indices(params)
+        running = Counter(map(grid.program, self._open.values()))
+        return min(
+            (
+                point
+                for point in history
+                if all(k in (None, index) for k, index in zip(fixed, point, strict=True))
+                and grid.allows(point)
+            ),
+            key=lambda point: (
+                history.metrics(point) is None,
+                history.weight(point) + running[grid.program(point)],
+                history.key(point),
+                point,
+            ),
+            default=None,
+        )
+
+    def holders(self, point: Point, trials: Sequence[FrozenTrial], asking: int) -> list[int]:
+        """Numbers of the other trials at the program of ``point`` that `update` has not told."""
+        program = self.space.grid.program
+        found = []
+        for trial in trials:
+            if trial.number != asking and trial.number not in self._told:
+                place = self.space.place(values_of(trial))
+                if place is not None and program(place) == program(point):
+                    found.append(trial.number)
+        return found
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether every allowed point is measured or has a trial, where points can be counted."""
+        pending = sum(point not in self._search.history for point in self._search.pending)
+        return len(self._search.history) + pending == self.space.grid.counts().distinct
+
+    @property
+    def reason(self) -> str:
+        """Why nothing is proposed."""
+        return self._search.reason or "every allowed point is measured or has a trial"

@@ -1,0 +1,346 @@
+"""The sampler: what Optuna calls, and how trials of many processes keep out of each other's way.
+
+**No point twice.** Optuna's storages have no lock to offer, but what one process has written any
+other can read. So a trial first writes a claim to its point and then looks at all other trials. If
+none has that point, it is its own: of two that claim one point, the one that looks last sees the
+other's claim. If another has it, the claim is withdrawn and another point is found; the trial with
+the lower number looks a few times more, as the other may be about to withdraw.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.samplers._base import _process_constraints_after_trial
+from optuna.search_space import IntersectionSearchSpace
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from dsice.errors import InvalidInput
+from dsice.grid import Grid, Point
+from dsice.optuna.levels import Levels, levels_of
+from dsice.optuna.record import CLAIM, Record, users
+from dsice.optuna.space import Space, check_distributions
+from dsice.search.base import at_least, positive
+
+_LOOKS: Final = 5
+_FIXED: Final = "fixed_params"
+
+_logger = optuna.logging.get_logger("optuna.samplers.dsice")
+
+
+class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by the type checker
+    """The search ``dsice`` as a sampler of Optuna.
+
+    ``optuna.create_study(sampler=DsiceSampler())``. It is for one objective, minimised or
+    maximised, on parameters that have levels: integers, choices, floats with a step. Choices that
+    are ascending numbers count as ordered, all others as unordered. Constraints are taken from
+    ``trial.set_constraint`` or a constraints function.
+
+    No two trials get the same point while there is another, however many threads and processes work
+    on the study, whatever its storage. Results are told by the trials of the study, also those of
+    other samplers: a value between levels counts for the nearest one. Failed trials are failures of
+    their point, which is not tried again unless it is enqueued. Pruned ones count with the last
+    value that they reported.
+
+    The first trials of a study whose parameters are not known yet, and parameters that not every
+    trial has, are drawn evenly over their levels. The search takes over with the first completed
+    trial, or at once with ``search_space``.
+
+    Args:
+        search_space: the parameters, if known: Optuna's distributions by name, or a `dsice.Grid`,
+            with its rule and ratios. By default they are learned: those that all completed trials
+            have in common.
+        levels: how many levels a range has that says nothing of steps: floats without ``step``, and
+            integers with ``log`` (at most). None: such floats are refused, and all such integers
+            are levels, counted one by one.
+        seed: of all random choices; with one trial at a time the same seed and results give the
+            same proposals. None: one is drawn.
+        tolerance: stop when no point is expected to improve the best one by more than this, in the
+            objective's unit; None: never.
+        exhausted: when nothing is left to propose, ``"stop"`` ends ``study.optimize``, and prunes
+            trials that have begun already, at no cost; ``"repeat"`` measures the best points again,
+            as is done in either case where the user asks and tells.
+        constraints_func: as in Optuna's own samplers: from a completed trial to numbers that are 0
+            or less where it is feasible.
+
+    Raises:
+        InvalidInput: an argument that is not accepted; later also a study of several objectives, or
+            a parameter without levels.
+    """
+
+    def __init__(
+        self,
+        *,
+        search_space: Mapping[str, BaseDistribution] | Grid | None = None,
+        levels: int | None = None,
+        seed: int | None = None,
+        tolerance: float | None = None,
+        exhausted: Literal["stop", "repeat"] = "stop",
+        constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
+    ) -> None:
+        if exhausted not in ("stop", "repeat"):
+            raise InvalidInput(f"exhausted = {exhausted!r}: accepted are 'stop' and 'repeat'")
+        self._levels = None if levels is None else at_least("levels", levels, 2)
+        self._seed = secrets.randbelow(2**31) if seed is None else at_least("seed", seed, 0)
+        self._tolerance = None if tolerance is None else positive("tolerance", tolerance)
+        self._exhausted = exhausted
+        self._constraints_func = constraints_func
+        self._given: dict[str, BaseDistribution] | None = None
+        self._grid: Space | None = None
+        if isinstance(search_space, Grid):
+            self._grid = Space.of_grid(search_space)
+        elif search_space is not None:
+            self._given = check_distributions(search_space)
+            Space.of_distributions(self._given, self._levels)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin with nothing known: all of it can be read from a study."""
+        self._lock = threading.RLock()
+        self._of: tuple[Any, int] | None = None  # storage and study of what follows
+        self._learned = IntersectionSearchSpace()
+        self._record: Record | None = None
+        self._searched: Mapping[str, BaseDistribution] = {}  # what the record is of
+        self._warned = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("_levels", "_seed", "_tolerance", "_exhausted", "_constraints_func", "_given")
+        return {name: self.__dict__[name] for name in (*kept, "_grid")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    # -- what Optuna calls -------------------------------------------------------------------------
+
+    def reseed_rng(self) -> None:
+        """Nothing: random choices go by the trial's number, so that no two trials share them."""
+
+    def infer_relative_search_space(  # noqa: D102  (as the base)
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        _check_objective(study)
+        with self._lock:
+            self._attend(study)
+            if self._grid is not None:
+                return {}  # the grid does not say how the user will ask for its values
+            found = self._learned.calculate(study) if self._given is None else self._given
+            return {name: each for name, each in found.items() if not each.single()}
+
+    def sample_relative(  # noqa: D102
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        _check_objective(study)
+        with self._lock:
+            self._attend(study)
+            if self._grid is None and not search_space:
+                return {}
+            if self._record is None or self._searched != search_space:
+                self._searched = dict(search_space)
+                self._record = Record(
+                    self._grid or Space.of_distributions(search_space, self._levels),
+                    maximize=study.directions[0] == optuna.study.StudyDirection.MAXIMIZE,
+                    seed=self._seed,
+                    tolerance=self._tolerance,
+                )
+            params = self._proposed(study, trial, self._record)
+            return params if self._grid is None else {}
+
+    def sample_independent(  # noqa: D102
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        _check_objective(study)
+        with self._lock:
+            if self._grid is not None and param_name in self._grid.levels:
+                return self._of_grid(study, trial, param_name, param_distribution)
+            return self._drawn(study, trial, param_name, param_distribution)
+
+    def after_trial(  # noqa: D102
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        if self._constraints_func is not None:
+            _process_constraints_after_trial(self._constraints_func, study, trial, state)
+
+    # -- points ------------------------------------------------------------------------------------
+
+    def _attend(self, study: Study) -> None:
+        """Forget what is known of another study."""
+        if self._of != (study._storage, study._study_id):
+            self._forget_study()
+            self._of = (study._storage, study._study_id)
+
+    def _forget_study(self) -> None:
+        lock = self._lock
+        self._forget()
+        self._lock = lock
+
+    def _proposed(self, study: Study, trial: FrozenTrial, record: Record) -> dict[str, Any]:
+        """The values of a point that is this trial's alone; none if there is no such point."""
+        fixed = {
+            name: value
+            for name, value in trial.system_attrs.get(_FIXED, {}).items()
+            if name in record.space.levels
+        }
+        draw = random.Random(f"{self._seed} {trial.number}")
+        while True:
+            trials = _trials(study)
+            record.update(trials, trial.number)
+            point = record.complete(fixed, draw) if fixed else record.propose()
+            if point is None:
+                return self._without_new(study, trial, record, fixed)
+            params = record.space.params(point)
+            _claim(study, trial, params)
+            if self._is_mine(study, trial, record, point):
+                break
+            _claim(study, trial, {})
+        waiting = any(each.state == TrialState.WAITING for each in trials)
+        if self._exhausted == "stop" and record.whole and record.is_used_up and not waiting:
+            _stop(study)
+        return params
+
+    def _is_mine(self, study: Study, trial: FrozenTrial, record: Record, point: Point) -> bool:
+        """Whether no other trial has ``point``, which this one has claimed."""
+        for _ in range(_LOOKS):
+            others = record.holders(point, _trials(study), trial.number)
+            if not others:
+                return True
+            if min(others) < trial.number:
+                break
+        return False
+
+    def _without_new(
+        self, study: Study, trial: FrozenTrial, record: Record, fixed: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Values where every point has a trial, or none is worth one."""
+        if not record.whole and self._grid is None:
+            return {}  # other parameters differ: this part of them may well come again
+        if record.whole and not fixed and self._exhausted == "stop" and _stop(study):
+            raise optuna.TrialPruned(f"{record.reason}: the study ends")
+        point = record.again(fixed)
+        if point is None:  # nothing is measured yet
+            return self._at_random(study, trial, record, fixed)
+        if record.whole and not self._warned:
+            self._warned = True
+            _logger.warning(f"DsiceSampler measures points again: {record.reason}.")
+        params = record.space.params(point)
+        _claim(study, trial, params)
+        return params
+
+    def _at_random(
+        self, study: Study, trial: FrozenTrial, record: Record, fixed: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Values of a point that other trials are measuring."""
+        draw = random.Random(f"{self._seed} {trial.number}")
+        grid = record.space.grid
+        drawn = tuple(
+            draw.randrange(n) if k is None else k
+            for k, n in zip(record.space.indices(fixed), grid.shape, strict=True)
+        )
+        point = grid.nearest(drawn)
+        if point is None:
+            raise InvalidInput(f"the rule {grid.rule!r} allows no point of the grid")
+        params = record.space.params(point)
+        _claim(study, trial, params)
+        return params
+
+    # -- single parameters -------------------------------------------------------------------------
+
+    def _of_grid(
+        self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
+    ) -> Any:
+        """The value that this trial's point of the user's grid has."""
+        if name not in _claimed(study, trial):
+            self.sample_relative(study, trial, {})
+        value = _claimed(study, trial)[name]
+        try:
+            accepted = distribution._contains(distribution.to_internal_repr(value))
+        except ValueError:
+            accepted = False
+        if not accepted:
+            raise InvalidInput(
+                f"the parameter {name!r} has the level {value!r} in search_space, which is no "
+                f"value of {distribution}"
+            )
+        return value
+
+    def _drawn(
+        self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
+    ) -> Any:
+        """A value that the fewest trials have that are equal in all else this one has so far."""
+        levels = levels_of(name, distribution, self._levels)
+        draw = random.Random(f"{self._seed} {trial.number} {name}")
+        before = _claimed(study, trial)
+        before.pop(name, None)
+        while True:
+            trials = _trials(study)
+            index = _rarest(users(trials, trial, name, levels), levels, draw)
+            if len(trials) == 1 and levels.ordered:
+                index = levels.count // 2  # as the search begins
+            value = levels.value(index)
+            _claim(study, trial, {**before, name: value})
+            for _ in range(_LOOKS):
+                found = users(_trials(study), trial, name, levels)
+                others = found.get(index, [])
+                fewest = min(map(len, found.values())) if len(found) == levels.count else 0
+                if len(others) <= fewest:
+                    return value
+                if min(others) < trial.number:
+                    break
+            _claim(study, trial, before)
+
+
+def _rarest(found: Mapping[int, Sequence[int]], levels: Levels, draw: random.Random) -> int:
+    """A random one of the levels that the fewest trials have."""
+    if len(found) == levels.count:
+        fewest = min(map(len, found.values()))
+        return draw.choice(sorted(k for k, numbers in found.items() if len(numbers) == fewest))
+    while (index := draw.randrange(levels.count)) in found:
+        pass
+    return index
+
+
+def _check_objective(study: Study) -> None:
+    if len(study.directions) > 1:
+        raise InvalidInput(
+            f"DsiceSampler is for one objective, and the study has {len(study.directions)}: keep "
+            "one direction and bound the other values with trial.set_constraint"
+        )
+
+
+def _trials(study: Study) -> list[FrozenTrial]:
+    # From the storage itself: some pruners show a sampler only a part of the study.
+    trials: list[FrozenTrial] = study._storage.get_all_trials(study._study_id, deepcopy=False)
+    return trials
+
+
+def _claim(study: Study, trial: FrozenTrial, params: Mapping[str, Any]) -> None:
+    study._storage.set_trial_system_attr(trial._trial_id, CLAIM, dict(params))
+
+
+def _claimed(study: Study, trial: FrozenTrial) -> dict[str, Any]:
+    return dict(study._storage.get_trial(trial._trial_id).system_attrs.get(CLAIM, {}))
+
+
+def _stop(study: Study) -> bool:
+    """End ``study.optimize``; False if it is not what runs."""
+    try:
+        study.stop()
+    except RuntimeError:
+        return False
+    return True
