@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_several_objectives_are_one_and_swept_others() -> None:
         {"minimize": ["a", 3]},
     ],
 )
-def test_objectives_that_cannot_be_meant(objectives: dict[str, list[str]]) -> None:
+def test_objectives_that_cannot_be_meant(objectives: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="objective"):
         Goal(**objectives)
 
