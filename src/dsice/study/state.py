@@ -17,9 +17,8 @@ looks. Events and their facts:
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -421,6 +420,9 @@ class Study:
     def best_for(self, goal: Goal) -> Trial | None:
         """The best trial for any goal: the same history, asked another question.
 
+        A point that was measured several times is as good as the middle one of its trials, which
+        stands for it (of two, the worse): one lucky measurement does not win.
+
         Raises:
             InvalidInput: no trial has a metric of the goal.
         """
@@ -431,7 +433,7 @@ class Study:
                 f"metric {goal.missing(done[0].metrics)!r} is in no result: "
                 f"there are {', '.join(sorted(done[0].metrics))}"
             )
-        feasible = [trial for trial in able if goal.feasible(trial.metrics)]
+        feasible = [trial for trial in _middle_ones(able, goal) if goal.feasible(trial.metrics)]
         return min(feasible, key=lambda t: (goal.cost(t.metrics), t.number), default=None)
 
     def best_prior(self, goal: Goal) -> Prior | None:
@@ -453,11 +455,12 @@ class Study:
     def better_prior(self, goal: Goal) -> Prior | None:
         """The best result from elsewhere if it is better than every trial of this study."""
         prior = self.best_prior(goal)
-        done = [t for t in self.with_status(Status.DONE) if goal.missing(t.metrics) is None]
         if prior is None:
             return None
-        costs = [goal.cost(trial.metrics) for trial in done if goal.feasible(trial.metrics)]
-        return prior if goal.cost(prior.metrics) < min(costs, default=math.inf) else None
+        done = [t for t in self.with_status(Status.DONE) if goal.missing(t.metrics) is None]
+        best = self.best_for(goal) if done else None
+        is_better = best is None or goal.cost(prior.metrics) < goal.cost(best.metrics)
+        return prior if is_better else None
 
     def front_for(self, goal: Goal) -> list[Trial]:
         """The trials that keep the bounds and that no other beats at every bound swept.
@@ -474,7 +477,7 @@ class Study:
         if self.best_for(goal) is None:
             return []
         done = [t for t in self.with_status(Status.DONE) if goal.missing(t.metrics) is None]
-        kept = [trial for trial in done if goal.feasible(trial.metrics)]
+        kept = [trial for trial in _middle_ones(done, goal) if goal.feasible(trial.metrics)]
         return [kept[index] for index in front([goal.costs(trial.metrics) for trial in kept])]
 
     @property
@@ -509,3 +512,19 @@ class Study:
     def wall_seconds(self) -> float:
         """Time in which some driver was at work."""
         return sum(session.seen - session.started for session in self.sessions)
+
+
+def _middle_ones(trials: Sequence[Trial], goal: Goal) -> list[Trial]:
+    """Of each point the trial in the middle, from best to worst; in the order of proposal.
+
+    One that breaks a bound is worse than one that does not. Of an even number it is the worse one.
+    """
+    points: dict[Point, list[Trial]] = {}
+    for trial in trials:
+        points.setdefault(trial.point, []).append(trial)
+
+    def badness(trial: Trial) -> tuple[bool, float, int]:
+        return not goal.feasible(trial.metrics), goal.cost(trial.metrics), trial.number
+
+    middle = [sorted(each, key=badness)[len(each) // 2] for each in points.values()]
+    return sorted(middle, key=lambda trial: trial.number)

@@ -118,6 +118,29 @@ def test_the_best_is_decided_when_asked(tmp_path: Path) -> None:
         found.best_for(Goal(minimize="x"))
 
 
+@pytest.mark.parametrize(
+    ("measured", "best"),
+    [
+        ([(0, 3.0, 0.0), (1, 5.0, 0.0), (1, 1.0, 0.0), (1, 4.0, 0.0)], 1),
+        ([(0, 3.0, 0.0), (1, 5.0, 0.0), (1, 1.0, 0.0), (1, 2.0, 0.0)], 4),
+        ([(0, 3.0, 0.0), (1, 1.0, 0.0), (1, 4.0, 0.0)], 1),  # of two it is the worse
+        ([(0, 3.0, 0.0), (1, 1.0, 0.0), (1, 1.0, 99.0)], 1),  # one that breaks the bound is worse
+        ([(1, 1.0, 99.0), (1, 2.0, 0.0), (1, 1.5, 0.0)], 2),
+    ],
+)
+def test_a_point_measured_again_is_as_good_as_its_middle_trial(
+    tmp_path: Path, measured: list[tuple[int, float, float]], best: int
+) -> None:
+    found = study(tmp_path).apply([SESSION])
+    for number, (level, y, z) in enumerate(measured, 1):
+        found.apply([{"t": 1.0, "event": "trial", "trial": number, "point": [level]}])
+        found.apply([{"t": 1.0, "event": "attempt", "trial": number, "attempt": 1}])
+        found.apply([ended("done", 2.0, {"y": y, "z": z}, trial=number, attempt=1)])
+    goal = Goal(minimize="y", subject_to=["z <= 10"])
+    assert found.best_for(goal) is found.trials[best - 1]
+    assert found.front_for(goal) == [found.trials[best - 1]]
+
+
 def test_before_anything_happened(tmp_path: Path) -> None:
     found = study(tmp_path)
     assert found.best is None
