@@ -44,7 +44,7 @@ def better_line(study: Study, goal: Goal) -> str:
     if prior is None:
         return ""
     found = metrics_line(prior.metrics, goal)
-    return f"Better was known before: {found}  ({prior.named}: {params_line(prior.params)})"
+    return f"Better, known from elsewhere: {found}  ({prior.named}: {params_line(prior.params)})"
 
 
 def params_line(params: Params) -> str:

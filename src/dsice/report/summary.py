@@ -42,6 +42,20 @@ def goal_text(facts: Facts) -> str:
 
 def headline(facts: Facts) -> str:
     """What came out, in one or two sentences."""
+    return _own_headline(facts) + _known(facts)
+
+
+def _known(facts: Facts) -> str:
+    """What was known from elsewhere, where it is better than any trial."""
+    metric = facts.goal.metric
+    prior = facts.study.better_prior(facts.goal)
+    if prior is None:
+        return ""
+    value = f"{plain(metric, 60)} = {number(prior.metrics[metric])}"
+    return f" Better is known from elsewhere: {value} ({plain(prior.named, 120)})."
+
+
+def _own_headline(facts: Facts) -> str:
     metric = plain(facts.goal.metric, 60)
     if facts.best is not None:
         best = f"{metric} = {number(facts.best.metrics[facts.goal.metric])}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,7 @@ def of_study(study: Study) -> Counter[object]:
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("tell", [demo_story, awkward_story])
 def test_out_and_in_again_is_the_same_knowledge(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tell: type[Story], place: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tell: Callable[[Path], Story], place: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     place = place.format(tmp_path)
@@ -126,6 +127,24 @@ def test_what_is_no_such_file_is_refused_in_a_line(
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
     assert file.exists() == (content is not None)
+
+
+@pytest.mark.parametrize(
+    ("library", "form", "said"),
+    [
+        ("pyarrow", "parquet", r"needs pyarrow: pip install 'dsice\[parquet\]'"),
+        ("optuna", "optuna", r"needs Optuna: pip install 'dsice\[optuna\]'"),
+    ],
+)
+def test_a_missing_library_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, form: str, said: str
+) -> None:
+    study = Story(AWKWARD, tmp_path).study
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(InvalidInput, match=said):
+        WRITERS[form](study, str(tmp_path / "out.db"), None)
+    with pytest.raises(InvalidInput, match=said):
+        READERS[form](str(tmp_path / "out.db"), study.config, None)
 
 
 def test_formats_are_guessed_from_names(tmp_path: Path) -> None:

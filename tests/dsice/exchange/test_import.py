@@ -1,0 +1,209 @@
+"""Importing as a user does it: what is known is not measured again, and is no trial."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dsice.study.config import load
+from dsice.study.directory import StudyDirectory
+from dsice.study.journal import Journal, read
+from dsice.study.priors import Result, add_priors
+from dsice.study.state import Study
+from tests.dsice.study.test_driver import Bench
+
+Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
+StudyFile = Callable[..., Path]
+Calls = Callable[[], list[str]]
+
+
+def table(points: list[tuple[int, int]]) -> str:
+    rows = [f"{a},{b},{(a - 3) ** 2 + (b - 6) ** 2},{a}\n" for a, b in points]
+    return "a,b,y,z\n" + "".join(rows)
+
+
+EVEN = [(a, b) for a in range(0, 10, 2) for b in range(0, 10, 2)]
+
+
+def test_known_results_are_not_measured_again(
+    tmp_path: Path, dsice: Dsice, study_file: StudyFile, program_calls: Calls
+) -> None:
+    study_file(run="trials = 6\nparallel = 2")
+    # The second best point failed elsewhere, and the best is known.
+    (tmp_path / "known.csv").write_text(table([*EVEN, (3, 6)]) + "3,7,,\n12,1,5,5\n")
+    dry = dsice("import", "study.toml", "known.csv", "--in", "out", "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert not (tmp_path / "out").exists()
+    done = dsice("import", "study.toml", "known.csv", "--in", "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "27 results, 1 of them failures; 27 new, 0 known before" in done.stdout
+    assert "1 left out: parameter 'a' has no such level (the first: line 29: '12')" in done.stdout
+    again = dsice("import", "study.toml", "known.csv", "--in", "out")
+    assert "0 new, 27 known before" in again.stdout
+    status = dsice("status", "out")
+    assert "+ 27 known results from known.csv, 1 of them failures." in status.stdout
+    assert "No driver has begun." in status.stdout
+
+    run = dsice("run", "study.toml", "--in", "out")
+    assert run.returncode == 0, run.stderr
+    made = program_calls()
+    assert len(made) == len(set(made)) == 6
+    assert not set(made) & {f"{a} {b}" for a, b in [*EVEN, (3, 6), (3, 7)]}
+    better = "Better, known from elsewhere: y 0  (known.csv, line 27: a=3 b=6)"
+    assert better in run.stdout
+    assert better in dsice("best", "out").stdout
+    data = json.loads(dsice("status", "out", "--json").stdout)
+    assert (data["trials"]["done"], data["known"]["results"], data["known"]["failed"]) == (6, 27, 1)
+    assert data["known"]["best"] == {
+        "params": {"a": 3, "b": 6},
+        "metrics": {"y": 0.0, "z": 3.0},
+        "where": "known.csv, line 27",
+    }
+    page = Path(dsice("report", "out").stdout.split()[-1])
+    assert "Better is known from elsewhere: y = 0" in page.read_text()
+
+    export = dsice("export", "out", "--csv", "own.csv")
+    assert (export.returncode, export.stdout) == (0, "Wrote own.csv: 6 trials\n")
+    own = dsice("import", "out", "own.csv")
+    assert "6 results, 0 of them failures; 0 new, 6 known before" in own.stdout
+    none = dsice("best", "out", "--subject-to", "y <= 0")
+    assert none.returncode == 1
+    assert better in none.stderr
+
+
+def test_mistakes_change_nothing(tmp_path: Path, dsice: Dsice, study_file: StudyFile) -> None:
+    study_file()
+    (tmp_path / "bad.csv").write_text("a,b,y\n1,1,fast\n")
+    (tmp_path / "none.csv").write_text("a,b,y\n11,1,3\n")
+    for arguments, code, said in [
+        (("import", "study.toml", "bad.csv"), 2, "bad.csv: line 2: metric 'y' is 'fast'"),
+        (("import", "study.toml", "none.csv"), 1, ""),
+        (("import", "study.toml", "absent.csv"), 2, "cannot read absent.csv: No such file"),
+        (("import", "study.toml", "absent.db"), 2, "cannot use absent.db: there is no absent.db"),
+        (("import", "study.toml", "what.txt"), 2, "cannot tell the format of 'what.txt'"),
+        (("import", "study.toml", "bad.csv", "--metric", "y"), 2, "--metric y: write OURS=THEIRS"),
+        (("import", "absent.toml", "bad.csv"), 2, "cannot read study file 'absent.toml'"),
+        (("export", "runs/small", "--csv", "x.csv"), 2, "holds no study"),
+    ]:
+        done = dsice(*arguments)
+        assert done.returncode == code
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) <= 1
+        assert not (tmp_path / "runs").exists()
+    (tmp_path / "good.csv").write_text("a,b,y\n1,1,3\n")
+    assert dsice("import", "study.toml", "good.csv").returncode == 0
+    for arguments, said in [
+        (("export", "runs/small"), "nothing to write: give --optuna STORAGE"),
+        (("export", "runs/small", "--csv", "no/x.csv"), "cannot write no/x.csv: No such file"),
+        (("export", "runs/small", "--csv", "runs"), "cannot write runs: it is a folder"),
+        (("export", "runs/small", "--optuna", "no/x.db"), "cannot use no/x.db: there is no no"),
+    ]:
+        done = dsice(*arguments)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert said in done.stderr
+    study_file(top='maximize = "y"')
+    other = dsice("import", "study.toml", "good.csv")
+    assert other.returncode == 2
+    assert "holds the study 'small' with another goal" in other.stderr
+    with StudyDirectory.at(tmp_path / "runs/small").lock.held():
+        locked = dsice("import", "runs/small", "bad.csv", "--metric", "y=4")
+    assert locked.returncode == 2
+    assert len(Study.open(tmp_path / "runs/small").priors) == 1
+
+
+def test_an_import_that_was_cut_short_is_all_or_nothing(
+    tmp_path: Path, study_file: StudyFile
+) -> None:
+    config = load(study_file())
+    results = [Result(p, {"y": 1.0 / 3}, "", f"line {k}") for k, p in enumerate(EVEN, 2)]
+    whole = tmp_path / "whole"
+    assert add_priors(config, whole, results, "t.csv") == results
+    journal = (whole / "journal.jsonl").read_bytes()
+    entries = Study.open(whole).priors
+    assert [(p.point, p.metrics) for p in entries] == [(r.point, r.metrics) for r in results]
+    cut = tmp_path / "cut"
+    for length in range(0, len(journal), 7):
+        cut.mkdir(exist_ok=True)
+        (cut / "study.toml").write_bytes((whole / "study.toml").read_bytes())
+        (cut / "source.json").write_bytes((whole / "source.json").read_bytes())
+        (cut / "journal.jsonl").write_bytes(journal[:length])
+        assert Study.open(cut).priors == []
+        add_priors(config, cut, results, "t.csv")
+        assert Study.open(cut).priors == entries
+        assert add_priors(config, cut, results, "t.csv") == []
+
+
+def test_equal_results_are_counted(tmp_path: Path, study_file: StudyFile) -> None:
+    config = load(study_file())
+    twice = [Result((1, 1), {"y": 2.0}, "", f"line {k}") for k in (2, 3)]
+    failed = Result((1, 1), None, "broke", "line 4")
+    assert len(add_priors(config, tmp_path / "out", twice[:1], "t.csv")) == 1
+    assert add_priors(config, tmp_path / "out", [*twice, failed], "t.csv") == [twice[1], failed]
+    assert add_priors(config, tmp_path / "out", [*twice, failed], "u.csv") == []
+
+
+@pytest.mark.parametrize("search", ["dsice", "dsice-2018", "random"])
+def test_a_study_with_known_results_resumes_as_if_unbroken(tmp_path: Path, search: str) -> None:
+    """Known before the first trial and between two sessions; the bound waits for a stage."""
+
+    def bench(name: str, trials: int) -> Bench:
+        return Bench(tmp_path / name, search=search, run=f"parallel = 2\ntrials = {trials}")
+
+    def know(of: Bench, points: list[tuple[int, int]]) -> None:
+        entries = [
+            {"point": list(p), "metrics": {"y": 5.0 + sum(p), "z": 1.0}, "where": "line 2"}
+            for p in points
+        ]
+        with Journal(of.place.journal, of.clock.now) as journal:
+            journal.append("prior", source="t.csv", results=entries)
+
+    unbroken = bench("unbroken", 18)
+    know(unbroken, EVEN)
+    study = unbroken.run()
+    assert 10 <= len(study.trials) <= 18  # the published form has seen enough before
+    assert len(study.priors) == len(EVEN)
+    assert not {trial.point for trial in study.trials} & set(EVEN)
+    events = read(unbroken.place.journal)[0]
+    proposed = [event for event in events if event["event"] == "trial"]
+
+    # Killed after any number of proposals: the next driver proposes what the first one would have.
+    for kept in (1, 5, 9):
+        broken = bench(f"broken-{kept}", 18)
+
+        class Killed(Exception):
+            pass
+
+        def prepare(driver: object, journal: Journal, kept: int = kept) -> None:
+            append = journal.append
+
+            def counted(what: str, **facts: object) -> object:
+                if what == "trial" and facts["trial"] == kept + 1:
+                    raise Killed
+                return append(what, **facts)
+
+            journal.append = counted  # type: ignore[method-assign, assignment]
+
+        know(broken, EVEN)
+        with pytest.raises(Killed):
+            broken.run(prepare)
+        again = broken.run()
+        assert [t.point for t in again.trials[: kept + 1]] == [
+            tuple(event["point"]) for event in proposed[: kept + 1]
+        ]
+        assert not {trial.point for trial in again.trials} & set(EVEN)
+
+    # More becomes known between two sessions.
+    more = bench("unbroken", 24)
+    odd = [
+        point for point in ((1, 1), (9, 9), (3, 5)) if point not in {t.point for t in study.trials}
+    ]
+    know(more, odd)
+    later = more.run()
+    points = [trial.point for trial in later.trials]
+    assert len(set(points)) == len(points) >= len(study.trials)
+    assert not set(points[len(study.trials) :]) & set(odd)
+    assert later.priors[-1].point == odd[-1]
