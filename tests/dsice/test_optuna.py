@@ -198,6 +198,19 @@ def test_points_that_others_are_measuring_are_left_alone() -> None:
     assert len({tuple(trial.params.values()) for trial in asked}) == 100
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_room_is_left_for_a_trial_that_has_some_of_its_values(seed: int) -> None:
+    def both(trial: optuna.Trial) -> float:
+        return float(trial.suggest_int("a", 0, 1) + trial.suggest_int("b", 0, 2))
+
+    study = optuna.create_study(sampler=DsiceSampler(seed=seed))
+    early = study.ask()
+    early.suggest_int("a", 0, 1)
+    study.optimize(both, n_trials=5)
+    study.tell(early, both(early))
+    assert len(set(points(study))) == len(study.trials) == 6
+
+
 def test_a_tolerance_ends_the_study() -> None:
     study = optuna.create_study(
         sampler=DsiceSampler(search_space=SPACE, tolerance=0.5, seed=1), direction="maximize"

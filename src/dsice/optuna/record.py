@@ -137,13 +137,13 @@ class Record:
                     name not in self.space.levels and not distribution.single()
                     for name, distribution in trial.distributions.items()
                 )
-        drawing = []  # trials that have some of their values so far
+        drawing = []  # trials that have drawn some of their values so far
         for trial in trials:
             if not trial.state.is_finished() and trial.number != asking:
                 values = values_of(trial)
                 if (point := self.space.place(values)) is not None:
                     self._hold(trial.number, point)
-                elif any(name in self.space.levels for name in values):
+                elif {*trial.params, *trial.system_attrs.get(CLAIM, {})} & set(self.space.levels):
                     drawing.append((trial.number, values))
         for number, values in drawing:
             if (room := next(filter(self.is_new, self._listed(values)), None)) is not None:
