@@ -92,10 +92,10 @@ def _describe(storage: BaseStorage, number: int, study: Study) -> None:
     goal, best = study.goal, study.best
     about: dict[str, Any] = {
         "directory": str(study.directory.path),
-        "dsice": __version__,
+        "best": "none yet" if best is None else _best_line(goal, best),
         "goal": str(goal),
         "grid": {axis.name: list(axis.levels) for axis in study.config.grid.axes},
-        "best": None if best is None else best.number,
+        "dsice": __version__,
     }
     for key, value in about.items():
         storage.set_study_user_attr(number, key, value)
@@ -107,6 +107,11 @@ def _describe(storage: BaseStorage, number: int, study: Study) -> None:
     storage.set_study_system_attr(number, _NOTE_VERSION, int(attrs.get(_NOTE_VERSION, 0)) + 1)
     for k in range(max(len(parts), old)):
         storage.set_study_system_attr(number, f"{_NOTE}{k}", parts[k] if k < len(parts) else "")
+
+
+def _best_line(goal: Goal, best: Trial) -> str:
+    found = ", ".join(f"{name} = {best.metrics[name]:.6g}" for name in goal.metrics)
+    return f"number {best.number - 1}: {found} (trial {best.number} of dsice)"
 
 
 def _note(study: Study) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dsice.cli import main
 from dsice.study.config import load
 from dsice.study.directory import StudyDirectory
 from dsice.study.journal import Journal, read
@@ -75,7 +76,18 @@ def test_known_results_are_not_measured_again(
     assert better in none.stderr
 
 
-def test_mistakes_change_nothing(tmp_path: Path, dsice: Dsice, study_file: StudyFile) -> None:
+def test_mistakes_change_nothing(
+    tmp_path: Path,
+    study_file: StudyFile,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def dsice(*arguments: str) -> tuple[int, str]:
+        code = main(arguments)
+        return code, capsys.readouterr().err
+
     study_file()
     (tmp_path / "bad.csv").write_text("a,b,y\n1,1,fast\n")
     (tmp_path / "none.csv").write_text("a,b,y\n11,1,3\n")
@@ -89,29 +101,30 @@ def test_mistakes_change_nothing(tmp_path: Path, dsice: Dsice, study_file: Study
         (("import", "absent.toml", "bad.csv"), 2, "cannot read study file 'absent.toml'"),
         (("export", "runs/small", "--csv", "x.csv"), 2, "holds no study"),
     ]:
-        done = dsice(*arguments)
-        assert done.returncode == code
-        assert said in done.stderr
-        assert len(done.stderr.splitlines()) <= 1
+        found, complaint = dsice(*arguments)
+        assert found == code
+        assert said in complaint
+        assert len(complaint.splitlines()) <= 1
         assert not (tmp_path / "runs").exists()
     (tmp_path / "good.csv").write_text("a,b,y\n1,1,3\n")
-    assert dsice("import", "study.toml", "good.csv").returncode == 0
+    assert dsice("import", "study.toml", "good.csv") == (0, "")
     for arguments, said in [
         (("export", "runs/small"), "nothing to write: give --optuna STORAGE"),
         (("export", "runs/small", "--csv", "no/x.csv"), "cannot write no/x.csv: No such file"),
         (("export", "runs/small", "--csv", "runs"), "cannot write runs: it is a folder"),
         (("export", "runs/small", "--optuna", "no/x.db"), "cannot use no/x.db: there is no no"),
     ]:
-        done = dsice(*arguments)
-        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-        assert said in done.stderr
+        found, complaint = dsice(*arguments)
+        assert (found, complaint.count("\n")) == (2, 1)
+        assert said in complaint
     study_file(top='maximize = "y"')
-    other = dsice("import", "study.toml", "good.csv")
-    assert other.returncode == 2
-    assert "holds the study 'small' with another goal" in other.stderr
+    found, complaint = dsice("import", "study.toml", "good.csv")
+    assert found == 2
+    assert "holds the study 'small' with another goal" in complaint
     with StudyDirectory.at(tmp_path / "runs/small").lock.held():
-        locked = dsice("import", "runs/small", "bad.csv", "--metric", "y=4")
-    assert locked.returncode == 2
+        found, complaint = dsice("import", "runs/small", "bad.csv", "--metric", "y=4")
+    assert found == 2
+    assert "driver" in complaint
     assert len(Study.open(tmp_path / "runs/small").priors) == 1
 
 
