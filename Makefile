@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 
-.PHONY: demo test test-browser test-slurm lint benchmark clean help
+.PHONY: demo test test-browser test-slurm test-package test-lowest docs lint benchmark clean help
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -32,6 +32,17 @@ test-slurm: $(STAMP)   ## run the cluster tests on a real one-machine Slurm (ins
 	$(BIN)/python -m pytest -n 8 -m "slurm and not alone" && \
 	$(BIN)/python -m pytest -m "slurm and alone"
 
+test-package: $(STAMP)-package   ## build the package and try it in empty environments (PYTHONS="3.11 3.12")
+	DSICE_TEST_PACKAGE=1 DSICE_TEST_PYTHONS="$(PYTHONS)" $(BIN)/python -m pytest -m package
+
+# What decides with which versions the core works is in tests/package/lowest.py.
+test-lowest: $(STAMP)   ## run the core's quick tests with the lowest versions that pyproject.toml allows
+	$(BIN)/python tests/package/lowest.py $(VENV)-lowest
+
+docs: $(STAMP)-docs   ## build the documentation site into site/, strictly
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html"
+
 lint: $(STAMP)   ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,8 +51,16 @@ lint: $(STAMP)   ## check style and types
 benchmark: $(STAMP)-benchmark   ## compare the searches with those of other libraries (some minutes)
 	$(BIN)/python -m benchmarks.compare --short
 
+$(STAMP)-package: $(STAMP)
+	$(BIN)/pip install --quiet --editable ".[package]"
+	@touch $@
+
+$(STAMP)-docs: $(STAMP)
+	$(BIN)/pip install --quiet --editable ".[docs]"
+	@touch $@
+
 clean:           ## remove what the commands above made
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest runs site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # torch is installed first and by itself: a range would pull the newest CUDA build where 2.13.0 will do.
 $(STAMP): pyproject.toml

@@ -24,13 +24,16 @@ echo "{\\"y\\": $y, \\"z\\": $1}"
 """
 
 
+# What is skipped unless its target of the Makefile asks for it: marker, variable that the target sets.
+ASKED_FOR = {"slurm": "DSICE_TEST_SLURM", "package": "DSICE_TEST_PACKAGE"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a cluster unless ``make test-slurm`` has started one."""
-    if os.environ.get("DSICE_TEST_SLURM"):
-        return
+    """Skip what needs a cluster or builds the package, unless asked for."""
     for item in items:
-        if item.get_closest_marker("slurm"):
-            item.add_marker(pytest.mark.skip(reason="no Slurm cluster: make test-slurm"))
+        for marker, variable in ASKED_FOR.items():
+            if item.get_closest_marker(marker) and not os.environ.get(variable):
+                item.add_marker(pytest.mark.skip(reason=f"make test-{marker}"))
 
 
 @pytest.fixture

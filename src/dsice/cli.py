@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 well, 1 failed, 2 bad input, 75 out of its own time, 130 interrupted.
     """
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         code: int = options.command(options)
         return code
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dsice", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
