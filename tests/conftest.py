@@ -24,7 +24,7 @@ echo "{\\"y\\": $y, \\"z\\": $1}"
 """
 
 
-# What is skipped unless its target of the Makefile asks for it: marker, variable that the target sets.
+# Markers of what is skipped unless its target of the Makefile sets a variable.
 ASKED_FOR = {"slurm": "DSICE_TEST_SLURM", "package": "DSICE_TEST_PACKAGE"}
 
 

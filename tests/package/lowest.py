@@ -26,7 +26,6 @@ TESTS = [
     "launch/test_settings.py",
     "launch/test_submitit.py",
     "report/test_figures.py",
-    "report/test_html.py",
     "search/test_line.py",
     "study/test_command.py",
     "study/test_config.py",
