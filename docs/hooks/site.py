@@ -141,8 +141,8 @@ def _form(entry: dict[str, Any], links: dict[str, str]) -> str:
             inner = _form(entry.get("items", {}), links)
             return f"list of {inner}s" if " " not in inner else f"list of: {inner}"
         case "object":
-            inner = entry.get("additionalProperties")
-            return f"table of {_form(inner, links)}" if isinstance(inner, dict) else "table"
+            each = entry.get("additionalProperties")
+            return f"table of {_form(each, links)}" if isinstance(each, dict) else "table"
         case "string":
             return "duration" if "min|h|d" in entry.get("pattern", "") else "text"
         case "integer" | "number" as kind:

@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """The parser of the command line; ``command`` of what it parses is the command's function."""
     parser = argparse.ArgumentParser(
         prog="dsice", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -55,7 +55,7 @@ def main(folder: Path) -> int:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     listed = folder / "constraints.txt"
     listed.write_text("\n".join(constraints) + "\n", encoding="utf-8")
-    pip = [folder / "bin" / "pip", "install", "--quiet", "--constraint", listed]
+    pip: list[str | Path] = [folder / "bin" / "pip", "install", "--quiet", "--constraint", listed]
     # The tests' own tools, and Pillow, with which tests of the report look at pictures.
     tools = ["pytest<10", "hypothesis<7", "jsonschema<5", "pillow<14"]
     subprocess.run([*pip, "--editable", ROOT, *tools], check=True)

@@ -74,8 +74,8 @@ def test_it_holds_what_it_must_and_nothing_else(wheel: Path) -> None:
     assert {"LICENSE", "src/superres/metrics/NOTICE-NIQE.txt"} <= licences
     assert wheel.stat().st_size < 2_000_000
 
-    needed = [text for text in message.get_all("Requires-Dist", []) if "extra ==" not in text]
-    core = {text.split(">")[0].split("=")[0].strip().lower() for text in needed}
+    requirements = [text for text in message.get_all("Requires-Dist", []) if "extra ==" not in text]
+    core = {text.split(">")[0].split("=")[0].strip().lower() for text in requirements}
     assert not core & {"torch", "pandas", "pillow", "scikit-learn", "optuna", "pyarrow", "pytest"}
 
 
