@@ -13,12 +13,11 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# What the numbers, the files and the processes of a study go through; about a minute.
+# What the numbers, the files and the processes of a study go through; none of them needs an extra.
 TESTS = [
     "test_expression.py",
     "test_goal.py",
     "test_grid.py",
-    "test_public.py",
     "test_spline.py",
     "test_tuning.py",
     "launch/test_job.py",
