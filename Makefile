@@ -17,8 +17,9 @@ demo: $(STAMP)   ## tune a super-resolution network on real photographs (about t
 	    --checkpoint "$$($(BIN)/dsice best runs/demo --json | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["directory"])')"
 	$(BIN)/dsice report runs/demo
 
+# Many tests wait for processes of their own: three at once keep two cores busy.
 test: $(STAMP)   ## run the tests
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-browser: $(STAMP)   ## run the tests of the report in a real browser (installs Debian's chromium if missing and root)
 	tests/browser/chromium.sh
