@@ -12,10 +12,10 @@ import numpy as np
 from dsice.goal import Metrics
 from dsice.grid import Point
 from dsice.search import make_search
+from dsice.search.forecasts import outputs
 from dsice.search.history import History
-from dsice.search.outputs import outputs
 from dsice.search.targets import of_bound, of_costs
-from dsice.study.state import Status, Study, Trial
+from dsice.study.state import Prior, Status, Study, Trial
 from dsice.surface.anova import Anova
 from dsice.surface.axis import Array
 from dsice.surface.evidence import SCALE_COUNT, learn
@@ -24,8 +24,8 @@ from dsice.surface.field import Field
 _JITTER = 1e-6  # as in the search
 
 
-def result(trial: Trial) -> Metrics | None:
-    """What a search is told of a finished trial."""
+def result(trial: Trial | Prior) -> Metrics | None:
+    """What a search is told of a finished trial, or of a result from elsewhere."""
     return trial.metrics if trial.status is Status.DONE else None
 
 
@@ -43,7 +43,7 @@ def replayed(study: Study) -> int:
     for trial, ended in study.history:
         if ended:
             search.tell(trial.point, result(trial))
-        elif search.ask(1) != [trial.point]:
+        elif isinstance(trial, Trial) and search.ask(1) != [trial.point]:
             return trial.number - 1
     return len(study.trials)
 
