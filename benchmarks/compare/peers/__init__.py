@@ -24,12 +24,13 @@ class Kind:
     Attributes:
         module: in this package.
         maker: a class in that module.
-        package: the distribution it needs, empty for our own.
+        package: the distribution it comes with, empty for our own.
         options: given to the maker besides the task.
         told_budget: its behaviour depends on the budget, so each budget is a run of its own.
         sequential: it has one proposal at a time and is measured with one worker only.
         bounds: it takes bounds on metrics as such; others get a penalty.
         cheap: fit for the short form.
+        needs: another distribution it cannot do without.
     """
 
     module: str
@@ -40,6 +41,7 @@ class Kind:
     sequential: bool = False
     bounds: bool = False
     cheap: bool = True
+    needs: str = ""
 
 
 def _kernel_tuner(strategy: str, *, batches: bool = False) -> Kind:
@@ -55,7 +57,16 @@ def _kernel_tuner(strategy: str, *, batches: bool = False) -> Kind:
 
 def _optuna(sampler: str, *, cheap: bool = True) -> Kind:
     options = {"sampler": sampler}
-    return Kind("optuna_peer", "Optuna", "optuna", options, bounds=sampler != "cmaes", cheap=cheap)
+    evolving = sampler == "cmaes"
+    return Kind(
+        "optuna_peer",
+        "Optuna",
+        "optuna",
+        options,
+        bounds=not evolving,
+        cheap=cheap,
+        needs="cmaes" if evolving else "",
+    )
 
 
 def _nevergrad(optimizer: str, *, cheap: bool = True) -> Kind:
@@ -123,11 +134,13 @@ def options(name: str) -> dict[str, Any]:
 
 def version(name: str) -> str | None:
     """The version of the library behind a tuner; ``own`` for ours; None if it is not installed."""
-    package = kind(name).package
-    if not package:
+    chosen = kind(name)
+    if not chosen.package:
         return "own"
     try:
-        return importlib.metadata.version(package)
+        if chosen.needs:
+            importlib.metadata.version(chosen.needs)
+        return importlib.metadata.version(chosen.package)
     except importlib.metadata.PackageNotFoundError:
         return None
 
