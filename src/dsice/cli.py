@@ -17,6 +17,7 @@ from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
 from dsice.exchange.command import add_export, add_import
 from dsice.explain.command import add_explain
 from dsice.live.command import add_serve, add_watch
+from dsice.repair.command import add_repair
 from dsice.simulate.command import add_simulate
 from dsice.sweep.command import add_sweep
 from dsice.version import __version__
@@ -186,6 +187,7 @@ def parser() -> argparse.ArgumentParser:
     add_serve(commands)
     add_export(commands)
     add_import(commands)
+    add_repair(commands)
 
     init = commands.add_parser("init", help="write a commented study file to start from")
     init.add_argument("file", type=Path, nargs="?", default=Path("study.toml"), metavar="FILE")
@@ -213,15 +215,16 @@ def _duration(text: str) -> float:
 
 def _run(options: argparse.Namespace) -> int:
     from dsice.launch.make import make_launcher
-    from dsice.study.config import load, with_budget
+    from dsice.study.config import with_budget
     from dsice.study.directory import StudyDirectory
+    from dsice.study.frozen import load_study_file
     from dsice.study.run import run_study
     from dsice.study.state import Status
     from dsice.terminal import Terminal
 
     given = {key: getattr(options, key) for key in ("on", "parallel", "trials", "hours")}
     budget = {key: value for key, value in given.items() if value is not None}
-    config = with_budget(load(options.study), **budget)
+    config = with_budget(load_study_file(options.study), **budget)
     directory = options.directory or Path("runs") / config.name
     if options.dry_run:
         return _preview(options.study, config, directory)

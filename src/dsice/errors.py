@@ -2,7 +2,8 @@
 
     DsiceError
     ├── InvalidInput (also a ValueError)   a grid, goal, study file or argument that cannot be meant
-    │   └── OtherStudy                     a directory that belongs to another study
+    │   ├── OtherStudy                     a directory that belongs to another study
+    │   └── DamagedStudy                   a directory whose files contradict each other
     ├── StudyLocked                        another driver holds the directory
     ├── StageFailed                        a stage before the trials did not end well
     ├── LaunchError                        jobs cannot be started or asked about
@@ -29,6 +30,10 @@ class InvalidInput(DsiceError, ValueError):
 
 class OtherStudy(InvalidInput):
     """The directory holds another study, or the same one with another grid or goal."""
+
+
+class DamagedStudy(InvalidInput):
+    """A file of the study is damaged, or its files contradict each other; see ``dsice repair``."""
 
 
 class StudyLocked(DsiceError):

@@ -6,6 +6,7 @@ when somebody asks. Another bound is therefore another question to the same hist
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -80,6 +81,13 @@ class Bound:
         """Names of the stages whose metrics the limit reads."""
         names = Expression(self.text.split(self.relation, 1)[1]).names
         return frozenset(name.split(".")[1] for name in names)
+
+    @property
+    def exact(self) -> str:
+        """The bound to the last digit: equal for two bounds if and only if they mean the same."""
+        right = self.text.split(self.relation, 1)[1].strip()
+        limit = ast.unparse(ast.parse(right, mode="eval")) if self.limit is None else self.limit
+        return f"{self.metric} {self.relation} {limit}"
 
     def excess(self, value: float) -> float:
         """By how much ``value`` breaks the bound, in the metric's own units; 0 where it holds.
@@ -207,6 +215,14 @@ class Goal:
         swept = [each.metric for each in self.swept]
         bounded = [bound.metric for bound in self.bounds]
         return tuple(dict.fromkeys([self.metric, *swept, *bounded]))
+
+    @property
+    def exact(self) -> str:
+        """The goal to the last digit: equal for two goals if and only if they mean the same."""
+        objectives = [f"{sense} {name}" for name, sense in self.objectives]
+        swept = [f"every {each.text}" for each in self.swept if each.closed]
+        parts = [*(bound.exact for bound in self.bounds), *swept]
+        return " and ".join(objectives) + (f" subject to {' and '.join(parts)}" if parts else "")
 
     def settled(self, stages: Mapping[str, Metrics]) -> Goal:
         """This goal with every bound's limit worked out from the metrics of ``stages``."""

@@ -17,6 +17,7 @@ from dsice.grid import Point
 from dsice.search import make_search
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
+from dsice.study.events import of
 from dsice.study.state import Study
 
 STUDY = """
@@ -52,7 +53,7 @@ def run(goal: str, folder: Path, trials: int = 30) -> Study:
     def happens(event: str, **facts: Any) -> None:
         nonlocal now
         now += 1
-        study.apply([{"t": now, "event": event, **facts}])
+        study.apply([of({"t": now, "event": event, **facts})])
 
     happens("session", host="here", pid=1, parallel=2, trials=trials, hours=None)
     search = make_search(config.search, config.grid, study.goal, seed=config.seed, capacity=2)

@@ -12,6 +12,7 @@ from typing import Any
 from dsice.launch.job import JobSpec
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
+from dsice.study.events import of
 from dsice.study.frozen import freeze
 from dsice.study.state import Study
 
@@ -53,7 +54,7 @@ class Story:
     def tell(self, event: str, **facts: Any) -> None:
         """Fold one event."""
         entry = {"t": self.now, "event": event, **facts}
-        self.study.apply([entry])
+        self.study.apply([of(entry)])
         if self._journal is not None:
             with self._journal.open("a") as file:
                 file.write(json.dumps(entry) + "\n")

@@ -15,9 +15,6 @@ from typing import Any
 import pytest
 
 from dsice.search import make_search
-from dsice.study.directory import StudyDirectory
-from dsice.study.frozen import load_frozen
-from dsice.study.journal import read
 from dsice.study.state import Study
 
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -59,7 +56,7 @@ def measured(dsice: Dsice, directory: str, tmp_path: Path) -> dict[Any, Any]:
     """Point and result of every trial, by point."""
     lines = (tmp_path / directory / "journal.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
-    points = {e["trial"]: tuple(e["point"]) for e in events if e["event"] == "trial"}
+    points = {e["trial"]: tuple(e["params"].values()) for e in events if e["event"] == "trial"}
     ends = {
         points[e["trial"]]: (e["verdict"], e["metrics"])
         for e in events
@@ -109,8 +106,7 @@ def test_many_kills(
 
 def assert_the_search_went_on_as_if_nothing_had_happened(directory: Path) -> None:
     """One search that lives from the first trial to the last would have asked for the same."""
-    place = StudyDirectory.at(directory)
-    study = Study(load_frozen(place), place).apply(read(place.journal)[0])
+    study = Study.open(directory)
     search = make_search(study.config.search, study.config.grid, study.goal, capacity=4)
     for trial, ended in study.history:
         if ended:

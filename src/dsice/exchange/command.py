@@ -150,13 +150,12 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _study(options: argparse.Namespace) -> tuple[StudyConfig, Path]:
-    from dsice.study.config import load
     from dsice.study.directory import StudyDirectory
-    from dsice.study.frozen import load_frozen
+    from dsice.study.frozen import load_frozen, load_study_file
 
     given: Path = options.study
     if not given.is_dir():
-        config = load(given)
+        config = load_study_file(given)
         return config, options.directory or Path("runs") / config.name
     if options.directory is not None:
         raise InvalidInput(f"--in {options.directory}: {given} is a directory already")

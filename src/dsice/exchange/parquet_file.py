@@ -10,7 +10,7 @@ from dsice.errors import InvalidInput
 from dsice.exchange.columns import Cell, Columns, cells, needs
 from dsice.exchange.source import Source
 from dsice.exchange.tabular import rows_of
-from dsice.launch.job import write_atomically
+from dsice.files import write_atomically
 from dsice.study.config import StudyConfig
 from dsice.study.state import Study
 

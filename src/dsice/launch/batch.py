@@ -118,14 +118,13 @@ class BatchLauncher(Launcher):
         for job in jobs:
             if job in self._backlog:
                 self._backlog.remove(job)
-                if job.path.exists():
-                    job.claim("driver")
+                job.revoke()
                 self._revoked.append(job)
             elif (followed := self._followed.get(job)) is not None:
                 if followed.told_at is not None and self._now() < followed.told_at + _AGAIN:
                     continue
                 followed.told_at = self._now()
-                if job.path.exists() and not job.claim("driver"):
+                if not job.revoke():
                     job.ask_to_end()
                 ids.append(followed.batch_id)
         self._tell_to_end(ids)
@@ -136,7 +135,7 @@ class BatchLauncher(Launcher):
         Raises:
             LaunchError: it belongs to another launcher.
         """
-        if not job.path.exists():
+        if not job.path.exists() and job.revoke():
             return JobState.REVOKED
         if job.has_ended():
             return JobState.ENDED
@@ -295,7 +294,7 @@ class BatchLauncher(Launcher):
             followed.entry = entry
 
     def _state(self, job: JobFolder, followed: _Followed) -> JobState:
-        if not job.path.exists():  # somebody deleted it
+        if not job.path.exists() and job.revoke():  # somebody deleted it
             self._tell_to_end([followed.batch_id])
             return JobState.LOST
         if job.has_ended():

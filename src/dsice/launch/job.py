@@ -15,19 +15,25 @@ outcome means it was lost; and a job without a claim has not begun, and will not
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import msgspec
+
+from dsice.errors import DamagedStudy
+from dsice.files import NotRegular, read_regular, write_once
 from dsice.launch.locks import is_locked, try_lock
+
+T = TypeVar("T")
+
+_LARGEST: Final = 64_000_000  # bytes of a file of a job: the texts of its input files are in one
 
 
 class Kind(StrEnum):
@@ -65,6 +71,8 @@ class JobSpec:
             `dsice.launch.settings.Resources`.
         files: made before the program starts: name in the working directory to text.
         flaw: why the job cannot be run, in words: it will say so without starting; or nothing.
+        identity: what it measures: study, trial or stage, attempt, parameters. The outcome repeats
+            it, so that no result is taken for that of another job.
     """
 
     name: str
@@ -76,6 +84,7 @@ class JobSpec:
     resources: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     flaw: str = ""
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,7 @@ class Outcome:
         started: Unix time in seconds.
         ended: Unix time in seconds.
         host: where it ran.
+        identity: that of its specification.
     """
 
     kind: Kind
@@ -101,6 +111,7 @@ class Outcome:
     started: float = 0.0
     ended: float = 0.0
     host: str = ""
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +184,37 @@ class JobFolder:
         """Make the folder and its specification.
 
         It need not outlive a crash of the machine: a job that was not claimed is revoked then.
+
+        Raises:
+            DamagedStudy: the folder holds another job.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        write_once(self.spec_file, asdict(spec), durably=False)
+        if not write_once(self.spec_file, asdict(spec), durably=False) and self.spec() != spec:
+            raise DamagedStudy(
+                f"{self.path} holds another job already, {self.spec().name}: its files are left "
+                "as they are"
+            )
 
     def spec(self) -> JobSpec:
-        """The specification that `create` wrote."""
-        data = json.loads(self.spec_file.read_text())
-        return JobSpec(**{**data, "command": tuple(data["command"])})
+        """The specification that `create` wrote.
+
+        Raises:
+            FileNotFoundError: it is gone.
+            DamagedStudy: it cannot be read.
+        """
+        try:
+            return msgspec.json.decode(read_regular(self.spec_file, _LARGEST), type=JobSpec)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise DamagedStudy(f"{self.spec_file} is damaged: {error}") from None
+
+    def revoke(self) -> bool:
+        """See to it that the job never begins; False if it has, or has been revoked before.
+
+        A job without a folder gets one: whoever is still about to start it, a driver that stalled,
+        will find it claimed.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        return self.claim("driver")
 
     def claim(self, by: str, batch_id: str = "") -> bool:
         """Claim the job; True for whoever is first, False ever after.
@@ -194,10 +228,10 @@ class JobFolder:
 
     def claimant(self) -> Claim | None:
         """Who claimed the job; None if nobody has."""
-        data = _read(self._claim)
-        if data is None and self._claim.exists():  # damaged: it was somebody's, and began perhaps
+        claim = _read(self._claim, Claim)
+        if claim is None and self._claim.exists():  # damaged: it was somebody's, and began perhaps
             return Claim("job", 0, socket.gethostname(), 0.0)
-        return None if data is None else Claim(**data)
+        return claim
 
     @property
     def _claim(self) -> Path:
@@ -249,12 +283,13 @@ class JobFolder:
         """Record the outcome; False if one was there already (it stands)."""
         if self._outcome.exists() and self.outcome() is None:  # a crash of the machine emptied it
             self._outcome.unlink()
+        with suppress(DamagedStudy, OSError):
+            outcome = replace(outcome, identity=self.spec().identity)
         return write_once(self._outcome, asdict(outcome))
 
     def outcome(self) -> Outcome | None:
         """How the job ended, or None as long as no outcome was recorded."""
-        data = _read(self._outcome)
-        return None if data is None else Outcome(**{**data, "kind": Kind(data["kind"])})
+        return _read(self._outcome, Outcome)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, JobFolder) and self.path == other.path
@@ -266,61 +301,9 @@ class JobFolder:
         return f"JobFolder({str(self.path)!r})"
 
 
-def _read(path: Path) -> Any:
-    """The JSON in a file; None if it is missing, or damaged by a crash of the machine."""
+def _read(path: Path, kind: type[T]) -> T | None:
+    """What the JSON in a file describes; None if it is missing, or damaged by a crash."""
     try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+        return msgspec.json.decode(read_regular(path, _LARGEST), type=kind)
+    except (FileNotFoundError, NotRegular, msgspec.MsgspecError, ValueError, RecursionError):
         return None
-
-
-def write_once(path: Path, data: object, durably: bool = True) -> bool:
-    """Put ``data`` as JSON at ``path``, whole and flushed to the disk, unless something is there.
-
-    A hard link either appears with its whole content or not at all, on network file systems too.
-    """
-    # The random part keeps hosts apart that share a folder and happen to share a process id.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("x") as file:
-            json.dump(data, file)
-            file.flush()
-            if durably:
-                os.fsync(file.fileno())
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink()
-    if durably:
-        sync_folder(path.parent)
-    return True
-
-
-def write_atomically(path: Path, data: str | bytes, durably: bool = True) -> None:
-    """Replace ``path`` by ``data``: at every moment it holds all of the old or all of the new.
-
-    ``durably``: it is flushed to the disk, so that a crash of the machine does not undo it.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
-        file.flush()
-        if durably:
-            os.fsync(file.fileno())
-    temporary.replace(path)
-    if durably:
-        sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable, as fsync of a file makes its content."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -61,7 +61,7 @@ class LocalLauncher(Launcher):
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
         """End the jobs: one that has not begun is revoked, one that runs is told to end."""
         for job in jobs:
-            if not job.path.exists() or job.claim("driver"):
+            if _revoke(job):
                 continue
             owner = job.claimant()
             # While the lock is held, the process id is that of the job and of nobody else.
@@ -75,10 +75,7 @@ class LocalLauncher(Launcher):
         Raises:
             LaunchError: it began on another machine, where alone can be seen whether it lives.
         """
-        if not job.path.exists():  # never made, or deleted since
-            _kill_left_of(job)
-            return JobState.REVOKED
-        if job.claim("driver"):
+        if _revoke(job):
             return JobState.REVOKED
         owner = job.claimant()
         if owner and owner.batch_id and job.outcome() is None:
@@ -102,8 +99,7 @@ def _is_here(owner: Claim) -> bool:
 
 
 def _state(job: JobFolder, pid: int | None) -> JobState:
-    if not job.path.exists():  # somebody deleted it
-        _kill_left_of(job)
+    if not job.path.exists() and _revoke(job):  # somebody deleted it
         return JobState.LOST
     owner = job.claimant()
     if owner is None:
@@ -120,6 +116,15 @@ def _state(job: JobFolder, pid: int | None) -> JobState:
         return JobState.RUNNING
     _kill_left_of(job)  # its shim was killed
     return JobState.LOST
+
+
+def _revoke(job: JobFolder) -> bool:
+    """Revoke a job that has not begun, as far as its folder says; what is left of it is killed."""
+    was_there = job.path.exists()
+    revoked = job.revoke()
+    if revoked and not was_there:  # never made, or deleted while it ran
+        _kill_left_of(job)
+    return revoked
 
 
 def _kill_left_of(job: JobFolder) -> None:

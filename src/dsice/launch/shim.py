@@ -18,8 +18,9 @@ from typing import Any, Final
 
 import submitit
 
+from dsice.files import write_atomically
 from dsice.launch import output
-from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome, write_atomically
+from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.memory import MemoryWatch
 from dsice.launch.processes import adopt_orphans, ask_to_end, die_with_parent, kill_family
 

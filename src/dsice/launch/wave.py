@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsice.launch.job import JobFolder, write_once
+from dsice.files import write_once
+from dsice.launch.job import JobFolder
 
 
 @dataclass(frozen=True, slots=True)

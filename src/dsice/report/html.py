@@ -14,7 +14,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from dsice.errors import DsiceError
-from dsice.launch.job import write_atomically
+from dsice.files import write_atomically
 from dsice.report.details import all_details
 from dsice.report.facts import Facts
 from dsice.report.parts import SECTIONS, Parts, environment, parts_of

@@ -105,10 +105,11 @@ def _simulate(options: argparse.Namespace) -> int:
     from dsice.simulate.answer import Answer
     from dsice.simulate.campaign import play_all
     from dsice.simulate.show import Counter, show
-    from dsice.study.config import load, with_budget
+    from dsice.study.config import with_budget
+    from dsice.study.frozen import load_study_file
     from dsice.units import duration as text
 
-    config = with_budget(load(options.study), trials=options.trials, hours=options.hours)
+    config = with_budget(load_study_file(options.study), trials=options.trials, hours=options.hours)
     source = _source(config, options)
     campaign = source.campaign(config, options.queue)
     quick = 1 if source.goal is None else None  # processes would cost more than the plays

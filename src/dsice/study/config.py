@@ -289,7 +289,33 @@ def with_budget(
 _COMMON_FIELDS: Final = ("study", "dir", "result", "progress")
 
 
+def _require_no_swallowed(file: StudyFile) -> None:
+    """Check that no key of the file stands in a table below it, which would take any name.
+
+    TOML counts a line to the last ``[table]`` above it: ``search = "random"`` below ``[paths]`` is
+    a path named ``search``.
+    """
+    top = set(StudyFile.model_fields) - _TABLES
+    program = set(CommandConfig.model_fields)
+    open_tables: dict[str, tuple[Collection[str], set[str]]] = {"[paths]": (file.paths, top)}
+    programs = {f"stage.{name}": stage for name, stage in file.stage.items()}
+    for name, config in (programs | {"trial": file.trial}).items():
+        open_tables[f"[{name}.env]"] = (config.env, top | program)
+        open_tables[f"[{name}.files]"] = (config.files, top | program)
+    for table, (keys, elsewhere) in open_tables.items():
+        for key in keys:
+            if key in elsewhere:
+                where = "the first [table]" if key in top else table
+                raise InvalidInput(
+                    f"{table} {key}: this is a key of its own, and must stand above {where}"
+                )
+
+
+_TABLES: Final = {"paths", "grid", "stage", "trial", "run", "report"}
+
+
 def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
+    _require_no_swallowed(file)
     axes = [_axis(name, entry) for name, entry in file.grid.items()]
     grid = Grid(axes, file.allowed, file.only_ratios_of)
     goal = Goal(minimize=file.minimize, maximize=file.maximize, subject_to=file.subject_to)

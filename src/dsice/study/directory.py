@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsice.errors import InvalidInput
-from dsice.launch.job import JobFolder, write_atomically
+from dsice.files import write_atomically
+from dsice.launch.job import JobFolder
 from dsice.study.lock import DriverLock
 
 

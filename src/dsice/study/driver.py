@@ -7,15 +7,19 @@ moment goes on where it was.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
 from math import inf
 from typing import Any, Final
 
+from msgspec import UNSET, Raw
+
 from dsice.errors import (
+    DamagedStudy,
     DsiceError,
     Interrupted,
     InvalidInput,
@@ -33,12 +37,25 @@ from dsice.search.why import Why
 from dsice.study.clock import Clock
 from dsice.study.config import RunConfig
 from dsice.study.directory import write_json
+from dsice.study.events import (
+    FORMAT,
+    AttemptBegan,
+    AttemptEnded,
+    Event,
+    Header,
+    Proposed,
+    SessionBegan,
+    SessionEnded,
+    SweepBegan,
+    SweepEnded,
+    Trouble,
+)
+from dsice.study.frozen import fingerprints
 from dsice.study.further import Further, search_of
 from dsice.study.journal import Journal
 from dsice.study.spec import check_files, config_of, next_job, usual_seconds
 from dsice.study.state import Prior, Stage, Status, Study, Task, Trial, Verdict
 from dsice.study.verdict import judge
-from dsice.version import __version__
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened
 _MAX_STILLBORN: Final = 3  # jobs in a row that ended before they began
@@ -126,7 +143,7 @@ class Driver:
             self._run_stages()
             why = self._run_trials()
             if self._further is not None:
-                self._record("swept", sweep=self.study.sessions[-1].sweep)
+                self._record(SweepEnded(sweep=self.study.sessions[-1].sweep or 0))
         except (Interrupted, OutOfTime) as error:
             why = str(error)
             raise
@@ -139,30 +156,32 @@ class Driver:
             raise
         finally:
             with suppress(DsiceError):  # a full disk must not hide the error that ended the session
-                self._record("session_end", why=why)
+                self._record(SessionEnded(why=why))
         return self.study
 
-    def _record(self, event: str, **facts: Any) -> None:
-        self.study.apply([self._journal.append(event, **facts)])
+    def _record(self, event: Event) -> None:
+        self.study.apply([self._journal.append(event)])
 
     def _begin(self) -> None:
         run = self._budget
         if run.hours is not None:
             self._deadline = self._clock.now() + run.hours * 3600 - self.study.wall_seconds
-        if not self._journal.events:
-            self._record("study", dsice=__version__, name=self.study.config.name)
+        if self._journal.format < FORMAT:
+            config = self.study.config
+            self._record(Header.new(config.name, fingerprints(config)))
         self._record(
-            "session",
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            on=run.on,
-            parallel=run.parallel,
-            trials=run.trials,
-            hours=run.hours,
+            SessionBegan(
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                on=run.on,
+                parallel=run.parallel,
+                trials=run.trials,
+                hours=run.hours,
+            )
         )
         if (further := self._further) is not None:
-            sweep = {"bound": further.swept.text, "trials": further.trials}
-            self._record("sweep", sweep=further.number(self.study), **sweep)
+            number, text = further.number(self.study), further.swept.text
+            self._record(SweepBegan(sweep=number, bound=text, trials=further.trials))
 
     def _recover(self) -> None:
         """Take over the jobs of a driver that was killed."""
@@ -244,9 +263,9 @@ class Driver:
         return why
 
     def _propose(self, point: Point, why: Why | None) -> None:
-        facts = {} if why is None else {"why": why.as_json()}
-        number = len(self.study.trials) + 1
-        self._record("trial", trial=number, point=list(point), **facts)
+        params = self.study.config.grid.params(point)
+        said = UNSET if why is None else Raw(json.dumps(why.as_json()).encode())
+        self._record(Proposed(trial=len(self.study.trials) + 1, params=params, why=said))
 
     def _tell(self, known: Trial | Prior) -> None:
         if self._search is not None:
@@ -257,12 +276,13 @@ class Driver:
         """Record the next attempt of each task: from then on it is looked after."""
         specs = [next_job(self.study, task) for task in tasks]
         for task in tasks:
-            self._record("attempt", **task.reference, attempt=len(task.attempts) + 1)
+            self._record(AttemptBegan(**task.reference, attempt=len(task.attempts) + 1))
         return specs
 
     def _submit(self, tasks: Sequence[Task], specs: Sequence[JobSpec]) -> None:
         """Submit the newest attempt of each task, as one wave."""
         jobs = []
+        self._journal.check()  # a driver that was taken over meanwhile must not start anything
         for task, spec in zip(tasks, specs, strict=True):
             task.folder.work.mkdir(parents=True, exist_ok=True)
             if isinstance(task, Trial):
@@ -292,7 +312,7 @@ class Driver:
         if self.stopping is Stop.DRAIN and queued:
             self._launcher.cancel(queued)
         if (trouble := self._launcher.trouble) != self.study.trouble:
-            self._record("trouble", text=trouble)
+            self._record(Trouble(text=trouble))
         self._on_change(self.study)
         self._pause = _MIN_PAUSE if changed else min(self._pause * 1.3, self._launcher.pause)
         if not changed:
@@ -311,7 +331,7 @@ class Driver:
 
     def _end(self, task: Task, state: JobState) -> None:
         """Record the end of a task's newest job and what follows from it."""
-        outcome = task.job.outcome() or _without_outcome(state)
+        outcome = self._outcome(task) or _without_outcome(state)
         is_trial = isinstance(task, Trial)
         needed = self._goal.metrics if is_trial else ()
         retries = config_of(self.study, task).retries
@@ -320,17 +340,18 @@ class Driver:
         if hopeless:
             verdict = Verdict.AGAIN
         self._record(
-            "ended",
-            **task.reference,
-            attempt=len(task.attempts),
-            verdict=verdict,
-            kind=outcome.kind,
-            reason=reason,
-            metrics=dict(outcome.metrics or {}),
-            exit_code=outcome.exit_code,
-            started=outcome.started,
-            ended=outcome.ended,
-            host=outcome.host,
+            AttemptEnded(
+                **task.reference,
+                attempt=len(task.attempts),
+                verdict=verdict,
+                kind=outcome.kind,
+                reason=reason,
+                metrics=dict(outcome.metrics or {}),
+                exit_code=outcome.exit_code,
+                started=outcome.started,
+                ended=outcome.ended,
+                host=outcome.host,
+            )
         )
         if isinstance(task, Trial) and verdict is not Verdict.AGAIN:
             self._tell(task)
@@ -338,6 +359,13 @@ class Driver:
         # What an earlier session began says nothing about the program as it is now.
         if hopeless and task.job in self._submitted:
             raise InvalidInput(f"{task.job.path}: {reason}. Mend it and run the same command again")
+
+    def _outcome(self, task: Task) -> Outcome | None:
+        """The outcome of a task's newest job, if it has one, made sure to be of this very job."""
+        outcome = task.job.outcome()
+        if outcome is not None:
+            _require_identity(task.job, outcome.identity, task.identity(len(task.attempts)))
+        return outcome
 
     def _count_stillborn(self, task: Task, state: JobState) -> None:
         """Give up when jobs of this session never come to life: trying for ever helps nobody."""
@@ -375,6 +403,28 @@ class Driver:
         if not self._running:
             return "nothing runs any more"
         return f"{len(self._running)} jobs go on and are taken up again on resumption"
+
+
+def _require_identity(job: JobFolder, found: Mapping[str, Any], expected: dict[str, Any]) -> None:
+    """Check that an outcome is of the job that it is taken for.
+
+    Raises:
+        DamagedStudy: it is of another one.
+    """
+    if found == expected or not (found or job.spec().identity):  # format 1 had no identities
+        return
+    raise DamagedStudy(
+        f"{job.path} holds a result of {_named(found)}, not of {_named(expected)}: it is not used. "
+        f"'dsice repair' shows what can be done"
+    )
+
+
+def _named(identity: Mapping[str, Any]) -> str:
+    if not identity:
+        return "an unknown trial"
+    what = " ".join(f"{k} {v}" for k, v in identity.items() if k not in ("study", "params"))
+    at = f" at {dict(identity['params'])}" if "params" in identity else ""
+    return f"{what}{at} of study {identity.get('study')}"
 
 
 def _without_outcome(state: JobState) -> Outcome:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from dsice.errors import InvalidInput, OtherStudy
-from dsice.grid import Axis, Grid
-from dsice.launch.job import write_atomically
-from dsice.study.config import StudyConfig, parse
+from dsice.errors import DamagedStudy, InvalidInput, OtherStudy
+from dsice.files import write_atomically
+from dsice.grid import Axis
+from dsice.study.config import StudyConfig, load, parse
 from dsice.study.directory import StudyDirectory, write_json
+
+if TYPE_CHECKING:
+    from dsice.study.state import Study
 
 
 def require_same(
@@ -25,40 +30,64 @@ def require_same(
     Raises:
         OtherStudy: something differs that may not; the message says what.
     """
-    stages = [
-        (
-            f"command of stage {name!r}",
-            old.stages[name].command,
-            getattr(new.stages.get(name), "command", None),
-        )
-        for name in done_stages
-    ]
-    for what, before, after in (
-        ("name", old.name, new.name),
-        ("grid", _axes(old.grid), _axes(new.grid)),
-        ("rule 'allowed'", _rule(old.grid), _rule(new.grid)),
-        ("'only_ratios_of'", old.grid.only_ratios_of, new.grid.only_ratios_of),
-        ("goal", str(old.goal), str(new.goal)),
-        ("search", old.search, new.search),
-        ("search option", dict(old.search_options), dict(new.search_options)),
-        ("seed", old.seed, new.seed),
-        *stages,
-    ):
-        if before != after:
+    before, after = _identity(old), _identity(new)
+    for name in done_stages:
+        what = f"command of stage {name!r}"
+        before[what] = old.stages[name].command
+        after[what] = new.stages[name].command if name in new.stages else None
+    for what, value in before.items():
+        if value != after[what]:
             raise OtherStudy(
                 f"{directory} holds the study {old.name!r} with another {what}: "
-                f"{_difference(before, after)}. Choose another directory, or "
+                f"{_difference(value, after[what])}. Choose another directory, or "
                 "change it back"
             )
 
 
-def _axes(grid: Grid) -> dict[str, Axis]:
-    return {axis.name: axis for axis in grid.axes}
+def fingerprints(config: StudyConfig) -> dict[str, str]:
+    """A digest of each part of a study that stays as it is, for its journal to keep."""
+    return {
+        what: hashlib.sha256(json.dumps(part, default=_plain).encode()).hexdigest()[:16]
+        for what, part in _identity(config).items()
+    }
 
 
-def _rule(grid: Grid) -> str | None:
-    # A function cannot be kept, nor compared: studies from Python answer for their own.
-    return grid.rule if isinstance(grid.rule, str) else None
+def require_fingerprints(study: Study) -> None:
+    """Check that the study file in a directory is still the one that its journal began with.
+
+    Raises:
+        DamagedStudy: it is another one.
+    """
+    now = fingerprints(study.config)
+    for what, digest in study.fingerprints.items():
+        if now.get(what) != digest:
+            raise DamagedStudy(
+                f"{study.directory.study_file} has another {what} than the study that "
+                f"{study.directory.journal.name} began with: bring the file of then back"
+            )
+
+
+def _identity(config: StudyConfig) -> dict[str, Any]:
+    """What makes a study this one, by the names that people know it by."""
+    grid = config.grid
+    return {
+        "name": config.name,
+        "grid": {axis.name: axis for axis in grid.axes},
+        "order of the parameters": list(grid.names),
+        # A function cannot be kept, nor compared: studies from Python answer for their own.
+        "rule 'allowed'": grid.rule if isinstance(grid.rule, str) else None,
+        "'only_ratios_of'": list(grid.only_ratios_of),
+        "goal": config.goal.exact,
+        "search": config.search,
+        "search option": dict(config.search_options),
+        "seed": config.seed,
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Axis):
+        return [list(value.levels), value.ordered]
+    raise TypeError(f"no plain data: {value!r}")
 
 
 def _difference(before: object, after: object) -> str:
@@ -66,20 +95,19 @@ def _difference(before: object, after: object) -> str:
         for key in [*before, *after]:
             if before.get(key) != after.get(key):
                 return f"{key}: {_brief(before.get(key))} there, {_brief(after.get(key))} here"
-        return f"order {_brief(list(before))} there, {_brief(list(after))} here"
     return f"{_brief(before)} there, {_brief(after)} here"
 
 
 def _brief(value: object) -> str:
-    if isinstance(value, tuple):
-        value = [getattr(each, "text", each) for each in value]
     text = "none" if value is None else str(value)
     return text if len(text) < 100 else text[:97] + "..."
 
 
 def freeze(config: StudyConfig, directory: StudyDirectory) -> None:
     """Keep a copy of the study file, and where it lay, in the study's directory."""
-    write_json(directory.source_file, {"folder": str(config.folder)})
+    # A study from Python, whose function lies in its directory, finds it where it is copied to.
+    folder = "." if config.folder == directory.path else str(config.folder)
+    write_json(directory.source_file, {"folder": folder})
     write_atomically(directory.study_file, config.text)
 
 
@@ -90,10 +118,21 @@ def load_frozen(directory: StudyDirectory) -> StudyConfig:
         InvalidInput: the copy is missing or damaged.
     """
     try:
-        folder = Path(json.loads(directory.source_file.read_text())["folder"])
+        folder = directory.path / json.loads(directory.source_file.read_text())["folder"]
         text = directory.study_file.read_text(encoding="utf-8")
     except (OSError, ValueError, KeyError, TypeError):
         raise InvalidInput(
             f"{directory.path} holds a journal, but its study.toml or source.json is missing"
         ) from None
     return parse(text, folder, str(directory.study_file))
+
+
+def load_study_file(path: Path) -> StudyConfig:
+    """Read and check a study file; that of a study's directory means what the original meant.
+
+    Raises:
+        InvalidInput: it cannot be read, or a value is not accepted.
+    """
+    directory = StudyDirectory.at(path.parent)
+    is_frozen = path.resolve() == directory.study_file and directory.journal.exists()
+    return load_frozen(directory) if is_frozen else load(path)

@@ -1,78 +1,165 @@
-"""The journal: everything that happened in a study, one JSON event a line, only ever appended to.
+"""The journal: everything that happened in a study, one event a line, only ever appended to.
 
 The state of a study is what folding its journal gives (`dsice.study.state`). An event is durable
-when `Journal.append` returns, or the block of `Journal.together`. A line that a crash tore is no
-event: it is dropped with a warning.
+when `Journal.append` returns, or the block of `Journal.together`. A last line that a crash tore is
+no event: it is dropped with a warning. Every other damage is an error that names the line;
+`dsice.study.repair` brings back what can be brought back.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import IO, Final, Protocol, Self, TypeVar
 
-from dsice.errors import DsiceError, InvalidInput
+from dsice.errors import DamagedStudy, DsiceError, InvalidInput, StudyLocked
+from dsice.study.events import (
+    FORMAT,
+    Event,
+    Header,
+    LaterVersion,
+    UnreadableLine,
+    decode,
+    encode,
+)
 
-Event = Mapping[str, Any]
+E = TypeVar("E", bound=Event)
 
 
-def read(path: Path) -> tuple[list[Event], str]:
-    """All events of a journal, and a warning about a torn last line or an empty text.
+class Fence(Protocol):
+    """Proof that a writer is still the one that may write; see `dsice.study.lock`."""
 
-    Raises:
-        InvalidInput: a line before the last is damaged; the message names it.
+    @property
+    def token(self) -> str:
+        """Of this writer's session, in all events that it writes."""
+
+    def check(self) -> None:
+        """Raise StudyLocked if another one has taken over."""
+
+
+class _Alone:
+    token = "alone"
+
+    def check(self) -> None:
+        """Nobody else can have taken over."""
+
+
+ALONE: Final = _Alone()
+"""The fence of a journal that no other process knows of."""
+
+
+class Lines:
+    """The events of a journal, read one after another: iterate over it once.
+
+    Attributes:
+        path: the file.
+        format: of the lines read so far; 0 before the first.
+        size: of the lines read so far, in bytes.
+        torn: whether a last line, cut short by a crash, was left out.
     """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return [], ""
-    torn = lines.pop()
-    events = []
-    for number, line in enumerate(lines, 1):
-        event = _event(line)
-        if event is None:
-            raise InvalidInput(f"{path}: line {number} is damaged: {line[:80]!r}")
-        events.append(event)
-    if not torn:
-        return events, ""
-    # Complete but for its newline, or cut short: a JSON object shows which.
-    event = _event(torn)
-    if event is not None:
-        return [*events, event], ""
-    return events, f"{path}: its last line was cut short by a crash and is left out"
 
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+        self.format = 0
+        self.size = 0
+        self.torn = False
 
-def _event(line: bytes) -> Event | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "event" in event else None
+    @property
+    def warning(self) -> str:
+        """What was wrong with the file, in words; or nothing."""
+        return f"{self.path}: its last line was cut short by a crash and is left out" * self.torn
+
+    def __iter__(self) -> Iterator[Event]:
+        """The events.
+
+        Raises:
+            DamagedStudy: a line before the last is damaged; the message names it.
+            InvalidInput: a later version wrote it.
+        """
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            yield from self.read(file)
+
+    def read(self, file: IO[bytes]) -> Iterator[Event]:
+        """The events from the present place of an open file on."""
+        number = 0
+        for number, line in enumerate(file, 1):
+            whole = line.endswith(b"\n")
+            try:
+                event = self._event(line.removesuffix(b"\n"))
+            except LaterVersion as error:
+                raise InvalidInput(
+                    f"{self.path}: line {number} cannot be read: {error}. Use that version"
+                ) from None
+            except UnreadableLine as error:
+                if not whole:
+                    self.torn = True
+                    return
+                raise DamagedStudy(
+                    f"{self.path}: line {number} cannot be read: {error}. It begins "
+                    f"{line[:60]!r}. 'dsice repair {self.path.parent}' shows what can be done"
+                ) from None
+            # Complete but for its newline, or cut short: only a whole event reads as one.
+            self.size += len(line)
+            yield event
+
+    def _event(self, line: bytes) -> Event:
+        event, checked = decode(line)
+        if isinstance(event, Header):
+            if event.format > FORMAT:
+                raise InvalidInput(
+                    f"{self.path}: dsice {event.dsice} wrote it in format {event.format}, and this "
+                    f"version reads formats up to {FORMAT}: use that version or a later one"
+                )
+            self.format = event.format
+        self.format = self.format or 1
+        if checked != (self.format >= 2):
+            raise UnreadableLine(
+                "it has a checksum, and no line before it says so"
+                if checked
+                else "its checksum is missing"
+            )
+        return event
 
 
 class Journal:
-    """A journal opened for appending, by the one driver of its study.
+    """A journal opened for appending, by the one driver of its study. Use it as a context manager.
 
-    Opening mends a last line that a crash tore. Use it as a context manager.
+    Opening mends a last line that a crash tore.
 
     Args:
         path: the file; made if missing.
         now: gives the Unix time in seconds that each event is stamped with.
+        fence: proves that this process may still write.
+
+    Attributes:
+        warning: what was wrong with the file, in words; or nothing.
+        format: of the lines that it has, 0 if it has none.
     """
 
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, now: Callable[[], float], fence: Fence = ALONE) -> None:
         self.path: Final = path
+        self.warning = ""
+        self.format = 0
         self._now = now
-        events, self.warning = read(path)
-        self.events: Final[list[Event]] = events
-        self._file = path.open("ab")
+        self._fence = fence
+        self._file = path.open("a+b", buffering=0)
+        self._size = 0
         self._flushing = True
         self._unflushed = False
+
+    def replay(self) -> Iterator[Event]:
+        """All events so far; to be gone through once, before anything is appended."""
+        lines = Lines(self.path)
+        yield from lines
+        self.warning, self.format, self._size = lines.warning, lines.format, lines.size
         self._mend()
 
     @contextmanager
@@ -86,36 +173,65 @@ class Journal:
             if self._unflushed:
                 self._flush()
 
-    def append(self, event: str, **facts: Any) -> Event:
-        """Append an event, durably, and return it.
+    def append(self, event: E) -> E:
+        """Append an event, stamped with the time and the session, durably, and return it.
 
         Raises:
             DsiceError: it cannot be written (the disk is full); the journal is as before.
+            StudyLocked: another driver has taken over; nothing is written.
         """
-        entry = {"t": round(self._now(), 3), "event": event, **facts}
-        before = self._file.seek(0, os.SEEK_END)
+        event.t, event.session = round(self._now(), 3), self._fence.token
+        self.check()
         try:
-            self._write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+            self._write(encode(event))
         except OSError as error:
-            os.ftruncate(self._file.fileno(), before)
+            with suppress(OSError):
+                os.ftruncate(self._file.fileno(), self._size)
             raise DsiceError(f"cannot write {self.path}: {error.strerror}") from error
-        return entry
+        self._require_size()
+        if isinstance(event, Header):
+            self.format = event.format
+        return event
+
+    def check(self) -> None:
+        """Make sure that this process may still write, and start jobs.
+
+        Raises:
+            StudyLocked: another driver has taken over.
+        """
+        self._fence.check()
+        self._require_size()
+
+    def _require_size(self) -> None:
+        # Whoever stalled between its check and its append has slipped in; and on some network
+        # file systems an append would go over what another machine has written.
+        try:
+            size = self.path.stat().st_size
+        except OSError:
+            size = -1
+        if size != self._size:
+            raise StudyLocked(
+                f"another driver has changed {self.path}: this one leaves it alone. "
+                "Run the same command again"
+            )
 
     def _mend(self) -> None:
-        data = self.path.read_bytes()
-        if data and not data.endswith(b"\n"):
-            whole = data.rfind(b"\n") + 1
-            if _event(data[whole:]) is not None:
+        """Complete or drop a last line without its newline."""
+        end = self._file.seek(0, os.SEEK_END)
+        if end > self._size:
+            os.ftruncate(self._file.fileno(), self._size)
+            os.fsync(self._file.fileno())
+        elif end:
+            self._file.seek(-1, os.SEEK_END)
+            if self._file.read(1) != b"\n":
                 self._write(b"\n")
-            else:
-                os.ftruncate(self._file.fileno(), whole)
-                os.fsync(self._file.fileno())
 
     def _write(self, data: bytes) -> None:
         # Unbuffered: after a failed write nothing may linger and be written later. A disk that
         # fills up in the middle takes a part, and only the count says so.
         if os.write(self._file.fileno(), data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._size += len(data)
         self._unflushed = True
         if self._flushing:
             self._flush()

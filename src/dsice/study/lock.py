@@ -4,16 +4,19 @@ On one machine the kernel's lock on the file decides, and is freed with its hold
 ends. Between machines it decides too where the file system passes locks on, which not all do, and
 some do not free those of a machine that died. So the holder also gives a sign of life, the time of
 the file, every few seconds: who finds the sign of another machine fresh stays away, lock or no
-lock, and a holder that finds another's name in the file, having slept itself, gives up at once.
+lock. A driver that slept, or was cut off from the file server, may have been taken over: it checks
+that its name is still in the file before it writes or starts anything (`Held.check`). Each event
+names its session, so what it writes between that check and the stall is left out by readers.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -39,11 +42,13 @@ class Holder:
         pid: process id.
         host: its machine.
         since: when it took the lock, for people.
+        token: of its session, unique; empty in files of early versions.
     """
 
     pid: int
     host: str
     since: str
+    token: str = ""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since}"
@@ -62,8 +67,8 @@ class DriverLock:
     def holder(self) -> Holder | None:
         """Who wrote its name last and did not leave in peace; it may be dead."""
         try:
-            return Holder(**json.loads(self.path.read_text()))
-        except (OSError, ValueError, TypeError):
+            return _holder(self.path.read_text())
+        except (OSError, ValueError):
             return None
 
     def silence(self, touching: bool = True) -> float:
@@ -101,12 +106,12 @@ class DriverLock:
         return holder is not None and not _is_here(holder) and self.silence(touching) < STALE
 
     @contextmanager
-    def held(self) -> Iterator[Callable[[], None]]:
-        """Be the one driver; yields what gives a sign of life, to be called often.
+    def held(self) -> Iterator[Held]:
+        """Be the one driver; yields the proof of it.
 
         Raises:
-            StudyLocked: another process holds the lock, or has taken it over; the message says
-                which, and what to do if it is dead.
+            StudyLocked: another process holds the lock; the message says which, and what to do if
+                it is dead.
         """
         with self.path.open("a+") as file:
             locked = _locked_soon(file)
@@ -116,15 +121,15 @@ class DriverLock:
             ):
                 raise StudyLocked(self._refusal(before, locked))
             since = datetime.now().astimezone().isoformat(" ", "seconds")
-            own = Holder(os.getpid(), socket.gethostname(), since)
+            own = Holder(os.getpid(), socket.gethostname(), since, secrets.token_hex(4))
             _write(file, json.dumps(asdict(own)))
-            beat = _Beat(self, own)
+            held = Held(self, file, own)
             try:
-                yield beat
+                yield held
             finally:
-                with suppress(OSError):
-                    if self.holder() == own:
-                        _write(file, "")
+                with suppress(OSError, StudyLocked):
+                    held.check()
+                    _write(file, "")
 
     def _refusal(self, holder: Holder | None, locked: bool) -> str:
         where = self.path.parent
@@ -142,26 +147,66 @@ class DriverLock:
         )
 
 
-class _Beat:
-    """Signs of life, and the proof that the lock is still ours."""
+class Held:
+    """A lock that is held: signs of life, and the proof that it is still ours.
 
-    def __init__(self, lock: DriverLock, own: Holder) -> None:
+    Attributes:
+        token: of the session, unique.
+    """
+
+    def __init__(self, lock: DriverLock, file: IO[str], own: Holder) -> None:
+        self.token: Final = own.token
         self._lock = lock
+        self._file = file
         self._own = own
-        self._at = time.monotonic()
+        self._at = _now()
 
-    def __call__(self) -> None:
-        now = time.monotonic()
+    def check(self) -> None:
+        """Make sure that no other driver has taken over.
+
+        Raises:
+            StudyLocked: one has, or the lock was deleted so that one may.
+        """
+        path = self._lock.path
+        try:
+            with path.open() as file:  # opened anew: a file server then tells what there is
+                ours = os.path.samestat(os.fstat(file.fileno()), os.fstat(self._file.fileno()))
+                holder = _holder(file.read())
+        except FileNotFoundError:
+            ours = False
+        except OSError:  # the file server is away: silence says enough
+            return
+        if not ours:
+            raise StudyLocked(f"{path} was deleted or replaced: this driver leaves {path.parent}")
+        if holder != self._own:
+            who = holder or "it has left since"
+            raise StudyLocked(f"another driver has taken over {path.parent}: {who}")
+
+    def beat(self) -> None:
+        """Give a sign of life if one is due; to be called often.
+
+        Raises:
+            StudyLocked: as `check`.
+        """
+        now = _now()
         if now < self._at + BEAT:
             return
         self._at = now
-        with suppress(OSError):  # deleted, or a file server away: silence says enough
-            self._lock.path.read_bytes()
-            holder = self._lock.holder()
-            if holder != self._own:
-                who = holder or "it has left since"
-                raise StudyLocked(f"another driver has taken over {self._lock.path.parent}: {who}")
+        self.check()
+        with suppress(OSError):
             os.utime(self._lock.path)
+
+
+def _now() -> float:
+    """Seconds from some beginning, those included in which the machine was suspended."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _holder(text: str) -> Holder | None:
+    try:
+        return Holder(**json.loads(text))
+    except (ValueError, TypeError):
+        return None
 
 
 def _is_here(holder: Holder) -> bool:

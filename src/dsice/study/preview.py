@@ -13,7 +13,7 @@ from typing import Final
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
-from dsice.grid import Axis, Params
+from dsice.grid import Axis, Point
 from dsice.launch.job import JobSpec
 from dsice.launch.locks import is_locked
 from dsice.launch.make import make_launcher, make_scheduler
@@ -53,7 +53,7 @@ def preview(config: StudyConfig, directory: Path | str) -> Preview:
     """What ``dsice run`` would do with a study in ``directory``."""
     place = StudyDirectory.at(directory)
     study, state, warnings = _study(config, place)
-    params = _first_params(config)
+    point = _first_point(config)
     lines = [
         *_row("Study", config.name),
         *_row("Goal", str(config.goal)),
@@ -73,18 +73,19 @@ def preview(config: StudyConfig, directory: Path | str) -> Preview:
         lines += _row(f"  {name}", _how(stage, config))
         lines += _command(specs[-1])
     lines += _row("Trials", f"{_budget(config)}; {_how(config.trial, config)}")
-    if params is None:
+    if point is None:
         warnings.append("the rule 'allowed' lets no point be measured")
     else:
-        specs.append(next_job(study, _trial(study, params)))
+        first = Trial(study, number=1, point=point)
+        specs.append(next_job(study, first))
         lines += _row(
-            "", "The first is " + ", ".join(f"{k} = {shown(v)}" for k, v in params.items())
+            "", "The first is " + ", ".join(f"{k} = {shown(v)}" for k, v in first.params.items())
         )
         lines += _command(specs[-1])
     lines += _row("Where", _where(config))
     lines += _row("Directory", state)
     lines += [line for text in _time(config) for line in _row("Time", text)]
-    if config.run.batch is not None and params is not None:
+    if config.run.batch is not None and point is not None:
         lines += _job_script(config.run.batch, specs[-1], place)
     warnings += [*_absent(study, specs, place), *_in_the_way(config, place)]
     return Preview(tuple(lines), tuple(dict.fromkeys(warnings)))
@@ -195,7 +196,7 @@ def _time(config: StudyConfig) -> Iterator[str]:
         )
 
 
-def _first_params(config: StudyConfig) -> Params | None:
+def _first_point(config: StudyConfig) -> Point | None:
     """The parameters of the first trial; they depend on nothing that is still to be measured."""
     search = make_search(
         config.search,
@@ -206,12 +207,7 @@ def _first_params(config: StudyConfig) -> Params | None:
         **config.search_options,
     )
     points = search.ask()
-    return config.grid.params(points[0]) if points else None
-
-
-def _trial(study: Study, params: Params) -> Trial:
-    """The first trial, as if it were new."""
-    return Trial(study.directory.trial(1), number=1, params=params)
+    return points[0] if points else None
 
 
 def _job_script(batch: BatchSettings, spec: JobSpec, place: StudyDirectory) -> list[str]:

@@ -6,19 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dsice.errors import DsiceError
 from dsice.goal import Metrics
-from dsice.grid import Point
+from dsice.grid import Grid, Point
 from dsice.study import frozen
 from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
+from dsice.study.events import FORMAT, Header, Imported, Known
 from dsice.study.journal import Journal
 from dsice.study.run import make_directory
 from dsice.study.state import Status, Study
-from dsice.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +64,20 @@ def add_priors(
     place = StudyDirectory.at(directory)
     try:
         make_directory(place)
-        with place.lock.held():
+        with place.lock.held() as held:
+            study = Study(config, place)
             if place.journal.exists():
                 frozen.require_same(Study.open(place.path).config, config, place.path)
             else:
                 frozen.freeze(config, place)
-            with Journal(place.journal, SystemClock().now) as journal:
-                study = Study(config, place).apply(journal.events)
+            with Journal(place.journal, SystemClock().now, held) as journal:
+                study.apply(journal.replay())
                 new = unknown(study, results)
-                if not journal.events:
-                    journal.append("study", dsice=__version__, name=config.name)
+                if journal.format < FORMAT:
+                    journal.append(Header.new(config.name, frozen.fingerprints(config)))
                 if new:
-                    journal.append("prior", source=source, results=[_entry(each) for each in new])
+                    entries = [_entry(each, config.grid) for each in new]
+                    journal.append(Imported(source=source, results=entries))
     except OSError as error:
         where = error.filename or place.path
         raise DsiceError(f"cannot use {where}: {error.strerror or error}") from error
@@ -103,8 +104,8 @@ def _key(point: Point, metrics: Metrics | None) -> object:
     return point, None if metrics is None else frozenset(metrics.items())
 
 
-def _entry(result: Result) -> dict[str, Any]:
-    facts: dict[str, Any] = {"point": list(result.point), "where": result.where}
-    if result.metrics is None:
-        return facts | {"metrics": None, "reason": result.reason}
-    return facts | {"metrics": dict(result.metrics)}
+def _entry(result: Result, grid: Grid) -> Known:
+    metrics = None if result.metrics is None else dict(result.metrics)
+    return Known(
+        params=grid.params(result.point), where=result.where, metrics=metrics, reason=result.reason
+    )

@@ -10,8 +10,8 @@ from types import FrameType
 from typing import Final
 
 from dsice.errors import DsiceError, Interrupted, InvalidInput
+from dsice.files import write_atomically
 from dsice.launch.base import Launcher
-from dsice.launch.job import write_atomically
 from dsice.study import frozen
 from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
@@ -21,6 +21,7 @@ from dsice.study.further import Further
 from dsice.study.journal import Journal
 from dsice.study.spec import check_files
 from dsice.study.state import Status, Study
+from dsice.study.unknown import require_known
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -85,11 +86,12 @@ def _run_in(
     begin_with: Stop,
     further: Further | None,
 ) -> Study:
-    with place.lock.held() as beat:
+    with place.lock.held() as held:
         if place.journal.exists():
             earlier = Study.open(place.path)
             done = [s.name for s in earlier.stages.values() if s.status is Status.DONE]
             frozen.require_same(earlier.config, config, place.path, done)
+            require_known(earlier)
         frozen.freeze(config, place)
         if function is not None:
             write_atomically(place.function, function)
@@ -97,11 +99,12 @@ def _run_in(
         clock = SystemClock()
 
         def look(study: Study) -> None:
-            beat()
+            held.beat()
             on_change(study)
 
-        with Journal(place.journal, clock.now) as journal:
-            study = Study(config, place, warning=journal.warning).apply(journal.events)
+        with Journal(place.journal, clock.now, held) as journal:
+            study = Study(config, place).apply(journal.replay())
+            study.warning = journal.warning
             driver = Driver(
                 study,
                 config.run,

@@ -65,6 +65,7 @@ def next_job(study: Study, task: Task) -> JobSpec:
         resources=config.resources.model_dump(exclude_none=True),
         files=files,
         flaw=flaw,
+        identity=task.identity(attempt),
     )
 
 

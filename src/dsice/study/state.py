@@ -1,38 +1,57 @@
 """The state of a study: what its journal, folded event by event, says.
 
 The same fold serves the driver, which applies each event as it appends it, and everybody who only
-looks. Events and their facts:
+looks. The events are those of `dsice.study.events`.
 
-    study     dsice                                  the directory was made
-    session   host pid on parallel trials hours      a driver began
-    prior     source results                         results from elsewhere became known
-    trial     trial point why                        a point was proposed, and why
-    attempt   trial | stage, attempt                 a job is about to be submitted
-    ended     trial | stage, attempt, verdict, outcome...   a job ended
-    sweep     sweep bound trials                     this session measures for a range of bounds
-    swept     sweep                                  these trials are measured
-    trouble   text                                   what keeps jobs from being started; "": over
-    session_end   why                                a driver ended, on purpose
+Each event names the session that wrote it. A driver that stalled and was taken over may still have
+written a few: the events of a session after which another one began are left out, and so is the
+second of two that say the same.
 """
 
 from __future__ import annotations
 
+import gc
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, TypedDict
 
-from dsice.errors import InvalidInput
+from msgspec import UnsetType
+
+from dsice.errors import DamagedStudy, InvalidInput
 from dsice.goal import Goal, Metrics
 from dsice.grid import Params, Point
 from dsice.launch.job import JobFolder, Kind
-from dsice.launch.make import LOCAL
 from dsice.search.why import Why
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory, TaskFolder
-from dsice.study.frozen import load_frozen
-from dsice.study.journal import Event, read
+from dsice.study.events import (
+    AttemptBegan,
+    AttemptEnded,
+    Event,
+    Header,
+    Imported,
+    Known,
+    Proposed,
+    SessionBegan,
+    SessionEnded,
+    SweepBegan,
+    SweepEnded,
+    Trouble,
+)
+from dsice.study.frozen import load_frozen, require_fingerprints
+from dsice.study.journal import Lines
+
+
+class Reference(TypedDict, total=False):
+    """How events name a trial or a stage."""
+
+    trial: int
+    stage: str
 
 
 class Verdict(StrEnum):
@@ -97,14 +116,14 @@ class Task(ABC):
     """What trials and stages have in common: a folder and attempts, until one of them counts.
 
     Attributes:
-        folder: its files.
+        study: whose task it is.
         attempts: its jobs so far.
         status: how far it has come.
         metrics: what it measured, once done.
         reason: why it failed, once failed.
     """
 
-    folder: TaskFolder
+    study: Study = field(repr=False, compare=False)
     attempts: list[Attempt] = field(default_factory=list)
     status: Status = Status.WAITING
     metrics: Metrics = field(default_factory=dict)
@@ -112,8 +131,17 @@ class Task(ABC):
 
     @property
     @abstractmethod
-    def reference(self) -> dict[str, int | str]:
+    def folder(self) -> TaskFolder:
+        """Its files."""
+
+    @property
+    @abstractmethod
+    def reference(self) -> Reference:
         """How events name this task."""
+
+    def identity(self, attempt: int) -> dict[str, Any]:
+        """What the job of an attempt and its outcome repeat: study, task, attempt, parameters."""
+        return {"study": self.study.id, **self.reference, "attempt": attempt}
 
     @property
     def job(self) -> JobFolder:
@@ -133,7 +161,12 @@ class Stage(Task):
     name: str = ""
 
     @property
-    def reference(self) -> dict[str, int | str]:
+    def folder(self) -> TaskFolder:
+        """Its files."""
+        return self.study.directory.stage(self.name)
+
+    @property
+    def reference(self) -> Reference:
         """How events name this task."""
         return {"stage": self.name}
 
@@ -145,23 +178,40 @@ class Trial(Task):
     Attributes:
         number: counted from 1, in the order of proposal.
         point: level indices.
-        params: parameter values by name.
-        why: why the search proposed it; None where an older journal does not say.
+        why_json: why the search proposed it, as JSON; empty where nobody said.
         capacity: how many trials ran at once, at most, in the session that proposed it.
         sweep: number of the sweep that it was proposed for, or None.
     """
 
     number: int = 0
     point: Point = ()
-    params: Params = field(default_factory=dict)
-    why: Why | None = None
+    why_json: bytes = b""
     capacity: int = 1
     sweep: int | None = None
 
     @property
-    def reference(self) -> dict[str, int | str]:
+    def folder(self) -> TaskFolder:
+        """Its files."""
+        return self.study.directory.trial(self.number)
+
+    @property
+    def params(self) -> Params:
+        """Parameter values by name."""
+        return self.study.config.grid.params(self.point)
+
+    @property
+    def why(self) -> Why | None:
+        """Why the search proposed it; None where an older journal does not say."""
+        return Why.from_json(json.loads(self.why_json)) if self.why_json else None
+
+    @property
+    def reference(self) -> Reference:
         """How events name this task."""
         return {"trial": self.number}
+
+    def identity(self, attempt: int) -> dict[str, Any]:
+        """What the job of an attempt and its outcome repeat: study, task, attempt, parameters."""
+        return {**Task.identity(self, attempt), "params": self.params}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +305,11 @@ class Study:
         sweeps: what was asked for ranges of bounds.
         warning: what was wrong with the journal, if anything.
         trouble: what keeps jobs from being started or followed just now, if anything.
+        id: unique; empty in a study of format 1.
+        format: of its journal.
+        fingerprints: of the parts of its study file that stay, see `dsice.study.frozen`.
+        token: of the session that the newest events are of.
+        left_out: how many events of sessions that had been taken over, or said twice, do not count.
     """
 
     config: StudyConfig
@@ -268,6 +323,13 @@ class Study:
     sweeps: list[Sweep] = field(default_factory=list)
     warning: str = ""
     trouble: str = ""
+    id: str = ""
+    format: int = 0
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    left_out: int = 0
+    token: str = ""
+    _over: set[str] = field(default_factory=set)
+    _seen: int = 0
 
     @classmethod
     def open(cls, path: Path | str) -> Study:
@@ -279,115 +341,175 @@ class Study:
         directory = StudyDirectory.at(path)
         directory.require_study()
         study = cls(load_frozen(directory), directory)
-        events, study.warning = read(directory.journal)
-        return study.apply(events)
+        lines = Lines(directory.journal)
+        study.apply(lines)
+        study.warning = lines.warning
+        require_fingerprints(study)
+        return study
 
     def apply(self, events: Iterable[Event]) -> Study:
-        """Fold events into this state, in order, and return it."""
-        for event in events:
-            try:
-                self._apply(event)
-            except (KeyError, IndexError, TypeError, ValueError) as error:
-                raise InvalidInput(
-                    f"{self.directory.journal}: cannot read the event {event!r}: {error!r}"
-                ) from error
+        """Fold events into this state, in order, and return it.
+
+        Raises:
+            DamagedStudy: one does not follow from those before it.
+        """
+        with _no_garbage():
+            for event in events:
+                self._seen += 1
+                try:
+                    if self._counts(event):
+                        self._apply(event)
+                except (KeyError, IndexError, TypeError, ValueError) as error:
+                    raise DamagedStudy(
+                        f"{self.directory.journal}: line {self._seen} does not follow from those "
+                        f"before it: {error}. 'dsice repair {self.directory.path}' shows what can "
+                        "be done"
+                    ) from error
         return self
 
+    def knows_session(self, token: str) -> bool:
+        """Whether a session with this token has begun, be it over or not."""
+        return token == self.token or token in self._over
+
+    def _counts(self, event: Event) -> bool:
+        """Whether an event is of the present session, or begins one."""
+        if event.session != self.token:
+            if not event.opens or event.session in self._over:
+                self.left_out += 1
+                return False
+            self._over.add(self.token)
+            self.token = event.session
+        return True
+
     def _apply(self, event: Event) -> None:
-        match event["event"]:
-            case "session":
-                budget = {key: event[key] for key in ("parallel", "trials", "hours")}
-                budget["on"] = event.get("on", LOCAL)
-                run = self.config.run.model_copy(update=budget)
-                self.config = replace(self.config, run=run)
-                self.sessions.append(
-                    Session(
-                        started=event["t"],
-                        seen=event["t"],
-                        parallel=event["parallel"],
-                        trials=event["trials"],
-                        hours=event["hours"],
-                        host=event["host"],
-                        pid=event["pid"],
-                        on=budget["on"],
-                    )
-                )
-                self.trouble = ""
-            case "prior":
-                for result in event["results"]:
-                    self._know(event["source"], result)
+        match event:
+            case Header():
+                self.format, self.id = event.format, event.id
+                self.fingerprints = event.fingerprints
+            case SessionBegan():
+                self._begin_session(event)
+            case Imported():
+                for result in event.results:
+                    self._know(event.source, result)
                 return  # no driver was at work
-            case "trouble":
-                self.trouble = event["text"]
-            case "session_end":
-                self.sessions[-1].why = event["why"]
-            case "trial":
-                number, point = event["trial"], tuple(event["point"])
-                if number != len(self.trials) + 1:
-                    raise ValueError(f"expected trial {len(self.trials) + 1}")
-                trial = Trial(
-                    folder=self.directory.trial(number),
-                    number=number,
-                    point=point,
-                    params=self.config.grid.params(point),
-                    why=Why.from_json(event["why"]) if "why" in event else None,
-                    capacity=self.sessions[-1].parallel if self.sessions else 1,
-                    sweep=self.sessions[-1].sweep if self.sessions else None,
-                )
-                if trial.sweep is not None:
-                    self.sweeps[trial.sweep - 1].proposed += 1
-                self.trials.append(trial)
-                self.history.append((trial, False))
-            case "attempt":
+            case Trouble():
+                self.trouble = event.text
+            case SessionEnded():
+                self.sessions[-1].why = event.why
+            case Proposed():
+                self._propose(event)
+            case AttemptBegan():
                 task = self._task(event)
-                task.attempts.append(Attempt(event["attempt"], submitted=event["t"]))
-                task.status = Status.RUNNING
-            case "ended":
+                if event.attempt == len(task.attempts):
+                    self.left_out += 1
+                elif event.attempt != len(task.attempts) + 1:
+                    raise ValueError(f"attempt {len(task.attempts) + 1} is missing")
+                else:
+                    task.attempts.append(Attempt(event.attempt, submitted=event.t))
+                    task.status = Status.RUNNING
+            case AttemptEnded():
                 self._end(self._task(event), event)
-            case "sweep":
-                if event["sweep"] == len(self.sweeps) + 1:
-                    self.sweeps.append(Sweep(event["bound"], event["trials"]))
-                self.sessions[-1].sweep = event["sweep"]
-            case "swept":
-                self.sweeps[event["sweep"] - 1].ended = True
+            case SweepBegan():
+                if event.sweep == len(self.sweeps) + 1:
+                    self.sweeps.append(Sweep(event.bound, event.trials))
+                self.sessions[-1].sweep = event.sweep
+            case SweepEnded():
+                self.sweeps[event.sweep - 1].ended = True
         if self.sessions:
             # A clock that was set back does not make a session shorter.
-            self.sessions[-1].seen = max(self.sessions[-1].seen, event["t"])
+            self.sessions[-1].seen = max(self.sessions[-1].seen, event.t)
 
-    def _know(self, source: str, result: Event) -> None:
-        point, metrics = tuple(result["point"]), result["metrics"]
+    def _begin_session(self, event: SessionBegan) -> None:
+        budget = {"parallel": event.parallel, "trials": event.trials, "hours": event.hours}
+        run = self.config.run.model_copy(update={**budget, "on": event.on})
+        self.config = replace(self.config, run=run)
+        self.sessions.append(
+            Session(
+                started=event.t,
+                seen=event.t,
+                parallel=event.parallel,
+                trials=event.trials,
+                hours=event.hours,
+                host=event.host,
+                pid=event.pid,
+                on=event.on,
+            )
+        )
+        self.trouble = ""
+
+    def _propose(self, event: Proposed) -> None:
+        point = self.point_of(event)
+        if event.trial <= len(self.trials) and self.trials[event.trial - 1].point == point:
+            self.left_out += 1
+            return
+        if event.trial != len(self.trials) + 1:
+            raise ValueError(f"expected trial {len(self.trials) + 1}, not {event.trial}")
+        session = self.sessions[-1] if self.sessions else None
+        trial = Trial(
+            study=self,
+            number=event.trial,
+            point=point,
+            why_json=b"" if isinstance(event.why, UnsetType) else bytes(event.why),
+            capacity=session.parallel if session else 1,
+            sweep=session.sweep if session else None,
+        )
+        if trial.sweep is not None:
+            self.sweeps[trial.sweep - 1].proposed += 1
+        self.trials.append(trial)
+        self.history.append((trial, False))
+
+    def _know(self, source: str, result: Known) -> None:
+        point = self.point_of(result)
         prior = Prior(
             point=point,
             params=self.config.grid.params(point),
-            status=Status.FAILED if metrics is None else Status.DONE,
-            metrics=metrics or {},
-            reason=result.get("reason", ""),
+            status=Status.FAILED if result.metrics is None else Status.DONE,
+            metrics=result.metrics or {},
+            reason=result.reason,
             source=source,
-            where=result["where"],
+            where=result.where,
         )
         self.priors.append(prior)
         self.history.append((prior, True))
 
-    def _task(self, event: Event) -> Task:
-        if "stage" in event:
-            return self.stage(event["stage"])
-        trial: Trial = self.trials[event["trial"] - 1]
-        return trial
+    def point_of(self, event: Proposed | Known) -> Point:
+        """The point that an event is about.
 
-    def _end(self, task: Task, event: Event) -> None:
-        attempt = task.attempts[event["attempt"] - 1]
-        attempt.verdict = Verdict(event["verdict"])
-        attempt.kind = Kind(event["kind"])
-        attempt.reason = event["reason"]
-        attempt.started, attempt.ended = event["started"], event["ended"]
-        attempt.host = event["host"]
+        Raises:
+            ValueError: the grid has no such point.
+        """
+        if event.params is not None:
+            return self.config.grid.point(event.params)
+        if event.point is None or event.point not in self.config.grid:
+            raise ValueError(f"the grid has no point {event.point}")
+        return event.point
+
+    def _task(self, event: AttemptBegan | AttemptEnded) -> Task:
+        if event.stage is not None:
+            return self.stage(event.stage)
+        if event.trial is None or not 0 < event.trial <= len(self.trials):
+            raise ValueError(f"there is no trial {event.trial}")
+        return self.trials[event.trial - 1]
+
+    def _end(self, task: Task, event: AttemptEnded) -> None:
+        if not 0 < event.attempt <= len(task.attempts):
+            raise ValueError(f"attempt {event.attempt} never began")
+        attempt = task.attempts[event.attempt - 1]
+        if attempt.verdict is not None:
+            self.left_out += 1
+            return
+        attempt.verdict = Verdict(event.verdict)
+        attempt.kind = Kind(event.kind)
+        attempt.reason = event.reason
+        attempt.started, attempt.ended = event.started, event.ended
+        attempt.host = event.host
         match attempt.verdict:
             case Verdict.AGAIN:
                 task.status = Status.WAITING
                 return
             case Verdict.DONE:
                 task.status = Status.DONE
-                task.metrics = event["metrics"]
+                task.metrics = event.metrics
             case Verdict.FAILED:
                 task.status = Status.FAILED
                 task.reason = attempt.reason
@@ -397,7 +519,7 @@ class Study:
 
     def stage(self, name: str) -> Stage:
         """The stage of this name, as far as it has come."""
-        return self.stages.setdefault(name, Stage(self.directory.stage(name), name=name))
+        return self.stages.setdefault(name, Stage(self, name=name))
 
     @property
     def goal(self) -> Goal:
@@ -512,6 +634,18 @@ class Study:
     def wall_seconds(self) -> float:
         """Time in which some driver was at work."""
         return sum(session.seen - session.started for session in self.sessions)
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Suspend the collector, which would go through all trials again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _middle_ones(trials: Sequence[Trial], goal: Goal) -> list[Trial]:

@@ -12,7 +12,8 @@ import pytest
 from dsice.cli import main
 from dsice.study.config import load
 from dsice.study.directory import StudyDirectory
-from dsice.study.journal import Journal, read
+from dsice.study.events import Event, Header, Imported, Known, Proposed
+from dsice.study.journal import Journal, Lines
 from dsice.study.priors import Result, add_priors
 from dsice.study.state import Study
 from tests.dsice.study.test_driver import Bench
@@ -168,11 +169,13 @@ def test_a_study_with_known_results_resumes_as_if_unbroken(tmp_path: Path, searc
 
     def know(of: Bench, points: list[tuple[int, int]]) -> None:
         entries = [
-            {"point": list(p), "metrics": {"y": 5.0 + sum(p), "z": 1.0}, "where": "line 2"}
-            for p in points
+            Known(point=p, metrics={"y": 5.0 + sum(p), "z": 1.0}, where="line 2") for p in points
         ]
         with Journal(of.place.journal, of.clock.now) as journal:
-            journal.append("prior", source="t.csv", results=entries)
+            list(journal.replay())
+            if not journal.format:
+                journal.append(Header.new(of.config.name, {}))
+            journal.append(Imported(source="t.csv", results=entries))
 
     unbroken = bench("unbroken", 18)
     know(unbroken, EVEN)
@@ -180,8 +183,7 @@ def test_a_study_with_known_results_resumes_as_if_unbroken(tmp_path: Path, searc
     assert 10 <= len(study.trials) <= 18  # the published form has seen enough before
     assert len(study.priors) == len(EVEN)
     assert not {trial.point for trial in study.trials} & set(EVEN)
-    events = read(unbroken.place.journal)[0]
-    proposed = [event for event in events if event["event"] == "trial"]
+    proposed = [event for event in Lines(unbroken.place.journal) if isinstance(event, Proposed)]
 
     # Killed after any number of proposals: the next driver proposes what the first one would have.
     for kept in (1, 5, 9):
@@ -193,10 +195,10 @@ def test_a_study_with_known_results_resumes_as_if_unbroken(tmp_path: Path, searc
         def prepare(driver: object, journal: Journal, kept: int = kept) -> None:
             append = journal.append
 
-            def counted(what: str, **facts: object) -> object:
-                if what == "trial" and facts["trial"] == kept + 1:
+            def counted(new: Event) -> Event:
+                if isinstance(new, Proposed) and new.trial == kept + 1:
                     raise Killed
-                return append(what, **facts)
+                return append(new)
 
             journal.append = counted  # type: ignore[method-assign, assignment]
 
@@ -204,8 +206,8 @@ def test_a_study_with_known_results_resumes_as_if_unbroken(tmp_path: Path, searc
         with pytest.raises(Killed):
             broken.run(prepare)
         again = broken.run()
-        assert [t.point for t in again.trials[: kept + 1]] == [
-            tuple(event["point"]) for event in proposed[: kept + 1]
+        assert [t.params for t in again.trials[: kept + 1]] == [
+            event.params for event in proposed[: kept + 1]
         ]
         assert not {trial.point for trial in again.trials} & set(EVEN)
 

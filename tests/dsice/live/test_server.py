@@ -176,7 +176,7 @@ def test_a_study_that_is_damaged_is_told_and_may_come_back(browser: Browser, sto
     journal.write_bytes(b"rubbish\n" + good)
     response, content = browser.ask("/data.json")
     assert response.status == 503
-    assert "line 1 is damaged" in json.loads(content)["error"]
+    assert "line 1 cannot be read" in json.loads(content)["error"]
     journal.write_bytes(good + b"\n"[:0])
     assert browser.status("/data.json") == 200
 

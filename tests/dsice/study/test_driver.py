@@ -15,7 +15,8 @@ from dsice.launch.job import JobFolder, Kind, Outcome
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver, Stop
-from dsice.study.journal import Journal, read
+from dsice.study.events import AttemptEnded, Event
+from dsice.study.journal import Journal, Lines
 from dsice.study.state import Status, Study
 
 
@@ -131,7 +132,7 @@ class Bench:
     def run(self, prepare: Callable[[Driver, Journal], None] = lambda d, j: None) -> Study:
         self.machine.attached.clear()
         with Journal(self.place.journal, self.clock.now) as journal:
-            study = Study(self.config, self.place).apply(journal.events)
+            study = Study(self.config, self.place).apply(journal.replay())
             driver = Driver(study, self.config.run, journal, self.machine, self.clock)
             prepare(driver, journal)
             return driver.run()
@@ -169,8 +170,8 @@ def test_slots_are_refilled_as_they_fall_free(tmp_path: Path) -> None:
 
     machine.submit = uneven  # type: ignore[method-assign]
     study = bench.run()
-    events = read(bench.place.journal)[0]
-    ends = {e["trial"]: e["t"] for e in events if e["event"] == "ended" and "trial" in e}
+    ended = [e for e in Lines(bench.place.journal) if isinstance(e, AttemptEnded)]
+    ends = {event.trial: event.t for event in ended}
     starts = {trial.number: trial.attempts[0].submitted for trial in study.trials}
     for moment in starts.values():
         after = moment + 1.0  # polls come at most a quarter of a second apart
@@ -266,7 +267,7 @@ def test_draining(tmp_path: Path) -> None:
 
     with pytest.raises(Interrupted, match="nothing runs any more"):
         bench.run(stop_after_two)
-    stopped = Study(bench.config, bench.place).apply(read(bench.place.journal)[0])
+    stopped = Study(bench.config, bench.place).apply(Lines(bench.place.journal))
     assert len(stopped.with_status(Status.DONE)) == len(stopped.trials) >= 2
     assert "stopped on request" in stopped.sessions[-1].why
     bench.run()
@@ -318,13 +319,13 @@ def test_a_crash_at_every_step(
         ) -> None:
             append = journal.append
 
-            def fragile(event: str, **facts: Any) -> Any:
+            def fragile(event: Event) -> Event:
                 step()
-                entry = append(event, **facts)
+                entry = append(event)
                 step()
                 return entry
 
-            journal.append = fragile  # type: ignore[method-assign]
+            journal.append = fragile  # type: ignore[method-assign, assignment]
             machine.step = step
 
         try:

@@ -15,7 +15,8 @@ from dsice.launch.simulated import SimulatedLauncher, VirtualClock
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver, Stop
-from dsice.study.journal import Journal, read
+from dsice.study.events import Trouble
+from dsice.study.journal import Journal, Lines
 from dsice.study.state import Status, Study
 
 TEXT = """
@@ -61,7 +62,7 @@ class Campaign:
         asked: Callable[[], Stop] = lambda: Stop.NO,
     ) -> Study:
         with Journal(self.place.journal, self.clock.now) as journal:
-            study = Study(self.config, self.place).apply(journal.events)
+            study = Study(self.config, self.place).apply(journal.replay())
             driver = Driver(
                 study,
                 self.config.run,
@@ -75,7 +76,7 @@ class Campaign:
 
     @property
     def study(self) -> Study:
-        return Study(self.config, self.place).apply(read(self.place.journal)[0])
+        return Study(self.config, self.place).apply(Lines(self.place.journal))
 
 
 def test_no_slot_is_idle_before_the_last_submission(tmp_path: Path) -> None:
@@ -187,6 +188,6 @@ def test_trouble_is_recorded_while_it_lasts(tmp_path: Path) -> None:
 
     campaign.launcher.__class__ = Troubled
     campaign.run()
-    told = [e["text"] for e in read(campaign.place.journal)[0] if e["event"] == "trouble"]
+    told = [e.text for e in Lines(campaign.place.journal) if isinstance(e, Trouble)]
     assert told == ["the scheduler is away", ""]
     assert campaign.study.trouble == ""

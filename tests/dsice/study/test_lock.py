@@ -54,8 +54,8 @@ def held_by_another_process(path: Path) -> Iterator[int]:
 def test_hold_and_leave_in_peace(path: Path) -> None:
     own = DriverLock(path)
     assert not own.is_held()
-    with own.held() as beat:
-        beat()
+    with own.held() as held:
+        held.beat()
         holder = own.holder()
         assert holder is not None
         assert (holder.pid, holder.host) == (os.getpid(), socket.gethostname())
@@ -120,26 +120,27 @@ def test_give_up_when_another_took_over(
 ) -> None:
     """Whether it is still there or has left since."""
     monkeypatch.setattr(lock, "BEAT", 0.0)
-    with DriverLock(path).held() as beat:
-        beat()
+    with DriverLock(path).held() as held:
+        held.beat()
         path.write_text(text)
         with pytest.raises(StudyLocked, match="another driver has taken over"):
-            beat()
+            held.beat()
     assert path.read_text() == text
 
 
 def test_signs_of_life(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = DriverLock(path)
     assert own.silence() == float("inf")
-    with own.held() as beat:
+    with own.held() as held:
         os.utime(path, (1.0, 1.0))
-        beat()  # too early for another
+        held.beat()  # too early for another
         assert own.silence() > STALE
         monkeypatch.setattr(lock, "BEAT", 0.0)
-        beat()
+        held.beat()
         assert own.silence() < STALE
         path.unlink()
-        beat()  # nobody else is there
+        with pytest.raises(StudyLocked, match="was deleted or replaced"):
+            held.beat()
 
 
 @pytest.mark.parametrize("text", ["", "4711", "{", "[1]", '{"pid": 1}', '{"pid": 1, "x": 2}', "ü"])

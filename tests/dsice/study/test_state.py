@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from dsice.errors import InvalidInput
+from dsice.errors import DamagedStudy, InvalidInput
 from dsice.goal import Goal
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
+from dsice.study.events import of
 from dsice.study.frozen import freeze
 from dsice.study.state import Status, Study, Trial
 
@@ -83,7 +84,7 @@ def events() -> list[Any]:
 
 
 def test_the_state_after_a_while(tmp_path: Path) -> None:
-    found = study(tmp_path).apply(events())
+    found = study(tmp_path).apply(map(of, events()))
     assert [trial.status for trial in found.trials] == [
         Status.DONE,
         Status.DONE,
@@ -108,7 +109,7 @@ def test_the_state_after_a_while(tmp_path: Path) -> None:
 
 
 def test_the_best_is_decided_when_asked(tmp_path: Path) -> None:
-    found = study(tmp_path).apply(events())
+    found = study(tmp_path).apply(map(of, events()))
     assert str(found.goal) == "minimize y subject to z <= 10"
     assert found.best is found.trials[0]
     assert found.best_for(Goal(minimize="y")) is found.trials[1]
@@ -131,11 +132,11 @@ def test_the_best_is_decided_when_asked(tmp_path: Path) -> None:
 def test_a_point_measured_again_is_as_good_as_its_middle_trial(
     tmp_path: Path, measured: list[tuple[int, float, float]], best: int
 ) -> None:
-    found = study(tmp_path).apply([SESSION])
+    found = study(tmp_path).apply([of(SESSION)])
     for number, (level, y, z) in enumerate(measured, 1):
-        found.apply([{"t": 1.0, "event": "trial", "trial": number, "point": [level]}])
-        found.apply([{"t": 1.0, "event": "attempt", "trial": number, "attempt": 1}])
-        found.apply([ended("done", 2.0, {"y": y, "z": z}, trial=number, attempt=1)])
+        found.apply([of({"t": 1.0, "event": "trial", "trial": number, "point": [level]})])
+        found.apply([of({"t": 1.0, "event": "attempt", "trial": number, "attempt": 1})])
+        found.apply([of(ended("done", 2.0, {"y": y, "z": z}, trial=number, attempt=1))])
     goal = Goal(minimize="y", subject_to=["z <= 10"])
     assert found.best_for(goal) is found.trials[best - 1]
     assert found.front_for(goal) == [found.trials[best - 1]]
@@ -150,7 +151,7 @@ def test_before_anything_happened(tmp_path: Path) -> None:
 
 def test_every_prefix_of_a_journal_is_a_state(tmp_path: Path) -> None:
     for size in range(len(events()) + 1):
-        study(tmp_path).apply(events()[:size])
+        study(tmp_path).apply(map(of, events()[:size]))
 
 
 def test_opening_a_directory(tmp_path: Path) -> None:
@@ -165,8 +166,8 @@ def test_opening_a_directory(tmp_path: Path) -> None:
     assert len(found.trials) == 4
     assert "cut short" in found.warning
     assert found.config.folder == tmp_path
-    place.journal.write_text(lines + '{"event": "ended", "trial": 77}\n')
-    with pytest.raises(InvalidInput, match=r"journal\.jsonl: cannot read the event"):
+    place.journal.write_text(lines + '{"event": "swept", "sweep": 77}\n')
+    with pytest.raises(DamagedStudy, match=r"journal\.jsonl: line 17 does not follow"):
         Study.open(place.path)
     place.study_file.unlink()
     with pytest.raises(InvalidInput, match=r"study\.toml or source\.json is missing"):

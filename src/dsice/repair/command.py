@@ -1,0 +1,58 @@
+"""``dsice repair``: what is wrong with a study's files, and making them whole again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_repair(commands: Any) -> None:
+    """Add the command to the parser's ``commands``."""
+    parser = commands.add_parser(
+        "repair",
+        help="find out what is wrong with a study's files, and mend it",
+        description="Check a study's journal against its job folders, after a backup was restored, "
+        "a disk was damaged or files were copied while a driver was at work. Without --write "
+        "nothing is changed. Lost lines of the journal are brought back from the folders; folders "
+        "that the journal does not know are adopted where they say what they measured, or set "
+        "aside. Everything that is replaced or moved is kept in DIR/repair-1. Exit code 1 if "
+        "something is wrong and nothing was changed.",
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("--write", action="store_true", help="do it")
+    parser.add_argument(
+        "--set-aside",
+        action="store_true",
+        help="move folders that the journal does not know away, instead of adopting them",
+    )
+    parser.set_defaults(command=_repair)
+
+
+def _repair(options: argparse.Namespace) -> int:
+    from dsice.repair.plan import Repair
+    from dsice.study.directory import StudyDirectory
+
+    directory: Path = options.directory
+    place = StudyDirectory.at(directory)
+    place.require_study()
+    if not options.write:
+        found = Repair.of(directory, adopt=not options.set_aside)
+        _say(found)
+        if found.findings:
+            print("Nothing was changed. With --write, this is done.")
+        return 1 if found.findings else 0
+    with place.lock.held():
+        found = Repair.of(directory, adopt=not options.set_aside)
+        _say(found)
+        if found.findings:
+            kept = found.write()
+            print(f"Done. What was replaced or moved is in {kept}.")
+    return 0
+
+
+def _say(found: Any) -> None:
+    for finding in found.findings:
+        print(f"- {finding}")
+    if not found.findings:
+        print("Nothing is wrong.")

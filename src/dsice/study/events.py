@@ -1,0 +1,263 @@
+"""The events of a study's journal, and their form on disk: one JSON object a line.
+
+A line of the present format ends in a checksum of all that stands before it, so that no damage goes
+unnoticed::
+
+    {"event":"attempt","t":1700000000.0,"session":"5f0c2a9e","trial":1,"attempt":1,"crc":"0a1b2c3d"}
+
+Format 1, of early development versions, has neither checksums nor sessions, and names points by
+level indices. Such journals are read as they are; whoever appends to one first writes a `Header`
+of the present format.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import reduce
+from operator import or_
+from typing import Any, ClassVar, Final
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType, field
+
+from dsice.grid import Point, Value
+from dsice.version import __version__
+
+FORMAT: Final = 2
+"""The format that this version writes, and the newest that it reads."""
+
+_CHECKSUM: Final = b',"crc":"'
+_TAIL: Final = len(_CHECKSUM) + len('00000000"}')
+_LONGEST_HEALED: Final = 2_000  # bytes: each of their bits is tried
+
+
+class UnreadableLine(ValueError):
+    """A line of a journal is no event of this version; the message says what is wrong with it."""
+
+
+class LaterVersion(UnreadableLine):
+    """It is whole, and written by a later version."""
+
+
+class Event(
+    Struct,
+    kw_only=True,
+    tag_field="event",
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+):
+    """What all events have in common.
+
+    Attributes:
+        t: Unix time in seconds.
+        session: the token of the session that wrote it; empty in format 1.
+    """
+
+    t: float = 0.0
+    session: str = ""
+
+    opens: ClassVar[bool] = False
+    """Whether the event begins a session, which ends the one before it."""
+
+
+class Header(Event, tag="study"):
+    """The directory was made, or a journal of an older format goes on in this one.
+
+    Attributes:
+        dsice: the version that wrote it.
+        name: of the study.
+        format: of the lines from here on.
+        id: of the study, unique; its jobs and their outcomes repeat it. Empty in format 1.
+        fingerprints: of the parts of its study file that stay as they are.
+    """
+
+    dsice: str
+    name: str
+    format: int = 1
+    id: str = ""
+    fingerprints: dict[str, str] = field(default_factory=dict)
+
+    opens = True
+
+    @classmethod
+    def new(cls, name: str, fingerprints: dict[str, str]) -> Header:
+        """The header for what this version writes from now on."""
+        new_id = secrets.token_hex(8)
+        return cls(
+            dsice=__version__, name=name, format=FORMAT, id=new_id, fingerprints=fingerprints
+        )
+
+
+class SessionBegan(Event, tag="session"):
+    """A driver began. The attributes are those of `dsice.study.state.Session`."""
+
+    host: str
+    pid: int
+    parallel: int
+    trials: int | None = None
+    hours: float | None = None
+    on: str = "local"
+
+    opens = True
+
+
+class SessionEnded(Event, tag="session_end"):
+    """A driver ended on purpose; ``why`` says so in words."""
+
+    why: str
+
+
+class Known(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One result from elsewhere; ``metrics`` is None where it failed."""
+
+    where: str
+    metrics: dict[str, float] | None
+    point: Point | None = None
+    params: dict[str, Value] | None = None
+    reason: str = ""
+
+
+class Imported(Event, tag="prior"):
+    """Results from elsewhere became known; ``source`` says from where."""
+
+    source: str
+    results: list[Known]
+
+    opens = True
+
+
+class Proposed(Event, tag="trial"):
+    """A point was proposed.
+
+    Attributes:
+        trial: its number, counted from 1.
+        params: its parameter values by name: what it means, whatever becomes of the grid.
+        point: level indices; format 1 has them instead of ``params``.
+        why: a `dsice.search.why.Why` as JSON.
+    """
+
+    trial: int
+    params: dict[str, Value] | None = None
+    point: Point | None = None
+    why: Raw | UnsetType = UNSET
+
+
+class AttemptBegan(Event, tag="attempt"):
+    """A job of a trial or of a stage is about to be submitted."""
+
+    attempt: int
+    trial: int | None = None
+    stage: str | None = None
+
+
+class AttemptEnded(Event, tag="ended"):
+    """A job ended; see `dsice.study.state.Attempt` and `dsice.launch.job.Outcome`."""
+
+    attempt: int
+    verdict: str
+    kind: str
+    trial: int | None = None
+    stage: str | None = None
+    reason: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    exit_code: int | None = None
+    started: float = 0.0
+    ended: float = 0.0
+    host: str = ""
+
+
+class SweepBegan(Event, tag="sweep"):
+    """This session measures ``trials`` more points for a range of bounds."""
+
+    sweep: int
+    bound: str
+    trials: int
+
+
+class SweepEnded(Event, tag="swept"):
+    """All trials of a sweep are measured."""
+
+    sweep: int
+
+
+class Trouble(Event, tag="trouble"):
+    """What keeps jobs from being started; an empty text: nothing any more."""
+
+    text: str
+
+
+_ANY: Final[Any] = reduce(or_, Event.__subclasses__())
+_decoder: Final = msgspec.json.Decoder(_ANY)
+
+
+def of(facts: Mapping[str, Any]) -> Event:
+    """The event in plain data, such as ``{"event": "swept", "t": 1.0, "sweep": 1}``.
+
+    Raises:
+        ValueError: it is no event.
+    """
+    event: Event = msgspec.convert(facts, _ANY)
+    return event
+
+
+def encode(event: Event) -> bytes:
+    """The line of an event, with its checksum and its newline."""
+    try:
+        text = msgspec.json.encode(event, enc_hook=_plain)
+    except UnicodeEncodeError:  # half of a surrogate pair, in the name of a file for example
+        loose = json.dumps(msgspec.to_builtins(event, enc_hook=_plain), ensure_ascii=False)
+        text = loose.encode("utf-8", "replace")
+    body = text[:-1]
+    return b'%b%b%08x"}\n' % (body, _CHECKSUM, zlib.crc32(body))
+
+
+def decode(line: bytes) -> tuple[Event, bool]:
+    """The event in a line without its newline, and whether it has a checksum.
+
+    Raises:
+        UnreadableLine: it is damaged, or from a later version.
+    """
+    checked = line[-_TAIL : -_TAIL + len(_CHECKSUM)] == _CHECKSUM
+    if checked:
+        body = line[:-_TAIL]
+        if line[-_TAIL:] != b'%b%08x"}' % (_CHECKSUM, zlib.crc32(body)):
+            raise UnreadableLine("its checksum does not match")
+        line = body + b"}"
+    try:
+        event: Event = _decoder.decode(line)
+        return event, checked
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        if checked:  # it is as some version wrote it
+            raise LaterVersion(f"a later version of dsice wrote it ({error})") from None
+        raise UnreadableLine(str(error)) from None
+
+
+def _plain(value: object) -> object:
+    """NumPy's numbers, which are levels of some grids, as Python's own."""
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    raise TypeError(f"no plain data: {value!r}")
+
+
+def healed(line: bytes) -> Event | None:
+    """The event in a line of which one bit has changed; None if that is not what happened.
+
+    A CRC-32 tells every single changed bit apart, so what is found is what was written.
+    """
+    if len(line) > _LONGEST_HEALED:
+        return None
+    for index in range(len(line)):
+        for bit in range(8):
+            changed = bytearray(line)
+            changed[index] ^= 1 << bit
+            with suppress(UnreadableLine):
+                event, checked = decode(bytes(changed))
+                if checked:
+                    return event
+    return None

@@ -1,0 +1,56 @@
+"""Folders of trials that a study's journal does not know.
+
+An event comes before the folder that it is about, so there are none, unless the journal is older
+than the folders: restored from a backup, copied while a driver was at work, cut by hand. New trials
+must not meet the results of old ones, so a driver refuses to go on; `dsice.repair` adopts them or
+sets them aside.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dsice.errors import DamagedStudy
+from dsice.study.state import Status, Study, Task
+
+
+def unknown_folders(study: Study) -> list[Path]:
+    """The folders of trials and attempts that the journal of a study does not know."""
+    place = study.directory
+    known = len(study.trials)
+    found = [place.trial(n).path for n in numbers_in(place.path / "trials", "") if n > known]
+    tasks: list[Task] = [study.stage(name) for name in study.config.stages]
+    tasks += [t for t in study.trials if t.status in (Status.WAITING, Status.RUNNING)]
+    for task in tasks:
+        if task.status is not Status.DONE:
+            numbers = numbers_in(task.folder.path, "attempt-")
+            found += [task.folder.job(n).path for n in numbers if n > len(task.attempts)]
+    return found
+
+
+def require_known(study: Study) -> None:
+    """Check that the journal knows all trials and attempts that have a folder.
+
+    Raises:
+        DamagedStudy: it does not; the message names them and says what to do.
+    """
+    if not (unknown := unknown_folders(study)):
+        return
+    place = study.directory.path
+    names = [str(path.relative_to(place)) for path in unknown]
+    some = ", ".join(names[:3]) + (f", ... {names[-1]}" if len(names) > 3 else "")
+    raise DamagedStudy(
+        f"{place}: {len(names)} folders are not in its journal: {some}. Was the journal restored "
+        f"from a backup, or copied while a driver was at work? 'dsice repair {place}' shows what "
+        "they hold and how to adopt them or set them aside"
+    )
+
+
+def numbers_in(folder: Path, prefix: str) -> list[int]:
+    """The numbers in the names of the folders in ``folder`` that begin with ``prefix``."""
+    try:
+        names = [entry.name for entry in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    texts = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    return sorted(int(text) for text in texts if text.isdecimal() and text.isascii())
