@@ -11,6 +11,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from dsice.errors import InvalidInput
@@ -310,6 +311,10 @@ class Grid:
 
     def point(self, params: Mapping[str, Value]) -> Point:
         """The point with these parameter values; each must be a level of its axis."""
+        if len(params) == len(self.names):
+            with suppress(KeyError, TypeError):
+                pairs = zip(self.names, self._index, strict=True)
+                return tuple([index[params[name]] for name, index in pairs])
         if unknown := set(params) ^ set(self.names):
             raise InvalidInput(
                 f"params need exactly {list(self.names)}; differing: {sorted(unknown)}"

@@ -26,12 +26,13 @@ from dsice.study.events import (
     Proposed,
     SessionBegan,
     UnreadableLine,
+    Verdict,
     decode,
     encode,
     healed,
 )
 from dsice.study.frozen import fingerprints, load_frozen
-from dsice.study.state import Stage, Status, Study, Task, Trial, Verdict
+from dsice.study.state import Stage, Status, Study, Task, Trial
 from dsice.study.unknown import numbers_in, unknown_folders
 
 _SHOWN: Final = 60  # bytes of a damaged line

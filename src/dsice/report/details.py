@@ -17,7 +17,8 @@ from dsice.launch import output
 from dsice.launch.job import JobSpec
 from dsice.report.facts import Facts
 from dsice.report.words import moment, number, parameter, plain
-from dsice.study.state import Attempt, Status, Trial, Verdict
+from dsice.study.events import Verdict
+from dsice.study.state import Attempt, Status, Trial
 from dsice.units import duration
 
 LINES: Final = 40

@@ -11,7 +11,8 @@ from dsice.report.facts import Facts
 from dsice.report.savings import Savings
 from dsice.report.timeline import Timeline
 from dsice.report.words import bound, count, fraction, moment, number, parameter, plain
-from dsice.study.state import Status, Trial, Verdict
+from dsice.study.events import Verdict
+from dsice.study.state import Status, Trial
 from dsice.units import duration
 
 

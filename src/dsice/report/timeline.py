@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from dsice.launch.job import Kind
-from dsice.study.state import Attempt, Stage, Study, Task, Trial, Verdict
+from dsice.study.events import Verdict
+from dsice.study.state import Attempt, Stage, Study, Task, Trial
 
 Interval = tuple[float, float]
 

@@ -49,12 +49,13 @@ from dsice.study.events import (
     SweepBegan,
     SweepEnded,
     Trouble,
+    Verdict,
 )
 from dsice.study.frozen import fingerprints
 from dsice.study.further import Further, search_of
 from dsice.study.journal import Journal
 from dsice.study.spec import check_files, config_of, next_job, usual_seconds
-from dsice.study.state import Prior, Stage, Status, Study, Task, Trial, Verdict
+from dsice.study.state import Prior, Stage, Status, Study, Task, Trial
 from dsice.study.verdict import judge
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened

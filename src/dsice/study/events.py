@@ -17,6 +17,7 @@ import secrets
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
+from enum import StrEnum
 from functools import reduce
 from operator import or_
 from typing import Any, ClassVar, Final
@@ -25,6 +26,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from dsice.grid import Point, Value
+from dsice.launch.job import Kind
 from dsice.version import __version__
 
 FORMAT: Final = 2
@@ -33,6 +35,17 @@ FORMAT: Final = 2
 _CHECKSUM: Final = b',"crc":"'
 _TAIL: Final = len(_CHECKSUM) + len('00000000"}')
 _LONGEST_HEALED: Final = 2_000  # bytes: each of their bits is tried
+
+
+class Verdict(StrEnum):
+    """What follows from the end of a job."""
+
+    DONE = "done"
+    """It measured what it should."""
+    FAILED = "failed"
+    """It failed for good."""
+    AGAIN = "again"
+    """It counts for nothing: another attempt follows."""
 
 
 class UnreadableLine(ValueError):
@@ -159,8 +172,8 @@ class AttemptEnded(Event, tag="ended"):
     """A job ended; see `dsice.study.state.Attempt` and `dsice.launch.job.Outcome`."""
 
     attempt: int
-    verdict: str
-    kind: str
+    verdict: Verdict
+    kind: Kind
     trial: int | None = None
     stage: str | None = None
     reason: str = ""

@@ -29,6 +29,8 @@ from dsice.study.events import (
 
 E = TypeVar("E", bound=Event)
 
+_NEWLINE: Final = ord("\n")
+
 
 class Fence(Protocol):
     """Proof that a writer is still the one that may write; see `dsice.study.lock`."""
@@ -89,11 +91,10 @@ class Lines:
 
     def read(self, file: IO[bytes]) -> Iterator[Event]:
         """The events from the present place of an open file on."""
-        number = 0
         for number, line in enumerate(file, 1):
-            whole = line.endswith(b"\n")
+            whole = line[-1] == _NEWLINE
             try:
-                event = self._event(line.removesuffix(b"\n"))
+                event = self._event(line[:-1] if whole else line)
             except LaterVersion as error:
                 raise InvalidInput(
                     f"{self.path}: line {number} cannot be read: {error}. Use that version"

@@ -42,6 +42,7 @@ from dsice.study.events import (
     SweepBegan,
     SweepEnded,
     Trouble,
+    Verdict,
 )
 from dsice.study.frozen import load_frozen, require_fingerprints
 from dsice.study.journal import Lines
@@ -52,17 +53,6 @@ class Reference(TypedDict, total=False):
 
     trial: int
     stage: str
-
-
-class Verdict(StrEnum):
-    """What follows from the end of a job."""
-
-    DONE = "done"
-    """It measured what it should."""
-    FAILED = "failed"
-    """It failed for good."""
-    AGAIN = "again"
-    """It counts for nothing: another attempt follows."""
 
 
 class Status(StrEnum):
@@ -383,19 +373,6 @@ class Study:
 
     def _apply(self, event: Event) -> None:
         match event:
-            case Header():
-                self.format, self.id = event.format, event.id
-                self.fingerprints = event.fingerprints
-            case SessionBegan():
-                self._begin_session(event)
-            case Imported():
-                for result in event.results:
-                    self._know(event.source, result)
-                return  # no driver was at work
-            case Trouble():
-                self.trouble = event.text
-            case SessionEnded():
-                self.sessions[-1].why = event.why
             case Proposed():
                 self._propose(event)
             case AttemptBegan():
@@ -409,6 +386,19 @@ class Study:
                     task.status = Status.RUNNING
             case AttemptEnded():
                 self._end(self._task(event), event)
+            case Header():
+                self.format, self.id = event.format, event.id
+                self.fingerprints = event.fingerprints
+            case SessionBegan():
+                self._begin_session(event)
+            case Imported():
+                for result in event.results:
+                    self._know(event.source, result)
+                return  # no driver was at work
+            case Trouble():
+                self.trouble = event.text
+            case SessionEnded():
+                self.sessions[-1].why = event.why
             case SweepBegan():
                 if event.sweep == len(self.sweeps) + 1:
                     self.sweeps.append(Sweep(event.bound, event.trials))
@@ -498,8 +488,7 @@ class Study:
         if attempt.verdict is not None:
             self.left_out += 1
             return
-        attempt.verdict = Verdict(event.verdict)
-        attempt.kind = Kind(event.kind)
+        attempt.verdict, attempt.kind = event.verdict, event.kind
         attempt.reason = event.reason
         attempt.started, attempt.ended = event.started, event.ended
         attempt.host = event.host

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from dsice.launch.job import Kind, Outcome
-from dsice.study.state import Attempt, Verdict
+from dsice.study.events import Verdict
+from dsice.study.state import Attempt
 from dsice.study.verdict import MAX_LOST, judge
 
 FAILURES = [
