@@ -40,7 +40,7 @@ def _repair(options: argparse.Namespace) -> int:
         found = Repair.of(directory, adopt=not options.set_aside)
         _say(found)
         if found.findings:
-            print("Nothing was changed. With --write, this is done.")
+            print("Nothing was changed. --write does this.")
         return 1 if found.findings else 0
     with place.lock.held():
         found = Repair.of(directory, adopt=not options.set_aside)

@@ -32,6 +32,7 @@ from dsice.study.events import (
     healed,
 )
 from dsice.study.frozen import fingerprints, load_frozen
+from dsice.study.journal import Lines
 from dsice.study.state import Stage, Status, Study, Task, Trial
 from dsice.study.unknown import numbers_in, unknown_folders
 
@@ -114,6 +115,11 @@ class Repair:
             if found.event is not None:
                 repair._take(found.event)
         repair._find_identity()
+        try:
+            Study(repair._study.config, directory).apply(Lines(directory.journal))
+        except DamagedStudy as error:
+            if not repair.findings:  # lines are not where they were written
+                repair.findings.append(str(error).partition(". 'dsice repair")[0])
         if repair._study.left_out:
             repair.findings.append(
                 f"{repair._study.left_out} events in the journal are of a driver that had been "
