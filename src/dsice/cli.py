@@ -44,6 +44,7 @@ Find the best parameters of a program that is expensive to run, in few runs.
   dsice serve runs/NAME      the same page, live, in a browser
   dsice export runs/NAME     write the trials for optuna-dashboard, as CSV or as Parquet
   dsice import study.toml results.csv   make results from elsewhere known to a study
+  dsice repair runs/NAME     check a study's files, after a restored backup for example
 """
 
 

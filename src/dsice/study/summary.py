@@ -20,6 +20,7 @@ def as_json(study: Study) -> dict[str, Any]:
     running = len(study.with_status(Status.RUNNING)) - queued
     return {
         "name": study.config.name,
+        "format": study.format,
         "goal": str(study.goal),
         "directory": str(study.directory.path),
         "grid": study.config.grid.counts()._asdict(),
