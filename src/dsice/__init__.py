@@ -4,12 +4,45 @@ The whole tool, in reading order: `dsice.grid` and `dsice.goal` say what is aske
 decides which points to measure, `dsice.study` keeps and drives a study, `dsice.launch` runs jobs.
 """
 
-from dsice.errors import DsiceError, InvalidInput
-from dsice.goal import Bound, Goal
-from dsice.grid import Axis, Grid, Params, Point
-from dsice.search import make_search
-from dsice.tuning import tune
-from dsice.version import __version__
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dsice.errors import DsiceError, InvalidInput
+    from dsice.goal import Bound, Goal
+    from dsice.grid import Axis, Grid, Params, Point
+    from dsice.search import make_search
+    from dsice.tuning import tune
+    from dsice.version import __version__
+
+# Looked up when used: each trial's shim imports this package, and needs none of them.
+_MODULES = {
+    "DsiceError": "errors",
+    "InvalidInput": "errors",
+    "Bound": "goal",
+    "Goal": "goal",
+    "Axis": "grid",
+    "Grid": "grid",
+    "Params": "grid",
+    "Point": "grid",
+    "make_search": "search",
+    "tune": "tuning",
+    "__version__": "version",
+}
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name not in _MODULES:
+        raise AttributeError(f"module 'dsice' has no attribute {name!r}")
+    found = getattr(import_module(f"dsice.{_MODULES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])
+
 
 __all__ = [
     "Axis",

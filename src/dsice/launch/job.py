@@ -171,11 +171,6 @@ class JobFolder:
         return self.path / "progress.jsonl"
 
     @property
-    def launcher_files(self) -> Path:
-        """Folder of the launcher's own files."""
-        return self.path / "submitit"
-
-    @property
     def wave_file(self) -> Path:
         """How the job was given to a batch system, see `dsice.launch.wave`."""
         return self.path / "wave.json"

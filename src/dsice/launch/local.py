@@ -1,28 +1,19 @@
-"""Jobs as processes on this machine, through submitit's local executor."""
+"""Jobs as processes on this machine: a shim each, see `dsice.launch.shim`."""
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
-
-from submitit.local.local import LocalExecutor, LocalJob
 
 from dsice.errors import LaunchError
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import Claim, JobFolder
 from dsice.launch.processes import kill_marked
-from dsice.launch.shim import SAFE_PATH_ADDED, run_job
-
-# submitit logs every submission; the driver tells the user what matters.
-logging.getLogger("submitit").setLevel(logging.WARNING)
-
-_FOREVER_S: Final = 10 * 365 * 24 * 3600  # the shim holds the time limit, not submitit
+from dsice.launch.shim import SAFE_PATH_ADDED
 
 
 class LocalLauncher(Launcher):
@@ -38,10 +29,8 @@ class LocalLauncher(Launcher):
     def submit(self, jobs: Sequence[JobFolder]) -> None:
         """Start the jobs now."""
         for job in jobs:
-            executor = _Executor(job.launcher_files)
-            executor.update_parameters(stderr_to_stdout=True)
             try:
-                self._pids[job] = int(executor.submit(run_job, str(job.path)).job_id)
+                self._pids[job] = _spawn(job)
             except OSError as error:
                 raise LaunchError(f"cannot start a process for {job.path}: {error}") from error
 
@@ -54,7 +43,7 @@ class LocalLauncher(Launcher):
                 del self._pids[job]
                 if pid is not None:
                     self._ending.append(pid)
-        # submitit's controller ends a moment after its job; asking it leaves no zombie behind.
+        # A shim ends a moment after its job; asking it leaves no zombie behind.
         self._ending = [pid for pid in self._ending if not _has_ended(pid)]
         return states
 
@@ -132,41 +121,30 @@ def _kill_left_of(job: JobFolder) -> None:
     kill_marked("DSICE_RESULT", str(job.metrics_file))
 
 
-class _Executor(LocalExecutor):
-    """submitit's local executor with its jobs in sessions of their own.
+def _spawn(job: JobFolder) -> int:
+    """Start a job's shim as a process of its own, and return its id.
 
-    A Ctrl-C or a closed terminal then reaches the driver only. The rest of the environment,
-    CUDA_VISIBLE_DEVICES among it, is the driver's.
+    In a session of its own: a Ctrl-C or a closed terminal reaches the driver only. The environment,
+    CUDA_VISIBLE_DEVICES in it, is the driver's.
     """
-
-    def _submit_command(self, command: str) -> LocalJob[Any]:
-        env = os.environ | {
-            "SUBMITIT_LOCAL_NTASKS": "1",
-            "SUBMITIT_LOCAL_COMMAND": command,
-            "SUBMITIT_LOCAL_TIMEOUT_S": str(_FOREVER_S),
-            "SUBMITIT_LOCAL_SIGNAL_DELAY_S": "30",
-            "SUBMITIT_LOCAL_NODEID": "0",
-            "SUBMITIT_LOCAL_JOB_NUM_NODES": "1",
-            "SUBMITIT_STDERR_TO_STDOUT": "1",
-            "SUBMITIT_EXECUTOR": "local",
-            "SUBMITIT_LOCAL_WITH_SHELL": "",
-        }
-        if "PYTHONSAFEPATH" not in env:
-            # `python -m` would take a random.py of the user's folder for the standard library's.
-            env |= {"PYTHONSAFEPATH": "1", SAFE_PATH_ADDED: "1"}
-        # Not subprocess.Popen, which expects to be waited for: the job may outlive the driver.
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-m", "submitit.local._local", str(self.folder)],
-            env,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-            ],
-            setsid=True,
-        )
-        return LocalJob(folder=self.folder, job_id=str(pid))
+    env = dict(os.environ)
+    if "PYTHONSAFEPATH" not in env:
+        # `python -m` would take a random.py of the user's folder for the standard library's.
+        env |= {"PYTHONSAFEPATH": "1", SAFE_PATH_ADDED: "1"}
+    # What a shim that cannot begin says becomes the job's error output.
+    log = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    # Not subprocess.Popen, which expects to be waited for: the job may outlive the driver.
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "dsice.launch.shim", str(job.path)],
+        env,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 2, str(job.stderr), log, 0o600),
+        ],
+        setsid=True,
+    )
 
 
 def _has_ended(pid: int) -> bool:

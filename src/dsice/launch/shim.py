@@ -10,13 +10,12 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
-
-import submitit
 
 from dsice.files import write_atomically
 from dsice.launch import output
@@ -24,7 +23,7 @@ from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.memory import MemoryWatch
 from dsice.launch.processes import adopt_orphans, ask_to_end, die_with_parent, kill_family
 
-SAFE_PATH_ADDED: Final = "SUBMITIT_DSICE_SAFE_PATH"
+SAFE_PATH_ADDED: Final = "DSICE_SAFE_PATH_ADDED"
 """Set by a launcher that added PYTHONSAFEPATH for the sake of the job's own Python processes."""
 
 _PATIENCE: Final = 3600.0  # seconds for which a full disk is waited for
@@ -49,6 +48,8 @@ def run_batch_job(path: str) -> None:
     had: it owns its folder already and runs once more. One that is told to end by anybody but the
     driver leaves no outcome: the driver learns from the batch system what happened to it.
     """
+    import submitit  # which has started this process, and costs a local job too much
+
     _run_once(JobFolder(path), submitit.JobEnvironment().job_id)
 
 
@@ -199,6 +200,7 @@ def _make_files(spec: JobSpec) -> None:
 def _environment(job: JobFolder, spec: JobSpec) -> dict[str, str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("SUBMITIT_")}
     if SAFE_PATH_ADDED in os.environ:
+        del env[SAFE_PATH_ADDED]
         env.pop("PYTHONSAFEPATH", None)
     env |= spec.env
     return env | {"DSICE_RESULT": str(job.metrics_file), "DSICE_PROGRESS": str(job.progress)}
@@ -207,3 +209,7 @@ def _environment(job: JobFolder, spec: JobSpec) -> dict[str, str]:
 def _last_words(job: JobFolder) -> str:
     words = output.last_line(job.stderr) or output.last_line(job.stdout)
     return f": {output.shown(words)}" if words else ""
+
+
+if __name__ == "__main__":
+    run_job(sys.argv[1])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from dsice.errors import LaunchError
+from dsice.launch.base import JobState
 from dsice.launch.job import JobFolder, JobSpec
 from dsice.launch.local import LocalLauncher
 
@@ -27,12 +30,36 @@ def test_jobs_of_another_machine_are_neither_killed_nor_repeated(tmp_path: Path)
         stranger.kill()
 
 
-def test_what_a_job_needs_of_submitit() -> None:
-    """The private parts of submitit that the local launcher is built on."""
-    from submitit.local import _local, local
+def test_a_shim_that_cannot_begin_leaves_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = JobFolder(tmp_path / "job")
+    job.create(JobSpec("job", ("true",), str(tmp_path)))
+    job.spec_file.write_text("{")
+    launcher = LocalLauncher()
+    launcher.submit([job])
+    while (state := launcher.poll()[job]) in (JobState.QUEUED, JobState.RUNNING):
+        time.sleep(0.02)
+    assert state is JobState.ENDED
+    outcome = job.outcome()
+    assert outcome is not None
+    assert "spec.json is damaged" in outcome.reason
 
-    assert callable(local.LocalExecutor._submit_command)
-    controller = {"SUBMITIT_LOCAL_NTASKS", "SUBMITIT_LOCAL_COMMAND", "SUBMITIT_LOCAL_TIMEOUT_S"}
-    source = Path(local.__file__).read_text()
-    assert all(f'os.environ["{name}"]' in source for name in controller)
-    assert Path(_local.__file__).name == "_local.py"
+    broken = JobFolder(tmp_path / "broken")
+    broken.create(JobSpec("job", ("true",), str(tmp_path)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "dsice.py").write_text("raise SystemExit('not this one')")
+    launcher.submit([broken])
+    while (state := launcher.poll()[broken]) is JobState.QUEUED:
+        time.sleep(0.02)
+    assert state is JobState.REVOKED
+    assert "not this one" in broken.stderr.read_text()
+
+
+def test_the_shim_of_a_local_job_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, dsice.launch.shim\n"
+        "heavy = {'numpy', 'scipy', 'submitit', 'pydantic', 'rich', 'asyncio', 'cloudpickle'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
