@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -13,7 +13,7 @@ from dsice.errors import LaunchError
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import Claim, JobFolder
 from dsice.launch.processes import kill_marked
-from dsice.launch.shim import SAFE_PATH_ADDED
+from dsice.launch.server import Server
 
 
 class LocalLauncher(Launcher):
@@ -23,28 +23,27 @@ class LocalLauncher(Launcher):
     """
 
     def __init__(self) -> None:
-        self._pids: dict[JobFolder, int | None] = {}  # None for those of an earlier driver
-        self._ending: list[int] = []
+        # None for those that have begun, or are of an earlier driver.
+        self._jobs: dict[JobFolder, _Started | None] = {}
+        self._server = Server()
 
     def submit(self, jobs: Sequence[JobFolder]) -> None:
         """Start the jobs now."""
         for job in jobs:
             try:
-                self._pids[job] = _spawn(job)
+                self._jobs[job] = _Started(self._server.start(job))
             except OSError as error:
                 raise LaunchError(f"cannot start a process for {job.path}: {error}") from error
 
     def poll(self) -> dict[JobFolder, JobState]:
         """The states of all jobs under way."""
         states = {}
-        for job, pid in list(self._pids.items()):
-            states[job] = state = _state(job, pid)
-            if state not in (JobState.QUEUED, JobState.RUNNING):
-                del self._pids[job]
-                if pid is not None:
-                    self._ending.append(pid)
-        # A shim ends a moment after its job; asking it leaves no zombie behind.
-        self._ending = [pid for pid in self._ending if not _has_ended(pid)]
+        for job, started in list(self._jobs.items()):
+            states[job] = state = _state(job, started)
+            if state is JobState.RUNNING:
+                self._jobs[job] = None
+            elif state is not JobState.QUEUED:
+                del self._jobs[job]
         return states
 
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
@@ -79,7 +78,7 @@ class LocalLauncher(Launcher):
             )
         state = _state(job, None)
         if state is JobState.RUNNING:
-            self._pids[job] = None
+            self._jobs[job] = None
         return state
 
 
@@ -87,13 +86,13 @@ def _is_here(owner: Claim) -> bool:
     return owner.host == socket.gethostname()
 
 
-def _state(job: JobFolder, pid: int | None) -> JobState:
+def _state(job: JobFolder, started: _Started | None) -> JobState:
     if not job.path.exists() and _revoke(job):  # somebody deleted it
         return JobState.LOST
     owner = job.claimant()
     if owner is None:
         # One whose process died before it began is revoked first: it must not begin after all.
-        died = pid is not None and _has_ended(pid)
+        died = started is not None and started.has_ended()
         return JobState.REVOKED if died and job.claim("driver") else JobState.QUEUED
     if owner.by == "driver":
         return JobState.REVOKED
@@ -121,35 +120,27 @@ def _kill_left_of(job: JobFolder) -> None:
     kill_marked("DSICE_RESULT", str(job.metrics_file))
 
 
-def _spawn(job: JobFolder) -> int:
-    """Start a job's shim as a process of its own, and return its id.
+class _Started:
+    """A shim that was started and of which it is not known whether it has begun its job."""
 
-    In a session of its own: a Ctrl-C or a closed terminal reaches the driver only. The environment,
-    CUDA_VISIBLE_DEVICES in it, is the driver's.
-    """
-    env = dict(os.environ)
-    if "PYTHONSAFEPATH" not in env:
-        # `python -m` would take a random.py of the user's folder for the standard library's.
-        env |= {"PYTHONSAFEPATH": "1", SAFE_PATH_ADDED: "1"}
-    # What a shim that cannot begin says becomes the job's error output.
-    log = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    # Not subprocess.Popen, which expects to be waited for: the job may outlive the driver.
-    return os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-m", "dsice.launch.shim", str(job.path)],
-        env,
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 2, str(job.stderr), log, 0o600),
-        ],
-        setsid=True,
-    )
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._handle = -1
+        with suppress(OSError, AttributeError):  # it has ended, or this is not Linux
+            self._handle = os.pidfd_open(pid)
 
+    def has_ended(self) -> bool:
+        """Whether the process has ended."""
+        if self._handle >= 0:
+            poll = select.poll()
+            poll.register(self._handle, select.POLLIN)
+            return bool(poll.poll(0))
+        try:
+            os.kill(self._pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
 
-def _has_ended(pid: int) -> bool:
-    """Whether this process's child ``pid`` has ended; it is reaped if so."""
-    try:
-        return os.waitpid(pid, os.WNOHANG) != (0, 0)
-    except ChildProcessError:  # reaped before
-        return True
+    def __del__(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -209,7 +208,3 @@ def _environment(job: JobFolder, spec: JobSpec) -> dict[str, str]:
 def _last_words(job: JobFolder) -> str:
     words = output.last_line(job.stderr) or output.last_line(job.stdout)
     return f": {output.shown(words)}" if words else ""
-
-
-if __name__ == "__main__":
-    run_job(sys.argv[1])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -47,18 +49,56 @@ def test_a_shim_that_cannot_begin_leaves_its_words(
 
     broken = JobFolder(tmp_path / "broken")
     broken.create(JobSpec("job", ("true",), str(tmp_path)))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    (tmp_path / "dsice.py").write_text("raise SystemExit('not this one')")
+    broken.stderr.mkdir()
     launcher.submit([broken])
     while (state := launcher.poll()[broken]) is JobState.QUEUED:
         time.sleep(0.02)
     assert state is JobState.REVOKED
-    assert "not this one" in broken.stderr.read_text()
+
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "dsice.py").write_text("raise SystemExit('not this one')")
+    with pytest.raises(LaunchError, match="ends at once, again and again"):
+        LocalLauncher().submit([broken])
+
+
+def pid_of_server(launcher: LocalLauncher) -> int:
+    end = launcher._server._end
+    assert end is not None
+    found = end.peek()
+    assert found is not None
+    return int(found[2][0])
+
+
+def test_jobs_survive_the_process_that_starts_them(tmp_path: Path) -> None:
+    launcher = LocalLauncher()
+    jobs = []
+    for number in range(4):
+        job = JobFolder(tmp_path / str(number))
+        wait = f"until [ -e {tmp_path}/go ]; do sleep 0.02; done; echo '{{\"y\": {number}}}'"
+        job.create(JobSpec(f"job-{number}", ("sh", "-c", wait), str(tmp_path)))
+        launcher.submit([job])
+        jobs.append(job)
+        os.kill(pid_of_server(launcher), signal.SIGKILL)
+    (tmp_path / "go").touch()
+    states: dict[JobFolder, JobState] = {}
+    while len(states) < 4:
+        for job, state in launcher.poll().items():
+            assert state not in (JobState.LOST, JobState.REVOKED)
+            if state is JobState.ENDED:
+                states[job] = state
+        time.sleep(0.02)
+    outcomes = [job.outcome() for job in jobs]
+    assert [outcome.metrics for outcome in outcomes if outcome] == [{"y": k} for k in range(4)]
+    # It ends with its driver: at the latest when nobody needs it any more.
+    pid = pid_of_server(launcher)
+    launcher._server.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_the_shim_of_a_local_job_imports_nothing_heavy() -> None:
     code = (
-        "import sys, dsice.launch.shim\n"
+        "import sys, dsice.launch.server\n"
         "heavy = {'numpy', 'scipy', 'submitit', 'pydantic', 'rich', 'asyncio', 'cloudpickle'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )

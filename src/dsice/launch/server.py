@@ -1,0 +1,125 @@
+"""A process that starts the shims of local jobs by forking: a start costs milliseconds that way.
+
+The driver starts one server, ``python -m dsice.launch.server``, writes it the folder of each job,
+one JSON text a line, and reads the process id of the job's shim. The server holds no truth. It ends
+with its driver; the shims go on, since each is in a session of its own. If the server is killed,
+the driver starts another one and gives it the job again: of two shims, the one that claims the job
+first runs it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import traceback
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from dsice.launch.job import JobFolder
+from dsice.launch.shim import SAFE_PATH_ADDED, run_job
+
+_STARTS: Final = 3  # servers that are started for one job, at most
+
+
+class Server:
+    """A server of the process that makes this object; it is started by the first job."""
+
+    def __init__(self) -> None:
+        self._end: weakref.finalize[..., Server] | None = None
+        self._to = self._back = -1
+
+    def start(self, job: JobFolder) -> int:
+        """Start the shim of a job, and return its process id.
+
+        Raises:
+            OSError: no process can be started.
+        """
+        for _ in range(_STARTS):
+            if self._end is None:
+                self._begin()
+            with suppress(OSError, ValueError):
+                os.write(self._to, json.dumps(str(job.path)).encode() + b"\n")
+                return int(_line(self._back))
+            self.close()
+        raise OSError("the process that starts jobs ends at once, again and again")
+
+    def close(self) -> None:
+        """End the server, if there is one; what it has started goes on."""
+        if self._end is not None:
+            self._end()
+            self._end = None
+
+    def _begin(self) -> None:
+        env = dict(os.environ)
+        if "PYTHONSAFEPATH" not in env:
+            # `python -m` would take a random.py of the user's folder for the standard library's.
+            env |= {"PYTHONSAFEPATH": "1", SAFE_PATH_ADDED: "1"}
+        own_in, self._to = os.pipe()
+        self._back, own_out = os.pipe()
+        # Not subprocess.Popen, whose object complains when it goes before its process.
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-m", "dsice.launch.server"],
+            env,
+            file_actions=[(os.POSIX_SPAWN_DUP2, own_in, 0), (os.POSIX_SPAWN_DUP2, own_out, 1)],
+            setsid=True,  # a Ctrl-C or a closed terminal reaches the driver only
+        )
+        os.close(own_in)
+        os.close(own_out)
+        self._end = weakref.finalize(self, _end, pid, self._to, self._back)
+
+
+def _end(pid: int, *pipes: int) -> None:
+    for pipe in pipes:
+        os.close(pipe)
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def _line(pipe: int) -> bytes:
+    """The next line of a pipe; what came of it where the other end has gone."""
+    data = b""
+    while not data.endswith(b"\n") and (more := os.read(pipe, 100)):
+        data += more
+    return data
+
+
+def main() -> None:
+    """Fork a shim for each job that is named on the standard input."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the shims
+    gc.freeze()  # what is there already is shared by all of them
+    while text := _line(0):
+        if pid := os.fork():
+            os.write(1, b"%d\n" % pid)
+        else:
+            _become_shim(json.loads(text))
+
+
+def _become_shim(path: str) -> None:
+    code = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        # What a shim that cannot begin says becomes the job's error output.
+        log = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        said = os.open(JobFolder(Path(path)).stderr, log, 0o600)
+        for source, target in ((nothing, 0), (nothing, 1), (said, 2)):
+            os.dup2(source, target)
+        os.close(nothing)
+        os.close(said)
+        run_job(path)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
