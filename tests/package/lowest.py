@@ -28,6 +28,7 @@ TESTS = [
     "search/test_line.py",
     "study/test_command.py",
     "study/test_config.py",
+    "study/test_journal.py",
     "study/test_schema.py",
     "study/test_templates.py",
     "surface",
