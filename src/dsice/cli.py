@@ -99,6 +99,14 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--trials", type=int, metavar="N", help="trials in all, instead of the file's")
     run.add_argument("--hours", type=float, metavar="H", help="hours in all, instead of the file's")
     run.add_argument(
+        "--first",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE,...",
+        help="settings that are known to work, measured before anything else; the first of them is "
+        "the baseline that the best is compared with. May be repeated",
+    )
+    run.add_argument(
         "--on",
         choices=["local", "slurm", "pjm", "pbs"],
         help="where trials run, instead of the file's: on this machine, or as jobs of Slurm, "
@@ -216,7 +224,7 @@ def _duration(text: str) -> float:
 
 def _run(options: argparse.Namespace) -> int:
     from dsice.launch.make import make_launcher
-    from dsice.study.config import with_budget
+    from dsice.study.config import with_budget, with_first
     from dsice.study.directory import StudyDirectory
     from dsice.study.frozen import load_study_file
     from dsice.study.run import run_study
@@ -226,10 +234,12 @@ def _run(options: argparse.Namespace) -> int:
     given = {key: getattr(options, key) for key in ("on", "parallel", "trials", "hours")}
     budget = {key: value for key, value in given.items() if value is not None}
     config = with_budget(load_study_file(options.study), **budget)
+    config = with_first(config, options.first)
     directory = options.directory or Path("runs") / config.name
     if options.dry_run:
         return _preview(options.study, config, directory)
     repeated = [part for key, value in budget.items() for part in (f"--{key}", str(value))]
+    repeated += [part for text in options.first for part in ("--first", text)]
     resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory), *repeated])
     stop_after = options.stop_after
     if stop_after is None and config.run.on == "slurm":
@@ -299,6 +309,7 @@ def _print_end(study: Study) -> None:
 
 
 def _print_best(study: Study) -> None:
+    from dsice.study.baseline import Baseline
     from dsice.terminal import better_line, metrics_line, params_line
 
     best, goal = study.best, study.goal
@@ -312,6 +323,8 @@ def _print_best(study: Study) -> None:
         print(f"  {params_line(best.params)}")
     if better := better_line(study, goal):
         print(better)
+    if baseline := Baseline.of(study):
+        print(baseline.line(goal))
 
 
 def _no_best(study: Study) -> str:
@@ -326,6 +339,7 @@ def _no_best(study: Study) -> str:
 def _status(options: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from dsice.study.baseline import Baseline
     from dsice.study.state import Study
     from dsice.study.summary import as_json, batch_line, driver_line, known_line
     from dsice.terminal import view
@@ -341,7 +355,9 @@ def _status(options: argparse.Namespace) -> int:
         console.width = 200  # lines for a file or another program are not broken
     console.print(view(study, live=study.directory.lock.is_held()))
     grid = f"Grid: {study.config.grid.counts()}."
-    for line in (grid, known_line(study), batch_line(study), driver_line(study)):
+    baseline = Baseline.of(study)
+    compared = baseline.line(study.goal) + "." if baseline else ""
+    for line in (grid, compared, known_line(study), batch_line(study), driver_line(study)):
         if line:
             console.print(line)
     return 0

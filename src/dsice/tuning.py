@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ def tune(
     directory: Path | str | None = None,
     search: str | Mapping[str, Any] = DEFAULT_SEARCH,
     seed: int = 0,
+    first: Sequence[Mapping[str, Any]] = (),
     hours: float | None = None,
     timeout: float | None = None,
     retries: int = 0,
@@ -53,6 +54,8 @@ def tune(
         search: name of the search, or a mapping of ``name`` and the search's options:
             ``{"name": "dsice", "tolerance": 0.01}``.
         seed: of the search.
+        first: params that are known to work, measured before anything else; the first of them is
+            the baseline that the best is compared with.
         hours: most hours of wall time in all, or None.
         timeout: time limit of one call in seconds, or None.
         retries: how often a failed call is tried again.
@@ -92,7 +95,12 @@ def tune(
     text = _study_file(
         grid,
         goal,
-        top={"name": _name(place.path.name), "search": search, "seed": seed},
+        top={
+            "name": _name(place.path.name),
+            "search": search,
+            "seed": seed,
+            "first": [dict(each) for each in first] or None,
+        },
         trial={"timeout": timeout, "retries": retries, "threads": threads},
         run={"on": "local", "parallel": parallel, "trials": trials, "hours": hours},
     )
@@ -151,6 +159,8 @@ def _table(entries: Mapping[str, Any]) -> list[str]:
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     # Of the values that occur here (numbers, texts, truth values, lists), JSON is also TOML.
     try:
         return json.dumps(value, ensure_ascii=False)

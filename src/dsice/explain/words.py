@@ -23,6 +23,7 @@ ROLES: Final[Mapping[Role | None, str]] = {
     Role.GRID: "anywhere on the small grid",
     Role.REPEAT: "the best point once more",
     Role.RANDOM: "drawn blindly",
+    Role.GIVEN: "given, to be measured first",
     None: "unknown: the journal does not say",
 }
 
@@ -59,6 +60,8 @@ def _where(found: Explanation) -> str:
             return "the best point once more, so that luck does not decide"
         case Role.RANDOM:
             return "drawn blindly"
+        case Role.GIVEN:
+            return "given by the user, to be measured first"
     if line is None:
         return f"found {ROLES[why.role]}"
     through = "a point that the surface favoured, not measured by then"

@@ -11,6 +11,7 @@ from dsice.report.facts import Facts
 from dsice.report.savings import Savings
 from dsice.report.timeline import Timeline
 from dsice.report.words import bound, count, fraction, moment, number, parameter, plain
+from dsice.study.baseline import Baseline
 from dsice.study.events import Verdict
 from dsice.study.state import Status, Trial
 from dsice.units import duration
@@ -60,7 +61,9 @@ def _own_headline(facts: Facts) -> str:
     metric = plain(facts.goal.metric, 60)
     if facts.best is not None:
         best = f"{metric} = {number(facts.best.metrics[facts.goal.metric])}"
-        return f"The best {best} was measured in trial {facts.best.number}{_gain(facts)}."
+        baseline = Baseline.of(facts.study)
+        compared = f" {baseline.line(facts.goal)}." if baseline else ""
+        return f"The best {best} was measured in trial {facts.best.number}{_gain(facts)}.{compared}"
     if not facts.study.finished:
         return "No trial has ended yet."
     if not facts.measured:

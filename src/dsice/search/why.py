@@ -34,6 +34,8 @@ class Role(StrEnum):
     """The best point once more, so that luck does not decide."""
     RANDOM = "random"
     """Drawn blindly."""
+    GIVEN = "given"
+    """By the user, to be measured first."""
 
 
 class Ray(NamedTuple):

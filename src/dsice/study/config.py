@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJso
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
-from dsice.grid import Axis, Grid, check_name
+from dsice.grid import Axis, Grid, Point, check_name
 from dsice.launch.make import LOCAL, SETTINGS
 from dsice.launch.settings import (
     BatchSettings,
@@ -28,6 +28,7 @@ from dsice.launch.settings import (
 )
 from dsice.search import DEFAULT_SEARCH, FRONT_SEARCHES, SEARCHES, make_search
 from dsice.study import command, templates
+from dsice.study.first import points_of, setting_of
 from dsice.units import seconds
 
 Text = Annotated[str, Field(min_length=1)]
@@ -157,6 +158,18 @@ class Range(Table):
     step: float | None = None
 
 
+class First(Table):
+    """Settings that are measured first: ``first``.
+
+    Attributes:
+        settings: a value of every parameter, by name; the first of them is the baseline.
+        nearest: whether a number that is no level stands for the nearest one.
+    """
+
+    settings: list[dict[str, Any]]
+    nearest: bool = False
+
+
 class StudyFile(Table):
     """The whole file.
 
@@ -170,6 +183,9 @@ class StudyFile(Table):
             ``"tile * unroll <= 512"``.
         only_ratios_of: parameters of which only the ratios matter, such as weights of a loss:
             points that differ in them by a common factor are measured once.
+        first: settings that are known to work, ``[{ lr = 1e-3, layout = "aos" }]``, measured before
+            anything else; the first one is the baseline that the best is compared with. As a table
+            ``{ settings = [...], nearest = true }``, numbers stand for their nearest levels.
         search: the search by name, or a table with ``name`` and its options,
             ``{ name = "dsice", tolerance = 0.01, repeats = 2 }``.
         seed: of the search's random choices.
@@ -189,6 +205,7 @@ class StudyFile(Table):
     subject_to: list[str] = Field(default_factory=list)
     allowed: str | None = None
     only_ratios_of: list[Text] = Field(default_factory=list)
+    first: list[dict[str, Any]] | First = Field(default_factory=list)
     search: str | dict[str, Any] = DEFAULT_SEARCH
     seed: Annotated[int, Field(ge=0)] = 0
     paths: dict[str, Text] = Field(default_factory=dict)
@@ -207,6 +224,7 @@ class StudyConfig:
         name: of the study.
         grid: the points.
         goal: what makes a point good; its bounds may wait for the result of a stage.
+        first: points that are measured before anything else; the first one is the baseline.
         search: name of the search.
         search_options: of that search, by name.
         seed: of the search.
@@ -222,6 +240,7 @@ class StudyConfig:
     name: str
     grid: Grid
     goal: Goal
+    first: tuple[Point, ...]
     search: str
     search_options: Mapping[str, Any]
     seed: int
@@ -286,6 +305,16 @@ def with_budget(
     return _batch_checked(replace(config, run=run))
 
 
+def with_first(config: StudyConfig, settings: Sequence[str]) -> StudyConfig:
+    """``config`` with settings, written as ``lr=1e-3,layout=aos``, measured before all others.
+
+    Raises:
+        InvalidInput: one cannot be read, or is no point of the grid.
+    """
+    points = points_of(config.grid, [setting_of(text) for text in settings])
+    return replace(config, first=tuple(dict.fromkeys([*points, *config.first])))
+
+
 _COMMON_FIELDS: Final = ("study", "dir", "result", "progress")
 
 
@@ -319,6 +348,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     axes = [_axis(name, entry) for name, entry in file.grid.items()]
     grid = Grid(axes, file.allowed, file.only_ratios_of)
     goal = Goal(minimize=file.minimize, maximize=file.maximize, subject_to=file.subject_to)
+    first = First(settings=file.first) if isinstance(file.first, list) else file.first
     search, options = _search(file.search, grid, goal)
     for bound in goal.bounds:
         if unknown := sorted(bound.stages - set(file.stage)):
@@ -341,6 +371,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
         name=file.name,
         grid=grid,
         goal=goal,
+        first=points_of(grid, first.settings, first.nearest),
         search=search,
         search_options=options,
         seed=file.seed,

@@ -33,7 +33,7 @@ from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.output import last_line, last_lines
 from dsice.search.base import Search
-from dsice.search.why import Why
+from dsice.search.why import Role, Why
 from dsice.study.clock import Clock
 from dsice.study.config import RunConfig
 from dsice.study.directory import write_json
@@ -251,6 +251,11 @@ class Driver:
             free = max(0, run.trials - len(study.trials))
             why = f"the budget of {run.trials} trials is used"
         with self._journal.together():
+            for point in self._given()[:free]:
+                search.pend(point)
+                self._propose(point, Why(Role.GIVEN, known=len(study.finished)))
+                wave.append(study.trials[-1])
+                free -= 1
             if free:
                 points = search.ask(free)
                 if not points:
@@ -262,6 +267,14 @@ class Driver:
         if wave:
             self._submit(wave, specs)
         return why
+
+    def _given(self) -> list[Point]:
+        """The points that the user wants first and that nobody has measured or measures."""
+        if not self.study.config.first:
+            return []
+        same = self.study.config.grid.program
+        known = {same(each.point) for each, _ in self.study.history}
+        return [point for point in self.study.config.first if same(point) not in known]
 
     def _propose(self, point: Point, why: Why | None) -> None:
         params = self.study.config.grid.params(point)

@@ -9,13 +9,14 @@ from typing import Any
 
 from dsice.goal import Metrics
 from dsice.launch.output import finite, last_line, shown
+from dsice.study.baseline import Baseline
 from dsice.study.state import Status, Study, Task, Trial
 from dsice.units import duration
 
 
 def as_json(study: Study) -> dict[str, Any]:
     """What ``dsice status --json`` prints."""
-    best = study.best
+    best, baseline = study.best, Baseline.of(study)
     queued = len(study.queued)
     running = len(study.with_status(Status.RUNNING)) - queued
     return {
@@ -35,6 +36,7 @@ def as_json(study: Study) -> dict[str, Any]:
             for stage in study.stages.values()
         },
         "best": None if best is None else trial_as_json(best),
+        "baseline": None if baseline is None else baseline.as_json(study.goal),
         "known": _known(study),
         "failures": {t.number: t.reason for t in study.with_status(Status.FAILED)},
         "job_hours": study.job_seconds / 3600,

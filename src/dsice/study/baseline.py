@@ -1,0 +1,76 @@
+"""How much better the best is than the baseline: the first setting that the user knew to work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dsice.goal import Goal
+from dsice.search.why import Role
+from dsice.study.state import Status, Study, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A study's baseline, and the best beside it.
+
+    Attributes:
+        trial: stands for the baseline: of several measurements the one in the middle.
+        measured: how many measurements it has.
+        best: the best trial; None if nothing keeps the bounds.
+    """
+
+    trial: Trial
+    measured: int
+    best: Trial | None
+
+    @classmethod
+    def of(cls, study: Study) -> Baseline | None:
+        """The baseline of a study; None if it has none."""
+        mark = f'"{Role.GIVEN.value}"'.encode()  # few of many reasons are worth to be parsed
+        given = (t for t in study.trials if mark in t.why_json)
+        first = next((t for t in given if t.why and t.why.role is Role.GIVEN), None)
+        if first is None:
+            return None
+        goal = study.goal
+        same = [trial for trial in study.trials if trial.point == first.point]
+        done = [t for t in same if t.status is Status.DONE and goal.missing(t.metrics) is None]
+        middle = sorted(done, key=lambda t: goal.key(t.metrics))[len(done) // 2] if done else first
+        able = any(goal.missing(t.metrics) is None for t in study.with_status(Status.DONE))
+        return cls(middle, len(done), study.best_for(goal) if able else None)
+
+    def line(self, goal: Goal) -> str:
+        """One line on it, for people."""
+        name = f"Baseline (trial {self.trial.number})"
+        if not self.measured:
+            failed = self.trial.status is Status.FAILED
+            return f"{name}: {f'failed: {self.trial.reason}' if failed else 'not measured yet'}"
+        if not goal.feasible(self.trial.metrics):
+            return f"{name}: it breaks the bounds"
+        if self.best is None or self.best.point == self.trial.point:
+            return f"{name}: nothing better has been found"
+        return f"{name}: the best has {gain(goal, self.best, self.trial)}"
+
+    def as_json(self, goal: Goal) -> dict[str, object]:
+        """Plain data, for programs."""
+        ratio = None
+        if self.measured and self.best is not None:
+            ours, theirs = (t.metrics[goal.metric] for t in (self.best, self.trial))
+            ratio = ours / theirs if theirs else None
+        return {
+            "trial": self.trial.number,
+            "params": self.trial.params,
+            "metrics": dict(self.trial.metrics),
+            "measured": self.measured,
+            "best_to_baseline": ratio,
+        }
+
+
+def gain(goal: Goal, best: Trial, baseline: Trial) -> str:
+    """How a trial's objective compares with another's: ``seconds 45 % lower (1.83 times less)``."""
+    ours, theirs = best.metrics[goal.metric], baseline.metrics[goal.metric]
+    way = "lower" if ours < theirs else "higher"
+    if ours * theirs <= 0 or ours == theirs:
+        return f"{goal.metric} {abs(ours - theirs):.3g} {way}"
+    text = f"{goal.metric} {abs(ours - theirs) / abs(theirs) * 100:.3g} % {way}"
+    ratio = max(ours / theirs, theirs / ours)
+    return f"{text} (by a factor of {ratio:.3g})" if ratio >= 1.2 else text

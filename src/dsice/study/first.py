@@ -1,0 +1,97 @@
+"""Settings that are known to work: they are measured before anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dsice.errors import InvalidInput
+from dsice.grid import Axis, Grid, Point, Value
+from dsice.study.command import shown
+
+_SHOWN = 12  # levels that a message lists
+
+
+def points_of(
+    grid: Grid, settings: Sequence[Mapping[str, Any]], nearest: bool = False
+) -> tuple[Point, ...]:
+    """The points of a grid with these parameter values.
+
+    Args:
+        grid: the grid.
+        settings: a value of every parameter, by name; texts stand for levels that look like them.
+        nearest: whether a number that is no level stands for the nearest one.
+
+    Raises:
+        InvalidInput: a parameter is missing or unknown, a value is no level, the rule excludes the
+            point, or two settings are the same point.
+    """
+    points: list[Point] = []
+    for number, setting in enumerate(settings, 1):
+        where = f"first setting {number}"
+        for name in setting:
+            if name not in grid.names:
+                raise InvalidInput(f"{where}: there is no parameter {name!r}: {_list(grid.names)}")
+        if missing := [name for name in grid.names if name not in setting]:
+            raise InvalidInput(f"{where}: {missing[0]!r} is missing; it needs {_list(grid.names)}")
+        point = tuple(_index(axis, setting[axis.name], nearest, where) for axis in grid.axes)
+        if not grid.allows(point):
+            raise InvalidInput(f"{where}: the rule 'allowed' excludes it")
+        if any(grid.program(point) == grid.program(other) for other in points):
+            raise InvalidInput(f"{where}: it is there twice")
+        points.append(point)
+    return tuple(points)
+
+
+def setting_of(text: str) -> dict[str, str]:
+    """The setting written as ``lr=1e-3,layout=aos``.
+
+    Raises:
+        InvalidInput: it is not of that form.
+    """
+    setting = {}
+    for part in text.split(","):
+        name, sign, value = (piece.strip() for piece in part.partition("="))
+        if not (name and sign and value) or name in setting:
+            raise InvalidInput(f"--first {text}: write NAME=VALUE,NAME=VALUE, each parameter once")
+        setting[name] = value
+    return setting
+
+
+def _index(axis: Axis, value: Any, nearest: bool, where: str) -> int:
+    for index, level in enumerate(axis.levels):
+        if _is_same(level, value):
+            return index
+    number = _number(value)
+    numbers = {k: n for k, level in enumerate(axis.levels) if (n := _number(level)) is not None}
+    if number is None or not numbers:
+        raise InvalidInput(
+            f"{where}: {axis.name} = {value!r} is no level: {_list(map(shown, axis.levels))}"
+        )
+    index = min(numbers, key=lambda k: abs(numbers[k] - number))
+    if nearest and axis.ordered:
+        return index
+    raise InvalidInput(
+        f"{where}: {axis.name} = {value} is no level; the nearest is {shown(axis.levels[index])}, "
+        "which 'nearest = true' takes"
+    )
+
+
+def _is_same(level: Value, value: Any) -> bool:
+    if isinstance(level, bool) or isinstance(value, bool):
+        return level is value or (isinstance(value, str) and shown(level) == value)
+    return bool(level == value) or (isinstance(value, str) and _number(value) == level)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _list(names: Iterable[str]) -> str:
+    found = list(names)
+    return ", ".join(found if len(found) <= _SHOWN else [*found[: _SHOWN - 2], "...", found[-1]])
