@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
+from statistics import median
 from typing import Any
 
 import torch
@@ -19,8 +20,20 @@ Progress = Callable[[Report], None]
 """Gets the reports."""
 
 EXPLODED = 0.25
-"""A pixel MSE beyond this is worse than a grey picture can be. A training that gets there, and to
-twice what it started with, has run away."""
+"""A pixel MSE beyond this is worse than a grey picture can be."""
+
+TREND = 25
+"""Steps whose median pixel MSE is compared with that of the first as many.
+
+A single batch says little: between patches of one photograph and another, the MSE of a network that
+has learnt nothing differs by a factor of ten and more.
+"""
+
+# A median this many times that of the beginning is no longer chance, even with one patch a step.
+_GROWTH = 8.0
+
+# New networks begin at a median of 0.07 to 0.4; one that begins beyond this has run away at once.
+_LARGEST_START = 10.0
 
 _REPORTS = 50
 
@@ -45,6 +58,7 @@ class Monitor:
         self._look_every = every
         self._report_every = max(1, steps // _REPORTS)
         self._limit: float | None = None
+        self._recent: deque[float] = deque(maxlen=TREND)
         self._unseen: list[tuple[int, dict[str, Tensor]]] = []
         self._since: list[dict[str, float]] = []
         self._losses: deque[float] = deque(maxlen=max(1, steps // 10))
@@ -88,6 +102,7 @@ class Monitor:
         self.look()
         return {
             "limit": self._limit,
+            "recent": list(self._recent),
             "since": list(self._since),
             "losses": list(self._losses),
             "reports": list(self.reports),
@@ -96,6 +111,7 @@ class Monitor:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue where `state` was taken."""
         self._limit = state["limit"]
+        self._recent.extend(state["recent"])
         self._since = list(state["since"])
         self._losses.extend(state["losses"])
         self.reports = list(state["reports"])
@@ -104,16 +120,24 @@ class Monitor:
         if not all(math.isfinite(value) for value in values.values()):
             raise Diverged(f"diverged at step {step}: the loss is not finite")
         if "mse" in values:
-            if self._limit is None:
-                self._limit = max(EXPLODED, 2 * values["mse"])
-            if values["mse"] > self._limit:
-                raise Diverged(
-                    f"diverged at step {step}: pixel MSE {values['mse']:.3g}, "
-                    "worse than a grey picture"
-                )
+            self._follow(step, values["mse"])
         if "loss" in values:
             self._losses.append(values["loss"])
         self._since.append(values)
+
+    def _follow(self, step: int, error: float) -> None:
+        """Compare the latest pixel errors with the first ones."""
+        self._recent.append(error)
+        if len(self._recent) < TREND:
+            return
+        typical = median(self._recent)
+        if self._limit is None:
+            self._limit = max(EXPLODED, _GROWTH * min(typical, _LARGEST_START))
+        if typical > self._limit:
+            raise Diverged(
+                f"diverged at step {step}: the pixel MSE of the last {TREND} steps has a median of "
+                f"{typical:.3g}, worse than a grey picture and than the beginning"
+            )
 
     def _report(self, step: int) -> None:
         # A training may change what it minimises: the means are those of the newest terms.

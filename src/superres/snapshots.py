@@ -17,7 +17,7 @@ import torch
 
 from superres.errors import UserError
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Snapshots:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from superres.errors import Diverged
-from superres.monitor import EXPLODED, Monitor, Report
+from superres.monitor import EXPLODED, TREND, Monitor, Report
 
 
 def terms(**values: float) -> dict[str, torch.Tensor]:
@@ -44,14 +46,39 @@ def test_what_is_not_finite_ends_the_training(bad: float, every: int) -> None:
     assert taken[-1] < 3 + every
 
 
-def test_worse_than_grey_ends_the_training_unless_it_began_so() -> None:
-    monitor = Monitor(100, 1, lambda _: None)
-    monitor.watch(1, terms(loss=1.0, mse=0.01))
-    with pytest.raises(Diverged, match="worse than a grey picture"):
-        monitor.watch(2, terms(loss=1.0, mse=EXPLODED * 1.01))
-    bad_start = Monitor(100, 1, lambda _: None)
-    for step in (1, 2):
-        bad_start.watch(step, terms(loss=1.0, mse=3 * EXPLODED))
+def watch_all(monitor: Monitor, errors: Iterable[float]) -> int:
+    """The step at which the training is ended, or 0."""
+    for step, error in enumerate(errors, 1):
+        try:
+            monitor.watch(step, terms(loss=1.0, mse=error))
+        except Diverged as diverged:
+            assert f"diverged at step {step}: the pixel MSE" in str(diverged)
+            assert "worse than a grey picture" in str(diverged)
+            return step
+    return 0
+
+
+def test_a_trend_ends_the_training_and_a_single_batch_does_not() -> None:
+    learnt = [0.01] * 100
+    assert watch_all(Monitor(1000, 1, lambda _: None), [*learnt, *[2 * EXPLODED] * 100]) == 113
+    outliers = [100.0 if step % 3 == 0 else 0.01 for step in range(1000)]
+    assert watch_all(Monitor(1000, 1, lambda _: None), outliers) == 0
+
+
+def test_a_beginning_worse_than_grey_is_the_measure_of_what_follows() -> None:
+    start = [3 * EXPLODED] * TREND
+    assert watch_all(Monitor(1000, 1, lambda _: None), [*start, *[1.0] * 1000]) == 0
+    assert watch_all(Monitor(1000, 1, lambda _: None), [*start, *[10.0] * 1000]) == TREND + 13
+    # One that runs away before there is anything to compare it with.
+    assert watch_all(Monitor(1000, 1, lambda _: None), [0.01, *[1e6] * 1000]) == TREND
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_network_that_has_learnt_nothing_yet_is_not_killed(seed: int) -> None:
+    """With one patch a step: new networks begin at .1 to .5, and patches differ tenfold."""
+    random = np.random.default_rng(seed)
+    errors = np.minimum(random.uniform(0.07, 0.4) * random.lognormal(0, 1, 500), 1.5)
+    assert watch_all(Monitor(10**6, 1, lambda _: None, every=TREND), errors) == 0
 
 
 def test_a_restored_monitor_goes_on_as_if_nothing_had_happened() -> None:
@@ -70,6 +97,15 @@ def test_a_restored_monitor_goes_on_as_if_nothing_had_happened() -> None:
     unbroken = watched(None)
     for step in (1, 2, 5, 199):
         assert watched(step) == unbroken
+
+
+def test_a_restored_monitor_remembers_the_trend() -> None:
+    errors = [*[0.01] * 100, *[2 * EXPLODED] * 10]
+    first = Monitor(1000, 1, lambda _: None)
+    assert watch_all(first, errors) == 0
+    second = Monitor(1000, 1, lambda _: None)
+    second.restore(first.state())
+    assert watch_all(second, [2 * EXPLODED] * 10) == 3
 
 
 def test_a_change_of_what_is_minimised_is_not_averaged_over() -> None:

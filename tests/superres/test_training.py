@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
+from threading import Event
 
 import pytest
 import torch
@@ -9,14 +10,17 @@ from torch import Tensor
 
 from superres.checkpoint import Checkpoint
 from superres.compute import to_tensor
+from superres.cutting import Sizes
 from superres.data import Dataset
 from superres.discriminator import Discriminator
-from superres.errors import Diverged, UserError
+from superres.errors import Diverged, Stopped, UserError
 from superres.features import FeatureNetwork, random_features
 from superres.losses import LossWeights
-from superres.model import Generator, GeneratorConfig, Preset
+from superres.model import PRESETS, Generator, GeneratorConfig, Preset
 from superres.monitor import Report
 from superres.patches import Patches
+from superres.photos import wheel_photos
+from superres.prepare import prepare
 from superres.training import Conditions, Settings, finetune, pretrain, steps_of_epochs
 
 PRESET = Preset(GeneratorConfig(6, 4, 2), critic_width=4, learning_rate=1e-3)
@@ -113,6 +117,31 @@ def test_a_training_that_runs_away_is_stopped(
     wild = Settings(steps=50, batch=2, patch=8, learning_rate=1e6, seed=0)
     with pytest.raises(Diverged, match="diverged at step"):
         finetune(start, dataset, features, WEIGHTS, wild)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Real photographs, whose brightness differs more than that of synthetic ones."""
+    folder = tmp_path_factory.mktemp("demo")
+    prepare(wheel_photos(), folder, Sizes(), report=lambda _: None)
+    return Dataset(folder)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_healthy_training_of_one_patch_a_step_is_not_stopped(demo: Dataset, seed: int) -> None:
+    """`superres prepare --out demo; superres pretrain --data demo --batch 1 --out x`."""
+    stop = Event()
+    reports: list[Report] = []
+
+    def progress(report: Report) -> None:
+        reports.append(report)
+        if report["step"] >= 60:
+            stop.set()
+
+    settings = Settings(steps=1200, batch=1, patch=20, learning_rate=3e-3, seed=seed)
+    with pytest.raises(Stopped):
+        pretrain(demo, PRESETS["tiny"], settings, 0, Conditions(progress=progress, stop=stop))
+    assert reports[-1]["mse"] < reports[0]["mse"]
 
 
 def test_epochs_are_rounded_up_to_steps() -> None:
