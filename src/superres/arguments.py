@@ -34,7 +34,7 @@ squared error; lower niqe looks more natural, lower rmse is nearer to the origin
 model of Ma's score there are also its mean ma and the perceptual index pi = ((10 - ma) + niqe) / 2.
 The last line of the output, and --result FILE, is {"niqe": .., "rmse": .., "psnr": .., ...}.
 Exit codes: 0 done, 2 a mistake in the arguments or files, 3 the training diverged (no result), 143
-it was asked to stop by SIGTERM (the same command continues it).
+or 130 it was asked to stop by SIGTERM or Ctrl-C (the same command continues a training).
 """
 
 _PREPARE = """\

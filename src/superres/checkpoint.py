@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from superres.discriminator import Discriminator
 from superres.errors import UserError
+from superres.files import write_whole
 from superres.model import Generator, GeneratorConfig
 
-# Format 1 is from before the scale could be chosen: what it does not say has its default, 4x.
-_FORMAT, _READABLE = 2, (1, 2)
+_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,11 @@ class Checkpoint:
     history: tuple[dict[str, Any], ...]
 
     def save(self, folder: Path) -> None:
-        """Write the folder; an earlier checkpoint in it is replaced."""
+        """Write the folder; an earlier checkpoint in it is replaced.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         _facts_path(folder).unlink(missing_ok=True)  # comes back last: the sign of completeness
         _save(self.generator, folder / "generator.safetensors")
@@ -47,7 +51,8 @@ class Checkpoint:
             "discriminator": {"width": self.discriminator.width},
             "history": self.history,
         }
-        _facts_path(folder).write_text(json.dumps(facts, indent=1) + "\n")
+        text = json.dumps(facts, indent=1) + "\n"
+        write_whole(_facts_path(folder), lambda file: file.write(text.encode()))
 
     @classmethod
     def load(cls, folder: Path) -> Checkpoint:
@@ -61,7 +66,7 @@ class Checkpoint:
             raise UserError(f"{folder} holds no checkpoint (no {path.name})")
         try:
             facts = json.loads(path.read_text())
-            if facts["format"] not in _READABLE:
+            if facts["format"] != _FORMAT:
                 raise UserError(f"{path} was written by another version of superres")
             generator = Generator(GeneratorConfig(**facts["generator"]))
             discriminator = Discriminator(**facts["discriminator"])
@@ -78,4 +83,6 @@ def _facts_path(folder: Path) -> Path:
 
 
 def _save(module: nn.Module, path: Path) -> None:
-    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, path)
+    # safetensors' own `save_file` makes files that only their owner can read.
+    content = save({name: value.contiguous() for name, value in module.state_dict().items()})
+    write_whole(path, lambda file: file.write(content))

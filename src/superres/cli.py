@@ -1,7 +1,7 @@
 """The command line `superres`: files and exit codes; all work is done elsewhere.
 
-Exit codes: 0 success, 2 a mistake of the user's, 3 a training that diverged, 143 a training that
-was asked to stop.
+Exit codes: 0 success, 2 a mistake of the user's, 3 a training that diverged, 143 or 130 one that
+was asked to stop, by SIGTERM or by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"superres: {error}", file=sys.stderr)
         return 3
     except Stopped as error:
-        print(f"superres: {error}; the same command continues it", file=sys.stderr)
-        return 143
+        print(f"superres: {error}", file=sys.stderr)
+        return 128 + error.signal_number
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "PIL", "safetensors"):
             raise

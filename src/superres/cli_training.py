@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import math
+import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +22,7 @@ from superres.checkpoint import Checkpoint
 from superres.compute import Compute
 from superres.curves import write_curves
 from superres.data import Dataset
-from superres.errors import Diverged, UserError
+from superres.errors import Diverged, Stopped, UserError
 from superres.evaluation import Pictures, evaluate
 from superres.features import FeatureNetwork, pooled_image, random_features, vgg19_features
 from superres.losses import LossWeights
@@ -145,8 +147,8 @@ class _Job:
         snapshots = Snapshots(a.out / SNAPSHOT, facts, a.snapshot_every)
         if snapshots.path.is_file():
             print(f"continuing from {snapshots.path}", flush=True)
-        stop = Event()
-        with _told_by_signals(stop):
+        stop = _StopSignals()
+        with stop.heard():
             try:
                 yield Conditions(
                     compute,
@@ -154,8 +156,12 @@ class _Job:
                     snapshots,
                     self._validate,
                     a.validate_every,
-                    stop,
+                    stop.event,
+                    _warn,
                 )
+            except Stopped as stopped:
+                stopped.signal_number = stop.number
+                raise
             except Diverged:
                 snapshots.remove()
                 with suppress(OSError):  # it holds something else
@@ -199,19 +205,46 @@ class _Job:
         return evaluate(upscaler, self.dataset, pictures, self.model, a.workers)
 
 
-@contextmanager
-def _told_by_signals(stop: Event) -> Iterator[None]:
-    """SIGTERM, which schedulers send before they kill, sets `stop`; a second one kills."""
+class _StopSignals:
+    """SIGTERM, which schedulers send before they kill, and Ctrl-C ask a training to stop.
 
-    def told(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, before)
+    It does so after its step, with a snapshot. A second signal ends the program at once.
 
-    before = signal.signal(signal.SIGTERM, told)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    Attributes:
+        event: set by the first signal.
+        number: which signal that was.
+    """
+
+    def __init__(self) -> None:
+        self.event = Event()
+        self.number: int = signal.SIGTERM
+        self._before: dict[int, Any] = {}
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """In which the signals are listened to, but for those that are ignored."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                self._before[number] = signal.signal(number, self._hear)
+        try:
+            yield
+        finally:
+            self._restore()
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        self.event.set()
+        self._restore()
+        if number == signal.SIGINT:
+            os.write(2, b"\nsuperres: saving after this step; Ctrl-C again stops at once\n")
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _warn(line: str) -> None:
+    print(f"superres: {line}", file=sys.stderr, flush=True)
 
 
 def _network(a: argparse.Namespace, chosen: Recipe, scale: int) -> Preset:

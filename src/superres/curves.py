@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from superres.files import write_whole
 from superres.monitor import Report
 
 # What the curves are of, and what they are over: terms of the loss have no unit.
@@ -28,12 +29,13 @@ _TITLES = {
 
 def write_curves(reports: Sequence[Report], folder: Path) -> None:
     """Write `curves.json`, all reports, and `curves.svg`, a panel for each of their names."""
-    (folder / "curves.json").write_text(json.dumps(list(reports)) + "\n")
+    numbers = json.dumps(list(reports)) + "\n"
+    write_whole(folder / "curves.json", lambda file: file.write(numbers.encode()))
     # Drawing takes a second to import, and nothing else of this package needs it.
     import vl_convert
 
     svg = vl_convert.vegalite_to_svg(_chart(reports))
-    (folder / "curves.svg").write_text(svg)
+    write_whole(folder / "curves.svg", lambda file: file.write(svg.encode()))
 
 
 def _chart(reports: Sequence[Report]) -> dict[str, Any]:

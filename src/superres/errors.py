@@ -6,6 +6,8 @@ SuperresError
 └── Stopped      a training was asked to stop, and can be resumed: exit code 130 or 143
 """
 
+import signal
+
 
 class SuperresError(Exception):
     """Base of everything this package raises on purpose; its text is one line for the user."""
@@ -20,4 +22,10 @@ class Diverged(SuperresError):
 
 
 class Stopped(SuperresError):
-    """A training ended early, as it was told to."""
+    """A training was asked to stop, and did so before its end.
+
+    Attributes:
+        signal_number: the signal that asked for it.
+    """
+
+    signal_number: int = signal.SIGTERM

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from superres.errors import UserError
+from superres.files import write_whole
 
 # Seconds between two lines on the terminal; the progress file gets every report.
 _PAUSE = 2.0
@@ -47,21 +49,24 @@ class Recorder:
         return time.monotonic() - self._started
 
     def progress(self, report: dict[str, float]) -> None:
-        """Append `report` to the progress file, and show it if the last one is a while ago."""
-        if self._progress is not None:
-            with self._progress.open("a") as file:
-                file.write(json.dumps(report) + "\n")
+        """Append `report` to the progress file, and show it if the last one is a while ago.
+
+        A report that cannot be written, on a full disk, is lost: it is not worth the training.
+        """
+        with suppress(OSError):
+            if self._progress is not None:
+                with self._progress.open("a") as file:
+                    file.write(json.dumps(report) + "\n")
         if self.seconds - self._last_line >= _PAUSE:
             self._last_line = self.seconds
             figures = "  ".join(f"{k} {v:.4g}" for k, v in report.items() if k != "epoch")
-            print(f"{self.seconds:5.0f} s  {figures}", flush=True)
+            with suppress(OSError):
+                print(f"{self.seconds:5.0f} s  {figures}", flush=True)
 
     def finish(self, metrics: dict[str, Any]) -> None:
         """Write the result file, if one is wanted, and print the same as the last line."""
         line = json.dumps({**metrics, "seconds": round(self.seconds, 2)})
         if self._result is not None:
             # A reader that waits for the file must never see half of it.
-            partial = self._result.with_name(self._result.name + ".partial")
-            partial.write_text(line + "\n")
-            partial.replace(self._result)
+            write_whole(self._result, lambda file: file.write(line.encode() + b"\n"))
         print(line, flush=True)

@@ -7,15 +7,15 @@ complete, if there is one. Everything random in a training is a function of the 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
 from superres.errors import UserError
+from superres.files import write_whole
 
 _FORMAT = 2
 
@@ -66,16 +66,26 @@ class Snapshots:
         return time.monotonic() - self._last >= self._pause
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the snapshot; it is on the disk when this returns."""
-        partial = self.path.with_name(self.path.name + ".partial")
-        with partial.open("wb") as file:
-            torch.save({"format": _FORMAT, "facts": self._facts, "state": dict(state)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.path)
+        """Replace the snapshot; it is on the disk when this returns.
+
+        Raises:
+            OSError: it cannot be written. The earlier one, if any, stays, and nothing else does.
+        """
+        self._last = time.monotonic()  # after a failure, too, the next one is due after the pause
+        content = {"format": _FORMAT, "facts": self._facts, "state": dict(state)}
+        write_whole(self.path, lambda file: _save(content, file))
         self._last = time.monotonic()
 
     def remove(self) -> None:
         """Remove the snapshot of a training that is done."""
         for path in (self.path, self.path.with_name(self.path.name + ".partial")):
             path.unlink(missing_ok=True)
+
+
+def _save(content: Mapping[str, Any], file: IO[bytes]) -> None:
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:  # raised by torch on top of what `file` raised
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise

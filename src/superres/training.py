@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import torch
 from torch import nn
@@ -87,6 +87,10 @@ def _no_progress(report: Report) -> None:
     pass
 
 
+def _no_warning(line: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What surrounds a training and has no influence on what it makes, but for `compute`.
@@ -98,6 +102,7 @@ class Conditions:
         validate: metrics of the generator as it would be kept now.
         validate_every: steps between two validations.
         stop: when it is set, a snapshot is saved, and the training ends.
+        warn: gets a line about a snapshot that could not be saved, after which training goes on.
     """
 
     compute: Compute = field(default_factory=Compute)
@@ -106,6 +111,7 @@ class Conditions:
     validate: Callable[[Generator], Mapping[str, float]] | None = None
     validate_every: int = 0
     stop: Event = field(default_factory=Event)
+    warn: Callable[[str], None] = _no_warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,26 +324,46 @@ def _run(course: Course, dataset: Dataset, settings: Settings, conditions: Condi
         if conditions.validate is not None and every and (last or step % every == 0):
             metrics = conditions.validate(course.result)
             monitor.add({"step": step, **{f"val_{k}": v for k, v in metrics.items()}})
-        if conditions.stop.is_set() and not last:
-            _keep(step, course, monitor, conditions)
-            raise Stopped(f"stopped after step {step} of {course.steps}")
-        if conditions.snapshots is not None and conditions.snapshots.due and not last:
-            _keep(step, course, monitor, conditions)
+        if last:
+            break
+        if conditions.stop.is_set():
+            _stop(step, course, monitor, conditions)
+        if conditions.snapshots is not None and conditions.snapshots.due:
+            try:
+                _keep(step, course, monitor, conditions.snapshots)
+            except OSError as error:
+                conditions.warn(f"no snapshot after step {step}, training goes on: {error}")
     return monitor
 
 
-def _keep(step: int, course: Course, monitor: Monitor, conditions: Conditions) -> None:
-    if conditions.snapshots is not None:
-        networks = {name: module.state_dict() for name, module in course.modules.items()}
-        optimisers = {name: one.state_dict() for name, one in course.optimisers.items()}
-        conditions.snapshots.save(
-            {
-                "step": step,
-                "networks": networks,
-                "optimisers": optimisers,
-                "monitor": monitor.state(),
-            }
+def _stop(step: int, course: Course, monitor: Monitor, conditions: Conditions) -> NoReturn:
+    """Save a snapshot and end the training."""
+    done = f"stopped after step {step} of {course.steps}"
+    if conditions.snapshots is None:
+        raise Stopped(done)
+    try:
+        _keep(step, course, monitor, conditions.snapshots)
+    except OSError as error:
+        earlier = (
+            "from an earlier one" if conditions.snapshots.path.is_file() else "from the beginning"
         )
+        raise Stopped(
+            f"{done}, which could not be saved ({error}); the same command goes on {earlier}"
+        ) from error
+    raise Stopped(f"{done}; the same command continues it")
+
+
+def _keep(step: int, course: Course, monitor: Monitor, snapshots: Snapshots) -> None:
+    networks = {name: module.state_dict() for name, module in course.modules.items()}
+    optimisers = {name: one.state_dict() for name, one in course.optimisers.items()}
+    snapshots.save(
+        {
+            "step": step,
+            "networks": networks,
+            "optimisers": optimisers,
+            "monitor": monitor.state(),
+        }
+    )
 
 
 def _restore(course: Course, monitor: Monitor, conditions: Conditions) -> int:

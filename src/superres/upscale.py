@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from superres.data import Pixels
 from superres.errors import UserError
+from superres.files import write_whole
 from superres.images import is_several, opened
 from superres.model import Generator
 from superres.tiling import network_upscaler, return_freed_memory
@@ -186,13 +187,10 @@ def upscale_file(
         raise UserError(f"{source}: {error}") from error
     same_colours = enlarged.mode == image.mode or image.mode in ("P", "PA")
     profile = image.info.get("icc_profile") if same_colours else None
-    partial = target.with_name(target.name + ".partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        enlarged.save(partial, format="PNG", icc_profile=profile)
-        partial.replace(target)
+        write_whole(target, lambda file: enlarged.save(file, format="PNG", icc_profile=profile))
     except (OSError, ValueError) as error:
-        partial.unlink(missing_ok=True)
         raise UserError(f"cannot write {target}: {error}") from error
     return enlarged.size
 

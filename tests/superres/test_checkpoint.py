@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from superres.checkpoint import Checkpoint
 from superres.discriminator import Discriminator
 from superres.errors import UserError
 from superres.model import Generator, GeneratorConfig
+from tests.superres.conftest import files_of_at_most
 
 
 @pytest.fixture
@@ -50,15 +52,30 @@ def test_every_kind_of_network_comes_back(config: GeneratorConfig, tmp_path: Pat
     assert torch.equal(loaded(low), generator(low))
 
 
-def test_checkpoints_from_before_the_scale_enlarge_fourfold(
-    checkpoint: Checkpoint, tmp_path: Path
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o007, 0o660), (0o077, 0o600)])
+def test_files_follow_the_umask(
+    checkpoint: Checkpoint, tmp_path: Path, umask: int, mode: int
 ) -> None:
+    before = os.umask(umask)
+    try:
+        checkpoint.save(tmp_path / "a")
+    finally:
+        os.umask(before)
+    files = list((tmp_path / "a").iterdir())
+    assert len(files) == 3
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {mode}
+
+
+def test_a_full_disk_leaves_no_half_checkpoint(checkpoint: Checkpoint, tmp_path: Path) -> None:
     checkpoint.save(tmp_path)
-    facts = json.loads((tmp_path / "checkpoint.json").read_text())
-    old = {name: facts["generator"][name] for name in ("n0", "nr", "stages", "residual")}
-    (tmp_path / "checkpoint.json").write_text(json.dumps({**facts, "format": 1, "generator": old}))
-    assert Checkpoint.load(tmp_path).generator.config == checkpoint.generator.config
-    assert checkpoint.generator.config.scale == 4
+    for size in (100, 10_000):
+        with files_of_at_most(size), pytest.raises(OSError, match="File too large"):
+            checkpoint.save(tmp_path)
+        assert not list(tmp_path.glob("*.partial"))
+        with pytest.raises(UserError, match="holds no checkpoint"):
+            Checkpoint.load(tmp_path)
+    checkpoint.save(tmp_path)
+    assert Checkpoint.load(tmp_path).history == checkpoint.history
 
 
 @pytest.mark.parametrize("damage", ["missing", "text", "facts", "weights", "version"])
@@ -72,7 +89,7 @@ def test_what_is_no_checkpoint_is_named(
     if damage == "text":
         facts.write_text("{")
     elif damage == "facts":
-        facts.write_text('{"format": 1}')
+        facts.write_text('{"format": 3}')
     elif damage == "version":
         facts.write_text('{"format": 99}')
     elif damage == "weights":

@@ -7,6 +7,7 @@ import pytest
 
 from superres.errors import UserError
 from superres.records import Recorder
+from tests.superres.conftest import files_of_at_most
 
 
 def test_result_and_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,6 +23,17 @@ def test_result_and_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert printed["niqe"] == 4.5
     assert printed["seconds"] >= 0
     assert [p.name for p in result.parent.iterdir()] == ["result.json"]
+
+
+def test_progress_that_cannot_be_written_does_not_end_the_training(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "result.json", tmp_path / "progress.jsonl")
+    with files_of_at_most(0):
+        recorder.progress({"step": 1, "loss": 0.5})
+        with pytest.raises(OSError, match="File too large"):
+            recorder.finish({"niqe": 4.5})
+    recorder.progress({"step": 2, "loss": 0.5})
+    assert json.loads((tmp_path / "progress.jsonl").read_text())["step"] == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["progress.jsonl"]
 
 
 def test_the_result_of_an_earlier_run_is_gone_at_once(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from superres.model import GeneratorConfig, Preset
 from superres.monitor import Report
 from superres.snapshots import Snapshots
 from superres.training import Conditions, Settings, Trained, finetune, pretrain
+from tests.superres.conftest import files_of_at_most
 
 PRESET = Preset(GeneratorConfig(6, 4, 2), critic_width=4, learning_rate=1e-3)
 SETTINGS = Settings(steps=5, batch=2, patch=8, learning_rate=1e-3, seed=1)
@@ -63,6 +64,36 @@ def test_stopped_after_any_step_it_ends_as_if_it_had_not_been(
     assert all(map(torch.equal, weights(unbroken), weights(broken)))
     assert broken.reports == unbroken.reports
     assert broken.loss == unbroken.loss
+
+
+@pytest.mark.parametrize("train", [_pretrain, _finetune])
+def test_a_full_disk_costs_the_snapshot_and_not_the_training(
+    train: Callable[[Dataset, Conditions], Trained], dataset: Dataset, tmp_path: Path
+) -> None:
+    warnings: list[str] = []
+    snapshots = Snapshots(tmp_path / "s.pt", {}, 0)
+    with files_of_at_most(1000):
+        trained = train(dataset, Conditions(snapshots=snapshots, warn=warnings.append))
+    assert all(map(torch.equal, weights(trained), weights(train(dataset, Conditions()))))
+    assert len(warnings) == (8 if train is _pretrain else 4)
+    assert warnings[0].startswith("no snapshot after step 1, training goes on: ")
+    assert "File too large" in warnings[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_stopped_with_a_full_disk_it_says_what_is_lost(dataset: Dataset, tmp_path: Path) -> None:
+    stop = Event()
+    stop.set()
+    conditions = Conditions(snapshots=Snapshots(tmp_path / "s.pt", {}, 1e9), stop=stop)
+    with files_of_at_most(1000), pytest.raises(Stopped, match=r"too large.*from the beginning"):
+        _pretrain(dataset, conditions)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(Stopped, match="after step 1 of 9; the same command continues it"):
+        _pretrain(dataset, conditions)
+    with files_of_at_most(1000), pytest.raises(Stopped, match=r"step 2 .*from an earlier one"):
+        _pretrain(dataset, conditions)
+    with pytest.raises(Stopped, match="after step 2 of 9"):
+        _pretrain(dataset, conditions)
 
 
 def test_validation_changes_nothing(dataset: Dataset) -> None:
@@ -120,8 +151,8 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_bits(
         out = tmp_path / name
         arguments = _arguments(kind, dataset.folder, out, start)
         for kill in kills:
-            killed = kill[1] == signal.SIGKILL
-            assert _exit_code(arguments, kill) == (-signal.SIGKILL if killed else 143)
+            codes = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
+            assert _exit_code(arguments, kill) == codes[signal.Signals(kill[1])]
             assert not (out / "checkpoint.json").exists()
             assert (out / "training.pt").exists()
         assert _exit_code(arguments) == 0
@@ -132,7 +163,8 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_bits(
     start = made("start", "pretrain", None, [])
     broken_start = made("start2", "pretrain", None, [(9, signal.SIGKILL)])
     tuned = made("tuned", "finetune", start, [])
-    broken = made("tuned2", "finetune", broken_start, [(2, signal.SIGTERM), (5, signal.SIGKILL)])
+    kills: list[tuple[int, int]] = [(2, signal.SIGTERM), (3, signal.SIGINT), (5, signal.SIGKILL)]
+    broken = made("tuned2", "finetune", broken_start, kills)
     for one, other in ((start, broken_start), (tuned, broken)):
         for network in ("generator", "discriminator"):
             name = f"{network}.safetensors"

@@ -7,6 +7,7 @@ import torch
 
 from superres.errors import UserError
 from superres.snapshots import Snapshots
+from tests.superres.conftest import files_of_at_most
 
 FACTS = {"steps": 100, "weights": {"mse": 1.0}, "clip": None}
 
@@ -31,6 +32,25 @@ def test_half_a_snapshot_is_none(tmp_path: Path) -> None:
     assert snapshots.load("cpu") is None
     snapshots.save({"step": 1})
     assert snapshots.load("cpu") == {"step": 1}
+
+
+@pytest.mark.parametrize("size", [4, 100_000])  # torch reports the two in different ways
+def test_a_full_disk_keeps_the_earlier_one_and_nothing_else(tmp_path: Path, size: int) -> None:
+    snapshots = Snapshots(tmp_path / "s.pt", {}, 1e9)
+    snapshots.save({"step": 1})
+    with files_of_at_most(1000), pytest.raises(OSError, match="File too large"):
+        snapshots.save({"step": 2, "weights": [torch.zeros(size) for _ in range(3)]})
+    assert list(tmp_path.iterdir()) == [tmp_path / "s.pt"]
+    assert snapshots.load("cpu") == {"step": 1}
+
+
+def test_after_a_failure_the_next_one_is_due_after_the_pause(tmp_path: Path) -> None:
+    snapshots = Snapshots(tmp_path / "s.pt", {}, 1e9)
+    snapshots._last = -1e10
+    assert snapshots.due
+    with files_of_at_most(10), pytest.raises(OSError, match="File too large"):
+        snapshots.save({"step": 1})
+    assert not snapshots.due
 
 
 def test_it_is_due_after_its_pause(tmp_path: Path) -> None:
