@@ -16,12 +16,10 @@ from __future__ import annotations
 
 import json
 import os
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +31,7 @@ Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 """Top, left, height and width in high-resolution pixels."""
 
-# Format 1 is from before the scale could be chosen, and always 4x. Until format 2, the tiles of
-# every photograph were in files of their own, named as those of test images.
-_FORMAT, _READABLE = 3, (1, 2, 3)
-_ALL_IN_ONE = 3
+_FORMAT = 3
 
 UNFINISHED = "manifest.json.part"
 """What stands in the manifest's place until a folder is complete."""
@@ -113,14 +108,10 @@ class Dataset:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        version, self.manifest = _read_manifest(folder)
-        entries = self.manifest.train
-        if version >= _ALL_IN_ONE:
-            self._tiles = [self._load_tiles("", sum(entry.tiles for entry in entries))]
-        else:
-            self._tiles = [self._load_tiles(f"{entry.name}-", entry.tiles) for entry in entries]
-        # The number of the first tile of every pair of arrays, and one past the last tile.
-        self._starts = list(accumulate((len(high) for high, _ in self._tiles), initial=0))
+        self.manifest = _read_manifest(folder)
+        self.tiles: Final = sum(entry.tiles for entry in self.manifest.train)
+        """Number of training tiles."""
+        self._high, self._low = self._load_tiles()
 
     @property
     def scale(self) -> int:
@@ -139,11 +130,6 @@ class Dataset:
                 f"use data made with `superres prepare --scale {scale}`"
             )
 
-    @property
-    def tiles(self) -> int:
-        """Number of training tiles."""
-        return self._starts[-1]
-
     def tile(self, number: int) -> tuple[Pixels, Pixels]:
         """A training tile: high (crop, crop, 3) and low resolution (crop / s, crop / s, 3).
 
@@ -152,9 +138,7 @@ class Dataset:
         """
         if not 0 <= number < self.tiles:
             raise IndexError(f"no tile {number}: there are {self.tiles}")
-        place = bisect_right(self._starts, number) - 1
-        high, low = self._tiles[place]
-        return high[number - self._starts[place]], low[number - self._starts[place]]
+        return self._high[number], self._low[number]
 
     def test_images(self) -> Iterator[TestImage]:
         """The test images, in the order of the manifest."""
@@ -162,10 +146,10 @@ class Dataset:
             high, low = (self._load("test", f"{entry.name}-{kind}.npy") for kind in ("hr", "lr"))
             yield TestImage(entry, high, low)
 
-    def _load_tiles(self, start: str, tiles: int) -> tuple[Pixels, Pixels]:
-        high, low = (self._load("train", f"{start}{kind}.npy") for kind in ("hr", "lr"))
+    def _load_tiles(self) -> tuple[Pixels, Pixels]:
+        high, low = (self._load("train", f"{kind}.npy") for kind in ("hr", "lr"))
         crop, side = self.manifest.crop, self.manifest.crop // self.scale
-        if high.shape != (tiles, crop, crop, 3) or low.shape != (tiles, side, side, 3):
+        if high.shape != (self.tiles, crop, crop, 3) or low.shape != (self.tiles, side, side, 3):
             raise UserError(
                 f"the tiles in {self.folder} are not those of its manifest: "
                 "run `superres prepare` again"
@@ -189,8 +173,7 @@ def cut(image: Pixels, box: Box) -> Pixels:
     return image[top : top + height, left : left + width]
 
 
-def _read_manifest(folder: Path) -> tuple[int, Manifest]:
-    """The format of a folder, and its manifest."""
+def _read_manifest(folder: Path) -> Manifest:
     path = folder / "manifest.json"
     if not path.is_file():
         if (folder / UNFINISHED).exists():
@@ -198,8 +181,7 @@ def _read_manifest(folder: Path) -> tuple[int, Manifest]:
         raise UserError(f"{folder} holds no prepared data (no manifest.json): see superres prepare")
     try:
         content: dict[str, Any] = json.loads(path.read_text())
-        version = content.pop("format")
-        if version not in _READABLE:
+        if content.pop("format") != _FORMAT:
             raise UserError(f"{path} was written by another version: run `superres prepare` again")
         train = tuple(TrainEntry(**entry) for entry in content.pop("train"))
         test = tuple(
@@ -207,6 +189,6 @@ def _read_manifest(folder: Path) -> tuple[int, Manifest]:
             for entry in content.pop("test")
         )
         skipped = tuple(content.pop("skipped"))
-        return version, Manifest(train=train, test=test, skipped=skipped, **content)
+        return Manifest(train=train, test=test, skipped=skipped, **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged: run `superres prepare` again") from error

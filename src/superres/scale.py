@@ -8,7 +8,7 @@ SCALES = (2, 4, 8)
 """Enlargements of one side that the authors of DBPN publish networks for."""
 
 DEFAULT_SCALE = 4
-"""That of the PIRM challenge, and of everything made before the scale could be chosen."""
+"""That of the PIRM challenge."""
 
 
 def check_scale(scale: int) -> int:

@@ -25,21 +25,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def as_before(folder: Path) -> Path:
-    """The same data as an earlier version wrote them: the tiles of photographs apart."""
-    for kind in ("hr", "lr"):
-        tiles = np.load(folder / "train" / f"{kind}.npy")
-        (folder / "train" / f"{kind}.npy").unlink()
-        np.save(folder / "train" / f"a-{kind}.npy", tiles[:2])
-        np.save(folder / "train" / f"b-{kind}.npy", tiles[2:])
-    path = folder / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
-    return folder
-
-
-@pytest.mark.parametrize("is_old", [False, True])
-def test_tiles_are_numbered_in_the_order_of_the_manifest(folder: Path, is_old: bool) -> None:
-    dataset = Dataset(as_before(folder) if is_old else folder)
+def test_tiles_are_numbered_in_the_order_of_the_manifest(folder: Path) -> None:
+    dataset = Dataset(folder)
     assert dataset.tiles == 5
     for number in range(5):
         high, low = dataset.tile(number)
@@ -68,14 +55,9 @@ def test_a_folder_that_was_not_finished_is_no_data(folder: Path) -> None:
         Dataset(folder)
 
 
-def test_data_from_before_the_scale_are_fourfold(folder: Path) -> None:
-    as_before(folder)
+def test_data_for_a_scale_that_does_not_exist(folder: Path) -> None:
     path = folder / "manifest.json"
-    content = json.loads(path.read_text())
-    del content["scale"]
-    path.write_text(json.dumps({**content, "format": 1}))
-    assert Dataset(folder).scale == 4
-    path.write_text(json.dumps({**content, "scale": 3}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "scale": 3}))
     with pytest.raises(UserError, match="not 3x"):
         Dataset(folder)
 
@@ -92,7 +74,7 @@ def test_folders_that_are_no_data(folder: Path, tmp_path: Path) -> None:
     (folder / "train" / "hr.npy").unlink()
     with pytest.raises(UserError, match="missing or damaged"):
         Dataset(folder)
-    for content in ("{", "[]", '{"format": 1}'):
+    for content in ("{", "[]", '{"format": 3}'):
         (folder / "manifest.json").write_text(content)
         with pytest.raises(UserError, match="damaged"):
             Dataset(folder)
