@@ -221,9 +221,7 @@ class Projection(nn.Module):
 
     def forward(self, *maps: Tensor) -> Tensor:
         """Project maps, each (B, n_R, H, W), to (B, n_R, sH, sW), or to (B, n_R, H/s, W/s)."""
-        # A node of its own for autograd, where the gradients of this unit are added up before
-        # those of others: in another order, the last bits would differ from earlier versions.
-        x = maps[0].view_as(maps[0])
+        x = maps[0]
         if self.merge:
             convolution, activation = self.merge
             x = activation(_convolve(convolution, maps))
@@ -273,7 +271,11 @@ class Generator(nn.Module):
         out = _convolve(self.reconstruct, highs, torch.float32)
         if self.config.residual:
             scale = self.config.scale
-            out = out + functional.interpolate(low, scale_factor=scale, mode="bicubic")
+            # With `antialias`, torch's kernel is Pillow's (a = -1/2), which the authors add;
+            # without, it is another (a = -3/4).
+            out = out + functional.interpolate(
+                low, scale_factor=scale, mode="bicubic", antialias=True
+            )
         return out
 
     def _project(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
