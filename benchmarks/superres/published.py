@@ -2,8 +2,7 @@
 
 Written anew after reading `alterzero/DBPN-Pytorch` for its behaviour; every part names the
 function it answers to. What does not bear on time is left out: console output other than what
-makes the program wait, checkpoints, the swapped coordinates of its crops. What does is kept, with
-its defects: the loader decodes and resamples whole photographs for every patch, the fake is
+makes the program wait, and checkpoints. What does is kept, with its defects: the loader decodes and resamples whole photographs for every patch, the fake is
 enlarged twice and not detached for the discriminator, and two of the four terms have no gradient.
 """
 

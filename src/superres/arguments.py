@@ -44,8 +44,9 @@ Without --photos, the photographs inside the packages scikit-image and scikit-le
 With --photos alone, whole photographs are held out for the test, one in five.
 Low resolution is made by Pillow's antialiased bicubic reduction, sides being cut to multiples
 of the scale; networks take their scale from the data that they are trained on. JPEG files of
-1000 pixels and more are halved first, which removes their traces. Files that are corrupt, grey,
-tiny, animated or of more than 8 bits a channel are named and skipped.
+1000 pixels and more are halved first, which removes their traces. Files that are corrupt, tiny,
+animated or of more than 8 bits a channel, and grey ones for training, are named and skipped; one
+of --test-photos is an error, since figures of a part of a test set are none of the set.
 OUT/crops shows a detailed region of every test image, the original and enlarged by bicubic.
 The metrics are those of bicubic enlargement.
 
@@ -116,6 +117,11 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     p.add_argument("--out", type=Path, required=True, help="data folder to make")
     p.add_argument("--photos", type=Path, help="folder of PNG and JPEG photographs")
     p.add_argument("--test-photos", type=Path, help="folder of those to test with")
+    p.add_argument(
+        "--allow-incomplete-test",
+        action="store_true",
+        help="skip what cannot be used of --test-photos, too",
+    )
     p.add_argument("--scale", type=int, default=4, help="2, 4 or 8 times larger (%(default)s)")
     p.add_argument("--crop", type=int, help="side of training tiles (160, at 8x 320)")
     p.add_argument(

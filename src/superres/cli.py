@@ -83,22 +83,26 @@ def _prepare(a: argparse.Namespace) -> None:
 
     if a.test_photos and not a.photos:
         raise UserError("--test-photos needs --photos")
+    if a.allow_incomplete_test and not a.test_photos:
+        raise UserError("--allow-incomplete-test goes with --test-photos")
     if a.workers is not None and a.workers < 1:
         raise UserError(f"--workers must be 1 at least, not {a.workers}")
     # At any scale, a tile has room for low-resolution patches of 40 pixels at least.
     crop = _given(a.crop, 40 * max(4, check_scale(a.scale)))
     sizes = Sizes(crop, a.test_crop, a.scale)
     recorder = Recorder(a.result)
-    duplicates: list[str] = []
-    if a.photos:
-        sources, duplicates = folder_photos(a.photos, a.test_photos)
-    else:
-        sources = wheel_photos()
-    for line in duplicates:
-        print(f"skip   {line}")
+    sources, left_out = folder_photos(a.photos, a.test_photos) if a.photos else (wheel_photos(), [])
     # For a few photographs, processes would take longer to start than to work.
     workers = _given(a.workers, min(_cores(), max(1, len(sources) // 8)))
-    prepare(sources, a.out, sizes, duplicates, partial(print, flush=True), workers)
+    prepare(
+        sources,
+        a.out,
+        sizes,
+        left_out,
+        partial(print, flush=True),
+        workers,
+        whole_test=a.test_photos is not None and not a.allow_incomplete_test,
+    )
     dataset = Dataset(a.out)
     scores = evaluate(lambda low: enlarge(low, a.scale), dataset, workers=workers)
     print(f"bicubic enlargement, the figures to beat:\n{scores.table()}")

@@ -12,7 +12,7 @@ from superres.data import Box, Pixels, TestEntry, TrainEntry, cut
 from superres.errors import UserError
 from superres.metrics import SHAVE
 from superres.metrics.niqe import BLOCK
-from superres.photos import Source, Unusable, decode
+from superres.photos import Source, Split, Unusable, decode
 from superres.resize import shrink
 from superres.scale import DEFAULT_SCALE, check_scale
 
@@ -75,10 +75,21 @@ class Prepared:
 def cut_photo(source: Source, sizes: Sizes) -> Prepared | Unusable:
     """Decode a photograph and cut it; the reason if it is of no use."""
     try:
-        photo = decode(source.path, sizes.scale)
-        return (_cut_tiles if source.split == "train" else _cut_test)(source, photo, sizes)
+        is_test = source.split == "test"
+        photo = decode(source.path, grey=is_test)
+        _check_size(photo, SMALLEST_TEST if is_test else sizes.crop, source.split)
+        height, width = (side - side % sizes.scale for side in photo.shape[:2])
+        return (_cut_test if is_test else _cut_tiles)(source, photo[:height, :width], sizes)
     except Unusable as reason:
         return reason
+
+
+def _check_size(photo: Pixels, least: int, split: Split) -> None:
+    # The least is a multiple of every scale, so that it can be checked before the sides are cut.
+    height, width = photo.shape[:2]
+    if min(height, width) < least:
+        what = "a test image needs" if split == "test" else "a tile has"
+        raise Unusable("tiny", f", {width}x{height} pixels; {what} {least}x{least}")
 
 
 def tile_corners(length: int, crop: int, scale: int = DEFAULT_SCALE) -> list[int]:
@@ -109,8 +120,6 @@ def most_detailed(image: Pixels, height: int, width: int, scale: int = DEFAULT_S
 def _cut_tiles(source: Source, photo: Pixels, sizes: Sizes) -> Prepared:
     crop, scale = sizes.crop, sizes.scale
     height, width = photo.shape[:2]
-    if min(height, width) < crop:
-        raise Unusable("tiny", f", {width}x{height} pixels; a tile has {crop}x{crop}")
     low = shrink(photo, scale)
     detail = _gradient(photo)
     high_tiles, low_tiles = [], []
@@ -129,10 +138,6 @@ def _cut_tiles(source: Source, photo: Pixels, sizes: Sizes) -> Prepared:
 def _cut_test(source: Source, photo: Pixels, sizes: Sizes) -> Prepared:
     largest, scale = sizes.test_crop, sizes.scale
     height, width = photo.shape[:2]
-    if min(height, width) < SMALLEST_TEST:
-        raise Unusable(
-            "tiny", f", {width}x{height} pixels; a test image needs {SMALLEST_TEST}x{SMALLEST_TEST}"
-        )
     box = most_detailed(photo, min(height, largest), min(width, largest), scale)
     # A copy: what is handed back is not to carry the whole photograph along.
     high = cut(photo, box).copy()

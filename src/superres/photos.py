@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,6 +90,18 @@ class Source:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A photograph's file that is of no use: where it is, what for, and why."""
+
+    origin: str
+    split: Split
+    reason: Unusable
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.reason}"
+
+
 def wheel_photos() -> list[Source]:
     """The photographs that installed packages carry, with a fixed division.
 
@@ -110,14 +123,14 @@ def wheel_photos() -> list[Source]:
     return sources
 
 
-def folder_photos(photos: Path, test_photos: Path | None) -> tuple[list[Source], list[str]]:
+def folder_photos(photos: Path, test_photos: Path | None) -> tuple[list[Source], list[LeftOut]]:
     """The PNG and JPEG files of one or two folders, not of their subfolders.
 
     Without `test_photos`, whole photographs are held out for the test, chosen by the hashes of
     the files: one in five, at least one. Every file is read once, to be hashed.
 
     Returns:
-        The sources, and one line for every duplicate that was left out.
+        The sources, and what was left out: duplicates and what cannot be read.
 
     Raises:
         UserError: no such folder, or too few photographs.
@@ -127,9 +140,12 @@ def folder_photos(photos: Path, test_photos: Path | None) -> tuple[list[Source],
     digests = _hash_all([*test, *train])
     if test:
         return _named([("test", p) for p in test] + [("train", p) for p in train], digests)
-    if len(train) < 2:
+    by_hash = sorted(
+        (path for path in train if isinstance(digests[path], str)),
+        key=lambda path: str(digests[path]),
+    )
+    if len(by_hash) < 2:
         raise UserError(f"{photos} needs two photographs at least: one to train, one to test")
-    by_hash = sorted(train, key=digests.__getitem__)
     held_out = set(by_hash[: max(1, len(by_hash) // _HOLD_OUT)])
     return _named([("test" if p in held_out else "train", p) for p in train], digests)
 
@@ -146,10 +162,15 @@ def read_size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def decode(path: Path, multiple: int = 4) -> NDArray[np.uint8]:
-    """Pixels of a colour photograph, upright: (H, W, 3), RGB, sides multiples of `multiple`.
+def decode(path: Path, *, grey: bool = False) -> NDArray[np.uint8]:
+    """Pixels of a photograph, upright: (H, W, 3), RGB.
 
     Large JPEG files are halved (Lanczos), which removes the traces of their compression.
+    Transparency is left out: the colours are those below it.
+
+    Args:
+        path: the file.
+        grey: whether it may be grey; its three channels are equal then.
 
     Raises:
         Unusable: the file cannot be decoded, is grey, has more than 8 bits a channel or several
@@ -159,11 +180,11 @@ def decode(path: Path, multiple: int = 4) -> NDArray[np.uint8]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
-                _check_kind(opened)
+                _check_kind(opened, grey)
                 is_halved = _is_halved(opened)
                 ImageOps.exif_transpose(opened, in_place=True)
                 image: Image.Image = opened
-                if opened.has_transparency_data:  # the colours below it are meant
+                if opened.has_transparency_data:
                     image = image.convert("RGBA")
                 pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except _REJECTIONS as error:
@@ -173,22 +194,23 @@ def decode(path: Path, multiple: int = 4) -> NDArray[np.uint8]:
     if is_halved:
         half = pixels.shape[1] // 2, pixels.shape[0] // 2
         pixels = np.asarray(Image.fromarray(pixels).resize(half, Image.Resampling.LANCZOS))
-    # Colour shows in the first rows of nearly every photograph.
-    bands = np.array_split(pixels, range(_BAND, len(pixels), _BAND))
-    if all((band == band[:, :, :1]).all() for band in bands):
-        raise Unusable("grey")
-    height, width = pixels.shape[:2]
-    return pixels[: height - height % multiple, : width - width % multiple]
+    if not grey:
+        # Colour shows in the first rows of nearly every photograph.
+        bands = np.array_split(pixels, range(_BAND, len(pixels), _BAND))
+        if all((band == band[:, :, :1]).all() for band in bands):
+            raise Unusable("grey")
+    return pixels
 
 
-def _check_kind(image: Image.Image) -> None:
+def _check_kind(image: Image.Image, grey: bool) -> None:
     if is_deep(image):
         raise Unusable("more than 8 bits a channel")
     if is_several(image):
         raise Unusable("several pictures", ", such as an animation")
     if image.mode in ("1", "L", "LA", "La"):
-        raise Unusable("grey")
-    if image.mode not in ("RGB", "RGBA", "P", "CMYK", "YCbCr"):
+        if not grey:
+            raise Unusable("grey")
+    elif image.mode not in ("RGB", "RGBA", "P", "CMYK", "YCbCr"):
         raise Unusable("neither RGB nor grey", f" but {image.mode}")
 
 
@@ -207,23 +229,27 @@ def _list(folder: Path) -> list[Path]:
 
 
 def _named(
-    paths: Iterable[tuple[Split, Path]], digests: Mapping[Path, str]
-) -> tuple[list[Source], list[str]]:
+    paths: Iterable[tuple[Split, Path]], digests: Mapping[Path, str | Unusable]
+) -> tuple[list[Source], list[LeftOut]]:
     """Give every file a name of its own; leave out files with the same content."""
     seen: dict[str, Path] = {}
     names: set[str] = set()
     sources: list[Source] = []
-    duplicates: list[str] = []
+    left_out: list[LeftOut] = []
     for split, path in paths:
         digest = digests[path]
+        if isinstance(digest, Unusable):
+            left_out.append(LeftOut(str(path), split, digest))
+            continue
         if digest in seen:
-            duplicates.append(f"{path}: the same file as {seen[digest]}")
+            duplicate = Unusable("duplicate", f" of {seen[digest]}")
+            left_out.append(LeftOut(str(path), split, duplicate))
             continue
         seen[digest] = path
         name = _free_name(path.stem, names)
         names.add(name)
         sources.append(Source(name, path, str(path), split, digest))
-    return sources, duplicates
+    return sources, left_out
 
 
 def _free_name(stem: str, taken: Sequence[str] | set[str]) -> str:
@@ -238,13 +264,21 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _hash_all(paths: Sequence[Path]) -> dict[Path, str]:
-    digests = {}
+def _hash_or_reason(path: Path) -> str | Unusable:
+    try:
+        # A pipe would be waited for.
+        return _hash(path) if stat.S_ISREG(path.stat().st_mode) else Unusable("no regular file")
+    except OSError as error:
+        return Unusable("cannot be read", f" ({error.strerror})")
+
+
+def _hash_all(paths: Sequence[Path]) -> dict[Path, str | Unusable]:
+    digests: dict[Path, str | Unusable] = {}
     with (
         ThreadPoolExecutor(_READERS) as pool,
         Progress("files read", len(paths)) as progress,
     ):
-        for path, digest in zip(paths, pool.map(_hash, paths), strict=True):
+        for path, digest in zip(paths, pool.map(_hash_or_reason, paths), strict=True):
             digests[path] = digest
             progress.advance()
     return digests

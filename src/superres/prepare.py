@@ -17,7 +17,7 @@ from superres.arrays import ArrayWriter, write_array
 from superres.cutting import Prepared, Sizes, cut_photo
 from superres.data import UNFINISHED, Manifest, TestEntry, TrainEntry, cut
 from superres.errors import UserError
-from superres.photos import Source, Unusable, read_size
+from superres.photos import LeftOut, Source, Unusable, read_size
 from superres.progress import Progress
 from superres.resize import enlarge
 from superres.workers import in_processes
@@ -25,37 +25,49 @@ from superres.workers import in_processes
 # The disk, a quota, or what a file may have is used up.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+# So many photographs are listed in a message.
+_SHOWN = 3
+
 
 def prepare(
     sources: Sequence[Source],
     out: Path,
     sizes: Sizes,
-    skipped: Sequence[str] = (),
+    left_out: Sequence[LeftOut] = (),
     report: Callable[[str], None] = print,
     workers: int = 1,
+    *,
+    whole_test: bool = False,
 ) -> Manifest:
     """Decode every photograph once and write the data folder `out`.
 
-    Corrupt, grey and tiny photographs are skipped; `report` and the manifest name them. The folder
-    is the same whatever the number of workers, and without a manifest until it is complete.
+    Corrupt and tiny photographs, and grey ones for training, are skipped; `report` and the manifest
+    name them. The folder is the same whatever the number of workers, and without a manifest until
+    it is complete.
 
     Args:
         sources: the photographs.
         out: a new or empty folder, or one that an earlier call made or began, which is replaced.
         sizes: of tiles and test images.
-        skipped: duplicates that were left out before, one line each, for the manifest.
+        left_out: what was left out before, for the manifest.
         report: gets a line for what is skipped, and some about the whole.
         workers: processes that decode; 1 means that everything happens in this one.
+        whole_test: whether every test image has to be usable, as figures of a part of a set are
+            none of the set.
 
     Raises:
-        UserError: `out` holds something else or is too small, or no photograph is usable for
-            training or test.
+        UserError: `out` holds something else or is too small, no photograph is usable for
+            training or test, or a test image is not although `whole_test`.
     """
+    if whole_test:
+        _check_test(left_out, _tests(sources, left_out))
+    for one in left_out:
+        report(f"skip   {one}")
     needed = space(sources, sizes)
     report(f"{len(sources)} photographs, {_text(needed)} of data at most")
     try:
         _make_room(out, needed)
-        manifest = _write_all(sources, out, sizes, skipped, report, workers)
+        manifest = _write_all(sources, out, sizes, left_out, report, workers, whole_test)
         manifest.save(out)
     except OSError as error:
         if error.errno not in _FULL:
@@ -85,15 +97,16 @@ def _write_all(
     sources: Sequence[Source],
     out: Path,
     sizes: Sizes,
-    skipped: Sequence[str],
+    known: Sequence[LeftOut],
     report: Callable[[str], None],
     workers: int,
+    whole_test: bool,
 ) -> Manifest:
     """Write all but the manifest."""
     train: list[TrainEntry] = []
     test: list[TestEntry] = []
-    left_out = list(skipped)
-    reasons = Counter({"duplicate": len(skipped)})
+    left_out = list(known)
+    tests = _tests(sources, known)
     do = partial(cut_photo, sizes=sizes)
     results = in_processes(do, sources, workers) if workers > 1 else map(do, sources)
     crop, scale = sizes.crop, sizes.scale
@@ -103,9 +116,10 @@ def _write_all(
         Progress("photographs prepared", len(sources)) as progress,
     ):
         for source, result in zip(sources, results, strict=True):
+            if whole_test and source.split == "train":  # all test images come before
+                _check_test(left_out, tests)
             if isinstance(result, Unusable):
-                left_out.append(f"{source.origin}: {result}")
-                reasons[result.kind] += 1
+                left_out.append(LeftOut(source.origin, source.split, result))
                 report(f"skip   {left_out[-1]}")
             elif isinstance(result.entry, TrainEntry):
                 high.append(result.high)
@@ -115,15 +129,44 @@ def _write_all(
                 _write_test(out, result.entry, result, scale)
                 test.append(result.entry)
             progress.advance()
+    if whole_test:
+        _check_test(left_out, tests)
     for split, entries in (("training", train), ("test", test)):
         if not entries:
             raise UserError(f"no photograph is usable for {split}")
     report(f"train  {sum(entry.tiles for entry in train)} tiles of {len(train)} photographs")
     report(f"test   {len(test)} images")
     if left_out:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in reasons.items() if count)
-        report(f"skipped {len(left_out)} of {len(sources) + len(skipped)}: {kinds}")
-    return Manifest(sizes.crop, tuple(train), tuple(test), tuple(left_out), scale=scale)
+        reasons = Counter(one.reason.kind for one in left_out)
+        kinds = ", ".join(f"{count} {kind}" for kind, count in reasons.items())
+        report(f"skipped {len(left_out)} of {len(sources) + len(known)}: {kinds}")
+    skipped = tuple(map(str, left_out))
+    return Manifest(sizes.crop, tuple(train), tuple(test), skipped, scale=scale)
+
+
+def _tests(sources: Sequence[Source], left_out: Sequence[LeftOut]) -> int:
+    """Number of all test images."""
+    splits = [source.split for source in sources] + [one.split for one in left_out]
+    return splits.count("test")
+
+
+def _check_test(left_out: Sequence[LeftOut], tests: int) -> None:
+    """See that no test image was left out.
+
+    Args:
+        left_out: so far.
+        tests: number of all test images.
+
+    Raises:
+        UserError: one was.
+    """
+    missing = [str(one) for one in left_out if one.split == "test"]
+    if missing:
+        shown = "; ".join(missing[:_SHOWN]) + ("; .." if len(missing) > _SHOWN else "")
+        raise UserError(
+            f"{len(missing)} of {tests} test images cannot be used, and the mean of the others "
+            f"is not that of the set: {shown} (--allow-incomplete-test goes on without)"
+        )
 
 
 def _make_room(out: Path, needed: int) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -43,8 +44,9 @@ def test_the_same_photograph_never_serves_twice(photos: Path, tmp_path: Path) ->
     sources, duplicates = folder_photos(photos, tmp_path)
     assert (sources[0].name, sources[0].split) == ("other", "test")
     assert len(sources) == 3
-    assert len(duplicates) == 1
-    assert "apple.png" in duplicates[0]
+    (duplicate,) = duplicates
+    assert str(duplicate) == f"{photos / 'apple.png'}: duplicate of {tmp_path / 'other.png'}"
+    assert (duplicate.split, duplicate.reason.kind) == ("train", "duplicate")
 
 
 def test_files_of_the_same_name_get_names_of_their_own(photos: Path, tmp_path: Path) -> None:
@@ -79,15 +81,46 @@ def test_a_part_of_a_collection_made_of_links(photos: Path, tmp_path: Path) -> N
             (tmp_path / folder / f"{name}.png").symlink_to(photo)
     sources, duplicates = folder_photos(tmp_path / "train", tmp_path / "valid")
     assert [(s.name, s.split) for s in sources] == [("0801", "test"), ("0001", "train")]
-    assert duplicates == [
-        f"{tmp_path / 'train' / '0002.png'}: the same file as {tmp_path / 'valid' / '0801.png'}"
+    assert [str(duplicate) for duplicate in duplicates] == [
+        f"{tmp_path / 'train' / '0002.png'}: duplicate of {tmp_path / 'valid' / '0801.png'}"
     ]
 
 
-def test_sides_are_cut_to_multiples_of_four(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (23, 30, 3), np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    assert (decode(tmp_path / "a.png") == pixels[:20, :28]).all()
+def test_what_cannot_be_read_is_left_out(photos: Path, tmp_path: Path) -> None:
+    for photo in photos.iterdir():
+        shutil.copy(photo, tmp_path)
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    for test_photos in (None, tmp_path):
+        sources, left_out = folder_photos(photos if test_photos else tmp_path, test_photos)
+        assert {source.name for source in sources} == {"apple", "birch", "cloud"}
+        reasons = {Path(one.origin).name: str(one.reason) for one in left_out[:3]}
+        assert reasons == {
+            "dangling.png": "cannot be read (No such file or directory)",
+            "loop.png": "cannot be read (Too many levels of symbolic links)",
+            "pipe.png": "no regular file",
+        }
+        assert left_out[0].split == ("test" if test_photos else "train")
+
+
+def test_grey_and_transparent_images_are_decoded_where_they_may_be(tmp_path: Path) -> None:
+    colour = np.random.default_rng(0).integers(0, 255, (12, 12, 3), np.uint8)
+    grey = Image.fromarray(colour).convert("L")
+    half = Image.fromarray(np.full((12, 12), 128, np.uint8))
+    seen = Image.fromarray(colour)
+    for name, image in (("l", grey), ("la", grey.convert("LA")), ("bit", grey.convert("1"))):
+        if name == "la":
+            image.putalpha(half)
+        image.save(tmp_path / f"{name}.png")
+        expected = grey.convert("1").convert("RGB") if name == "bit" else grey.convert("RGB")
+        assert (decode(tmp_path / f"{name}.png", grey=True) == np.asarray(expected)).all()
+        with pytest.raises(Unusable, match="grey"):
+            decode(tmp_path / f"{name}.png")
+    seen.putalpha(half)
+    seen.save(tmp_path / "rgba.png")
+    for allowed in (False, True):
+        assert (decode(tmp_path / "rgba.png", grey=allowed) == colour).all()
 
 
 def test_large_jpeg_files_are_halved(tmp_path: Path) -> None:

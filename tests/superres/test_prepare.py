@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from superres.cli import main
 from superres.cutting import Sizes
 from superres.data import UNFINISHED, Dataset
 from superres.errors import UserError
@@ -57,18 +58,22 @@ def test_unusable_photographs_are_named_and_skipped(photos: Path, tmp_path: Path
         good = image.transpose(Image.Transpose.ROTATE_180)
         good.save(folder / "good.png")
         good.resize((60, 60)).save(folder / "small.png")
-        good.resize((3, 3)).save(folder / "speck.png")
+        good.resize((1, 1)).save(folder / "speck.png")
         good.convert("L").convert("RGB").save(folder / "grey.png")
         good.save(folder / "moving.png", save_all=True, append_images=[image])
     Image.fromarray(np.full((200, 200), 999, np.uint16)).save(folder / "deep.png")
     Image.fromarray(np.full((200, 200, 3), (9, 10, 200), np.uint8)).save(folder / "blank.png")
     shutil.copy(folder / "good.png", folder / "twin.png")
     (folder / "album.png").mkdir()
-    sources, duplicates = folder_photos(folder, photos)
+    (folder / "dangling.png").symlink_to(folder / "nowhere")
+    sources, left_out = folder_photos(folder, photos)
     lines: list[str] = []
-    manifest = prepare(sources, tmp_path / "data", Sizes(crop=96), duplicates, lines.append)
+    manifest = prepare(
+        sources, tmp_path / "data", Sizes(crop=96), left_out, lines.append, whole_test=True
+    )
     reasons = {
-        "twin.png": f"the same file as {folder / 'good.png'}",
+        "dangling.png": "cannot be read (No such file or directory)",
+        "twin.png": f"duplicate of {folder / 'good.png'}",
         "blank.png": "without detail",
         "deep.png": "more than 8 bits a channel",
         "empty.png": "cannot be decoded (",
@@ -77,7 +82,7 @@ def test_unusable_photographs_are_named_and_skipped(photos: Path, tmp_path: Path
         "huge.png": "implausibly large",
         "moving.png": "several pictures, such as an animation",
         "small.png": "tiny, 60x60 pixels; a tile has 96x96",
-        "speck.png": "tiny, ",
+        "speck.png": "tiny, 1x1 pixels",
         "text.png": "cannot be decoded (",
     }
     assert len(manifest.skipped) == len(reasons)
@@ -85,11 +90,85 @@ def test_unusable_photographs_are_named_and_skipped(photos: Path, tmp_path: Path
         assert line.startswith(f"{folder / name}: {reason}")
     assert [entry.name for entry in manifest.train] == ["good"]
     assert Dataset(tmp_path / "data").manifest == manifest
-    assert sum(line.startswith("skip  ") for line in lines) == 10  # the twin was told before
+    assert sum(line.startswith("skip  ") for line in lines) == 12
     assert lines[-1] == (
-        "skipped 11 of 15: 1 duplicate, 1 without detail, 1 more than 8 bits a channel, "
-        "3 cannot be decoded, 1 grey, 1 implausibly large, 1 several pictures, 2 tiny"
+        "skipped 12 of 16: 1 cannot be read, 1 duplicate, 1 without detail, "
+        "1 more than 8 bits a channel, 3 cannot be decoded, 1 grey, 1 implausibly large, "
+        "1 several pictures, 2 tiny"
     )
+
+
+def test_grey_and_transparent_images_are_test_images(photos: Path, tmp_path: Path) -> None:
+    """Two of the fourteen images of Set14 are grey."""
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    with Image.open(photos / "apple.png") as image:
+        turned = image.transpose(Image.Transpose.ROTATE_180)
+    turned.convert("L").save(tests / "l.png")
+    turned.convert("L").convert("RGB").save(tests / "stored-as-colour.png")
+    transparent = turned.copy()
+    transparent.putalpha(Image.new("L", turned.size, 100))
+    transparent.save(tests / "rgba.png")
+    sources, left_out = folder_photos(photos, tests)
+    prepare(sources, tmp_path / "data", Sizes(crop=96), left_out, quiet, whole_test=True)
+    dataset = Dataset(tmp_path / "data")
+    found = {test.entry.name: test.high for test in dataset.test_images()}
+    grey = np.asarray(turned.convert("L").convert("RGB"))
+    assert set(found) == {"l", "stored-as-colour", "rgba"}
+    assert (found["l"] == grey).all()
+    assert (found["stored-as-colour"] == grey).all()
+    assert (found["rgba"] == np.asarray(turned)).all()
+    assert not dataset.manifest.skipped
+
+
+@pytest.mark.parametrize("trouble", ["text", "tiny", "dangling", "duplicate", "deep"])
+def test_a_test_set_is_whole_or_nothing(
+    photos: Path, tmp_path: Path, trouble: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    shutil.copy(photos / "birch.png", tests / "a.png")
+    bad = tests / "bad.png"
+    if trouble == "text":
+        bad.write_text("text")
+    elif trouble == "tiny":
+        Image.fromarray(np.full((1, 1, 3), (9, 10, 200), np.uint8)).save(bad)
+    elif trouble == "dangling":
+        bad.symlink_to(tmp_path / "nowhere")
+    elif trouble == "duplicate":
+        shutil.copy(tests / "a.png", bad)
+    else:
+        Image.fromarray(np.full((200, 200), 999, np.uint16)).save(bad)
+    command = ["prepare", "--crop", "96", "--photos", str(photos), "--test-photos", str(tests)]
+    command += ["--out", str(tmp_path / "data")]
+    assert main(command) == 2
+    reason = {
+        "text": "cannot be decoded (",
+        "tiny": "tiny, 1x1 pixels; a test image needs 200x200",
+        "dangling": "cannot be read (No such file or directory)",
+        "duplicate": f"duplicate of {tests / 'a.png'}",
+        "deep": "more than 8 bits a channel",
+    }[trouble]
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "superres: 1 of 2 test images cannot be used, and the mean" in error
+    assert f"{bad}: {reason}" in error
+    assert not (tmp_path / "data" / "manifest.json").exists()
+    assert main([*command, "--allow-incomplete-test"]) == 0
+    (skipped,) = (s for s in Dataset(tmp_path / "data").manifest.skipped if "bad" in s)
+    assert skipped.startswith(f"{bad}: {reason}")
+
+
+def test_photographs_that_were_held_out_are_no_test_set_of_the_users(
+    photos: Path, tmp_path: Path
+) -> None:
+    for photo in photos.iterdir():
+        shutil.copy(photo, tmp_path)
+    for number in range(12):  # some of them are held out
+        (tmp_path / f"bad{number}.png").write_text(f"text {number}")
+    sources, left_out = folder_photos(tmp_path, None)
+    assert any(source.split == "test" and "bad" in source.name for source in sources)
+    assert not left_out
 
 
 def test_the_folder_is_the_same_whatever_the_number_of_workers(
