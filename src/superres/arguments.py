@@ -83,8 +83,8 @@ Enlarge the test images and judge them. The figures do not depend on the number 
   superres evaluate --checkpoint tuned --data data
 
 Or judge a folder of results, of whatever program, against a folder of originals. Images are
-matched by their names without extension and must have the same size; grey images count as
-colour, transparency is left out.
+matched by their names without extension (0801x4.png belongs to 0801.png) and must have the same
+size; grey images count as colour, transparency is left out.
   superres evaluate --images results --originals originals
 This also gives the region of the PIRM challenge: 1, 2 or 3 for an rmse of at most 11.5, 12.5 or
 16, else "outside". These bounds are meant for the challenge's images.

@@ -19,6 +19,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
     Raises:
         UserError: the file cannot be read, or has more than 8 bits a channel.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise UserError(f"{path} is no regular file")
     try:
         with warnings.catch_warnings():
             # An image is as large as its owner says; only the absurd is refused.

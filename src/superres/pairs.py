@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 # EXIF orientations (tag 274) in which rows are columns.
 _ORIENTATION, _LYING = 274, (5, 6, 7, 8)
 
+# The scale at the end of a name: x4, X4, _x4, -x4.
+_SCALE = re.compile(r"[-_]?x[1-9]$", re.IGNORECASE)
+
 # So many names are listed in a message.
 _SHOWN = 3
 
@@ -25,14 +29,19 @@ _SHOWN = 3
 def find_pairs(results: Path, originals: Path) -> list[tuple[str, Path, Path]]:
     """Match the images of two folders by their names without extension.
 
+    Names that match as they are come first. Of the others, the scale at the end does not count:
+    `0801x4.png` belongs to `0801.png`, as in DIV2K and in what challenges ask for.
+
     Returns:
-        Name, result and original, sorted by name.
+        Name of the original, result and original, sorted by name.
 
     Raises:
         UserError: a folder is missing or empty, a name occurs twice in one of them, or an image
             has no partner: a figure of some of the images is none of the whole set.
     """
     found, references = _by_name(results), _by_name(originals)
+    _drop_scales(found, references)
+    _drop_scales(references, found)
     for here, there, names in (
         (results, originals, sorted(found.keys() - references.keys())),
         (originals, results, sorted(references.keys() - found.keys())),
@@ -87,6 +96,14 @@ def _by_name(folder: Path) -> dict[str, Path]:
     if not named:
         raise UserError(f"no image in {folder}")
     return named
+
+
+def _drop_scales(named: dict[str, Path], partners: Mapping[str, Path]) -> None:
+    """Rename images without a partner that have one but for the scale at the end."""
+    for name in sorted(named.keys() - partners.keys()):
+        short = _SCALE.sub("", name)
+        if short in partners and short not in named:
+            named[short] = named.pop(name)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -59,9 +60,9 @@ def find_images(named: Sequence[Path], out: Path) -> list[Task]:
                     f"{tasks[task.target].source} and {source} would both become {task.target}"
                 )
             tasks[task.target] = task
-    sources = {task.source.resolve() for task in tasks.values()}
+    sources = {_real(task.source) for task in tasks.values()}
     for target in tasks:
-        if target.resolve() in sources:
+        if _real(target) in sources:
             raise UserError(f"{target} would be replaced by its enlargement: name another --out")
     return list(tasks.values())
 
@@ -69,18 +70,24 @@ def find_images(named: Sequence[Path], out: Path) -> list[Task]:
 def _in_folder(folder: Path, out: Path) -> Iterable[tuple[Path, Path]]:
     """The images in `folder`, sorted, each with its place below it."""
     # Results of an earlier run are no images of the user's, if they have a folder of their own.
-    results = out.resolve()
-    nested = results.is_relative_to(folder.resolve()) and results != folder.resolve()
+    results, whole = _real(out), _real(folder)
+    nested = results.is_relative_to(whole) and results != whole
     found = []
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
-        ours = nested and path.resolve().is_relative_to(results)
+        ours = nested and _real(path).is_relative_to(results)
         hidden = any(part.startswith(".") for part in below.parts)
-        if path.suffix.lower() in EXTENSIONS and path.is_file() and not (ours or hidden):
+        # A dangling link is named later, as what cannot be read.
+        is_file = path.is_file() or (path.is_symlink() and not path.exists())
+        if path.suffix.lower() in EXTENSIONS and is_file and not (ours or hidden):
             found.append((path, below.parent))
     if not found:
         raise UserError(f"no image in {folder}")
     return found
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # unlike `resolve`, bears links that lead to themselves
 
 
 class Enlarger:

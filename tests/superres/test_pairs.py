@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,36 @@ def test_names_are_matched_without_their_extensions(tmp_path: Path) -> None:
         ("a", results / "a.PNG", originals / "a.jpg"),
         ("b", results / "b.png", originals / "b.tiff"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        (["0801x4.png", "0802x4.png"], ["0801.png", "0802.png"]),
+        (["0801.png", "0802.png"], ["0801x4.png", "0802x4.png"]),
+        (["0801_X4.png", "0802-x8.png"], ["0801.png", "0802.png"]),
+        (["0801x4.png", "0802.png"], ["0801.png", "0802.png"]),
+        (["ax4.png", "a.png"], ["ax4.png", "a.png"]),
+        (["x4.png"], ["x4.png"]),
+    ],
+)
+def test_a_scale_at_the_end_of_a_name_does_not_count(
+    here: list[str], there: list[str], tmp_path: Path
+) -> None:
+    results, originals = touch(tmp_path / "r", *here), touch(tmp_path / "o", *there)
+    found = find_pairs(results, originals)
+    by_name = sorted(zip(here, there, strict=True))
+    assert sorted((r.name, o.name) for _, r, o in found) == by_name
+
+
+def test_a_result_is_not_paired_twice(tmp_path: Path) -> None:
+    results = touch(tmp_path / "r", "0801.png", "0801x4.png")
+    originals = touch(tmp_path / "o", "0801.png")
+    with pytest.raises(UserError, match=r"1 image of .* without original in .*: 0801x4"):
+        find_pairs(results, originals)
+    results = touch(tmp_path / "r2", "0801x2.png", "0801x4.png")
+    with pytest.raises(UserError, match=r"1 image of .* without original in .*: 0801x4"):
+        find_pairs(results, originals)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +124,11 @@ def test_what_is_no_8_bit_image_is_refused(tmp_path: Path) -> None:
     Image.fromarray(colours()).save(tmp_path / "cut.png")
     whole = (tmp_path / "cut.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe.png")
     for name, message in (
+        ("dangling", "as an image"),
+        ("pipe", "no regular file"),
         ("text", "as an image"),
         ("deep", "more than 8 bits"),
         ("cut", "as an image"),

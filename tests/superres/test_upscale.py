@@ -203,18 +203,21 @@ def test_a_folder_with_a_broken_image(
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     (folder / "broken.png").write_text("no image")
+    (folder / "dangling.png").symlink_to(folder / "nowhere")
+    (folder / "loop.png").symlink_to(folder / "loop.png")
     for name in ("a.png", "c.png"):
         colourful().save(folder / name)
     assert upscale("--checkpoint", checkpoint, "--out", out, folder) == 2
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "c.png"]
     printed = capsys.readouterr()
-    first, second, third = printed.out.splitlines()
-    assert re.fullmatch(r"\[1/3\] .*a\.png  24x20 pixels, .* s", first)
-    assert second.startswith("skip")
-    assert "broken.png" in second
-    assert third.startswith("[3/3]")
+    lines = printed.out.splitlines()
+    assert [line.split()[0] for line in lines] == ["[1/5]", "skip", "[3/5]", "skip", "skip"]
+    assert re.fullmatch(r"\[1/5\] .*a\.png  24x20 pixels, .* s", lines[0])
+    for line, name in zip(lines[1:], ("broken", "c", "dangling", "loop"), strict=True):
+        assert f"{name}.png" in line
     assert printed.err.count("\n") == 1
-    (folder / "broken.png").unlink()
+    for name in ("broken", "dangling", "loop"):
+        (folder / f"{name}.png").unlink()
     assert upscale("--checkpoint", checkpoint, "--out", out, folder) == 0
 
 
