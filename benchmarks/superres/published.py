@@ -2,8 +2,9 @@
 
 Written anew after reading `alterzero/DBPN-Pytorch` for its behaviour; every part names the
 function it answers to. What does not bear on time is left out: console output other than what
-makes the program wait, and checkpoints. What does is kept, with its defects: the loader decodes and resamples whole photographs for every patch, the fake is
-enlarged twice and not detached for the discriminator, and two of the four terms have no gradient.
+makes the program wait, and checkpoints. What does is kept, with its defects: the loader decodes and
+resamples whole photographs for every patch, the fake is enlarged twice and not detached for the
+discriminator, and two of the four terms have no gradient.
 """
 
 from __future__ import annotations
