@@ -17,6 +17,7 @@ from rich.text import Text
 from dsice.goal import Goal, Metrics
 from dsice.grid import Params
 from dsice.launch.output import shown
+from dsice.study.command import brief
 from dsice.study.driver import Stop
 from dsice.study.state import Stage, Status, Study, Task, Trial
 from dsice.study.summary import progress
@@ -48,11 +49,8 @@ def better_line(study: Study, goal: Goal) -> str:
 
 
 def params_line(params: Params) -> str:
-    """``tile=8 layout=soa``."""
-    return " ".join(
-        f"{name}={value:.5g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in params.items()
-    )
+    """``tile=8 layout=soa fused=true``."""
+    return " ".join(f"{name}={brief(value)}" for name, value in params.items())
 
 
 def seconds_left(study: Study) -> float | None:

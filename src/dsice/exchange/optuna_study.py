@@ -18,6 +18,7 @@ from dsice.exchange.distributions import distribution_of, external
 from dsice.exchange.optuna_storage import load_optuna, opened
 from dsice.exchange.source import Row, RowState, Source, is_blank
 from dsice.goal import Bound, Goal, Metrics
+from dsice.study.command import brief
 from dsice.study.config import StudyConfig
 from dsice.study.state import Status, Study, Trial
 from dsice.version import __version__
@@ -123,15 +124,11 @@ def _note(study: Study) -> str:
         lines += [f"**Best: trial {best.number}**, number {best.number - 1} here", ""]
         lines += ["| | |", "|---|---|"]
         lines += [f"| {name} | **{best.metrics[name]:.6g}** |" for name in goal.metrics]
-        lines += [f"| {key} | {_brief(value)} |" for key, value in best.params.items()]
+        lines += [f"| {key} | {brief(value)} |" for key, value in best.params.items()]
     if goal.bounds:
         lines += ["", 'The card "Best Trial" of the dashboard may show one that breaks the bounds.']
     lines += ["", f"Written by dsice {__version__} from {study.directory.path}"]
     return "\n".join(lines)
-
-
-def _brief(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 class _Writer:

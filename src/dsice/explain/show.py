@@ -17,6 +17,7 @@ from dsice.explain.walk import RoleCount, Step
 from dsice.explain.words import ROLES, percent, sentences, what_matters
 from dsice.goal import Goal
 from dsice.grid import Value
+from dsice.study.command import shown
 from dsice.study.state import Status
 from dsice.terminal import number, params_line
 
@@ -229,4 +230,4 @@ def _shape(effect: Effect, bars: str) -> tuple[str, str]:
 
 
 def _value(value: Value) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else shown(value)

@@ -8,7 +8,7 @@ from typing import Final
 
 from dsice.goal import Bound
 from dsice.grid import Value
-from dsice.study.command import shown
+from dsice.study.command import brief
 
 _SIGNS: Final = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
 _CONTROL_PICTURES: Final = 0x2400
@@ -45,7 +45,7 @@ def number(value: float) -> str:
 
 def parameter(value: Value) -> str:
     """A parameter value, to six digits, as short as the space beside a point allows."""
-    return f"{value:.6g}" if isinstance(value, float) else plain(shown(value), 80)
+    return plain(brief(value), 80)
 
 
 def bound(limits: Bound) -> str:
