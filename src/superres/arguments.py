@@ -14,6 +14,7 @@ Group = argparse.ArgumentParser | argparse._ArgumentGroup
 # compares them with the originals.
 NETWORK_NAMES = ("tiny", "dbpn-s", "d-dbpn", "dbpnll", "dbpn-r64-10", "dbpn-mr64-3")
 SCHEDULE_NAMES = ("linear", "cosine", "step", "constant")
+DOWNSCALING_NAMES = ("pillow", "matlab")
 
 _ABOUT = """\
 Super-resolution (2x, 4x, 8x) with D-DBPN: train it, fine-tune it, judge it, use it.
@@ -42,8 +43,8 @@ Decode photographs once into tiles for training and whole images for testing.
 
 Without --photos, the photographs inside the packages scikit-image and scikit-learn are used.
 With --photos alone, whole photographs are held out for the test, one in five.
-Low resolution is made by Pillow's antialiased bicubic reduction, sides being cut to multiples
-of the scale; networks take their scale from the data that they are trained on. JPEG files of
+Low resolution is made by antialiased bicubic reduction, Pillow's or that of MATLAB's imresize to
+the last bit, sides being cut to multiples of the scale; networks take their scale from the data that they are trained on. JPEG files of
 1000 pixels and more are halved first, which removes their traces. Files that are corrupt, tiny,
 animated or of more than 8 bits a channel, and grey ones for training, are named and skipped; one
 of --test-photos is an error, since figures of a part of a test set are none of the set.
@@ -123,6 +124,12 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         help="skip what cannot be used of --test-photos, too",
     )
     p.add_argument("--scale", type=int, default=4, help="2, 4 or 8 times larger (%(default)s)")
+    p.add_argument(
+        "--downscaling",
+        choices=DOWNSCALING_NAMES,
+        default="pillow",
+        help="how low resolution is made: matlab, as that of the field's test sets (%(default)s)",
+    )
     p.add_argument("--crop", type=int, help="side of training tiles (160, at 8x 320)")
     p.add_argument(
         "--test-crop", type=int, default=768, help="longest side of test images (%(default)s)"

@@ -78,7 +78,7 @@ def _prepare(a: argparse.Namespace) -> None:
     from superres.photos import folder_photos, wheel_photos
     from superres.prepare import prepare
     from superres.records import Recorder
-    from superres.resize import enlarge
+    from superres.resize import Downscaling
     from superres.scale import check_scale
 
     if a.test_photos and not a.photos:
@@ -89,7 +89,7 @@ def _prepare(a: argparse.Namespace) -> None:
         raise UserError(f"--workers must be 1 at least, not {a.workers}")
     # At any scale, a tile has room for low-resolution patches of 40 pixels at least.
     crop = _given(a.crop, 40 * max(4, check_scale(a.scale)))
-    sizes = Sizes(crop, a.test_crop, a.scale)
+    sizes = Sizes(crop, a.test_crop, a.scale, Downscaling(a.downscaling))
     recorder = Recorder(a.result)
     sources, left_out = folder_photos(a.photos, a.test_photos) if a.photos else (wheel_photos(), [])
     # For a few photographs, processes would take longer to start than to work.
@@ -104,7 +104,7 @@ def _prepare(a: argparse.Namespace) -> None:
         whole_test=a.test_photos is not None and not a.allow_incomplete_test,
     )
     dataset = Dataset(a.out)
-    scores = evaluate(lambda low: enlarge(low, a.scale), dataset, workers=workers)
+    scores = evaluate(dataset.bicubic, dataset, workers=workers)
     print(f"bicubic enlargement, the figures to beat:\n{scores.table()}")
     facts = {"tiles": dataset.tiles, "test_images": len(scores.images)}
     recorder.finish({**scores.metrics(), **facts})
@@ -136,13 +136,9 @@ def _evaluate(a: argparse.Namespace) -> None:
     model = _ma_model(a)
     from superres.checkpoint import Checkpoint
     from superres.evaluation import Pictures, evaluate
-    from superres.resize import enlarge
     from superres.tiling import network_upscaler
 
-    def bicubic(low: Pixels) -> Pixels:
-        return enlarge(low, dataset.scale)
-
-    upscaler: Callable[[Pixels], Pixels] = bicubic
+    upscaler: Callable[[Pixels], Pixels] = dataset.bicubic
     if not a.bicubic:
         generator = Checkpoint.load(a.checkpoint).generator
         dataset.require_scale(generator.config.scale)

@@ -13,7 +13,7 @@ from superres.errors import UserError
 from superres.metrics import SHAVE
 from superres.metrics.niqe import BLOCK
 from superres.photos import Source, Split, Unusable, decode
-from superres.resize import shrink
+from superres.resize import Downscaling, shrink
 from superres.scale import DEFAULT_SCALE, check_scale
 
 SHOWCASE = 128
@@ -32,18 +32,20 @@ _BAND = 64
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Sides in high-resolution pixels, multiples of the scale.
+    """Sides in high-resolution pixels, multiples of the scale, and how they are made smaller.
 
     Attributes:
         crop: side of a training tile.
         test_crop: longest side of a test image; of larger photographs the most detailed part
             is taken.
         scale: ratio of the two resolutions.
+        downscaling: how the low resolution is made.
     """
 
     crop: int = 160
     test_crop: int = 768
     scale: int = DEFAULT_SCALE
+    downscaling: Downscaling = Downscaling.PILLOW
 
     def __post_init__(self) -> None:
         check_scale(self.scale)
@@ -120,7 +122,7 @@ def most_detailed(image: Pixels, height: int, width: int, scale: int = DEFAULT_S
 def _cut_tiles(source: Source, photo: Pixels, sizes: Sizes) -> Prepared:
     crop, scale = sizes.crop, sizes.scale
     height, width = photo.shape[:2]
-    low = shrink(photo, scale)
+    low = shrink(photo, scale, sizes.downscaling)
     detail = _gradient(photo)
     high_tiles, low_tiles = [], []
     for top in tile_corners(height, crop, scale):
@@ -143,7 +145,7 @@ def _cut_test(source: Source, photo: Pixels, sizes: Sizes) -> Prepared:
     high = cut(photo, box).copy()
     showcase = most_detailed(high, SHOWCASE, SHOWCASE, scale)
     entry = TestEntry(source.name, source.origin, source.sha256, box, showcase)
-    return Prepared(entry, high, shrink(high, scale))
+    return Prepared(entry, high, shrink(high, scale, sizes.downscaling))
 
 
 def _gradient(image: Pixels) -> NDArray[np.int16]:

@@ -25,13 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superres.errors import UserError
+from superres.resize import Downscaling, enlarge
 from superres.scale import DEFAULT_SCALE, check_scale
 
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 """Top, left, height and width in high-resolution pixels."""
 
-_FORMAT = 3
+_FORMAT = 4
 
 UNFINISHED = "manifest.json.part"
 """What stands in the manifest's place until a folder is complete."""
@@ -72,7 +73,7 @@ class Manifest:
     test: tuple[TestEntry, ...]
     skipped: tuple[str, ...]
     scale: int = DEFAULT_SCALE
-    downscaling: str = "Pillow BICUBIC, antialiased, on the whole photograph"
+    downscaling: Downscaling = Downscaling.PILLOW
 
     def __post_init__(self) -> None:
         check_scale(self.scale)
@@ -117,6 +118,10 @@ class Dataset:
     def scale(self) -> int:
         """Ratio of the two resolutions."""
         return self.manifest.scale
+
+    def bicubic(self, low: Pixels) -> Pixels:
+        """Enlarge (H, W, 3) by the scale, in the way in which low resolution was made."""
+        return enlarge(low, self.scale, self.manifest.downscaling)
 
     def require_scale(self, scale: int) -> None:
         """Make sure that the data suit a network that enlarges by `scale`.
@@ -189,6 +194,7 @@ def _read_manifest(folder: Path) -> Manifest:
             for entry in content.pop("test")
         )
         skipped = tuple(content.pop("skipped"))
-        return Manifest(train=train, test=test, skipped=skipped, **content)
+        downscaling = Downscaling(content.pop("downscaling"))
+        return Manifest(train=train, test=test, skipped=skipped, downscaling=downscaling, **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged: run `superres prepare` again") from error

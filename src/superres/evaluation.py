@@ -18,7 +18,6 @@ from PIL import Image
 from superres.data import Dataset, Pixels, cut
 from superres.judging import Pair, judge_all
 from superres.metrics.ma import MaModel
-from superres.resize import enlarge
 from superres.scores import Scores
 from superres.sheet import contact_sheet
 
@@ -82,7 +81,7 @@ def evaluate(
 def _sheet(dataset: Dataset, shown: list[Pixels]) -> Image.Image:
     rows = []
     for test, ours in zip(islice(dataset.test_images(), _ROWS), shown, strict=False):
-        bicubic = cut(enlarge(test.low, dataset.scale), test.entry.showcase)
+        bicubic = cut(dataset.bicubic(test.low), test.entry.showcase)
         original = np.asarray(cut(test.high, test.entry.showcase))
         rows.append((test.entry.name, {"bicubic": bicubic, "result": ours, "original": original}))
     return contact_sheet(rows)

@@ -126,7 +126,7 @@ def _write_all(
                 low.append(result.low)
                 train.append(result.entry)
             else:
-                _write_test(out, result.entry, result, scale)
+                _write_test(out, result.entry, result, sizes)
                 test.append(result.entry)
             progress.advance()
     if whole_test:
@@ -141,7 +141,9 @@ def _write_all(
         kinds = ", ".join(f"{count} {kind}" for kind, count in reasons.items())
         report(f"skipped {len(left_out)} of {len(sources) + len(known)}: {kinds}")
     skipped = tuple(map(str, left_out))
-    return Manifest(sizes.crop, tuple(train), tuple(test), skipped, scale=scale)
+    return Manifest(
+        sizes.crop, tuple(train), tuple(test), skipped, scale, downscaling=sizes.downscaling
+    )
 
 
 def _tests(sources: Sequence[Source], left_out: Sequence[LeftOut]) -> int:
@@ -193,10 +195,11 @@ def _make_room(out: Path, needed: int) -> None:
         part.mkdir()
 
 
-def _write_test(out: Path, entry: TestEntry, made: Prepared, scale: int) -> None:
+def _write_test(out: Path, entry: TestEntry, made: Prepared, sizes: Sizes) -> None:
     write_array(out / "test" / f"{entry.name}-hr.npy", made.high)
     write_array(out / "test" / f"{entry.name}-lr.npy", made.low)
-    for kind, image in (("original", made.high), ("bicubic", enlarge(made.low, scale))):
+    bicubic = enlarge(made.low, sizes.scale, sizes.downscaling)
+    for kind, image in (("original", made.high), ("bicubic", bicubic)):
         png = BytesIO()
         Image.fromarray(cut(image, entry.showcase)).save(png, "PNG")
         (out / "crops" / f"{entry.name}-{kind}.png").write_bytes(png.getvalue())

@@ -74,7 +74,7 @@ def test_folders_that_are_no_data(folder: Path, tmp_path: Path) -> None:
     (folder / "train" / "hr.npy").unlink()
     with pytest.raises(UserError, match="missing or damaged"):
         Dataset(folder)
-    for content in ("{", "[]", '{"format": 3}'):
+    for content in ("{", "[]", '{"format": 4}'):
         (folder / "manifest.json").write_text(content)
         with pytest.raises(UserError, match="damaged"):
             Dataset(folder)

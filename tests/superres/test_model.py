@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from superres.arguments import NETWORK_NAMES
+from superres.arguments import DOWNSCALING_NAMES, NETWORK_NAMES
 from superres.compute import to_tensor
 from superres.errors import UserError
 from superres.model import (
@@ -19,7 +19,7 @@ from superres.model import (
     Projection,
     parameter_count,
 )
-from superres.resize import shrink
+from superres.resize import Downscaling, shrink
 from superres.scale import SCALES
 from tests.superres.photographs import photograph, whole
 
@@ -67,6 +67,7 @@ def test_every_preset_enlarges_by_every_scale(preset: str, scale: int) -> None:
 
 def test_the_command_line_offers_every_preset() -> None:
     assert tuple(PRESETS) == NETWORK_NAMES
+    assert tuple(Downscaling) == DOWNSCALING_NAMES
 
 
 @pytest.mark.parametrize("scale", SCALES)

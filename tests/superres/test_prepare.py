@@ -16,11 +16,11 @@ from PIL import Image
 
 from superres.cli import main
 from superres.cutting import Sizes
-from superres.data import UNFINISHED, Dataset
+from superres.data import UNFINISHED, Dataset, cut
 from superres.errors import UserError
 from superres.photos import folder_photos
 from superres.prepare import prepare, space
-from superres.resize import shrink
+from superres.resize import Downscaling, enlarge, shrink
 
 
 def quiet(_: str) -> None:
@@ -256,6 +256,30 @@ def test_nothing_usable_for_training(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="usable for training"):
         prepare(sources, tmp_path / "data", Sizes(), report=quiet)
     assert not (tmp_path / "data" / "manifest.json").exists()
+
+
+def test_low_resolution_as_matlab_makes_it(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["prepare", "--crop", "96", "--photos", str(photos), "--out", str(tmp_path / "data")]
+    assert main([*command, "--downscaling", "matlab"]) == 0
+    prepared = json.loads(capsys.readouterr().out.splitlines()[-1])
+    dataset = Dataset(tmp_path / "data")
+    assert dataset.manifest.downscaling is Downscaling.MATLAB
+    (test,) = dataset.test_images()
+    low = shrink(test.high, 4, Downscaling.MATLAB)
+    assert (test.low == low).all()
+    assert (test.low != shrink(test.high, 4)).any()
+    large = enlarge(low, 4, Downscaling.MATLAB)
+    with Image.open(tmp_path / "data" / "crops" / f"{test.entry.name}-bicubic.png") as crop:
+        assert (np.asarray(crop) == cut(large, test.entry.showcase)).all()
+    for number in range(dataset.tiles):
+        high, tile = dataset.tile(number)
+        inside = shrink(np.ascontiguousarray(high), 4, Downscaling.MATLAB)[2:-2, 2:-2]
+        assert (inside == tile[2:-2, 2:-2]).all()
+    assert main(["evaluate", "--bicubic", "--data", str(tmp_path / "data")]) == 0
+    judged = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert all(judged[name] == prepared[name] for name in ("niqe", "rmse", "psnr"))
 
 
 def test_only_what_it_made_itself_is_replaced(photos: Path, tmp_path: Path) -> None:
