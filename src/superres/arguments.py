@@ -30,7 +30,7 @@ The usual order, with the photographs that come with scikit-image and scikit-lea
 
 _METRICS = """\
 The metrics follow the PIRM 2018 challenge: luma of 8-bit images, 4 pixels shaved off.
-niqe and psnr are means over the test images, rmse (in grey levels) is the root of the mean
+niqe, psnr and ssim are means over the test images, rmse (in grey levels) is the root of the mean
 squared error; lower niqe looks more natural, lower rmse is nearer to the original. With the
 model of Ma's score there are also its mean ma and the perceptual index pi = ((10 - ma) + niqe) / 2.
 The last line of the output, and --result FILE, is {"niqe": .., "rmse": .., "psnr": .., ...}.
@@ -44,8 +44,9 @@ Decode photographs once into tiles for training and whole images for testing.
 Without --photos, the photographs inside the packages scikit-image and scikit-learn are used.
 With --photos alone, whole photographs are held out for the test, one in five.
 Low resolution is made by antialiased bicubic reduction, Pillow's or that of MATLAB's imresize to
-the last bit, sides being cut to multiples of the scale; networks take their scale from the data that they are trained on. JPEG files of
-1000 pixels and more are halved first, which removes their traces. Files that are corrupt, tiny,
+the last bit, sides being cut to multiples of the scale; networks take their scale from the data
+that they are trained on. JPEG files of 1000 pixels and more are halved first, which removes their
+traces. Files that are corrupt, tiny,
 animated or of more than 8 bits a channel, and grey ones for training, are named and skipped; one
 of --test-photos is an error, since figures of a part of a test set are none of the set.
 OUT/crops shows a detailed region of every test image, the original and enlarged by bicubic.
@@ -180,6 +181,18 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         type=Path,
         help="folder for the whole enlarged test images; with --originals, of the results to judge",
     )
+    p.add_argument(
+        "--shave",
+        type=_shave,
+        default=4,
+        metavar="PIXELS",
+        help='cut off every side before judging: 4 as in PIRM, "scale" as in papers (%(default)s)',
+    )
+    p.add_argument(
+        "--niqe-unrounded",
+        action="store_true",
+        help="add niqe_unrounded, NIQE of luma that is not rounded to 8 bits",
+    )
     p.add_argument("--ma-model", type=Path, help="model.mat of Ma's score: adds ma and pi")
     p.add_argument("--workers", type=int, default=1, help="processes that judge (%(default)s)")
     _add_result(p)
@@ -208,6 +221,15 @@ def _bytes(text: str) -> int:
         raise argparse.ArgumentTypeError(f'not a size such as "2 GB": {text!r}')
     number, unit, binary = found.groups()
     return int(float(number) * (1024 if binary else 1000) ** ("kmgt".index(unit) + 1))
+
+
+def _shave(text: str) -> int | str:
+    if text == "scale":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'neither a number nor "scale": {text!r}') from None
 
 
 def _add_data(p: argparse.ArgumentParser) -> None:

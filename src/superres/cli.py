@@ -136,6 +136,7 @@ def _evaluate(a: argparse.Namespace) -> None:
     model = _ma_model(a)
     from superres.checkpoint import Checkpoint
     from superres.evaluation import Pictures, evaluate
+    from superres.judging import Protocol
     from superres.tiling import network_upscaler
 
     upscaler: Callable[[Pixels], Pixels] = dataset.bicubic
@@ -144,7 +145,8 @@ def _evaluate(a: argparse.Namespace) -> None:
         dataset.require_scale(generator.config.scale)
         upscaler = network_upscaler(generator)
     pictures = Pictures(a.crops, a.images, a.sheet)
-    scores = evaluate(upscaler, dataset, pictures, model, a.workers)
+    protocol = Protocol(dataset.scale if a.shave == "scale" else a.shave, a.niqe_unrounded)
+    scores = evaluate(upscaler, dataset, pictures, model, a.workers, protocol)
     print(scores.table())
     recorder.finish(scores.metrics())
 
@@ -152,7 +154,7 @@ def _evaluate(a: argparse.Namespace) -> None:
 def _evaluate_folder(a: argparse.Namespace) -> None:
     import math
 
-    from superres.judging import judge_folders
+    from superres.judging import Protocol, judge_folders
     from superres.records import Recorder
     from superres.scores import REGIONS, pirm_region
 
@@ -160,8 +162,11 @@ def _evaluate_folder(a: argparse.Namespace) -> None:
         raise UserError("--originals needs --images, the folder of the results to judge")
     if any(given is not None for given in (a.data, a.crops, a.sheet)):
         raise UserError("--data, --crops and --sheet do not go with --originals")
+    if a.shave == "scale":
+        raise UserError("--shave scale goes with --data: with --originals, name the number")
+    protocol = Protocol(a.shave, a.niqe_unrounded)
     recorder = Recorder(a.result)
-    scores = judge_folders(a.images, a.originals, _ma_model(a), a.workers)
+    scores = judge_folders(a.images, a.originals, _ma_model(a), a.workers, protocol)
     print(scores.table())
     region = pirm_region(scores.rmse)
     if region is None:

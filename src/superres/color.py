@@ -21,3 +21,10 @@ def luma(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     twice = 2 * (65_481 * red + 128_553 * green + 24_966 * blue)
     rounded: NDArray[np.int32] = 16 + (twice + 255_000) // 510_000
     return rounded.astype(np.float64)
+
+
+def unrounded_luma(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The same in real numbers, (H, W) from 16 to 235: what it is before it is rounded."""
+    weights = np.array([65.481, 128.553, 24.966]) / 255
+    levels: NDArray[np.float64] = 16 + image @ weights
+    return levels

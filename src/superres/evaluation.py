@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from superres.data import Dataset, Pixels, cut
-from superres.judging import Pair, judge_all
+from superres.judging import PIRM, Pair, Protocol, judge_all
 from superres.metrics.ma import MaModel
 from superres.scores import Scores
 from superres.sheet import contact_sheet
@@ -46,6 +46,7 @@ def evaluate(
     pictures: Pictures | None = None,
     model: MaModel | None = None,
     workers: int = 1,
+    protocol: Protocol = PIRM,
 ) -> Scores:
     """Enlarge every test image and judge the results.
 
@@ -55,6 +56,7 @@ def evaluate(
         pictures: where pictures of the results go.
         model: of Ma's score; without it there is neither Ma nor PI.
         workers: processes that judge; the images are enlarged in this one.
+        protocol: how they are judged.
     """
     wanted = pictures or Pictures()
     for folder in (wanted.crops, wanted.images, wanted.sheet and wanted.sheet.parent):
@@ -72,7 +74,7 @@ def evaluate(
                     Image.fromarray(image).save(folder / f"{test.entry.name}.png")
             yield Pair(test.entry.name, result, np.asarray(test.high))
 
-    scores = judge_all(results(), len(dataset.manifest.test), model, workers)
+    scores = judge_all(results(), len(dataset.manifest.test), model, workers, protocol)
     if wanted.sheet is not None:
         _sheet(dataset, shown).save(wanted.sheet, format="PNG")
     return scores

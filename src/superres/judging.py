@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from superres.color import luma
+from superres.color import luma, unrounded_luma
 from superres.errors import UserError
-from superres.metrics import SHAVE, mean_squared_error, niqe, psnr
+from superres.metrics import SHAVE, mean_squared_error, niqe, psnr, ssim
 from superres.metrics.ma import Features, MaModel, extract
 from superres.metrics.niqe import BLOCK
 from superres.pairs import find_pairs, read_pixels, read_size
@@ -36,26 +36,62 @@ class Pair:
     original: Pixels | Path
 
 
-def judge(pair: Pair, with_features: bool) -> tuple[ImageScore, Features | None]:
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How images are judged.
+
+    Attributes:
+        shave: pixels that are cut off every side; papers take the scale, PIRM 4.
+        unrounded: whether NIQE is also computed of luma that is not rounded.
+    """
+
+    shave: int = SHAVE
+    unrounded: bool = False
+
+    def __post_init__(self) -> None:
+        if self.shave < 0:
+            raise UserError(f"--shave must not be negative: {self.shave}")
+
+    def shaved(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """An image (H, W) without its outermost pixels."""
+        return y[self.shave : len(y) - self.shave, self.shave : y.shape[1] - self.shave]
+
+
+PIRM = Protocol()
+"""That of the PIRM 2018 challenge."""
+
+
+def judge(
+    pair: Pair, with_features: bool, protocol: Protocol = PIRM
+) -> tuple[ImageScore, Features | None]:
     """Judge one result: the luma of both images without their outermost pixels.
 
     Args:
         pair: what to judge.
+        protocol: how.
         with_features: whether to compute what Ma's score needs, which takes most of the time.
 
     Raises:
         UserError: a file cannot be read, the sizes differ, or the images are too small.
     """
     images = [read_pixels(i) if isinstance(i, Path) else i for i in (pair.result, pair.original)]
-    check_sizes(pair.name, *((i.shape[1], i.shape[0]) for i in images))
-    y, reference = (luma(image)[SHAVE:-SHAVE, SHAVE:-SHAVE] for image in images)
+    size, original = ((image.shape[1], image.shape[0]) for image in images)
+    check_sizes(pair.name, size, original, protocol.shave)
+    y, reference = (protocol.shaved(luma(image)) for image in images)
     error = mean_squared_error(y, reference)
-    score = ImageScore(pair.name, niqe(y), error, psnr(error))
+    score = ImageScore(pair.name, niqe(y), error, psnr(error), ssim=ssim(y, reference))
+    if protocol.unrounded:
+        real = protocol.shaved(unrounded_luma(images[0]))
+        score = replace(score, niqe_unrounded=niqe(real))
     return score, extract(y) if with_features else None
 
 
 def judge_all(
-    pairs: Iterable[Pair], count: int, model: MaModel | None = None, workers: int = 1
+    pairs: Iterable[Pair],
+    count: int,
+    model: MaModel | None = None,
+    workers: int = 1,
+    protocol: Protocol = PIRM,
 ) -> Scores:
     """Judge results, in the order given.
 
@@ -64,13 +100,14 @@ def judge_all(
         count: how many there are.
         model: of Ma's score; without it there is neither Ma nor PI.
         workers: processes. Without a model, 1 means that everything happens in this one.
+        protocol: how images are judged.
 
     Raises:
         UserError: see `judge`; or a process was killed.
     """
     scores = []
     with Progress("images judged", count) as progress:
-        for score, features in _judged(pairs, model is not None, min(workers, count)):
+        for score, features in _judged(pairs, model is not None, min(workers, count), protocol):
             if model is not None and features is not None:
                 score = replace(score, ma=model.score(features))
             scores.append(score)
@@ -79,7 +116,11 @@ def judge_all(
 
 
 def judge_folders(
-    results: Path, originals: Path, model: MaModel | None = None, workers: int = 1
+    results: Path,
+    originals: Path,
+    model: MaModel | None = None,
+    workers: int = 1,
+    protocol: Protocol = PIRM,
 ) -> Scores:
     """Judge a folder of results against a folder of originals, see `find_pairs`.
 
@@ -89,11 +130,13 @@ def judge_folders(
     """
     found = find_pairs(results, originals)
     for name, result, original in found:
-        check_sizes(name, read_size(result), read_size(original))
-    return judge_all((Pair(*names) for names in found), len(found), model, workers)
+        check_sizes(name, read_size(result), read_size(original), protocol.shave)
+    return judge_all((Pair(*names) for names in found), len(found), model, workers, protocol)
 
 
-def check_sizes(name: str, size: tuple[int, int], original: tuple[int, int]) -> None:
+def check_sizes(
+    name: str, size: tuple[int, int], original: tuple[int, int], shave: int = SHAVE
+) -> None:
     """See whether images of these widths and heights can be compared and judged.
 
     Raises:
@@ -104,7 +147,7 @@ def check_sizes(name: str, size: tuple[int, int], original: tuple[int, int]) -> 
             f"{name}: the result has {size[0]}x{size[1]} pixels, "
             f"the original {original[0]}x{original[1]}"
         )
-    least = BLOCK + 2 * SHAVE
+    least = BLOCK + 2 * shave
     if min(size) < least:
         raise UserError(
             f"{name}: NIQE needs {least}x{least} pixels at least, the result has "
@@ -113,12 +156,12 @@ def check_sizes(name: str, size: tuple[int, int], original: tuple[int, int]) -> 
 
 
 def _judged(
-    pairs: Iterable[Pair], with_features: bool, workers: int
+    pairs: Iterable[Pair], with_features: bool, workers: int, protocol: Protocol
 ) -> Iterator[tuple[ImageScore, Features | None]]:
     # The features multiply matrices, on as many threads as numpy finds: slower by far on a busy
     # machine, and another number of threads can change the last bits. Hence processes of one
     # thread, even if there is only one.
-    do = partial(judge, with_features=with_features)
+    do = partial(judge, with_features=with_features, protocol=protocol)
     if workers <= 1 and not with_features:
         return map(do, pairs)
     return in_processes(do, pairs, max(1, workers))

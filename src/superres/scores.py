@@ -15,21 +15,26 @@ REGIONS = (11.5, 12.5, 16.0)
 
 @dataclass(frozen=True, slots=True)
 class ImageScore:
-    """One image: NIQE, mean squared error (squared grey levels), PSNR (dB), and Ma's score."""
+    """One image: NIQE, mean squared error (squared grey levels), PSNR (dB), SSIM and Ma's score.
+
+    `niqe_unrounded` is NIQE of luma that was not rounded to 8 bits.
+    """
 
     name: str
     niqe: float
     squared_error: float
     psnr: float
     ma: float | None = None
+    ssim: float | None = None
+    niqe_unrounded: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """All images.
 
-    `niqe`, `psnr` and `ma` are means over the images, `rmse` is the root of the mean squared
-    error's mean, `pi` is computed from means.
+    `niqe`, `psnr`, `ssim` and `ma` are means over the images, `rmse` is the root of the mean of
+    the squared errors, `pi` is computed from means.
     """
 
     images: tuple[ImageScore, ...]
@@ -52,8 +57,7 @@ class Scores:
     @property
     def ma(self) -> float | None:
         """Mean of Ma's score, higher is better; none unless every image has one."""
-        known = [image.ma for image in self.images if image.ma is not None]
-        return _mean(known) if known and len(known) == len(self.images) else None
+        return self._mean_of("ma")
 
     @property
     def pi(self) -> float | None:
@@ -63,22 +67,32 @@ class Scores:
     def metrics(self) -> dict[str, float]:
         """The figures of the whole set by the names they have in results."""
         named = {"niqe": self.niqe, "rmse": self.rmse, "psnr": self.psnr}
-        for name, value in (("ma", self.ma), ("pi", self.pi)):
-            if value is not None:
-                named[name] = value
-        return named
+        more = {
+            "ssim": self._mean_of("ssim"),
+            "ma": self.ma,
+            "pi": self.pi,
+            "niqe_unrounded": self._mean_of("niqe_unrounded"),
+        }
+        return named | {name: value for name, value in more.items() if value is not None}
+
+    def _mean_of(self, name: str) -> float | None:
+        """The mean of a figure, if every image has it."""
+        known = [value for image in self.images if (value := getattr(image, name)) is not None]
+        return _mean(known) if known and len(known) == len(self.images) else None
 
     def table(self) -> str:
         """One line an image, and one for all of them."""
         width = max(8, *(len(image.name) for image in self.images))
         every = [(i.name, Scores((i,))) for i in self.images]
         columns = self.metrics()
-        titles = {"ma": "Ma"}
+        titles = {"ma": "Ma", "niqe_unrounded": "NIQE unrounded"}
         heads = "  ".join(f"{titles.get(name, name.upper()):>7}" for name in columns)
         lines = [f"{'image':<{width}}  {heads}"]
         for name, scores in [*every, ("all", self)]:
             figures = scores.metrics()
-            cells = "  ".join(f"{figures[column]:7.3f}" for column in columns)
+            cells = "  ".join(
+                f"{figures[column]:{max(7, len(titles.get(column, '')))}.3f}" for column in columns
+            )
             lines.append(f"{name:<{width}}  {cells}")
         return "\n".join(lines)
 

@@ -65,7 +65,7 @@ def test_from_photographs_to_enlarged_images(
     common = ["--patch", 8, "--batch", 2, "--epochs", 9, "--result", result, "--threads", 1]
     assert run("finetune", "--from", pre, "--data", data, "--out", tuned, *weights, *common) == 0
     final = json.loads(result.read_text())
-    assert set(final) == {"niqe", "rmse", "psnr", "loss", "seconds"}
+    assert set(final) == {"niqe", "rmse", "psnr", "ssim", "loss", "seconds"}
     stages = Checkpoint.load(tuned).history
     assert [stage["stage"] for stage in stages] == ["pretrain", "finetune"]
     assert stages[1]["steps"] == 9

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from superres.color import luma
+from superres.color import luma, unrounded_luma
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,4 @@ def test_luma_is_rounded_exactly() -> None:
     assert all((y - Fraction(1, 2)).denominator == 1 for y in exact[:6])
     expected = [float((y + Fraction(1, 2)) // 1) for y in exact]
     assert luma(image[None])[0].tolist() == expected
+    assert unrounded_luma(image[None])[0] == pytest.approx([float(y) for y in exact], abs=1e-12)

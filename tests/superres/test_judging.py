@@ -13,11 +13,11 @@ from PIL import Image
 
 from superres import progress
 from superres.cli import main
-from superres.color import luma
+from superres.color import luma, unrounded_luma
 from superres.data import Dataset
 from superres.errors import UserError
-from superres.judging import Pair, judge, judge_all, judge_folders
-from superres.metrics import ma, niqe
+from superres.judging import Pair, Protocol, judge, judge_all, judge_folders
+from superres.metrics import ma, niqe, ssim
 from superres.metrics.ma import Features, MaModel, extract
 from superres.metrics.ma.forest import Forest
 from tests.superres.conftest import synthetic_photo
@@ -78,10 +78,45 @@ def test_a_result_is_judged_on_shaved_luma() -> None:
     y, reference = (luma(i)[4:-4, 4:-4] for i in (result, original))
     assert score.niqe == niqe(y)
     assert score.squared_error == np.mean((y - reference) ** 2)
+    assert score.ssim == ssim(y, reference)
     assert score.ma is None
+    assert score.niqe_unrounded is None
     assert features is not None
     assert all((f == e).all() for f, e in zip(features, extract(y), strict=True))
     assert judge(Pair("x", result, original), False) == (score, None)
+
+
+@pytest.mark.parametrize("shave", [0, 2, 8])
+def test_papers_shave_another_number_of_pixels(shave: int) -> None:
+    original = synthetic_photo(208, 230)
+    result = blurred(original)
+    score, _ = judge(Pair("x", result, original), False, Protocol(shave, unrounded=True))
+    inside = (slice(shave, 208 - shave), slice(shave, 230 - shave))
+    y, reference = (luma(i)[inside] for i in (result, original))
+    assert score.squared_error == np.mean((y - reference) ** 2)
+    assert score.ssim == ssim(y, reference)
+    assert score.niqe == niqe(y)
+    assert score.niqe_unrounded == niqe(unrounded_luma(result)[inside])
+    assert abs(score.niqe_unrounded - score.niqe) > 1e-3
+
+
+def test_the_command_judges_as_papers_do(
+    dataset: Dataset, folders: Folders, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def last(*arguments: object) -> dict[str, float]:
+        assert evaluate(*arguments) == 0
+        found: dict[str, float] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return found
+
+    which = ("--bicubic", "--data", dataset.folder)
+    plain, scale = last(*which), last(*which, "--shave", "scale", "--niqe-unrounded")
+    assert {n: v for n, v in scale.items() if n in plain and n != "seconds"} == {
+        n: v for n, v in plain.items() if n != "seconds"
+    }  # 4x
+    assert scale["niqe_unrounded"] != scale["niqe"]
+    assert last(*which, "--shave", 8)["psnr"] != plain["psnr"]
+    both = ("--images", folders[0], "--originals", folders[1])
+    assert last(*both, "--shave", 2)["rmse"] != last(*both)["rmse"]
 
 
 def test_folders_are_judged_image_by_image(folders: Folders) -> None:
@@ -149,12 +184,12 @@ def test_the_command_judges_folders(
     file = tmp_path / "result.json"
     assert evaluate("--images", results, "--originals", originals, "--result", file) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["image", "NIQE", "RMSE", "PSNR"]
-    assert lines[1].split()[::2] == ["a", "0.000"]
+    assert lines[0].split() == ["image", "NIQE", "RMSE", "PSNR", "SSIM"]
+    assert lines[1].split()[::2] == ["a", "0.000", "1.000"]
     assert lines[-2].startswith(("region ", "outside "))
     found: dict[str, Any] = json.loads(file.read_text())
     assert found == json.loads(lines[-1])
-    assert set(found) == {"niqe", "rmse", "psnr", "region", "seconds"}
+    assert set(found) == {"niqe", "rmse", "psnr", "ssim", "region", "seconds"}
     assert found["psnr"] is None  # infinite, because of "a"
     assert found["rmse"] == judge_folders(results, originals).rmse
     assert evaluate("--images", originals, "--originals", originals) == 0
@@ -172,7 +207,7 @@ def test_the_command_gives_ma_and_pi_with_a_model(
     which = ["--images", folders[0], "--originals", folders[1]]
     assert evaluate(*which, "--ma-model", "model.mat") == 0
     *table, last = capsys.readouterr().out.splitlines()
-    assert table[0].split() == ["image", "NIQE", "RMSE", "PSNR", "Ma", "PI"]
+    assert table[0].split() == ["image", "NIQE", "RMSE", "PSNR", "SSIM", "Ma", "PI"]
     found = json.loads(last)
     assert found["pi"] == ((10 - found["ma"]) + found["niqe"]) / 2
 
@@ -186,7 +221,7 @@ def test_test_images_are_judged_alike(
     plain = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert evaluate(*which, "--ma-model", "model.mat", "--workers", 2) == 0
     full = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert set(plain) == {"niqe", "rmse", "psnr", "seconds"}
+    assert set(plain) == {"niqe", "rmse", "psnr", "ssim", "seconds"}
     assert set(full) == {*plain, "ma", "pi"}
     assert full["rmse"] == plain["rmse"]
     assert full["ma"] == pytest.approx(4.2)
@@ -207,6 +242,9 @@ def test_test_images_are_judged_alike(
         ("--originals {o} --images {r} --ma-model {tmp}/none", "cannot read the model"),
         ("--originals {o} --images {r} --ma-model {text}/a.png", "git blob hash"),
         ("--originals {o} --images {r} --result {text}/a.png/r", "cannot write"),
+        ("--originals {o} --images {r} --shave scale", "name the number"),
+        ("--originals {o} --images {r} --shave -1", "--shave must not be negative"),
+        ("--originals {o} --images {r} --shave 60", "NIQE needs 216x216 pixels"),
         ("--bicubic", "--data is missing"),
         ("--bicubic --data {tmp} --workers -1", "--workers must be 1 at least"),
     ],

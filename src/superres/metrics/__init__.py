@@ -1,12 +1,14 @@
 """Image quality by the protocol of the PIRM 2018 challenge (Blau et al., ECCV 2018).
 
-Every metric looks at the luma of 8-bit images without their outermost `SHAVE` pixels.
+Every metric looks at the luma of 8-bit images without their outermost `SHAVE` pixels, unless
+another number is asked for.
 """
 
 from superres.metrics.distortion import mean_squared_error, psnr, rmse
 from superres.metrics.niqe import niqe
+from superres.metrics.ssim import ssim
 
 SHAVE = 4
 """Pixels cut off every side before an image is judged."""
 
-__all__ = ["SHAVE", "mean_squared_error", "niqe", "psnr", "rmse"]
+__all__ = ["SHAVE", "mean_squared_error", "niqe", "psnr", "rmse", "ssim"]
