@@ -49,6 +49,8 @@ that they are trained on. JPEG files of 1000 pixels and more are halved first, w
 traces. Files that are corrupt, tiny,
 animated or of more than 8 bits a channel, and grey ones for training, are named and skipped; one
 of --test-photos is an error, since figures of a part of a test set are none of the set.
+With --lr, low resolution is not made but read: 0801x4.png, or a file of the same name, is that of
+0801.png.
 OUT/crops shows a detailed region of every test image, the original and enlarged by bicubic.
 The metrics are those of bicubic enlargement.
 
@@ -119,6 +121,8 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     p.add_argument("--out", type=Path, required=True, help="data folder to make")
     p.add_argument("--photos", type=Path, help="folder of PNG and JPEG photographs")
     p.add_argument("--test-photos", type=Path, help="folder of those to test with")
+    p.add_argument("--lr", type=Path, help="folder of the low resolution of --photos")
+    p.add_argument("--test-lr", type=Path, help="folder of the low resolution of --test-photos")
     p.add_argument(
         "--allow-incomplete-test",
         action="store_true",
@@ -128,8 +132,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     p.add_argument(
         "--downscaling",
         choices=DOWNSCALING_NAMES,
-        default="pillow",
-        help="how low resolution is made: matlab, as that of the field's test sets (%(default)s)",
+        help="how low resolution is made: matlab, as that of the field's test sets (pillow)",
     )
     p.add_argument("--crop", type=int, help="side of training tiles (160, at 8x 320)")
     p.add_argument(

@@ -16,8 +16,11 @@ from superres.arguments import make_parser
 from superres.errors import Diverged, Stopped, UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from superres.data import Dataset, Pixels
     from superres.metrics.ma import MaModel
+    from superres.photos import Split
     from superres.records import Recorder
 
 # torch takes seconds to import: every command imports what it needs.
@@ -75,6 +78,7 @@ def _prepare(a: argparse.Namespace) -> None:
     from superres.cutting import Sizes
     from superres.data import Dataset
     from superres.evaluation import evaluate
+    from superres.lows import with_lows
     from superres.photos import folder_photos, wheel_photos
     from superres.prepare import prepare
     from superres.records import Recorder
@@ -83,15 +87,25 @@ def _prepare(a: argparse.Namespace) -> None:
 
     if a.test_photos and not a.photos:
         raise UserError("--test-photos needs --photos")
+    if (a.lr, a.test_lr) != (None, None):
+        if not a.photos or (a.lr is None) or (a.test_lr is None) != (a.test_photos is None):
+            raise UserError("--lr goes with --photos, and --test-lr with --test-photos and --lr")
+        if a.downscaling is not None:
+            raise UserError("--downscaling does not go with --lr: low resolution is given")
     if a.allow_incomplete_test and not a.test_photos:
         raise UserError("--allow-incomplete-test goes with --test-photos")
     if a.workers is not None and a.workers < 1:
         raise UserError(f"--workers must be 1 at least, not {a.workers}")
     # At any scale, a tile has room for low-resolution patches of 40 pixels at least.
     crop = _given(a.crop, 40 * max(4, check_scale(a.scale)))
-    sizes = Sizes(crop, a.test_crop, a.scale, Downscaling(a.downscaling))
+    made = Downscaling(a.downscaling or "pillow") if a.lr is None else Downscaling.GIVEN
+    sizes = Sizes(crop, a.test_crop, a.scale, made)
     recorder = Recorder(a.result)
     sources, left_out = folder_photos(a.photos, a.test_photos) if a.photos else (wheel_photos(), [])
+    if a.lr is not None:
+        folders: dict[Split, Path] = {"train": a.lr, "test": a.test_lr or a.lr}
+        sources, unpaired = with_lows(sources, folders, a.scale)
+        left_out = [*left_out, *unpaired]
     # For a few photographs, processes would take longer to start than to work.
     workers = _given(a.workers, min(_cores(), max(1, len(sources) // 8)))
     prepare(

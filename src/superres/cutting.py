@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from superres.color import luma
 from superres.data import Box, Pixels, TestEntry, TrainEntry, cut
 from superres.errors import UserError
+from superres.lows import read_low
 from superres.metrics import SHAVE
 from superres.metrics.niqe import BLOCK
 from superres.photos import Source, Split, Unusable, decode
@@ -78,10 +79,12 @@ def cut_photo(source: Source, sizes: Sizes) -> Prepared | Unusable:
     """Decode a photograph and cut it; the reason if it is of no use."""
     try:
         is_test = source.split == "test"
-        photo = decode(source.path, grey=is_test)
+        photo = decode(source.path, grey=is_test, halved=source.low is None)
         _check_size(photo, SMALLEST_TEST if is_test else sizes.crop, source.split)
         height, width = (side - side % sizes.scale for side in photo.shape[:2])
-        return (_cut_test if is_test else _cut_tiles)(source, photo[:height, :width], sizes)
+        photo = photo[:height, :width]
+        low = None if source.low is None else read_low(source.low, photo, sizes.scale)
+        return (_cut_test if is_test else _cut_tiles)(source, photo, low, sizes)
     except Unusable as reason:
         return reason
 
@@ -119,33 +122,43 @@ def most_detailed(image: Pixels, height: int, width: int, scale: int = DEFAULT_S
     return scale * int(top), scale * int(left), height, width
 
 
-def _cut_tiles(source: Source, photo: Pixels, sizes: Sizes) -> Prepared:
+def _cut_tiles(source: Source, photo: Pixels, low: Pixels | None, sizes: Sizes) -> Prepared:
     crop, scale = sizes.crop, sizes.scale
     height, width = photo.shape[:2]
-    low = shrink(photo, scale, sizes.downscaling)
+    if low is None:
+        low = shrink(photo, scale, sizes.downscaling)
     detail = _gradient(photo)
     high_tiles, low_tiles = [], []
     for top in tile_corners(height, crop, scale):
         for left in tile_corners(width, crop, scale):
             if detail[top : top + crop, left : left + crop].mean() >= _FLAT:
                 high_tiles.append(cut(photo, (top, left, crop, crop)))
-                sides = (top // scale, left // scale, crop // scale, crop // scale)
-                low_tiles.append(cut(low, sides))
+                low_tiles.append(_cut_low(low, (top, left, crop, crop), scale))
     if not high_tiles:
         raise Unusable("without detail")
-    entry = TrainEntry(source.name, source.origin, source.sha256, len(high_tiles))
+    entry = TrainEntry(
+        source.name, source.origin, source.sha256, len(high_tiles), source.low_sha256
+    )
     return Prepared(entry, np.stack(high_tiles), np.stack(low_tiles))
 
 
-def _cut_test(source: Source, photo: Pixels, sizes: Sizes) -> Prepared:
+def _cut_test(source: Source, photo: Pixels, low: Pixels | None, sizes: Sizes) -> Prepared:
     largest, scale = sizes.test_crop, sizes.scale
     height, width = photo.shape[:2]
     box = most_detailed(photo, min(height, largest), min(width, largest), scale)
     # A copy: what is handed back is not to carry the whole photograph along.
     high = cut(photo, box).copy()
     showcase = most_detailed(high, SHOWCASE, SHOWCASE, scale)
-    entry = TestEntry(source.name, source.origin, source.sha256, box, showcase)
-    return Prepared(entry, high, shrink(high, scale, sizes.downscaling))
+    entry = TestEntry(source.name, source.origin, source.sha256, box, showcase, source.low_sha256)
+    if low is None:
+        return Prepared(entry, high, shrink(high, scale, sizes.downscaling))
+    return Prepared(entry, high, _cut_low(low, box, scale).copy())
+
+
+def _cut_low(low: Pixels, box: Box, scale: int) -> Pixels:
+    """What `box`, in high-resolution pixels, is of the low-resolution image."""
+    top, left, height, width = (side // scale for side in box)
+    return cut(low, (top, left, height, width))
 
 
 def _gradient(image: Pixels) -> NDArray[np.int16]:

@@ -40,12 +40,16 @@ UNFINISHED = "manifest.json.part"
 
 @dataclass(frozen=True, slots=True)
 class TrainEntry:
-    """A training photograph in the manifest, cut into `tiles` tiles."""
+    """A training photograph in the manifest, cut into `tiles` tiles.
+
+    `low_sha256` is of the file with its low resolution, if that was not made from it.
+    """
 
     name: str
     origin: str
     sha256: str
     tiles: int
+    low_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class TestEntry:
     sha256: str
     box: Box
     showcase: Box
+    low_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,8 @@ class Source:
         origin: the file as the manifest shows it.
         split: what it is for.
         sha256: of the file, hexadecimal.
+        low: the file of its low-resolution image; None, it is made from the photograph.
+        low_sha256: of that file.
     """
 
     name: str
@@ -88,6 +90,8 @@ class Source:
     origin: str
     split: Split
     sha256: str
+    low: Path | None = None
+    low_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +139,8 @@ def folder_photos(photos: Path, test_photos: Path | None) -> tuple[list[Source],
     Raises:
         UserError: no such folder, or too few photographs.
     """
-    train = _list(photos)
-    test = [] if test_photos is None else _list(test_photos)
+    train = photo_files(photos)
+    test = [] if test_photos is None else photo_files(test_photos)
     digests = _hash_all([*test, *train])
     if test:
         return _named([("test", p) for p in test] + [("train", p) for p in train], digests)
@@ -150,27 +154,28 @@ def folder_photos(photos: Path, test_photos: Path | None) -> tuple[list[Source],
     return _named([("test" if p in held_out else "train", p) for p in train], digests)
 
 
-def read_size(path: Path) -> tuple[int, int] | None:
+def read_size(path: Path, *, halved: bool = True) -> tuple[int, int] | None:
     """Height and width that `decode` will give, or the other way round; None if it will not."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
-                factor = 2 if _is_halved(opened) else 1
+                factor = 2 if halved and _is_halved(opened) else 1
                 return opened.height // factor, opened.width // factor
     except (*_REJECTIONS, Image.DecompressionBombError):
         return None
 
 
-def decode(path: Path, *, grey: bool = False) -> NDArray[np.uint8]:
+def decode(path: Path, *, grey: bool = False, halved: bool = True) -> NDArray[np.uint8]:
     """Pixels of a photograph, upright: (H, W, 3), RGB.
 
-    Large JPEG files are halved (Lanczos), which removes the traces of their compression.
     Transparency is left out: the colours are those below it.
 
     Args:
         path: the file.
         grey: whether it may be grey; its three channels are equal then.
+        halved: whether large JPEG files are halved (Lanczos), which removes the traces of their
+            compression.
 
     Raises:
         Unusable: the file cannot be decoded, is grey, has more than 8 bits a channel or several
@@ -181,7 +186,7 @@ def decode(path: Path, *, grey: bool = False) -> NDArray[np.uint8]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
                 _check_kind(opened, grey)
-                is_halved = _is_halved(opened)
+                is_halved = halved and _is_halved(opened)
                 ImageOps.exif_transpose(opened, in_place=True)
                 image: Image.Image = opened
                 if opened.has_transparency_data:
@@ -219,7 +224,12 @@ def _is_halved(image: Image.Image) -> bool:
     return image.format in ("JPEG", "MPO") and min(image.size) >= HALVED_FROM
 
 
-def _list(folder: Path) -> list[Path]:
+def photo_files(folder: Path) -> list[Path]:
+    """The PNG and JPEG files of a folder, sorted.
+
+    Raises:
+        UserError: no such folder, or no such file in it.
+    """
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}")
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.is_dir())
@@ -264,7 +274,8 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _hash_or_reason(path: Path) -> str | Unusable:
+def hash_or_reason(path: Path) -> str | Unusable:
+    """SHA-256 of a file, or why it cannot be read."""
     try:
         # A pipe would be waited for.
         return _hash(path) if stat.S_ISREG(path.stat().st_mode) else Unusable("no regular file")
@@ -278,7 +289,7 @@ def _hash_all(paths: Sequence[Path]) -> dict[Path, str | Unusable]:
         ThreadPoolExecutor(_READERS) as pool,
         Progress("files read", len(paths)) as progress,
     ):
-        for path, digest in zip(paths, pool.map(_hash_or_reason, paths), strict=True):
+        for path, digest in zip(paths, pool.map(hash_or_reason, paths), strict=True):
             digests[path] = digest
             progress.advance()
     return digests

@@ -83,7 +83,7 @@ def space(sources: Iterable[Source], sizes: Sizes) -> int:
     """Bytes that the data of photographs take at most, from the heads of their files."""
     crop, pixels = sizes.crop, 0
     for source in sources:
-        size = read_size(source.path)
+        size = read_size(source.path, halved=source.low is None)
         if size is None:
             continue
         if source.split == "test":

@@ -25,11 +25,16 @@ class Downscaling(StrEnum):
     MATLAB = "matlab"
     """MATLAB's `imresize` on uint8, to the last bit."""
 
+    GIVEN = "given"
+    """By somebody else, in files of their own; images are enlarged as by MATLAB."""
+
 
 def shrink(
     image: NDArray[np.uint8], factor: int, how: Downscaling = Downscaling.PILLOW
 ) -> NDArray[np.uint8]:
     """Reduce (H, W, 3) to (H / factor, W / factor, 3); the sides must be multiples of it."""
+    if how is Downscaling.GIVEN:
+        raise ValueError("low resolution was given, it cannot be made")
     height, width = image.shape[:2]
     return _RESIZE[how](image, height // factor, width // factor)
 
@@ -76,7 +81,11 @@ def _matlab_resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray
     return np.ascontiguousarray(image)
 
 
-_RESIZE = {Downscaling.PILLOW: _pillow_resize, Downscaling.MATLAB: _matlab_resize}
+_RESIZE = {
+    Downscaling.PILLOW: _pillow_resize,
+    Downscaling.MATLAB: _matlab_resize,
+    Downscaling.GIVEN: _matlab_resize,
+}
 
 
 def _weights(length: int, wanted: int) -> csr_array:
