@@ -196,6 +196,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         action="store_true",
         help="add niqe_unrounded, NIQE of luma that is not rounded to 8 bits",
     )
+    _add_device(p)
     p.add_argument("--ma-model", type=Path, help="model.mat of Ma's score: adds ma and pi")
     p.add_argument("--workers", type=int, default=1, help="processes that judge (%(default)s)")
     _add_result(p)
@@ -210,6 +211,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         metavar="SIZE",
         help='most that the program may use, as "2 GB" (4 GB, or what the network needs at least)',
     )
+    _add_device(p)
     _add_threads(p)
     p.add_argument(
         "images", type=Path, nargs="+", metavar="IMAGE", help="images and folders of images"
@@ -278,9 +280,7 @@ def _add_training(p: argparse.ArgumentParser, steps: str, learning_rate: str) ->
     g.add_argument("--seed", type=int, default=0, help="same seed, same result (%(default)s)")
 
     g = p.add_argument_group("where and how it is computed")
-    g.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1 (a GPU if there is one, else the CPU)"
-    )
+    _add_device(g)
     g.add_argument(
         "--precision",
         default="auto",
@@ -313,6 +313,12 @@ def _add_training(p: argparse.ArgumentParser, steps: str, learning_rate: str) ->
     g.add_argument("--progress", type=Path, help="file to append progress to, as JSON lines")
     _add_result(g)
     _add_crops(g)
+
+
+def _add_device(p: Group) -> None:
+    p.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1 (a GPU if there is one, else the CPU)"
+    )
 
 
 def _add_threads(p: Group) -> None:

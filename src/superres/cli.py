@@ -149,13 +149,15 @@ def _evaluate(a: argparse.Namespace) -> None:
     recorder, dataset = _start(a)
     model = _ma_model(a)
     from superres.checkpoint import Checkpoint
+    from superres.compute import Compute
     from superres.evaluation import Pictures, evaluate
     from superres.judging import Protocol
     from superres.tiling import network_upscaler
 
     upscaler: Callable[[Pixels], Pixels] = dataset.bicubic
     if not a.bicubic:
-        generator = Checkpoint.load(a.checkpoint).generator
+        device = Compute.choose(a.device, "fp32").device
+        generator = Checkpoint.load(a.checkpoint).generator.to(device)
         dataset.require_scale(generator.config.scale)
         upscaler = network_upscaler(generator)
     pictures = Pictures(a.crops, a.images, a.sheet)
@@ -200,13 +202,16 @@ def _ma_model(a: argparse.Namespace) -> MaModel | None:
 
 def _upscale(a: argparse.Namespace) -> None:
     from superres.checkpoint import Checkpoint
+    from superres.compute import Compute
     from superres.upscale import Enlarger, find_images, upscale_all
 
     images = find_images(a.images, a.out)
     threads = _given(a.threads, _default_threads())
     if threads < 1:
         raise UserError(f"--threads must be 1 at least, not {threads}")
-    enlarger = Enlarger(Checkpoint.load(a.checkpoint).generator, a.memory, threads)
+    device = Compute.choose(a.device, "fp32").device
+    generator = Checkpoint.load(a.checkpoint).generator.to(device)
+    enlarger = Enlarger(generator, a.memory, threads)
     upscale_all(images, enlarger)
 
 

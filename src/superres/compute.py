@@ -47,11 +47,17 @@ class Compute:
 
     def __post_init__(self) -> None:
         try:
-            kind = torch.device(self.device).type
+            device = torch.device(self.device)
         except RuntimeError as error:
-            raise UserError(f'no such device: {self.device}; there are "cpu" and "cuda"') from error
-        if kind == "cuda" and not torch.cuda.is_available():
-            raise UserError(f"torch finds no GPU here: --device {self.device} is impossible")
+            raise UserError(_no_device(self.device)) from error
+        if device.type not in ("cpu", "cuda"):
+            raise UserError(_no_device(self.device))
+        if device.type == "cuda":
+            count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            if count == 0:
+                raise UserError(f"torch finds no GPU here: --device {self.device} is impossible")
+            if (device.index or 0) >= count:
+                raise UserError(f"--device {self.device} is impossible: torch finds {count} GPUs")
 
     @classmethod
     def choose(
@@ -102,6 +108,10 @@ class Compute:
         """In which networks run."""
         kind = torch.device(self.device).type
         return torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def _no_device(name: str) -> str:
+    return f'no such device: {name}; there are "cpu" and "cuda", "cuda:1" and so on'
 
 
 def to_tensor(images: NDArray[np.uint8], device: str | torch.device = "cpu") -> Tensor:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from superres.checkpoint import Checkpoint
 from superres.cli import main
+from superres.compute import Compute
 from superres.data import Dataset
 
 SMALL = ["--n0", "6", "--nr", "4", "--patch", "8", "--batch", "2", "--threads", "1"]
@@ -81,6 +82,27 @@ def test_from_photographs_to_enlarged_images(
         assert image.size == (960, 832)
 
 
+def test_the_device_can_be_named(
+    start: Path, dataset: Dataset, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    choose = Compute.choose
+
+    def record(device: str, precision: str) -> Compute:
+        asked.append(device)
+        return choose("cpu", precision)
+
+    monkeypatch.setattr(Compute, "choose", record)
+    assert (
+        run("evaluate", "--checkpoint", start, "--data", dataset.folder, "--device", "cuda:1") == 0
+    )
+    apple = photos / "apple.png"
+    big = tmp_path / "big"
+    assert run("upscale", "--checkpoint", start, "--out", big, "--device", "cuda", apple) == 0
+    assert run("upscale", "--checkpoint", start, "--out", big, apple) == 0
+    assert asked == ["cuda:1", "cuda", "auto"]
+
+
 def test_a_diverged_training_leaves_no_result(
     start: Path, dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +142,9 @@ def test_a_diverged_training_leaves_no_result(
         ("finetune --from {start} --data {data} --out {tmp}/o --result {file}/r", "cannot write"),
         ("evaluate --checkpoint {start} --data {tmp}/none", "no prepared data"),
         ("evaluate --bicubic --data {data} --crops {file}", "is a file"),
+        ("evaluate --checkpoint {start} --data {data} --device meta", "no such device: meta"),
+        ("evaluate --checkpoint {start} --data {data} --shave -1", "--shave must not be negative"),
+        ("upscale --checkpoint {start} --out {tmp}/o --device meta {file}", "no such device: meta"),
         ("upscale --checkpoint {start} --out {tmp}/o {file}", "as an image"),
         ("upscale --checkpoint {start} --out {tmp}/o a.png b/a.jpg", "would both become"),
     ],

@@ -33,11 +33,23 @@ def test_bf16_computes_convolutions_only() -> None:
 def test_what_there_is_not_is_refused() -> None:
     with pytest.raises(UserError, match="no such device: gpu"):
         Compute("gpu")
+    for other in ("meta", "mps", "cuda:x"):
+        with pytest.raises(UserError, match=f"no such device: {other}"):
+            Compute(other)
     with pytest.raises(UserError, match='not "fp8"'):
         Compute.choose("cpu", "fp8")
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match="no GPU here"):
             Compute("cuda:1")
+
+
+def test_a_gpu_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert Compute("cuda").on_gpu
+    assert Compute("cuda:1").on_gpu
+    with pytest.raises(UserError, match="--device cuda:2 is impossible: torch finds 2 GPUs"):
+        Compute("cuda:2")
 
 
 def test_on_the_cpu_auto_is_fp32() -> None:
