@@ -30,11 +30,11 @@ from superres.metrics.ma import MaModel
 from superres.model import PRESETS, Generator, GeneratorConfig, Preset, parameter_count
 from superres.recipes import Recipe, recipe
 from superres.records import Recorder
+from superres.running import Conditions
 from superres.scores import Scores
 from superres.snapshots import Snapshots
 from superres.tiling import network_upscaler
 from superres.training import (
-    Conditions,
     Settings,
     Trained,
     finetune,

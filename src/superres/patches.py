@@ -65,6 +65,11 @@ class Patches:
         self._places = side - patch + 1
         self._round = lru_cache(maxsize=2)(self._draw_round)
 
+    @property
+    def epochs_a_step(self) -> float:
+        """What a step adds to the number of epochs."""
+        return self._batch / len(self._dataset.manifest.train)
+
     def read(self, step: int) -> Batch:
         """The batch of `step`, counted from 1."""
         random = np.random.default_rng((self._seed, 1, step))

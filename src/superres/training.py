@@ -8,36 +8,29 @@ training that was killed and resumed as well.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from threading import Event
-from typing import NoReturn, Protocol
+from dataclasses import dataclass
 
 import torch
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from superres.checkpoint import Checkpoint
 from superres.compute import Compute
 from superres.data import Dataset
 from superres.discriminator import Discriminator
-from superres.errors import Stopped, UserError
+from superres.errors import UserError
 from superres.features import FeatureNetwork
 from superres.losses import LossWeights
 from superres.model import Generator, Preset
-from superres.monitor import Monitor, Progress, Report
+from superres.monitor import Monitor, Report
 from superres.patches import Batch, Patches
+from superres.running import Conditions, run
 from superres.schedule import SCHEDULES
-from superres.snapshots import Snapshots
 from superres.updates import CriticUpdate, FourTermUpdate, PixelUpdate, Terms
 
 SMALLEST_FEATURES = 16
 """Side in pixels of the smallest image that the feature networks and the discriminator can see."""
 
 _AVERAGE_DECAY = 0.97
-
-# Steps between two looks at the losses on a GPU, which has to be waited for.
-_LOOK_EVERY = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,40 +71,13 @@ class Settings:
         if self.schedule not in SCHEDULES:
             raise UserError(f"the schedules are {', '.join(SCHEDULES)}; not {self.schedule}")
 
+    def patches(self, dataset: Dataset) -> Patches:
+        """What the steps see."""
+        return Patches(dataset, self.batch, self.patch, self.seed)
+
     def factor(self, step: int) -> float:
         """Of the learning rate at `step`, counted from 1."""
         return SCHEDULES[self.schedule](step - 1, self.steps)
-
-
-def _no_progress(report: Report) -> None:
-    pass
-
-
-def _no_warning(line: str) -> None:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What surrounds a training and has no influence on what it makes, but for `compute`.
-
-    Attributes:
-        compute: where and how networks are computed.
-        progress: gets the reports.
-        snapshots: where the training is kept; a snapshot that is there is continued.
-        validate: metrics of the generator as it would be kept now.
-        validate_every: steps between two validations.
-        stop: when it is set, a snapshot is saved, and the training ends.
-        warn: gets a line about a snapshot that could not be saved, after which training goes on.
-    """
-
-    compute: Compute = field(default_factory=Compute)
-    progress: Progress = _no_progress
-    snapshots: Snapshots | None = None
-    validate: Callable[[Generator], Mapping[str, float]] | None = None
-    validate_every: int = 0
-    stop: Event = field(default_factory=Event)
-    warn: Callable[[str], None] = _no_warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,29 +93,6 @@ class Trained:
     checkpoint: Checkpoint
     loss: float
     reports: list[Report]
-
-
-class Course(Protocol):
-    """A training as a sequence of steps, and all that changes in it."""
-
-    @property
-    def steps(self) -> int:
-        """How many there are."""
-
-    @property
-    def modules(self) -> Mapping[str, nn.Module]:
-        """The networks that change."""
-
-    @property
-    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """Theirs."""
-
-    @property
-    def result(self) -> Generator:
-        """The generator as it would be kept now."""
-
-    def __call__(self, step: int, batch: Batch) -> Terms:
-        """Take `step`, counted from 1."""
 
 
 def steps_of_epochs(epochs: int, photographs: int, batch: int) -> int:
@@ -186,7 +129,7 @@ def pretrain(
     dataset.require_scale(preset.generator.scale)
     generator, critic = new_networks(preset, settings.seed)
     course = _Pretraining(generator, critic, settings, warmup, conditions.compute)
-    monitor = _run(course, dataset, settings, conditions)
+    monitor = run(course, settings.patches(dataset), conditions)
     return _trained(Checkpoint(generator, critic, ()), monitor)
 
 
@@ -238,7 +181,7 @@ def finetune(
         detached=detached,
     )
     course = _Finetuning(update, settings)
-    monitor = _run(course, dataset, settings, conditions)
+    monitor = run(course, settings.patches(dataset), conditions)
     return _trained(Checkpoint(course.result, start.discriminator, start.history), monitor)
 
 
@@ -306,83 +249,6 @@ class _Finetuning:
         terms = self._update(batch, self._settings.factor(step))
         self._average.update_parameters(self._update.generator)
         return terms
-
-
-def _run(course: Course, dataset: Dataset, settings: Settings, conditions: Conditions) -> Monitor:
-    """Take all steps of `course`, from the snapshot on if there is one."""
-    compute = conditions.compute
-    patches = Patches(dataset, settings.batch, settings.patch, settings.seed)
-    epochs_a_step = settings.batch / len(dataset.manifest.train)
-    look_every = _LOOK_EVERY if compute.on_gpu else 1
-    monitor = Monitor(course.steps, epochs_a_step, conditions.progress, look_every)
-    compute.prepare()
-    done = _restore(course, monitor, conditions)
-    for step, batch in enumerate(patches.stream(done + 1, course.steps), done + 1):
-        monitor.watch(step, course(step, batch))
-        last = step == course.steps
-        every = conditions.validate_every
-        if conditions.validate is not None and every and (last or step % every == 0):
-            metrics = conditions.validate(course.result)
-            monitor.add({"step": step, **{f"val_{k}": v for k, v in metrics.items()}})
-        if last:
-            break
-        if conditions.stop.is_set():
-            _stop(step, course, monitor, conditions)
-        if conditions.snapshots is not None and conditions.snapshots.due:
-            try:
-                _keep(step, course, monitor, conditions.snapshots)
-            except OSError as error:
-                conditions.warn(f"no snapshot after step {step}, training goes on: {error}")
-    return monitor
-
-
-def _stop(step: int, course: Course, monitor: Monitor, conditions: Conditions) -> NoReturn:
-    """Save a snapshot and end the training."""
-    done = f"stopped after step {step} of {course.steps}"
-    if conditions.snapshots is None:
-        raise Stopped(done)
-    try:
-        _keep(step, course, monitor, conditions.snapshots)
-    except OSError as error:
-        earlier = (
-            "from an earlier one" if conditions.snapshots.path.is_file() else "from the beginning"
-        )
-        raise Stopped(
-            f"{done}, which could not be saved ({error}); the same command goes on {earlier}"
-        ) from error
-    raise Stopped(f"{done}; the same command continues it")
-
-
-def _keep(step: int, course: Course, monitor: Monitor, snapshots: Snapshots) -> None:
-    networks = {name: module.state_dict() for name, module in course.modules.items()}
-    optimisers = {name: one.state_dict() for name, one in course.optimisers.items()}
-    snapshots.save(
-        {
-            "step": step,
-            "networks": networks,
-            "optimisers": optimisers,
-            "monitor": monitor.state(),
-        }
-    )
-
-
-def _restore(course: Course, monitor: Monitor, conditions: Conditions) -> int:
-    """Continue from the snapshot, if there is one.
-
-    Returns:
-        How many steps are done.
-    """
-    snapshots = conditions.snapshots
-    state = None if snapshots is None else snapshots.load(conditions.compute.device)
-    if state is None:
-        return 0
-    for name, module in course.modules.items():
-        module.load_state_dict(state["networks"][name])
-    for name, optimiser in course.optimisers.items():
-        optimiser.load_state_dict(state["optimisers"][name])
-    monitor.restore(state["monitor"])
-    step: int = state["step"]
-    return step
 
 
 def _trained(checkpoint: Checkpoint, monitor: Monitor) -> Trained:

@@ -22,8 +22,9 @@ from superres.features import random_features
 from superres.losses import LossWeights
 from superres.model import GeneratorConfig, Preset
 from superres.monitor import Report
+from superres.running import Conditions
 from superres.snapshots import Snapshots
-from superres.training import Conditions, Settings, Trained, finetune, pretrain
+from superres.training import Settings, Trained, finetune, pretrain
 from tests.superres.conftest import files_of_at_most
 
 PRESET = Preset(GeneratorConfig(6, 4, 2), critic_width=4, learning_rate=1e-3)

@@ -21,7 +21,8 @@ from superres.monitor import Report
 from superres.patches import Patches
 from superres.photos import wheel_photos
 from superres.prepare import prepare
-from superres.training import Conditions, Settings, finetune, pretrain, steps_of_epochs
+from superres.running import Conditions
+from superres.training import Settings, finetune, pretrain, steps_of_epochs
 
 PRESET = Preset(GeneratorConfig(6, 4, 2), critic_width=4, learning_rate=1e-3)
 SETTINGS = Settings(steps=4, batch=2, patch=8, learning_rate=1e-3, seed=1)

@@ -1,0 +1,157 @@
+"""Taking the steps of a training: with reports, validations and snapshots on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Event
+from typing import NoReturn, Protocol
+
+import torch
+from torch import nn
+
+from superres.compute import Compute
+from superres.errors import Stopped
+from superres.model import Generator
+from superres.monitor import Monitor, Progress, Report
+from superres.patches import Batch, Patches
+from superres.snapshots import Snapshots
+from superres.updates import Terms
+
+# Steps between two looks at the losses on a GPU, which has to be waited for.
+_LOOK_EVERY = 25
+
+
+def _no_progress(report: Report) -> None:
+    pass
+
+
+def _no_warning(line: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What surrounds a training and has no influence on what it makes, but for `compute`.
+
+    Attributes:
+        compute: where and how networks are computed.
+        progress: gets the reports.
+        snapshots: where the training is kept; a snapshot that is there is continued.
+        validate: metrics of the generator as it would be kept now.
+        validate_every: steps between two validations.
+        stop: when it is set, a snapshot is saved, and the training ends.
+        warn: gets a line about a snapshot that could not be saved, after which training goes on.
+    """
+
+    compute: Compute = field(default_factory=Compute)
+    progress: Progress = _no_progress
+    snapshots: Snapshots | None = None
+    validate: Callable[[Generator], Mapping[str, float]] | None = None
+    validate_every: int = 0
+    stop: Event = field(default_factory=Event)
+    warn: Callable[[str], None] = _no_warning
+
+
+class Course(Protocol):
+    """A training as a sequence of steps, and all that changes in it."""
+
+    @property
+    def steps(self) -> int:
+        """How many there are."""
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The networks that change."""
+
+    @property
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Theirs."""
+
+    @property
+    def result(self) -> Generator:
+        """The generator as it would be kept now."""
+
+    def __call__(self, step: int, batch: Batch) -> Terms:
+        """Take `step`, counted from 1."""
+
+
+def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
+    """Take all steps of `course`, from the snapshot on if there is one.
+
+    Raises:
+        Diverged: the training ran away.
+        Stopped: it was asked to stop.
+        UserError: the snapshot is that of another training.
+    """
+    compute = conditions.compute
+    look_every = _LOOK_EVERY if compute.on_gpu else 1
+    monitor = Monitor(course.steps, patches.epochs_a_step, conditions.progress, look_every)
+    compute.prepare()
+    done = _restore(course, monitor, conditions)
+    for step, batch in enumerate(patches.stream(done + 1, course.steps), done + 1):
+        monitor.watch(step, course(step, batch))
+        last = step == course.steps
+        every = conditions.validate_every
+        if conditions.validate is not None and every and (last or step % every == 0):
+            metrics = conditions.validate(course.result)
+            monitor.add({"step": step, **{f"val_{k}": v for k, v in metrics.items()}})
+        if last:
+            break
+        if conditions.stop.is_set():
+            _stop(step, course, monitor, conditions)
+        if conditions.snapshots is not None and conditions.snapshots.due:
+            try:
+                _keep(step, course, monitor, conditions.snapshots)
+            except OSError as error:
+                conditions.warn(f"no snapshot after step {step}, training goes on: {error}")
+    return monitor
+
+
+def _stop(step: int, course: Course, monitor: Monitor, conditions: Conditions) -> NoReturn:
+    """Save a snapshot and end the training."""
+    done = f"stopped after step {step} of {course.steps}"
+    if conditions.snapshots is None:
+        raise Stopped(done)
+    try:
+        _keep(step, course, monitor, conditions.snapshots)
+    except OSError as error:
+        earlier = (
+            "from an earlier one" if conditions.snapshots.path.is_file() else "from the beginning"
+        )
+        raise Stopped(
+            f"{done}, which could not be saved ({error}); the same command goes on {earlier}"
+        ) from error
+    raise Stopped(f"{done}; the same command continues it")
+
+
+def _keep(step: int, course: Course, monitor: Monitor, snapshots: Snapshots) -> None:
+    networks = {name: module.state_dict() for name, module in course.modules.items()}
+    optimisers = {name: one.state_dict() for name, one in course.optimisers.items()}
+    snapshots.save(
+        {
+            "step": step,
+            "networks": networks,
+            "optimisers": optimisers,
+            "monitor": monitor.state(),
+        }
+    )
+
+
+def _restore(course: Course, monitor: Monitor, conditions: Conditions) -> int:
+    """Continue from the snapshot, if there is one.
+
+    Returns:
+        How many steps are done.
+    """
+    snapshots = conditions.snapshots
+    state = None if snapshots is None else snapshots.load(conditions.compute.device)
+    if state is None:
+        return 0
+    for name, module in course.modules.items():
+        module.load_state_dict(state["networks"][name])
+    for name, optimiser in course.optimisers.items():
+        optimiser.load_state_dict(state["optimisers"][name])
+    monitor.restore(state["monitor"])
+    step: int = state["step"]
+    return step
