@@ -14,6 +14,7 @@ Group = argparse.ArgumentParser | argparse._ArgumentGroup
 # compares them with the originals.
 NETWORK_NAMES = ("tiny", "dbpn-s", "d-dbpn", "dbpnll", "dbpn-r64-10", "dbpn-mr64-3")
 SCHEDULE_NAMES = ("linear", "cosine", "step", "constant")
+LOSS_NAMES = ("mse", "l1")
 DOWNSCALING_NAMES = ("pillow", "matlab")
 
 _ABOUT = """\
@@ -63,8 +64,8 @@ OUT/training.pt, and ends as if nothing had happened: on the CPU, and with --det
 GPU, with the same bits. OUT/curves.svg shows how it went.
 """
 _PRETRAIN = f"""\
-Train a D-DBPN from random weights on the mean squared error, then warm a discriminator up
-against it, and store both: the start of any number of fine-tunings.
+Train a D-DBPN from random weights on the mean squared or absolute error, then warm a discriminator
+up against it, and store both: the start of any number of fine-tunings.
 
 {_TRAIN}
 With the photographs of DIV2K and a GPU, as on the poster, 1000 epochs:
@@ -144,6 +145,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     p = command("pretrain", "train a network on the pixel loss", _PRETRAIN)
     _add_data(p)
     _add_network(p)
+    p.add_argument("--loss", choices=LOSS_NAMES, default="mse", help="of the pixels (%(default)s)")
     p.add_argument(
         "--warmup", type=int, default=200, help="steps of the discriminator (%(default)s)"
     )
@@ -300,6 +302,13 @@ def _add_training(p: argparse.ArgumentParser, steps: str, learning_rate: str) ->
         default=300,
         metavar="SECONDS",
         help="pause between two snapshots (%(default)g)",
+    )
+    g.add_argument(
+        "--keep-every",
+        type=int,
+        default=0,
+        metavar="EPOCHS",
+        help="keep a checkpoint in OUT/epochs each time (0: only the last)",
     )
     g.add_argument(
         "--validate-every",

@@ -218,8 +218,8 @@ def _upscale(a: argparse.Namespace) -> None:
 def _start_training(a: argparse.Namespace) -> tuple[Recorder, MaModel | None]:
     if a.workers < 1:
         raise UserError(f"--workers must be 1 at least, not {a.workers}")
-    if a.validate_every < 0 or a.snapshot_every < 0:
-        raise UserError("--validate-every and --snapshot-every must not be negative")
+    if min(a.validate_every, a.snapshot_every, a.keep_every) < 0:
+        raise UserError("--validate-every, --snapshot-every and --keep-every must not be negative")
     recorder, _ = _start(a)
     return recorder, _ma_model(a)
 

@@ -22,6 +22,7 @@ from superres.checkpoint import Checkpoint
 from superres.compute import Compute
 from superres.curves import write_curves
 from superres.data import Dataset
+from superres.discriminator import Discriminator
 from superres.errors import Diverged, Stopped, UserError
 from superres.evaluation import Pictures, evaluate
 from superres.features import FeatureNetwork, pooled_image, random_features, vgg19_features
@@ -59,12 +60,13 @@ def run_pretrain(a: argparse.Namespace, recorder: Recorder, model: MaModel | Non
         "stage": "pretrain",
         "network": asdict(preset.generator),
         "warmup": a.warmup,
+        "loss": a.loss,
         **asdict(settings),
     }
     job = _Job(a, recorder, dataset, model, facts)
     print(f"pre-training {preset.generator} for {settings.steps} steps", flush=True)
     with job.conditions() as conditions:
-        trained = pretrain(dataset, preset, settings, a.warmup, conditions)
+        trained = pretrain(dataset, preset, settings, a.warmup, conditions, a.loss)
     print(f"{parameter_count(trained.checkpoint.generator)} parameters", flush=True)
     job.finish(trained, {"preset": a.preset})
 
@@ -95,7 +97,7 @@ def run_finetune(a: argparse.Namespace, recorder: Recorder, model: MaModel | Non
         "emulate_release": a.emulate_release,
         **asdict(settings),
     }
-    job = _Job(a, recorder, dataset, model, facts)
+    job = _Job(a, recorder, dataset, model, facts, start.history)
     print(f"fine-tuning for {settings.steps} steps, features: {features.description}", flush=True)
     with job.conditions() as conditions:
         trained = finetune(
@@ -120,6 +122,7 @@ class _Job:
         dataset: the data.
         model: of Ma's score, if wanted.
         facts: what makes this training this training.
+        history: of the checkpoint that it starts at.
     """
 
     arguments: argparse.Namespace
@@ -127,6 +130,7 @@ class _Job:
     dataset: Dataset
     model: MaModel | None
     facts: Mapping[str, Any]
+    history: tuple[dict[str, Any], ...] = ()
 
     @contextmanager
     def conditions(self) -> Iterator[Conditions]:
@@ -156,6 +160,8 @@ class _Job:
                     snapshots,
                     self._validate,
                     a.validate_every,
+                    self._keep,
+                    a.keep_every,
                     stop.event,
                     _warn,
                 )
@@ -194,6 +200,11 @@ class _Job:
         (a.out / SNAPSHOT).unlink(missing_ok=True)
         print(scores.table())
         self.recorder.finish(metrics)
+
+    def _keep(self, epoch: int, generator: Generator, discriminator: Discriminator) -> None:
+        history = (*self.history, {**self.facts, "epoch": epoch})
+        folder = self.arguments.out / "epochs" / f"{epoch:05d}"
+        Checkpoint(generator, discriminator, history).save(folder)
 
     def _validate(self, generator: Generator) -> dict[str, float]:
         return self._judge(generator, Pictures()).metrics()

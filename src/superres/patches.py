@@ -70,6 +70,10 @@ class Patches:
         """What a step adds to the number of epochs."""
         return self._batch / len(self._dataset.manifest.train)
 
+    def epochs(self, step: int) -> int:
+        """Whole epochs that are done after `step`: patches seen of every photograph."""
+        return step * self._batch // len(self._dataset.manifest.train)
+
     def read(self, step: int) -> Batch:
         """The batch of `step`, counted from 1."""
         random = np.random.default_rng((self._seed, 1, step))

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from superres.compute import Compute
+from superres.discriminator import Discriminator
 from superres.errors import Stopped
 from superres.model import Generator
 from superres.monitor import Monitor, Progress, Report
@@ -40,6 +41,9 @@ class Conditions:
         snapshots: where the training is kept; a snapshot that is there is continued.
         validate: metrics of the generator as it would be kept now.
         validate_every: steps between two validations.
+        keep: gets the number of epochs, and what a checkpoint is made of, without history, each
+            time that `keep_every` more epochs are done.
+        keep_every: epochs; 0, never.
         stop: when it is set, a snapshot is saved, and the training ends.
         warn: gets a line about a snapshot that could not be saved, after which training goes on.
     """
@@ -49,6 +53,8 @@ class Conditions:
     snapshots: Snapshots | None = None
     validate: Callable[[Generator], Mapping[str, float]] | None = None
     validate_every: int = 0
+    keep: Callable[[int, Generator, Discriminator], None] | None = None
+    keep_every: int = 0
     stop: Event = field(default_factory=Event)
     warn: Callable[[str], None] = _no_warning
 
@@ -59,6 +65,10 @@ class Course(Protocol):
     @property
     def steps(self) -> int:
         """How many there are."""
+
+    @property
+    def generator_steps(self) -> int:
+        """In how many, the first ones, the generator learns."""
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
@@ -96,13 +106,14 @@ def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
         if conditions.validate is not None and every and (last or step % every == 0):
             metrics = conditions.validate(course.result)
             monitor.add({"step": step, **{f"val_{k}": v for k, v in metrics.items()}})
+        _keep_epoch(step, course, patches, conditions)
         if last:
             break
         if conditions.stop.is_set():
             _stop(step, course, monitor, conditions)
         if conditions.snapshots is not None and conditions.snapshots.due:
             try:
-                _keep(step, course, monitor, conditions.snapshots)
+                _save(step, course, monitor, conditions.snapshots)
             except OSError as error:
                 conditions.warn(f"no snapshot after step {step}, training goes on: {error}")
     return monitor
@@ -114,7 +125,7 @@ def _stop(step: int, course: Course, monitor: Monitor, conditions: Conditions) -
     if conditions.snapshots is None:
         raise Stopped(done)
     try:
-        _keep(step, course, monitor, conditions.snapshots)
+        _save(step, course, monitor, conditions.snapshots)
     except OSError as error:
         earlier = (
             "from an earlier one" if conditions.snapshots.path.is_file() else "from the beginning"
@@ -125,7 +136,23 @@ def _stop(step: int, course: Course, monitor: Monitor, conditions: Conditions) -
     raise Stopped(f"{done}; the same command continues it")
 
 
-def _keep(step: int, course: Course, monitor: Monitor, snapshots: Snapshots) -> None:
+def _keep_epoch(step: int, course: Course, patches: Patches, conditions: Conditions) -> None:
+    """Hand over what there is, if the generator has just ended an epoch that is to be kept."""
+    every = conditions.keep_every
+    if conditions.keep is None or every == 0 or step > course.generator_steps:
+        return
+    epoch = patches.epochs(step)
+    if epoch // every == patches.epochs(step - 1) // every:
+        return
+    discriminator = course.modules["discriminator"]
+    assert isinstance(discriminator, Discriminator)
+    try:
+        conditions.keep(epoch, course.result, discriminator)
+    except OSError as error:
+        conditions.warn(f"epoch {epoch} is not kept, training goes on: {error}")
+
+
+def _save(step: int, course: Course, monitor: Monitor, snapshots: Snapshots) -> None:
     networks = {name: module.state_dict() for name, module in course.modules.items()}
     optimisers = {name: one.state_dict() for name, one in course.optimisers.items()}
     snapshots.save(

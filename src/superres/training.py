@@ -110,8 +110,9 @@ def pretrain(
     settings: Settings,
     warmup: int,
     conditions: Conditions | None = None,
+    loss: str = "mse",
 ) -> Trained:
-    """Train a generator on the pixel loss, then a discriminator against it.
+    """Train a generator on a pixel loss, then a discriminator against it.
 
     Args:
         dataset: training tiles.
@@ -119,6 +120,7 @@ def pretrain(
         settings: of the generator's training.
         warmup: updates of the discriminator, against the finished generator.
         conditions: of the training.
+        loss: of the pixels, one of `PIXEL_LOSSES`.
 
     Raises:
         Diverged: the training ran away.
@@ -128,7 +130,7 @@ def pretrain(
     conditions = conditions or Conditions()
     dataset.require_scale(preset.generator.scale)
     generator, critic = new_networks(preset, settings.seed)
-    course = _Pretraining(generator, critic, settings, warmup, conditions.compute)
+    course = _Pretraining(generator, critic, settings, warmup, conditions.compute, loss)
     monitor = run(course, settings.patches(dataset), conditions)
     return _trained(Checkpoint(generator, critic, ()), monitor)
 
@@ -201,11 +203,13 @@ class _Pretraining:
         settings: Settings,
         warmup: int,
         compute: Compute,
+        loss: str,
     ) -> None:
         self.steps = settings.steps + warmup
+        self.generator_steps = settings.steps
         self.result = generator
         self._settings = settings
-        self._pixels = PixelUpdate(generator, settings.learning_rate, compute, settings.clip)
+        self._pixels = PixelUpdate(generator, settings.learning_rate, compute, settings.clip, loss)
         self._critic = CriticUpdate(generator, critic, compute)
         self.modules = {"generator": generator, "discriminator": critic}
         self.optimisers = {
@@ -223,7 +227,7 @@ class _Finetuning:
     """Steps on the four-term loss, and their average."""
 
     def __init__(self, update: FourTermUpdate, settings: Settings) -> None:
-        self.steps = settings.steps
+        self.steps = self.generator_steps = settings.steps
         self._settings = settings
         self._update = update
         decay = get_ema_multi_avg_fn(_AVERAGE_DECAY)  # type: ignore[no-untyped-call]

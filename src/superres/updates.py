@@ -5,6 +5,7 @@ Each update owns its networks' optimisers. `superres.training` makes trainings o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import EllipsisType
 
 import torch
@@ -33,8 +34,23 @@ Terms = dict[str, Tensor]
 _View = tuple[EllipsisType, slice, slice]
 
 
+PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": functional.mse_loss,
+    "l1": functional.l1_loss,
+}
+"""Losses of the pre-training by the names that the command line has for them."""
+
+
 class PixelUpdate:
-    """A step of the generator on the mean squared error."""
+    """A step of the generator on a pixel loss.
+
+    Args:
+        generator: trained in place.
+        learning_rate: of the generator.
+        compute: where and how.
+        clip: largest norm of the generator's gradient; None for no bound.
+        loss: one of `PIXEL_LOSSES`.
+    """
 
     def __init__(
         self,
@@ -42,6 +58,7 @@ class PixelUpdate:
         learning_rate: float,
         compute: Compute,
         clip: float | None = None,
+        loss: str = "mse",
     ) -> None:
         self.generator = compute.place(generator).train()
         self.optimiser = adam(generator, learning_rate)
@@ -49,17 +66,20 @@ class PixelUpdate:
         self._generate = compute.faster(generator)
         self._learning_rate = learning_rate
         self._clip = clip
+        self._loss = PIXEL_LOSSES[loss]
 
     def __call__(self, batch: Batch, factor: float) -> Terms:
         """Learn from `batch` with the learning rate times `factor`."""
         low, high = (self._compute.images(i) for i in (batch.low, batch.high))
         with self._compute.autocast():
             fake = self._generate(low)
-        loss = functional.mse_loss(fake.float(), high)
+        loss = self._loss(fake.float(), high)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         _step(self.optimiser, self._learning_rate * factor, self._clip)
-        return {"loss": loss.detach(), "mse": loss.detach()}
+        with torch.no_grad():
+            mse = functional.mse_loss(fake.float(), high)
+        return {"loss": loss.detach(), "mse": mse}
 
 
 class CriticUpdate:

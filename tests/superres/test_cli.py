@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from superres.checkpoint import Checkpoint
@@ -82,6 +83,26 @@ def test_from_photographs_to_enlarged_images(
         assert image.size == (960, 832)
 
 
+def test_epochs_are_kept_as_checkpoints(start: Path, dataset: Dataset, tmp_path: Path) -> None:
+    out, again = tmp_path / "out", tmp_path / "again"
+    length = ["--epochs", 6, "--batch", 2, "--patch", 8, "--threads", 1, "--data", dataset.folder]
+    command = ["finetune", "--from", start, *length]
+    assert run(*command, "--out", out, "--keep-every", 2) == 0
+    assert sorted(path.name for path in (out / "epochs").iterdir()) == ["00002", "00004", "00006"]
+    kept = Checkpoint.load(out / "epochs" / "00004")
+    assert [stage["stage"] for stage in kept.history] == ["pretrain", "finetune"]
+    assert kept.history[-1]["epoch"] == 4
+    final = Checkpoint.load(out)
+    last = Checkpoint.load(out / "epochs" / "00006").generator.state_dict()
+    assert all(torch.equal(v, last[n]) for n, v in final.generator.state_dict().items())
+    assert "epoch" not in final.history[-1]
+    assert run("evaluate", "--checkpoint", out / "epochs" / "00002", "--data", dataset.folder) == 0
+    command = ["pretrain", *SMALL, "--steps", 4, "--warmup", 2, "--data", dataset.folder]
+    assert run(*command, "--out", again, "--keep-every", 1, "--loss", "l1") == 0
+    assert len(list((again / "epochs").iterdir())) == 4
+    assert Checkpoint.load(again).history[0]["loss"] == "l1"
+
+
 def test_the_device_can_be_named(
     start: Path, dataset: Dataset, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +156,7 @@ def test_a_diverged_training_leaves_no_result(
         ("pretrain --data {data} --out {tmp}/o --lr 0", "must be positive"),
         ("pretrain --data {data} --out {tmp}/o --patch 25", "--patch 24 or less"),
         ("pretrain --data {data} --out {file}", "is a file"),
+        ("pretrain --data {data} --out {tmp}/o --keep-every -1", "must not be negative"),
         ("finetune --from {tmp} --data {data} --out {tmp}/o", "holds no checkpoint"),
         ("finetune --from {start} --data {data} --out {tmp}/o --w-adv -1", "not negative"),
         ("finetune --from {start} --data {data} --out {tmp}/o --w-mse nan", "must be finite"),

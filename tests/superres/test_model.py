@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from superres.arguments import DOWNSCALING_NAMES, NETWORK_NAMES
+from superres.arguments import DOWNSCALING_NAMES, LOSS_NAMES, NETWORK_NAMES
 from superres.compute import to_tensor
 from superres.errors import UserError
 from superres.model import (
@@ -21,6 +21,7 @@ from superres.model import (
 )
 from superres.resize import Downscaling, shrink
 from superres.scale import SCALES
+from superres.updates import PIXEL_LOSSES
 from tests.superres.photographs import photograph, whole
 
 SMALL = GeneratorConfig(8, 4, 3)
@@ -67,6 +68,7 @@ def test_every_preset_enlarges_by_every_scale(preset: str, scale: int) -> None:
 
 def test_the_command_line_offers_every_preset() -> None:
     assert tuple(PRESETS) == NETWORK_NAMES
+    assert tuple(PIXEL_LOSSES) == LOSS_NAMES
     assert set(DOWNSCALING_NAMES) == {*Downscaling} - {Downscaling.GIVEN}
 
 

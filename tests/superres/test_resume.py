@@ -17,10 +17,11 @@ import torch
 from superres.checkpoint import Checkpoint
 from superres.cli import main
 from superres.data import Dataset
+from superres.discriminator import Discriminator
 from superres.errors import Stopped
 from superres.features import random_features
 from superres.losses import LossWeights
-from superres.model import GeneratorConfig, Preset
+from superres.model import Generator, GeneratorConfig, Preset
 from superres.monitor import Report
 from superres.running import Conditions
 from superres.snapshots import Snapshots
@@ -95,6 +96,39 @@ def test_stopped_with_a_full_disk_it_says_what_is_lost(dataset: Dataset, tmp_pat
         _pretrain(dataset, conditions)
     with pytest.raises(Stopped, match="after step 2 of 9"):
         _pretrain(dataset, conditions)
+
+
+@pytest.mark.parametrize("train", [_pretrain, _finetune])
+def test_checkpoints_are_kept_on_the_way(
+    train: Callable[[Dataset, Conditions], Trained], dataset: Dataset
+) -> None:
+    kept: dict[int, list[torch.Tensor]] = {}
+
+    def keep(epoch: int, generator: Generator, discriminator: Discriminator) -> None:
+        networks = (generator, discriminator)
+        kept[epoch] = [v.clone() for n in networks for v in n.state_dict().values()]
+
+    # Five steps of two patches see each of the two photographs five times.
+    done = train(dataset, Conditions(keep=keep, keep_every=2))
+    assert list(kept) == [2, 4]
+    assert all(map(torch.equal, weights(done), weights(train(dataset, Conditions()))))
+    kept.clear()
+    train(dataset, Conditions(keep=keep, keep_every=5))
+    assert list(kept) == [5]
+    generator = done.checkpoint.generator.state_dict()
+    assert all(map(torch.equal, kept[5], generator.values()))
+
+
+def test_a_full_disk_costs_an_epoch_and_not_the_training(dataset: Dataset) -> None:
+    def keep(epoch: int, generator: Generator, discriminator: Discriminator) -> None:
+        raise OSError(28, "No space left on device")
+
+    warnings: list[str] = []
+    _finetune(dataset, Conditions(keep=keep, keep_every=2, warn=warnings.append))
+    assert [line.split(",")[0] for line in warnings] == [
+        "epoch 2 is not kept",
+        "epoch 4 is not kept",
+    ]
 
 
 def test_validation_changes_nothing(dataset: Dataset) -> None:

@@ -88,6 +88,17 @@ def test_pretraining_learns(dataset: Dataset) -> None:
     assert trained.loss < trained.reports[0]["loss"] / 3
 
 
+def test_pretraining_learns_on_the_absolute_error(dataset: Dataset) -> None:
+    settings = Settings(steps=60, batch=2, patch=8, learning_rate=3e-3, seed=0)
+    trained = pretrain(dataset, PRESET, settings, 0, loss="l1")
+    first, last = trained.reports[0], trained.reports[-1]
+    assert last["loss"] < first["loss"] / 1.5
+    assert last["mse"] < last["loss"] < 1
+    assert not same(
+        trained.checkpoint.generator, pretrain(dataset, PRESET, settings, 0).checkpoint.generator
+    )
+
+
 def test_the_warmed_up_discriminator_tells_real_from_fake(dataset: Dataset) -> None:
     done = pretrain(dataset, PRESET, SETTINGS, 60).checkpoint
     batch = Patches(dataset, 8, 8, 9).read(1)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from superres.compute import Compute
+from superres.compute import Compute, to_tensor
 from superres.discriminator import Discriminator
 from superres.features import FeatureNetwork, pooled_image, random_features
 from superres.losses import (
@@ -147,6 +147,23 @@ def test_bf16_computes_nearly_the_same(
         assert all(p.dtype == torch.float32 for p in generator.parameters())
         found.append(torch.stack([terms[name] for name in TERMS]))
     assert torch.allclose(found[0], found[1], rtol=0.05)
+
+
+@pytest.mark.parametrize(("loss", "power"), [("mse", 2), ("l1", 1)])
+def test_the_pixel_loss_can_be_chosen(
+    networks: tuple[Generator, Discriminator], batch: Batch, loss: str, power: int
+) -> None:
+    generator, _ = networks
+    low, high = (to_tensor(i) for i in (batch.low, batch.high))
+    difference = (generator(low) - high).abs()
+    expected = (difference**power).mean()
+    expected.backward()
+    wanted = [gradient.clone() for gradient in gradients(generator)]
+    terms = PixelUpdate(generator, 1e-3, Compute(), loss=loss)(batch, 1.0)
+    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert terms["mse"].item() == pytest.approx((difference**2).mean().item(), rel=1e-5)
+    for found, gradient in zip(gradients(generator), wanted, strict=True):
+        torch.testing.assert_close(found, gradient, rtol=1e-3, atol=1e-6)
 
 
 def test_clipping_bounds_the_gradient(
