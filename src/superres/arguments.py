@@ -104,6 +104,16 @@ Images larger than memory allows are enlarged in pieces, without seams. What can
 named and skipped, and the exit code is then 2.
 """
 
+_IMPORT = """\
+Make a checkpoint of a .pth file that the authors of DBPN released: DBPN, DBPNLL, DBPN-RES-MR64-3
+and the entries to the PIRM 2018 challenge. Size and scale are read off the file; what it does not
+say is named with --residual and --pirm.
+  superres import DBPN_x4.pth --out dbpn
+  superres import DBPN-RES-MR64-3_4x.pth --out mr --residual
+  superres import PIRM2018_region2.pth --out region2 --pirm
+The discriminator of the checkpoint is untrained: a fine-tuning with --w-adv begins with a cold one.
+"""
+
 
 def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentParser:
     """The parser of the command line; ``run`` of what it parses is the command's function."""
@@ -217,6 +227,16 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     _add_threads(p)
     p.add_argument(
         "images", type=Path, nargs="+", metavar="IMAGE", help="images and folders of images"
+    )
+
+    p = command("import", "make a checkpoint of a network that the authors released", _IMPORT)
+    p.add_argument("file", type=Path, metavar="FILE.pth", help="state dict")
+    p.add_argument("--out", type=Path, required=True, help="checkpoint folder to make")
+    p.add_argument(
+        "--residual", action="store_true", help="it adds to a bicubic enlargement (DBPN-RES-MR64-3)"
+    )
+    p.add_argument(
+        "--pirm", action="store_true", help="it works on normalised images (PIRM2018_region1 to 3)"
     )
     return parser
 

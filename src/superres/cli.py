@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "finetune": _finetune,
         "evaluate": _evaluate,
         "upscale": _upscale,
+        "import": _import,
     }
     arguments = make_parser(commands).parse_args(argv)
     try:
@@ -213,6 +214,16 @@ def _upscale(a: argparse.Namespace) -> None:
     generator = Checkpoint.load(a.checkpoint).generator.to(device)
     enlarger = Enlarger(generator, a.memory, threads)
     upscale_all(images, enlarger)
+
+
+def _import(a: argparse.Namespace) -> None:
+    from superres.released import import_released
+
+    if a.out.exists() and not a.out.is_dir():
+        raise UserError(f"{a.out} is a file, not a folder")
+    checkpoint = import_released(a.file, residual=a.residual, normalised=a.pirm)
+    checkpoint.save(a.out)
+    print(f"{a.out}: {checkpoint.generator.config}")
 
 
 def _start_training(a: argparse.Namespace) -> tuple[Recorder, MaModel | None]:

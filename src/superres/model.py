@@ -23,6 +23,10 @@ from superres.scale import DEFAULT_SCALE, check_scale
 # The kernel is always 4 pixels wider than the stride, and the padding of 2 takes that back.
 _OVERLAP, _PADDING = 4, 2
 
+# What normalised networks do to images before, and, with the authors' digits, afterwards.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_SHIFT, _FACTOR = (2.118, 2.036, 1.804), (4.367, 4.464, 4.444)
+
 # Below this slope, what a PReLU was given is not worked out from its result.
 _SMALLEST_SLOPE = 1e-3
 
@@ -42,6 +46,8 @@ class GeneratorConfig:
         recurrences: how often the same units run, each time on the last low-resolution maps of
             the time before. With more than one, only the last high-resolution maps of each go
             into the image; with one, those of all stages do.
+        normalised: whether the network works on images that are normalised as for VGG networks, as
+            the authors' entries to the PIRM 2018 challenge do.
     """
 
     n0: int
@@ -50,6 +56,7 @@ class GeneratorConfig:
     residual: bool = False
     scale: int = DEFAULT_SCALE
     recurrences: int = 1
+    normalised: bool = False
 
     def __post_init__(self) -> None:
         check_scale(self.scale)
@@ -258,7 +265,10 @@ class Generator(nn.Module):
 
     def forward(self, low: Tensor) -> Tensor:
         """Enlarge `low` by the scale of the network."""
-        x = self.extract(low)
+        seen = low
+        if self.config.normalised:
+            seen = (low - _channels(low, _MEAN)) / _channels(low, _STD)
+        x = self.extract(seen)
         if self.config.recurrences == 1:
             highs, _ = self._project(x)
         else:
@@ -269,6 +279,8 @@ class Generator(nn.Module):
                 del found  # the others need not live through the next recurrence
         # Every map's share of the image may come in 8 bits of mantissa, their sum may not.
         out = _convolve(self.reconstruct, highs, torch.float32)
+        if self.config.normalised:
+            out = (out + _channels(out, _SHIFT)) / _channels(out, _FACTOR)
         if self.config.residual:
             scale = self.config.scale
             # With `antialias`, torch's kernel is Pillow's (a = -1/2), which the authors add;
@@ -293,6 +305,10 @@ class Generator(nn.Module):
             lows.insert(0, down(*highs))
             highs.insert(0, up(*lows))
         return highs, lows[0]
+
+
+def _channels(like: Tensor, values: Sequence[float]) -> Tensor:
+    return like.new_tensor(values).view(3, 1, 1)
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -195,7 +195,9 @@ def test_a_wrong_argument_is_exit_code_2() -> None:
     assert stop.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["prepare", "pretrain", "finetune", "evaluate", "upscale"])
+@pytest.mark.parametrize(
+    "command", ["prepare", "pretrain", "finetune", "evaluate", "upscale", "import"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
