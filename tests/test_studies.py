@@ -12,7 +12,7 @@ from superres.arguments import make_parser
 from tests.conftest import Dsice
 
 STUDIES = sorted((Path(__file__).parents[1] / "studies").glob("*.toml"))
-COMMANDS = ("prepare", "pretrain", "finetune", "evaluate", "upscale")
+COMMANDS = ("prepare", "pretrain", "finetune", "evaluate", "upscale", "import")
 
 every_study = pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 
