@@ -36,6 +36,7 @@ from dsice.study.state import Status, Study
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
 from dsice.surface.evidence import SCALE_COUNT, learn
+from dsice.threads import one_blas_thread
 
 LEAST: Final = 5  # results before which nothing is said
 _ACTIVE: Final = 600  # results that the surface stands on at most
@@ -111,6 +112,7 @@ class Effects:
         return sorted(self.effects, key=lambda effect: -effect.total)
 
 
+@one_blas_thread()
 def effects_of(study: Study, metric: str | None = None, most_pairs: int = 6) -> Effects | None:
     """How a metric depends on the axes, by a surface learned from all results so far.
 

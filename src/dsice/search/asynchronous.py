@@ -20,6 +20,7 @@ from dsice.search.random import Shuffled
 from dsice.search.start import FirstPoints
 from dsice.search.tradeoff import Prospect
 from dsice.search.why import Forecast, Origin, Role
+from dsice.threads import one_blas_thread
 
 _TAKEOVER: Final = 5  # results that the surface needs at least
 _SUCCESSES: Final = 3  # of them that did not fail
@@ -79,12 +80,6 @@ class Dsice(Search):
 
     # -- events ------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        for point in self.history:
-            metrics = self.history.metrics(point)
-            for _ in range(self.history.weight(point)):
-                self._learn(point, metrics)
-
     def _learn(self, point: Point, metrics: Metrics | None) -> None:
         self._events.append((point, metrics, True))
         self._taken.add(self.grid.program(point))
@@ -134,6 +129,7 @@ class Dsice(Search):
             return super()._rival(point)
         return self._guide.rival(point)
 
+    @one_blas_thread()
     def prospects(self, limits: Sequence[Sequence[float]]) -> list[Prospect] | None:
         """What one more measurement is expected to gain at each of several bounds.
 
@@ -150,6 +146,7 @@ class Dsice(Search):
         with self._fitted() as guide:
             return guide.prospects(limits)
 
+    @one_blas_thread()
     def forecast(self, points: Sequence[Point]) -> list[Forecast] | None:  # noqa: D102
         if not self._is_guided():
             return None

@@ -12,6 +12,7 @@ from dsice.goal import Goal, Metrics
 from dsice.grid import Grid, Point
 from dsice.search.history import History
 from dsice.search.why import Forecast, Origin, Why
+from dsice.threads import one_blas_thread
 
 NOTHING_ALLOWED: Final = "the rule allows no point of the grid"
 ALL_MEASURED: Final = "every allowed point is measured"
@@ -37,7 +38,7 @@ class Search(ABC):
 
     For implementers: `_candidates` is the algorithm, `_reason` says where a candidate came from,
     `_ended` when it is over; `_begin`, `_expect` and `_learn` are called before the first proposal,
-    for each point that is pending from then on and for each result.
+    for each point that becomes pending and for each result.
 
     Args:
         grid: the points.
@@ -73,6 +74,7 @@ class Search(ABC):
         self._whys: dict[Point, Why] = {}
         self._begun = False
 
+    @one_blas_thread()
     def ask(self, count: int = 1) -> list[Point]:
         """Up to ``count`` points to measure, most wanted first; they are pending from now on.
 
@@ -96,6 +98,7 @@ class Search(ABC):
                     break
         return points
 
+    @one_blas_thread()
     def tell(self, point: Point, metrics: Metrics | None) -> None:
         """Report the metrics measured at ``point``, None if the measurement failed.
 
@@ -111,9 +114,9 @@ class Search(ABC):
         self._compare(point)
         self._named(point)
         self.pending.discard(point)
-        if self._begun:
-            self._learn(point, metrics)
+        self._learn(point, metrics)
 
+    @one_blas_thread()
     def pend(self, point: Point) -> None:
         """Count ``point`` as asked: somebody is measuring it.
 
@@ -144,6 +147,7 @@ class Search(ABC):
         return bool(self.reason)
 
     @property
+    @one_blas_thread()
     def reason(self) -> str:
         """Why the search is finished, in plain words; empty while it is not."""
         return "" if self.pending else self._ended()
@@ -189,13 +193,13 @@ class Search(ABC):
         """Why nothing will ever be proposed again if nothing is pending; empty otherwise."""
 
     def _begin(self) -> None:  # noqa: B027  (a hook: doing nothing is a choice)
-        """Called once, before the first proposal; what was told by then is prior knowledge."""
+        """Called once, before the first proposal; results until then are prior knowledge."""
 
     def _expect(self, point: Point) -> None:  # noqa: B027
         """Called after each point that became pending, asked or not."""
 
     def _learn(self, point: Point, metrics: Metrics | None) -> None:  # noqa: B027
-        """Called after each result that follows `_begin`."""
+        """Called after each result, those before `_begin` included."""
 
     def _is_welcome(self, point: Point) -> bool:
         """Whether `ask` may hand out ``point``: unless a search repeats some, an unknown one."""

@@ -45,8 +45,9 @@ class RoundSearch(Search):
         self._advance()
 
     def _learn(self, point: Point, metrics: Metrics | None) -> None:
-        self._awaited.discard(self.grid.program(point))
-        self._advance()
+        if self._begun:
+            self._awaited.discard(self.grid.program(point))
+            self._advance()
 
     def _advance(self) -> None:
         """Resume the generator as long as it needs nothing that is still to be measured."""

@@ -23,6 +23,7 @@ from dsice.grid import Grid
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array, has_table, terms
 from dsice.surface.evidence import SCALE_COUNT, learn
+from dsice.threads import one_blas_thread
 
 LEARNED: Final = 300  # results that strengths are learned from at most
 _PRODUCTS: Final = 1024  # in a draw from the prior
@@ -56,6 +57,7 @@ class Fit:
     explained: float
 
     @classmethod
+    @one_blas_thread()
     def of(cls, grid: Grid, points: Points, values: Array) -> Self:
         """Learn from at least two values of order 1."""
         centre = float(values.mean())
@@ -88,6 +90,7 @@ class Path:
         chance: decides which function it is.
     """
 
+    @one_blas_thread()
     def __init__(self, fit: Fit, chance: np.random.Generator) -> None:
         self._fit = fit
         self._axes = [
@@ -96,6 +99,7 @@ class Path:
         noise = fit.scale * math.sqrt(fit.noise) * chance.standard_normal(len(fit.values))
         self._pull = fit.inverse @ (fit.values - self._prior(fit.points) - noise)
 
+    @one_blas_thread()
     def __call__(self, points: Points) -> Array:
         """The function at ``points``, shape (n, axes); without the noise of a measurement."""
         pulled = self._fit.covariance.covariance(points, self._fit.points) @ self._pull

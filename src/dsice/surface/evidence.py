@@ -20,6 +20,7 @@ from scipy.optimize import minimize
 
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
+from dsice.threads import one_blas_thread
 
 # Prior of the natural logarithms: mean and deviation.
 STRENGTH: Final = (-1.0, 1.5)
@@ -46,6 +47,7 @@ class Learned:
     noise: float
 
 
+@one_blas_thread()
 def learn(covariance: Anova, points: Points, values: Array, weights: Array) -> Learned:
     """The most probable strengths and noise.
 

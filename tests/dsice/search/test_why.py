@@ -229,3 +229,22 @@ def test_targets_can_be_turned_back() -> None:
             assert np.isfinite(found).all()
     same = np.full(7, 3.0)
     assert (to_costs(np.array([-1.0, 0.0, 1.0]), of_costs(same), same) == 3.0).all()
+
+
+@pytest.mark.parametrize("goal", [COST, BOUNDED])
+def test_a_search_that_was_only_told_results_forecasts_what_one_that_asked_does(
+    goal: Goal,
+) -> None:
+    draw = random.Random(1)
+    known = [tuple(draw.randrange(n) for n in LARGE.shape) for _ in range(100)]
+    told, asked = (make_search("dsice", LARGE, goal, seed=5) for _ in range(2))
+    for point in known:
+        told.tell(point, measure(point))
+        asked.tell(point, measure(point))
+    found = told.forecast([(1, 2, 3, 0)])
+    assert found is not None
+    (proposed,) = asked.ask(1)
+    why = asked.why(proposed)
+    assert why is not None
+    assert told.forecast([proposed]) == [why.forecast]
+    assert told.ask(1) == [proposed]  # the questions changed nothing
