@@ -47,8 +47,8 @@ ACTIVE: Final = 600  # measured points that the surfaces stand on at most
 FITTED: Final = 300  # measured points that strengths are learned from at most
 # How much central levels of long ordered axes are preferred: while little is known, fading as 1/n;
 # and always, as the surface is least certain at the ends of its axes and would draw trials there.
-CENTRALITY: Final = 3.0
-LASTING: Final = 0.1
+CENTRALITY: Final = 0.0
+LASTING: Final = 0.0
 LONG_AXIS: Final = 5
 # Expected improvement, in units of the targets' deviation, below which far points are added.
 SPENT: Final = 3e-3

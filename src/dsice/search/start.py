@@ -22,7 +22,7 @@ from dsice.grid import Grid, Point
 
 # Compared in benchmarks/: 1 would be plain Sobol points, 3 crowds them too much where the best
 # point is at an end.
-CONCENTRATION: Final = 2.5
+CONCENTRATION: Final = 1.0
 _BLOCK: Final = 64
 _BLOCKS: Final = 64
 
@@ -60,8 +60,7 @@ class FirstPoints:
         sequence = qmc.Sobol(len(shape), scramble=True, seed=np.random.default_rng([seed, 1]))
         for _ in range(_BLOCKS):
             uniform = sequence.random(_BLOCK)
-            bent = np.where(ordered, betaincinv(CONCENTRATION, CONCENTRATION, uniform), uniform)
-            for indices in np.minimum((bent * shape).astype(int), shape - 1).tolist():
+            for indices in np.minimum((uniform * shape).astype(int), shape - 1).tolist():
                 point = tuple(indices)
                 if point not in seen and grid.allows(point):
                     seen.add(point)
