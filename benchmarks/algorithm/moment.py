@@ -12,14 +12,14 @@ import numpy as np
 from dsice.goal import Metrics
 from dsice.grid import Point
 from dsice.search import make_search
-from dsice.search.forecasts import outputs
 from dsice.search.history import History
+from dsice.search.model import factors_of
 from dsice.search.targets import of_bound, of_costs
 from dsice.study.state import Prior, Status, Study, Trial
 from dsice.surface.anova import Anova
 from dsice.surface.axis import Array
 from dsice.surface.evidence import SCALE_COUNT, learn
-from dsice.surface.field import Field
+from dsice.surface.posterior import Posterior
 
 _JITTER = 1e-6  # as in the search
 
@@ -138,25 +138,25 @@ class Moment:
         """Logarithms of expected improvement times probabilities, as the search works them out."""
         grid, measured = self.study.config.grid, self.measured
         results = [self.history.metrics(point) for point in measured]
-        objective, limited, success = outputs(self.study.goal, results)
+        objective, constraints, feasibility = factors_of(self.study.goal, results)
         slots = np.arange(len(candidates))
         total = np.zeros(len(candidates))
-        for output in (objective, *limited, *success):
+        for factor in (objective, *constraints, *feasibility):
             for row, metrics in enumerate(results):
-                output.append()
-                output.learn(row, metrics)
+                factor.append()
+                factor.learn(row, metrics)
             for _ in self.pending:
-                output.append()
-            output.fit(
+                factor.append()
+            factor.fit(
                 Anova(grid.shape, [axis.ordered for axis in grid.axes]),
                 self.points,
                 self.weights,
                 np.arange(len(measured)),
                 len(slots),
             )
-            output.fill(slots, np.array(candidates, dtype=np.intp))
-            output.update()
-            total += output.rate(slots)
+            factor.fill(slots, np.array(candidates, dtype=np.intp))
+            factor.update()
+            total += factor.log_factor(slots)
         return total
 
     @property
@@ -193,7 +193,7 @@ class Surface:
     def along(self, candidates: Sequence[Point]) -> tuple[Array, Array]:
         """Mean and deviation of the targets at ``candidates``."""
         slots = np.arange(len(candidates))
-        field = Field(self._anova, self._noise, self._points, self._weights, len(slots))
+        field = Posterior(self._anova, self._noise, self._points, self._weights, len(slots))
         field.fill(slots, np.array(candidates, dtype=np.intp))
         white = field.whiten(self._values)
         scale = math.sqrt(self._squared_scale(float(white @ white)))

@@ -175,7 +175,7 @@ class _Problem:
         u = 2 * np.arange(1, size - 1) + 1
         put(f, f, self.weight)
         put(f + 1, f + 1, np.full(size, -1.0))
-        put(u, f[:-2], alpha * right)
+        put(u, f[:-2], alpha * right)  # (2)
         put(u, f[1:-1], -alpha * (left + right))
         put(u, f[2:], alpha * left)
         factors, pivots, failed = lapack.dgbtrf(band, half, half)

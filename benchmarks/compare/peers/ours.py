@@ -13,24 +13,18 @@ from benchmarks.compare.peers.base import Peer, Task
 from dsice.errors import InvalidInput
 from dsice.goal import Metrics
 from dsice.grid import Point
-from dsice.search import guide, make_search, start, targets
+from dsice.search import epoch, make_search, targets
 from dsice.surface import evidence
 
 # dsice[without=PART]: what each part amounts to in the code, switched off.
 _Patch = tuple[Any, str, Any]
 PARTS: Final[Mapping[str, tuple[_Patch, ...]]] = {
     # 800 points from anywhere instead of lines through good points
-    "lines": ((guide, "CENTRES", 0), (guide, "WALKS", 0), (guide, "FAR", 800)),
-    "oblique lines": ((guide, "OBLIQUE", 0), (guide, "OBLIQUE_ON_WALKS", 0)),
-    "learned lines": ((guide, "LEARNED", 0), (guide, "LEARNED_ON_WALKS", 0)),
-    "widening": ((guide, "SPENT", 1e-300),),
-    "walks": ((guide, "WALKS", 0),),
-    # plain Sobol points at first, and no preference for central points later
-    "centre": (
-        (guide, "CENTRALITY", 0.0),
-        (guide, "LASTING", 0.0),
-        (start, "CONCENTRATION", 1.0),
-    ),
+    "lines": ((epoch, "CENTRES", 0), (epoch, "WALKS", 0), (epoch, "FAR", 800)),
+    "oblique lines": ((epoch, "OBLIQUE", 0), (epoch, "OBLIQUE_ON_WALKS", 0)),
+    "learned lines": ((epoch, "LEARNED", 0), (epoch, "LEARNED_ON_WALKS", 0)),
+    "widening": ((epoch, "SPENT", 1e-300),),
+    "walks": ((epoch, "WALKS", 0),),
     "ranks": ((targets, "RANKS", 0.0),),
     "values": ((targets, "RANKS", 1.0),),
     "rough terms": ((evidence, "SHARES", {1: np.eye(1), 3: np.array([[0.0, 0.5, 0.5]])}),),

@@ -1,30 +1,41 @@
 """``dsice``: asynchronous collinear exploration on an N-dimensional d-Spline.
 
-Whenever a worker is free, the next point is chosen on lines through the best points, by the surface
-that all results so far and all points under way define (`dsice.search.guide`). No worker waits for
-another, and nothing is measured twice.
+Whenever a worker is free, the next point is chosen on lines through the best points, by a Gaussian
+process conditioned on all results so far and all pending points (`dsice.search.epoch`). No worker
+waits for another, and nothing is measured twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
-from dsice.goal import Goal, Metrics
+from dsice.goal import Goal
 from dsice.grid import Grid, Point
 from dsice.search.base import ALL_MEASURED, NOTHING_ALLOWED, Search, at_least, positive
-from dsice.search.guide import Guide
-from dsice.search.history import History
+from dsice.search.epoch import Epoch
 from dsice.search.random import Shuffled
 from dsice.search.start import FirstPoints
-from dsice.search.tradeoff import Prospect
-from dsice.search.why import Forecast, Origin, Role
+from dsice.search.why import Forecast, Origin, Prospect, Role
 from dsice.threads import one_blas_thread
 
-_TAKEOVER: Final = 5  # results that the surface needs at least
+_TAKEOVER: Final = 5  # results that the model needs at least
 _SUCCESSES: Final = 3  # of them that did not fail
-_GROWTH: Final = 1.08  # the surface is fitted anew when there are so many times the results
+_GROWTH: Final = 1.08  # the model is fitted anew when there are so many times the results
+
+
+class _Fit(NamedTuple):
+    """The last fit of the model.
+
+    Attributes:
+        due: number of results at which the next one is due.
+        kind: whether something was feasible, and whether something had failed.
+        event: number of events before it.
+    """
+
+    due: int = 0
+    kind: tuple[bool, bool] = (False, False)
+    event: int = 0
 
 
 class Dsice(Search):
@@ -33,13 +44,13 @@ class Dsice(Search):
     A goal with swept metrics (several objectives, or one for a range of bounds) is looked for at
     all bounds at once: see `dsice.search.tradeoff`.
 
-    It starts with central, spread-out points, one for each worker; the surface takes over as soon
-    as five results are known.
+    It starts with the centre and evenly spread points, one for each worker; the model takes over as
+    soon as five results are known.
 
-    The state is a function of the calls received so far: an *event* for each point that became
-    pending and for each result. The surface is fitted anew each time the results have grown by some
-    percent; between two fits it takes up events one by one. To repeat the calls of an earlier life
-    therefore costs little: only what follows the last fit is gone through in earnest.
+    The state is a function of the events in the ledger. The model is fitted anew each time the
+    results have grown by some percent, which begins an *epoch*; within it, events are applied one
+    by one. To repeat the calls of an interrupted run therefore costs little: only the events of the
+    last epoch are computed.
 
     Args:
         tolerance: stop when no point is expected to improve the best one by more than this, in the
@@ -66,38 +77,27 @@ class Dsice(Search):
         self._repeats = at_least("repeats", repeats, 0)
         self._start = FirstPoints(grid, seed)
         self._shuffled = Shuffled(grid, seed)
-        self._events: list[tuple[Point, Metrics | None, bool]] = []  # the last: is it a result?
-        self._measured: dict[Point, bool] = {}  # and whether it succeeded
-        self._successes = 0
-        self._taken: set[Point] = set()  # programs
-        self._feasible = False
-        self._fit_at = 0  # number of results at which the next fit is due
-        self._fitted_on = (False, False)
-        self._fit_event = 0
-        self._guide: Guide | None = None
-        self._seen = History(grid, goal)  # what the guide was told
+        self._fit = _Fit()
+        self._epoch: Epoch | None = None  # of that fit, once it is needed
+        self._upcoming: Epoch | None = None  # of a fit that is due, made for a question
         self._judged_at, self._certain = -1, False
 
     # -- events ------------------------------------------------------------------------------------
 
-    def _learn(self, point: Point, metrics: Metrics | None) -> None:
-        self._events.append((point, metrics, True))
-        self._taken.add(self.grid.program(point))
-        succeeded = self._measured.get(point, False)
-        self._measured[point] = succeeded or metrics is not None
-        self._successes += self._measured[point] - succeeded
-        self._feasible = self._feasible or (metrics is not None and self.goal.feasible(metrics))
-        if self._guide is not None:
-            self._seen.add(point, metrics)
-            self._guide.learn(point)
-
-    def _expect(self, point: Point) -> None:
-        if not self._is_taken(point) and self._is_guided():
+    def _submit(self, point: Point) -> None:
+        if not self.is_known(point) and self._is_guided():
             self._fit_if_due()
-        self._events.append((point, None, False))
-        self._taken.add(self.grid.program(point))
-        if self._guide is not None:
-            self._guide.pend(point)
+        super()._submit(point)
+        self._follow()
+
+    def _learn(self, point: Point) -> None:
+        self._follow()
+
+    def _follow(self) -> None:
+        """Tell the epoch the latest event."""
+        self._upcoming = None
+        if self._epoch is not None:
+            self._epoch.apply(self.ledger.events[-1])
 
     # -- proposals ---------------------------------------------------------------------------------
 
@@ -107,27 +107,27 @@ class Dsice(Search):
 
     def _next(self) -> Point | None:
         if not self._is_guided():
-            first = self._start.first(self._is_taken) if self._is_starting() else None
+            first = self._start.first(self.is_known) if self._is_starting() else None
             return first or self._shuffled.first(self.is_known)
         if (again := self._to_repeat()) is not None:
             return again
         if self._is_certain():
             return None
         self._fit_if_due()
-        return self._told_guide().propose() or self._shuffled.first(self.is_known)
+        return self._current_epoch().propose() or self._shuffled.first(self.is_known)
 
     def _reason(self, point: Point) -> tuple[Origin, Forecast | None]:
         if point in self.history:
             return Origin(Role.REPEAT), None
-        if self._guide is not None and (origin := self._guide.origin(point)) is not None:
-            return origin, self._guide.forecast([point])[0]
-        first = self._is_starting() and self._start.first(self._is_taken) == point
+        if self._epoch is not None and (origin := self._epoch.origin(point)) is not None:
+            return origin, self._epoch.forecast([point])[0]
+        first = self._is_starting() and self._start.first(self.is_known) == point
         return Origin(Role.START if first else Role.RANDOM), None
 
     def _rival(self, point: Point) -> Point | None:
-        if self._guide is None or not self.goal.swept:
+        if self._epoch is None or not self.goal.swept:
             return super()._rival(point)
-        return self._guide.rival(point)
+        return self._epoch.rival(point)
 
     @one_blas_thread()
     def prospects(self, limits: Sequence[Sequence[float]]) -> list[Prospect] | None:
@@ -139,78 +139,65 @@ class Dsice(Search):
             limits: for each bound the limits of the goal's swept metrics, in their own units.
 
         Returns:
-            None while too little is known for the surfaces.
+            None while too little is known for the model.
         """
-        if not self._is_guided():
-            return None
-        with self._fitted() as guide:
-            return guide.prospects(limits)
+        return self._next_epoch().prospects(limits) if self._is_guided() else None
 
     @one_blas_thread()
     def forecast(self, points: Sequence[Point]) -> list[Forecast] | None:  # noqa: D102
-        if not self._is_guided():
-            return None
-        with self._fitted() as guide:
-            return guide.forecast(points)
+        return self._next_epoch().forecast(points) if self._is_guided() else None
 
-    @contextmanager
-    def _fitted(self) -> Iterator[Guide]:
-        """The guide as the next proposal would find it, for questions.
+    def _next_epoch(self) -> Epoch:
+        """The epoch as the next proposal would find it, for questions.
 
-        A proposal may be due for a new fit, which a question must not bring about.
+        A question does not bring about a fit that is due: that happens at the next proposal, which
+        takes over what was made here unless something happens before.
         """
-        before = self._fit_at, self._fitted_on, self._fit_event, self._guide, self._seen
-        try:
-            self._fit_if_due()
-            yield self._told_guide()
-        finally:
-            self._fit_at, self._fitted_on, self._fit_event, self._guide, self._seen = before
-
-    def _is_taken(self, point: Point) -> bool:
-        return self.grid.program(point) in self._taken
+        fit = self._due_fit()
+        if fit == self._fit:
+            return self._current_epoch()
+        if self._upcoming is None:
+            self._upcoming = self._made(fit)
+        return self._upcoming
 
     def _is_starting(self) -> bool:
         return (
-            len(self._taken) < self.capacity
-            or len(self._measured) < _TAKEOVER
-            or self._successes < _SUCCESSES
+            len(self.ledger) < self.capacity
+            or len(self.history) < _TAKEOVER
+            or self.ledger.successes < _SUCCESSES
         )
 
     def _is_guided(self) -> bool:
-        """Whether the surface decides; otherwise the first points do, while there are any."""
-        if not self._successes:
+        """Whether the model decides; otherwise the first points do, while there are any."""
+        if not self.ledger.successes:
             return False
-        return not self._is_starting() or self._start.first(self._is_taken) is None
+        return not self._is_starting() or self._start.first(self.is_known) is None
 
     def _fit_if_due(self) -> None:
-        kind = (self._feasible, self._successes < len(self._measured))
-        if len(self._measured) < self._fit_at and kind == self._fitted_on:
-            return
-        self._fit_at = int(len(self._measured) * _GROWTH) + 1
-        self._fitted_on = kind
-        self._fit_event = len(self._events)
-        self._guide = None
+        """Begin a new epoch after enough results; the model is fitted once it is needed."""
+        if (fit := self._due_fit()) != self._fit:
+            self._fit, self._epoch, self._upcoming = fit, self._upcoming, None
 
-    def _told_guide(self) -> Guide:
-        """The guide of the last fit, told all events since."""
-        if self._guide is None:
-            self._seen = History(self.grid, self.goal)
-            pending: dict[Point, None] = {}
-            for point, metrics, is_result in self._events[: self._fit_event]:
-                if is_result:
-                    self._seen.add(point, metrics)
-                    pending.pop(point, None)
-                else:
-                    pending[point] = None
-            seed = f"{self.seed} {self._fit_event}"
-            self._guide = Guide(self.grid, self.goal, self._seen, pending, seed)
-            for point, metrics, is_result in self._events[self._fit_event :]:
-                if is_result:
-                    self._seen.add(point, metrics)
-                    self._guide.learn(point)
-                else:
-                    self._guide.pend(point)
-        return self._guide
+    def _due_fit(self) -> _Fit:
+        """The fit that the next proposal is to be made by."""
+        results = len(self.history)
+        kind = (self.ledger.feasible, self.ledger.successes < results)
+        if results < self._fit.due and kind == self._fit.kind:
+            return self._fit
+        return _Fit(int(results * _GROWTH) + 1, kind, len(self.ledger.events))
+
+    def _current_epoch(self) -> Epoch:
+        """The epoch of the last fit, all events since applied."""
+        if self._epoch is None:
+            self._epoch = self._made(self._fit)
+        return self._epoch
+
+    def _made(self, fit: _Fit) -> Epoch:
+        ledger = self.ledger.until(fit.event)
+        epoch = Epoch(self.grid, self.goal, ledger, f"{self.seed} {fit.event}")
+        for event in self.ledger.events[fit.event :]:
+            epoch.apply(event)
+        return epoch
 
     def _to_repeat(self) -> Point | None:
         if not self._repeats or (best := self.history.best()) is None or best in self.pending:
@@ -224,11 +211,11 @@ class Dsice(Search):
 
     def _is_certain(self) -> bool:
         """Whether nothing worth the tolerance is to be gained."""
-        if self._tolerance is None or not self._fit_at or self._to_repeat() is not None:
+        if self._tolerance is None or not self._fit.due or self._to_repeat() is not None:
             return False
-        if self._judged_at != len(self._events):
-            self._judged_at = len(self._events)
-            self._certain = self._told_guide().gain() <= self._tolerance
+        if self._judged_at != len(self.ledger.events):
+            self._judged_at = len(self.ledger.events)
+            self._certain = self._current_epoch().gain() <= self._tolerance
         return self._certain
 
     def _ended(self) -> str:

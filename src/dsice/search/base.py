@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, KeysView, Sequence
 from typing import ClassVar, Final
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal, Metrics
 from dsice.grid import Grid, Point
 from dsice.search.history import History
+from dsice.search.ledger import Ledger
 from dsice.search.why import Forecast, Origin, Why
 from dsice.threads import one_blas_thread
 
@@ -37,7 +38,7 @@ class Search(ABC):
     anew and repeat the calls in their order: `pend` for each point started, `tell` for each result.
 
     For implementers: `_candidates` is the algorithm, `_reason` says where a candidate came from,
-    `_ended` when it is over; `_begin`, `_expect` and `_learn` are called before the first proposal,
+    `_ended` when it is over; `_begin`, `_submit` and `_learn` are called before the first proposal,
     for each point that becomes pending and for each result.
 
     Args:
@@ -47,8 +48,7 @@ class Search(ABC):
         capacity: how many points can be measured at the same time, 1 or more.
 
     Attributes:
-        history: the measurements so far.
-        pending: the points handed out, or reported by `pend`, whose result is still to come.
+        ledger: what is evaluated and pending.
     """
 
     sweeps: ClassVar[bool] = False
@@ -67,12 +67,19 @@ class Search(ABC):
         self.goal: Final = goal
         self.seed: Final = at_least("seed", seed, 0)
         self.capacity: Final = at_least("capacity", capacity, 1)
-        self.history: Final = History(grid, goal)
-        self.pending: Final[set[Point]] = set()
-        self._first: Final[dict[Point, Point]] = {}  # named of each program that is known
-        self._incumbent: Point | None = None
+        self.ledger: Final = Ledger(grid, goal)
         self._whys: dict[Point, Why] = {}
         self._begun = False
+
+    @property
+    def history(self) -> History:
+        """The measurements so far."""
+        return self.ledger.history
+
+    @property
+    def pending(self) -> KeysView[Point]:
+        """The points handed out, or reported by `pend`, whose result is still to come."""
+        return self.ledger.pending
 
     @one_blas_thread()
     def ask(self, count: int = 1) -> list[Point]:
@@ -89,10 +96,9 @@ class Search(ABC):
             for point in self._candidates():
                 if not self._is_welcome(point):
                     continue
-                point = self._named(point)
+                point = self.ledger.canonical(point)
                 self._whys[point] = self._why(point)
-                self.pending.add(point)
-                self._expect(point)
+                self._submit(point)
                 points.append(point)
                 if len(points) == count:
                     break
@@ -109,12 +115,7 @@ class Search(ABC):
             InvalidInput: no point of the grid, or a metric of the goal is missing or not finite.
         """
         self._check(point)
-        point = self._first.get(self.grid.program(point), point)
-        self.history.add(point, metrics)
-        self._compare(point)
-        self._named(point)
-        self.pending.discard(point)
-        self._learn(point, metrics)
+        self._learn(self.ledger.record(point, metrics))
 
     @one_blas_thread()
     def pend(self, point: Point) -> None:
@@ -125,9 +126,7 @@ class Search(ABC):
         """
         self._check(point)
         self._begin_once()
-        point = self._named(point)
-        self.pending.add(point)
-        self._expect(point)
+        self._submit(self.ledger.canonical(point))
 
     def why(self, point: Point) -> Why | None:
         """Why ``point`` was handed out, the last time; None if it never was."""
@@ -154,7 +153,7 @@ class Search(ABC):
 
     def is_known(self, point: Point) -> bool:
         """Whether ``point``, or another of the same program, has been measured or is pending."""
-        return self.grid.program(point) in self._first
+        return point in self.ledger
 
     def _why(self, point: Point) -> Why:
         """Why ``point`` is about to be handed out."""
@@ -164,17 +163,7 @@ class Search(ABC):
 
     def _rival(self, point: Point) -> Point | None:
         """The best point measured: the one that ``point`` is to improve on."""
-        return self._incumbent
-
-    def _compare(self, point: Point) -> None:
-        """Keep the best point after a result at ``point``: `History.best` looks at all of them."""
-        if point == self._incumbent:  # another measurement, and perhaps a worse mean
-            self._incumbent = self.history.best()
-        elif self.history.metrics(point) is not None and self.grid.allows(point):
-            best = self._incumbent
-            key = self.history.key
-            if best is None or (key(point), point) < (key(best), best):
-                self._incumbent = point
+        return self.ledger.incumbent
 
     @abstractmethod
     def _reason(self, point: Point) -> tuple[Origin, Forecast | None]:
@@ -195,19 +184,16 @@ class Search(ABC):
     def _begin(self) -> None:  # noqa: B027  (a hook: doing nothing is a choice)
         """Called once, before the first proposal; results until then are prior knowledge."""
 
-    def _expect(self, point: Point) -> None:  # noqa: B027
-        """Called after each point that became pending, asked or not."""
+    def _submit(self, point: Point) -> None:
+        """Take a canonical point as pending, asked or not."""
+        self.ledger.submit(point)
 
-    def _learn(self, point: Point, metrics: Metrics | None) -> None:  # noqa: B027
-        """Called after each result, those before `_begin` included."""
+    def _learn(self, point: Point) -> None:  # noqa: B027
+        """Called after each result, those before `_begin` included; with its canonical point."""
 
     def _is_welcome(self, point: Point) -> bool:
         """Whether `ask` may hand out ``point``: unless a search repeats some, an unknown one."""
         return not self.is_known(point) and self.grid.allows(point)
-
-    def _named(self, point: Point) -> Point:
-        """The point that the program of ``point`` goes by: from now on this one, if it is new."""
-        return self._first.setdefault(self.grid.program(point), point)
 
     def _begin_once(self) -> None:
         if not self._begun:

@@ -105,7 +105,7 @@ class History:
             for point, found in zip(self, self._measured.values(), strict=True)
             if found and self._grid.allows(point)
         ]
-        return min(succeeded, key=lambda point: (self.key(point), point), default=None)
+        return min(succeeded, key=lambda point: (self.key(point), point), default=None)  # (1)
 
     def merits(self, points: Sequence[Point], reference: float | None = None) -> list[float]:
         """One finite number for each of the measured ``points``, smaller is better.

@@ -1,14 +1,54 @@
-"""Measured points from the best to the worst: what lines are laid through and surfaces stand on."""
+"""Evaluated points from the best to the worst: what lines are laid through and models stand on."""
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable
 from itertools import groupby
+from typing import Any
 
 from dsice.front import dominators, spread_out
 from dsice.goal import Goal
 from dsice.grid import Point
 from dsice.search.history import History
+
+
+class Ranking:
+    """The evaluated points that did not fail, best first, kept up to date.
+
+    Args:
+        history: the results.
+        goal: says which point is better.
+        points: evaluated ones to begin with.
+    """
+
+    def __init__(self, history: History, goal: Goal, points: Iterable[Point]) -> None:
+        self._history = history
+        self._goal = goal
+        self._ranking: list[tuple[Any, Point]] = []
+        self._sort(point for point in points if history.metrics(point) is not None)
+
+    def __len__(self) -> int:
+        return len(self._ranking)
+
+    def best(self, count: int) -> list[Point]:
+        """The first ``count`` points."""
+        return [point for _, point in self._ranking[:count]]
+
+    def add(self, point: Point) -> None:
+        """Put a point in its place after a result."""
+        self._ranking = [entry for entry in self._ranking if entry[1] != point]
+        succeeded = self._history.metrics(point) is not None
+        if self._goal.swept:  # which points are on the front depends on all
+            self._sort([p for _, p in self._ranking] + [point] * succeeded)
+        elif succeeded:
+            bisect.insort(self._ranking, (self._history.key(point), point))
+
+    def _sort(self, points: Iterable[Point]) -> None:
+        if self._goal.swept:
+            self._ranking = list(enumerate(ranked(points, self._history, self._goal)))
+        else:
+            self._ranking = sorted((self._history.key(point), point) for point in points)
 
 
 def ranked(points: Iterable[Point], history: History, goal: Goal) -> list[Point]:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 
-from dsice.goal import Goal, Metrics
+from dsice.goal import Goal
 from dsice.grid import Grid, Point
 from dsice.search.base import Search
 from dsice.search.why import Forecast, Origin, Ray, Role
@@ -44,7 +44,7 @@ class RoundSearch(Search):
         self._script = self._rounds()
         self._advance()
 
-    def _learn(self, point: Point, metrics: Metrics | None) -> None:
+    def _learn(self, point: Point) -> None:
         if self._begun:
             self._awaited.discard(self.grid.program(point))
             self._advance()

@@ -1,6 +1,6 @@
-"""What a surface is fitted to: measured values turned into numbers that behave.
+"""What a Gaussian process is fitted to: measured values turned into numbers that behave.
 
-Costs of programs have heavy tails, cliffs and ties; a least-squares surface would spend itself on
+Costs of programs have heavy tails, cliffs and ties; a least-squares fit would spend itself on
 the worst of them. `of_costs` keeps the order everywhere and the distances only among the better
 half; `of_bound` keeps which side of the limit a value is on and how near.
 """
@@ -32,7 +32,7 @@ def of_costs(costs: Array, keep: float = -np.inf) -> Array:
     # Halved so that the difference of two costs of opposite sign cannot overflow.
     clipped = np.minimum(costs, max(np.median(costs), keep)) / 2
     values = _standardised(clipped - clipped.min())
-    return _standardised(RANKS * _standardised(scores) + (1 - RANKS) * values)
+    return _standardised(RANKS * _standardised(scores) + (1 - RANKS) * values)  # (11)
 
 
 def of_bound(values: Array, limit: float) -> Array:
@@ -41,7 +41,7 @@ def of_bound(values: Array, limit: float) -> Array:
     The unit of distance is the median one.
     """
     apart = np.clip(values / 2 - limit / 2, -1e300, 1e300)
-    return np.asarray(np.sign(apart) * np.log1p(np.abs(apart / _unit(apart))))
+    return np.asarray(np.sign(apart) * np.log1p(np.abs(apart / _unit(apart))))  # (12)
 
 
 def to_costs(at: Array, targets: Array, costs: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Many bounds at once: the surfaces of the objective and of the metrics that are swept.
+"""Many bounds at once: models of the objective and of the metrics that are swept.
 
 For one bound b a candidate is rated by expected improvement times the probability that the bound
 holds. Here the mean of that over many bounds counts, so one measurement is chosen for all of them.
@@ -13,39 +13,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from scipy.special import logsumexp, ndtr, ndtri
-from scipy.stats import qmc
 
 from dsice.goal import Goal, Metrics
 from dsice.grid import Point
-from dsice.search.improvement import log_expected_improvement, log_probability_below
-from dsice.search.outputs import Array, Look, Surface, estimates_of
+from dsice.search.acquisition import log_expected_improvement, log_probability_below
+from dsice.search.bounds import range_of, spread
+from dsice.search.factors import Prediction, estimates_of
+from dsice.search.quantity import Quantity
 from dsice.search.targets import from_range, of_costs, of_range, to_costs
 from dsice.search.why import BoundForecast
 from dsice.surface.anova import Anova, Points
-from dsice.surface.field import Slots
+from dsice.surface.axis import Array
+from dsice.surface.posterior import Slots
 from dsice.swept import Swept
 
-LIMITS: Final = 16  # bounds at which candidates are rated, for one swept metric
-LIMITS_OF_SEVERAL: Final = 64  # and for several
-# How far beyond the ends of the front known so far bounds are of interest where no range is given,
-# as a share of its length: towards stricter and looser bounds.
-STRICTER: Final = 0.2
-LOOSER: Final = 0.1
 # What counts as best at a bound that nothing keeps: worse than the whole front by this share of it.
 BEHIND: Final = 0.1
 _QUANTILES: Final = ndtri((np.arange(64) + 0.5) / 64)
 
 
-class _Plain(Surface):
+class _Plain(Quantity):
     """A metric, by values that are small where it is good.
 
     Attributes:
-        transform: what the surface is fitted to, set before each use.
+        transform: makes targets of values, set before each use.
     """
 
     def __init__(self, read: Callable[[Metrics], float]) -> None:
@@ -74,27 +69,6 @@ class _Plain(Surface):
         return float(np.interp(cost, self._known[order], self._known_targets[order]))
 
 
-@dataclass(frozen=True, slots=True)
-class Prospect:
-    """What is to be gained at one bound, or one combination of bounds, by one more measurement.
-
-    Attributes:
-        limits: the bounds' limits, in the metrics' own units.
-        best: the best point measured that keeps them; None if none does.
-        point: the candidate from which most is expected; None if there is none.
-        gain: by how much it is expected to improve on the best, in the objective's units,
-            probabilities of all bounds and success included. Where nothing keeps the bound, on a
-            value a little worse than all of the front.
-        chance: probability that the candidate keeps all bounds and succeeds.
-    """
-
-    limits: tuple[float, ...]
-    best: Point | None
-    point: Point | None
-    gain: float
-    chance: float
-
-
 class Tradeoff:
     """The objective and the swept metrics, rated by the mean improvement over many bounds.
 
@@ -110,7 +84,7 @@ class Tradeoff:
         self._goal = goal
         self._objective = _Plain(goal.cost)
         self._swept = [_Plain(_reader(each)) for each in goal.swept]
-        self._surfaces: list[Surface] = [self._objective, *self._swept]
+        self._quantities: list[Quantity] = [self._objective, *self._swept]
         self._eligible: list[bool] = []
         self._ranges: list[tuple[float, float]] = []  # of the bounds of each swept metric
         self._limits: Array = np.zeros((0, len(goal.swept)))
@@ -120,41 +94,41 @@ class Tradeoff:
         self.unit = 0.0
 
     def append(self) -> None:
-        """Take note of one more point, under way so far."""
+        """Take note of one more point, pending so far."""
         self._eligible.append(False)
-        for surface in self._surfaces:
-            surface.append()
+        for quantity in self._quantities:
+            quantity.append()
 
     def learn(self, row: int, metrics: Metrics | None) -> None:
         """Take note of the result, None if it failed, at the point appended as number ``row``."""
         self._eligible[row] = metrics is not None and self._goal.feasible(metrics)
-        for surface in self._surfaces:
-            surface.learn(row, metrics)
+        for quantity in self._quantities:
+            quantity.learn(row, metrics)
 
     def fit(
         self, covariance: Anova, points: Points, weights: Array, sample: Slots, slots: int
     ) -> None:
-        """As `Surface.fit`, for all of them."""
+        """As `Quantity.fit`, for all of them."""
         self._settle()
-        for surface in self._surfaces:
-            surface.fit(covariance, points, weights, sample, slots)
+        for quantity in self._quantities:
+            quantity.fit(covariance, points, weights, sample, slots)
 
     def add(self, point: Point) -> None:
         """Take up one more point after `fit`."""
         self._eligible.append(False)
-        for surface in self._surfaces:
-            surface.add(point)
+        for quantity in self._quantities:
+            quantity.add(point)
 
     def fill(self, slots: Slots, candidates: Points) -> None:
         """Put candidates into slots."""
-        for surface in self._surfaces:
-            surface.fill(slots, candidates)
+        for quantity in self._quantities:
+            quantity.fill(slots, candidates)
 
     def update(self) -> None:
         """Take notice of all results."""
         self._settle()
-        for surface in self._surfaces:
-            surface.update()
+        for quantity in self._quantities:
+            quantity.update()
         self._means = self._objective.means_measured()
         self._behind = 0.0
         worst = self._best_means(self._limits)
@@ -169,17 +143,17 @@ class Tradeoff:
     # -- bounds ------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Choose the bounds by what is known, and with them what the surfaces are fitted to."""
+        """Choose the bounds by what is known, and with them what the quantities are fitted to."""
         eligible = np.array(self._eligible)
         costs = self._objective.values[eligible]
-        values = np.stack([surface.values[eligible] for surface in self._swept], axis=1)
+        values = np.stack([quantity.values[eligible] for quantity in self._swept], axis=1)
         self._ranges = [
-            _range(each, costs, values[:, k]) for k, each in enumerate(self._goal.swept)
+            range_of(each, costs, values[:, k]) for k, each in enumerate(self._goal.swept)
         ]
-        for surface, (low, high) in zip(self._swept, self._ranges, strict=True):
-            known = surface.values[~np.isnan(surface.values)]
-            surface.transform = _to_range(low, high, known)
-        self._limits = _spread(self._ranges)
+        for quantity, (low, high) in zip(self._swept, self._ranges, strict=True):
+            known = quantity.values[~np.isnan(quantity.values)]
+            quantity.transform = _to_range(low, high, known)
+        self._limits = spread(self._ranges)
         kept = (values[None] <= self._limits[:, None]).all(axis=2)
         bests = np.where(kept, costs, np.inf).min(axis=1)
         keep = float(bests[np.isfinite(bests)].max(initial=-np.inf))
@@ -187,11 +161,11 @@ class Tradeoff:
 
     def _targets_of(self, limits: Array) -> Array:
         columns = zip(self._swept, limits.T, strict=True)
-        return np.stack([surface.transform(column) for surface, column in columns], axis=1)
+        return np.stack([quantity.transform(column) for quantity, column in columns], axis=1)
 
     def _kept(self, limits: Array) -> Array:
         """Which points keep which limits: shape (limits, points)."""
-        values = np.stack([surface.values for surface in self._swept], axis=1)
+        values = np.stack([quantity.values for quantity in self._swept], axis=1)
         below = (values[None] <= limits[:, None]).all(axis=2)
         return np.asarray(below & np.array(self._eligible))
 
@@ -212,20 +186,20 @@ class Tradeoff:
         rise = float(np.median(means[worse]) - means[best])
         return (float(np.median(costs[worse])) - float(costs[best])) / rise
 
-    # -- ratings -----------------------------------------------------------------------------------
+    # -- acquisition -------------------------------------------------------------------------------
 
-    def rate(self, slots: Slots | slice) -> Array:
-        """The rating of the candidates in ``slots``; more is better."""
-        parts = self._parts([surface.at_slots(slots) for surface in self._surfaces])
-        return np.asarray(logsumexp(parts, axis=0)) - math.log(len(parts))
+    def log_factor(self, slots: Slots | slice) -> Array:
+        """Logarithm of the mean gain at the candidates in ``slots``."""
+        parts = self._parts([quantity.at_slots(slots) for quantity in self._quantities])
+        return np.asarray(logsumexp(parts, axis=0)) - math.log(len(parts))  # (15)
 
     def _parts(self, moments: Sequence[tuple[Array, Array]]) -> Array:
-        """The rating at each bound, shape (limits, candidates)."""
-        return _ratings(self._bests, self._thresholds, moments)
+        """Logarithm of the gain at each bound, shape (limits, candidates)."""
+        return _log_gains(self._bests, self._thresholds, moments)
 
-    def look(self, points: Points) -> Look:
+    def predict(self, points: Points) -> Prediction:
         """What is expected at any points, compared with the best at the bound that gains most."""
-        moments = [surface.at_points(points) for surface in self._surfaces]
+        moments = [quantity.at_points(points) for quantity in self._quantities]
         parts = self._parts(moments)
         chosen = parts.argmax(axis=0)
         mean, deviation = moments[0]
@@ -233,9 +207,9 @@ class Tradeoff:
         if self._goal.maximize is not None:
             low, middle, high = -high, -middle, -low
         bounds: list[list[BoundForecast]] = [[] for _ in points]
-        for k, (each, surface) in enumerate(zip(self._goal.swept, self._swept, strict=True)):
+        for k, (each, quantity) in enumerate(zip(self._goal.swept, self._swept, strict=True)):
             mean_k, deviation_k = moments[k + 1]
-            known = surface.values[~np.isnan(surface.values)]
+            known = quantity.values[~np.isnan(quantity.values)]
             ends = [
                 each.sign * from_range(mean_k + at * deviation_k, *self._ranges[k], known)
                 for at in (-1, 0, 1)
@@ -248,7 +222,7 @@ class Tradeoff:
             ):
                 text = f"{each.metric} {each.relation} {each.sign * limit:.6g}"
                 found.append(BoundForecast(text, estimate, float(probability)))
-        return Look(
+        return Prediction(
             self._goal.metric,
             estimates_of(middle, low, high),
             np.asarray(ndtr((self._bests[chosen] - mean) / deviation)),
@@ -259,7 +233,7 @@ class Tradeoff:
     def best_for(self, point: Point) -> int | None:
         """The row of the best measured point at the bound for which ``point`` gains most."""
         at = np.array([point], dtype=np.intp)
-        parts = self._parts([surface.at_points(at) for surface in self._surfaces])
+        parts = self._parts([quantity.at_points(at) for quantity in self._quantities])
         return self._best_row(self._limits[parts[:, 0].argmax()])
 
     def _best_row(self, limits: Array) -> int | None:
@@ -280,14 +254,14 @@ class Tradeoff:
         """
         signs = [each.sign for each in self._goal.swept]
         wanted = np.array(limits, dtype=float) * signs
-        moments = [surface.at_slots(slots) for surface in self._surfaces]
+        moments = [quantity.at_slots(slots) for quantity in self._quantities]
         bests, thresholds = self._improvable(wanted), self._targets_of(wanted)
         found: list[tuple[int | None, int | None, float, float]] = []
         for k, row in enumerate(map(self._best_row, wanted)):
             if not len(slots):
                 found.append((row, None, 0.0, 0.0))
                 continue
-            logs = _ratings(bests[k : k + 1], thresholds[k : k + 1], moments)[0] + others
+            logs = _log_gains(bests[k : k + 1], thresholds[k : k + 1], moments)[0] + others
             chances = np.exp(_log_chances(thresholds[k : k + 1], moments[1:])[0] + others)
             lead = np.argsort(-logs)[:8]  # by targets; the gain is counted in costs
             mean, deviation = moments[0][0][lead], moments[0][1][lead]
@@ -307,27 +281,7 @@ def _to_range(low: float, high: float, known: Array) -> Callable[[Array], Array]
     return lambda values: of_range(values, low, high, known)
 
 
-def _range(swept: Swept, costs: Array, values: Array) -> tuple[float, float]:
-    """Strictest and loosest limit, signed so that smaller is stricter."""
-    low, high = float(values.min()), float(values[costs == costs.min()].min())
-    length = max(high - low, 0.1 * float(values.max() - low))
-    strictest = low - STRICTER * length if swept.strictest is None else swept.sign * swept.strictest
-    loosest = high + LOOSER * length if swept.loosest is None else swept.sign * swept.loosest
-    return min(strictest, loosest), loosest
-
-
-def _spread(ranges: Sequence[tuple[float, float]]) -> Array:
-    """Limits all over the ranges, shape (limits, metrics)."""
-    low, high = np.array(ranges).T
-    if len(ranges) == 1:
-        share = np.linspace(0, 1, LIMITS)[:, None]
-    else:
-        share = qmc.Sobol(len(ranges), scramble=False).random(LIMITS_OF_SEVERAL)
-        share = np.vstack([share[1:], np.ones(len(ranges))])  # the loosest, not the strictest
-    return np.asarray(low + share * (high - low))
-
-
-def _ratings(bests: Array, thresholds: Array, moments: Sequence[tuple[Array, Array]]) -> Array:
+def _log_gains(bests: Array, thresholds: Array, moments: Sequence[tuple[Array, Array]]) -> Array:
     mean, deviation = moments[0]
     logs = log_expected_improvement(bests[:, None], mean[None], deviation[None])
     return np.asarray(logs + _log_chances(thresholds, moments[1:]))

@@ -65,12 +65,12 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a surface expects of a metric at a point, in the metric's own units.
+    """What the model expects of a metric at a point, in the metric's own units.
 
     Attributes:
         mean: the middle: above and below are equally likely.
-        low: one deviation below it.
-        high: one deviation above it.
+        low: one standard deviation below it.
+        high: one standard deviation above it.
     """
 
     mean: float
@@ -89,7 +89,7 @@ class BoundForecast:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the surfaces expect at a point.
+    """What the model expects at a point.
 
     Attributes:
         quantity: what is estimated: the objective's name; ``violation`` (of all bounds together,
@@ -103,7 +103,7 @@ class Forecast:
         gain: expected improvement times the probabilities of bounds and success, in the
             objective's units; None where it has no such unit. Where a metric is swept, the mean
             over all its bounds.
-        rating: the logarithm that the candidates are ranked by.
+        rating: logarithm of the acquisition value, by which candidates are ranked.
     """
 
     quantity: str
@@ -121,6 +121,27 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
+class Prospect:
+    """What is to be gained at one bound, or one combination of bounds, by one more measurement.
+
+    Attributes:
+        limits: the bounds' limits, in the metrics' own units.
+        best: the best point measured that keeps them; None if none does.
+        point: the candidate from which most is expected; None if there is none.
+        gain: by how much it is expected to improve on the best, in the objective's units,
+            probabilities of all bounds and success included. Where nothing keeps the bound, on a
+            value a little worse than all of the front.
+        chance: probability that the candidate keeps all bounds and succeeds.
+    """
+
+    limits: tuple[float, ...]
+    best: Point | None
+    point: Point | None
+    gain: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Why:
     """Why a point was proposed.
 
@@ -128,10 +149,10 @@ class Why:
         role: what it is for.
         line: the line it lies on, if it was found on one.
         known: number of points measured then.
-        pending: number of points under way then.
+        pending: number of points pending then.
         best: the best point measured then, if one had succeeded. Where a metric is swept, at the
             bound for which most was to be gained, if one kept it.
-        forecast: what the surfaces expected there, if they chose it.
+        forecast: what the model expected there, if they chose it.
     """
 
     role: Role

@@ -50,12 +50,15 @@ class Anova:
         self._slices: Final = [np.flatnonzero(axes == axis) for axis in range(len(shape))]
         # The factor of each axis that acts: looked up, or None for one too long for a table.
         self._factors: Final = {
-            axis: 1 + np.tensordot(self.strengths[mine], table(shape[axis], ordered[axis]), 1)
-            if has_table(shape[axis])
-            else None
+            axis: self._factor(axis) if has_table(shape[axis]) else None
             for axis, mine in enumerate(self._slices)
             if len(mine)
         }
+
+    def _factor(self, axis: int) -> Array:
+        """The factor of an axis between all its levels, shape (levels, levels)."""
+        tables = table(self.shape[axis], self.ordered[axis])
+        return np.asarray(1 + np.tensordot(self.strengths[self._slices[axis]], tables, 1))  # (6)
 
     def with_strengths(self, strengths: Array) -> Anova:
         """The covariance of the same grid with other strengths."""
@@ -75,7 +78,7 @@ class Anova:
         for axis, factor in self._factors.items():
             at, to = a[..., axis], b[..., axis]
             if factor is not None:
-                product *= factor[at, to]
+                product *= factor[at, to]  # (5)
             else:
                 values = terms(self.shape[axis], self.ordered[axis], at, to)
                 product *= 1 + np.tensordot(self.strengths[self._slices[axis]], values, 1)

@@ -73,11 +73,11 @@ def table(levels: int, ordered: bool) -> Array:
         bends = np.tri(markers) @ np.tri(markers)
         at_settings = bends[2 : 3 * levels + 2 : 3]
         tilt = np.arange(levels, dtype=float)
-        tables = [steps @ steps.T, np.outer(tilt, tilt), at_settings @ at_settings.T]
+        tables = [steps @ steps.T, np.outer(tilt, tilt), at_settings @ at_settings.T]  # (3)
     centred = [_centred(t) for t in tables]
     if len(centred) == 3:
         centred[2] = _without_tilt(centred[2])
-    return np.stack([t * (levels / np.trace(t)) for t in centred])
+    return np.stack([t * (levels / np.trace(t)) for t in centred])  # (4)
 
 
 def _centred(covariance: Array) -> Array:

@@ -115,7 +115,7 @@ class _Evidence:
             return 1e10, np.zeros_like(logs)
         pull, _ = lapack.dpotrs(root, self._values, lower=1)
         s2 = (self._values @ pull + SCALE_COUNT) / (count + SCALE_COUNT)
-        value = 0.5 * (count + SCALE_COUNT) * math.log(s2) + np.log(np.diag(root)).sum()
+        value = 0.5 * (count + SCALE_COUNT) * math.log(s2) + np.log(np.diag(root)).sum()  # (8)
         inverse, _ = lapack.dpotri(root, lower=1)  # its lower triangle
         slope = np.outer(pull, pull / s2) - inverse
         on_diagonal = np.diag(slope).copy()

@@ -14,7 +14,7 @@ from dsice.front import hypervolume
 from dsice.goal import Goal
 from dsice.grid import Params
 from dsice.search.asynchronous import Dsice
-from dsice.search.tradeoff import Prospect
+from dsice.search.why import Prospect
 from dsice.study.state import Status, Study, Trial
 from dsice.swept import Swept
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dsice.goal import Goal, Metrics
 from dsice.grid import Axis, Grid, Point
-from dsice.search import guide, make_search
+from dsice.search import epoch, make_search, model
 from dsice.search.base import Search
 
 COST = Goal(minimize="y")
@@ -58,7 +58,7 @@ def few_candidates() -> Iterator[None]:
     """Proposals in a third of the time: what must hold does not depend on how good they are."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"POOL": 150, "CENTRES": 2, "OBLIQUE": 5, "FITTED": 50}.items():
-            patch.setattr(guide, name, value)
+            patch.setattr(model if name == "FITTED" else epoch, name, value)
         yield
 
 

@@ -12,7 +12,7 @@ from dsice.grid import Axis, Grid, Point
 from dsice.simulate.fitted import Fitted, Quantity
 from dsice.simulate.path import Fit, Path
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
-from dsice.surface.field import Field
+from dsice.surface.posterior import Posterior
 
 GRID = Grid(
     [
@@ -54,7 +54,7 @@ def test_drawn_functions_have_the_mean_and_covariance_of_the_posterior(
     asked = points((0, 0, 0), (5, 1, half), (6, 1, half), (11, 2, last), tuple(measured[0]))
     drawn = np.array([Path(fit, np.random.default_rng([7, k]))(asked) for k in range(draws)])
     # The same surface, worked out another way.
-    field = Field(fit.covariance, fit.noise, measured, np.ones(12), 1)
+    field = Posterior(fit.covariance, fit.noise, measured, np.ones(12), 1)
     mean, deviation = [], []
     for point in asked:
         field.fill(np.array([0]), point[None])

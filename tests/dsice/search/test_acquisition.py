@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dsice.search.improvement import log_expected_improvement
+from dsice.search.acquisition import log_expected_improvement
 
 # log(phi(u) + u Phi(u)) by mpmath with 60 digits.
 REFERENCE = {

@@ -44,7 +44,7 @@ def log_expected_improvement(best: float | Array, mean: Array, deviation: Array)
     answer[~near & ~far] = bracket - 0.5 * (z**2 + _LOG_2PI)
     z = -u[far]
     answer[far] = -2 * np.log(z) - 0.5 * (z**2 + _LOG_2PI)
-    return np.asarray(answer + np.log(deviation))
+    return np.asarray(answer + np.log(deviation))  # (14)
 
 
 def log_probability_below(limit: float | Array, mean: Array, deviation: Array) -> Array:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dsice.surface.anova import Anova
 from dsice.surface.axis import table
 from dsice.surface.evidence import learn
-from dsice.surface.field import Field
+from dsice.surface.posterior import Posterior
 
 SHAPE, ORDERED = (9, 4, 300, 2, 1), (True, False, True, True, True)
 
@@ -56,7 +56,7 @@ def test_point_by_point_is_the_same_as_dense_algebra(
     values = random.normal(size=len(points))
     values[random.random(len(points)) < missing * 0.8] = np.nan
 
-    field = Field(covariance, noise, points[:early], weights[:early], slots=30)
+    field = Posterior(covariance, noise, points[:early], weights[:early], slots=30)
     field.fill(np.arange(10), candidates[:10])
     for point, weight in zip(points[early:], weights[early:], strict=True):
         field.add(point, weight)
@@ -83,10 +83,10 @@ def test_point_by_point_is_the_same_as_dense_algebra(
 def test_a_slot_forgets_its_candidate() -> None:
     random = np.random.default_rng(1)
     covariance, points = anova(random), draw(random, 30)
-    field = Field(covariance, 0.1, points[:20], np.ones(20), slots=2)
+    field = Posterior(covariance, 0.1, points[:20], np.ones(20), slots=2)
     field.fill(np.array([0, 1]), points[20:22])
     field.fill(np.array([1]), points[22:23])
-    other = Field(covariance, 0.1, points[:20], np.ones(20), slots=1)
+    other = Posterior(covariance, 0.1, points[:20], np.ones(20), slots=1)
     other.fill(np.array([0]), points[22:23])
     assert field.variance()[1] == pytest.approx(other.variance()[0])
 

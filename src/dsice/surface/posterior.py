@@ -1,4 +1,4 @@
-"""The surface given measurements: mean and deviation at candidates, updated point by point.
+"""The Gaussian process given measurements: mean and variance at candidates, point by point.
 
 Points enter in the order in which they are taken up, measured or not. With K + noise = L L', what
 is kept is the lower triangle L and, for each candidate, the row v = L^-1 k(points, candidate): its
@@ -26,11 +26,11 @@ Slots = NDArray[np.intp]
 _BLOCK: Final = 64
 
 
-class Field:
-    """A surface with its points and the candidates at which it is asked for.
+class Posterior:
+    """A Gaussian process conditioned on points, and the candidates at which it is evaluated.
 
     Args:
-        covariance: of the surface.
+        covariance: of the process.
         noise: variance of a measurement of weight 1, in units of the covariance.
         points: taken up from the start, shape (n, axes).
         weights: of these points.
@@ -53,7 +53,7 @@ class Field:
         self._root = np.eye(room, order="F")
         if count:
             matrix = covariance.covariance(points, points)
-            matrix.flat[:: count + 1] += self._noises[:count]
+            matrix.flat[:: count + 1] += self._noises[:count]  # (7)
             self._root[:count, :count] = np.linalg.cholesky(matrix)
         self._candidates = np.zeros((slots, axes), dtype=np.intp)
         self._rows = np.zeros((slots, room))
@@ -65,7 +65,7 @@ class Field:
         rows = self._whitened(candidates)
         self._rows[slots] = rows.T
         own = self._covariance.variance(candidates)
-        self._variance[slots] = own - np.einsum("ij,ij->j", rows, rows)
+        self._variance[slots] = own - np.einsum("ij,ij->j", rows, rows)  # (9), right
 
     def _whitened(self, points: Points) -> Array:
         """L^-1 k(own points, ``points``), shape (room, len(points))."""
@@ -135,15 +135,15 @@ class Field:
         units[wanted - first, np.arange(len(wanted))] = 1.0
         corner = np.asfortranarray(self._root[first:, first:])
         columns = dtrsm(1.0, corner, units, lower=1, overwrite_b=1)
-        predicted = -np.linalg.solve(columns.T @ columns, columns.T @ white[first:])
+        predicted = -np.linalg.solve(columns.T @ columns, columns.T @ white[first:])  # (10)
         white[first:] += columns @ predicted
         return white, predicted
 
     def mean(self, white: Array, slots: Slots | slice = slice(None)) -> Array:
         """Posterior mean at the slots, for values whitened by `whiten`."""
-        return np.asarray(self._rows[slots] @ white)
+        return np.asarray(self._rows[slots] @ white)  # (9), left
 
-    def look(self, white: Array, points: Points) -> tuple[Array, Array]:
+    def predict(self, white: Array, points: Points) -> tuple[Array, Array]:
         """Posterior mean, for values whitened by `whiten`, and variance at any points."""
         rows = self._whitened(points)
         own = self._covariance.variance(points)

@@ -1,0 +1,202 @@
+"""From one fit of the model to the next: what to evaluate next.
+
+An `Epoch` is made from the ledger of one moment, fits the model to it, and then follows the events
+of the ledger one by one. Everything in it is a function of that moment, its seed and the events
+since.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+from dsice.goal import Goal
+from dsice.grid import Grid, Point
+from dsice.search.ledger import Event, Ledger
+from dsice.search.lines import (
+    axis_line,
+    far_points,
+    learned_direction,
+    line,
+    oblique_direction,
+)
+from dsice.search.model import Model
+from dsice.search.pool import ANYWHERE, Pool
+from dsice.search.ranking import Ranking
+from dsice.search.why import Direction, Forecast, Origin, Prospect, Ray, Role
+
+POOL: Final = 800  # candidates kept when room is short; there is room for twice as many
+FAR: Final = 200  # candidates from anywhere, at each fit ...
+FAR_MORE: Final = 50  # ... and for each proposal while nothing promises much
+CENTRES: Final = 6  # best points through which lines are laid
+OBLIQUE: Final = 40  # oblique lines through each of them ...
+OBLIQUE_ON_WALKS: Final = 4  # ... and through each candidate that a walk comes to
+LEARNED: Final = 10  # lines along differences of good points, likewise
+LEARNED_ON_WALKS: Final = 1
+WALKS: Final = 2  # steps along the acquisition function for each proposal
+# Expected improvement, in standard deviations of the targets, below which far points are added.
+SPENT: Final = 3e-3
+
+
+class Epoch:
+    """The model, the candidates and the next proposal.
+
+    Args:
+        grid: the points.
+        goal: with settled bounds.
+        ledger: what is evaluated and pending, one success at least; the epoch owns it.
+        seed: of the random choices.
+    """
+
+    def __init__(self, grid: Grid, goal: Goal, ledger: Ledger, seed: str) -> None:
+        self._grid = grid
+        self._goal = goal
+        self._ledger = ledger
+        self._random = Random(seed)
+        self._model = Model(grid, goal, ledger, self._random, 2 * POOL)
+        self._model.update()
+        self._ranking = Ranking(ledger.history, goal, self._model.evaluated)
+        self._pool = Pool(grid, self._model, POOL)
+        self._crossed: set[Point] = set()  # points through which lines were laid
+        self._stale = False
+        self._proposal: Point | None = None
+        if grid.size <= POOL:
+            self._pool.scatter(grid, Origin(Role.GRID))
+        else:
+            far = far_points(grid, FAR, self._model.evaluated[:1], self._random)
+            self._pool.scatter(far, ANYWHERE)
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def apply(self, event: Event) -> None:
+        """Follow the ledger. A point that becomes pending need not be the one proposed."""
+        point = event.point
+        if not event.is_result:
+            self.propose()
+            self._proposal = None
+        self._ledger.apply(event)
+        if self._model.submit(point):
+            self._pool.discard(point)
+            self._stale = True
+        if event.is_result:
+            self._model.record(point)
+            self._ranking.add(point)
+            self._stale = True
+
+    def _update(self) -> None:
+        """Take notice of the events since the last proposal."""
+        if self._stale:
+            self._model.update()
+            self._pool.refresh()
+            self._stale = False
+
+    # -- the proposal ------------------------------------------------------------------------------
+
+    def propose(self) -> Point | None:
+        """The candidate with the largest acquisition value; None if there is none left.
+
+        The same until a point becomes pending.
+        """
+        if self._proposal is None:
+            self._update()
+            for point in self._ranking.best(CENTRES):
+                self._cross(point, OBLIQUE, LEARNED)
+            for _ in range(WALKS):
+                leader = self._pool.leader
+                if leader is None or not self._cross(leader, OBLIQUE_ON_WALKS, LEARNED_ON_WALKS):
+                    break
+            if self._grid.size > POOL and self._pool.largest < math.log(SPENT):
+                far = far_points(self._grid, FAR_MORE, self._ranking.best(1), self._random)
+                self._pool.scatter(far, ANYWHERE)
+            self._proposal = self._pool.leader
+        return self._proposal
+
+    def _cross(self, point: Point, oblique: int, learned: int) -> bool:
+        """Lay lines through ``point``, once; whether that gave new candidates."""
+        if point in self._crossed:
+            return False
+        self._crossed.add(point)
+        axes = range(len(self._grid.shape))
+        on_axes: dict[Point, Origin] = {}
+        for axis in axes:
+            ray = Ray(point, tuple(float(other == axis) for other in axes))
+            origin = Origin(Role.AXIS, ray)
+            on_axes.update(dict.fromkeys(axis_line(point, axis, self._grid), origin))
+        found = on_axes.copy()
+
+        def lay(role: Role, step: Direction | None) -> None:
+            if step is not None:
+                points = line(point, step, self._grid, self._random)
+                found.update(dict.fromkeys(points, Origin(role, Ray(point, step))))
+
+        for _ in range(oblique):
+            lay(Role.OBLIQUE, oblique_direction(self._grid, self._random))
+        good = self._ranking.best(max(8, len(self._ranking) // 10))
+        for _ in range(learned):
+            lay(Role.LEARNED, learned_direction(point, good, self._random))
+        found.update(on_axes)  # a learned line may be an axis line
+        return self._pool.add(found)
+
+    # -- questions ---------------------------------------------------------------------------------
+
+    def origin(self, point: Point) -> Origin | None:
+        """Where a candidate came from; None if ``point`` is none."""
+        return self._pool.origin(point)
+
+    def forecast(self, points: Sequence[Point]) -> list[Forecast]:
+        """What is expected at ``points``, candidates or not, given all that is known."""
+        self._update()
+        return self._model.forecast(points)
+
+    def rival(self, point: Point) -> Point | None:
+        """The incumbent; of a front, that at the bound for which ``point`` gains most."""
+        self._update()
+        return self._model.rival(point)
+
+    def prospects(self, limits: Sequence[Sequence[float]]) -> list[Prospect]:
+        """What is to be gained at each of ``limits`` of the swept metrics; changes nothing."""
+        probe = self._probe()
+        probe.propose()
+        found = probe._model.prospects(limits, probe._pool.slots)
+        return [
+            Prospect(
+                tuple(each), best, None if slot is None else probe._pool.at(slot), gain, chance
+            )
+            for each, (best, slot, gain, chance) in zip(limits, found, strict=True)
+        ]
+
+    def gain(self) -> float:
+        """By how much the best point may be expected to improve, in the objective's unit.
+
+        Infinite while nothing is feasible or a neighbour of the best point along an axis is not
+        evaluated. Changes nothing.
+        """
+        best = self._ledger.history.best()
+        if best is None or not self._model.unit or self._is_open(best):
+            return math.inf
+        probe = self._probe()
+        probe.propose()
+        return math.exp(probe._pool.largest) * probe._model.unit if len(probe._pool) else 0.0
+
+    def _probe(self) -> Epoch:
+        """A copy to ask: a proposal changes what later ones are chosen from."""
+        shared = (self._grid, self._goal, self._ledger, self._ledger.history, *self._pool.origins)
+        return copy.deepcopy(self, {id(each): each for each in shared})
+
+    def _is_open(self, point: Point) -> bool:
+        """Whether a neighbour along an axis is allowed and neither evaluated nor pending."""
+        for axis, levels in enumerate(self._grid.axes):
+            at = point[axis]
+            near = (at - 1, at + 1) if levels.ordered else range(len(levels))
+            for level in near:
+                neighbour = (*point[:axis], level, *point[axis + 1 :])
+                if (
+                    0 <= level < len(levels)
+                    and neighbour not in self._ledger
+                    and self._grid.allows(neighbour)
+                ):
+                    return True
+        return False

@@ -1,0 +1,180 @@
+"""The factors of the acquisition function: objective, constraints, feasibility.
+
+The logarithm of a factor is that of the expected improvement of the objective, of the probability
+that a bound holds, or of the probability of success.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.special import ndtr
+
+from dsice.goal import Bound, Goal, Metrics
+from dsice.search.acquisition import log_expected_improvement, log_probability_below
+from dsice.search.quantity import Factor
+from dsice.search.targets import of_bound, of_costs, to_costs, to_values
+from dsice.search.why import BoundForecast, Estimate
+from dsice.surface.anova import Points
+from dsice.surface.axis import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What is expected of the objective at some points, one entry each.
+
+    Attributes:
+        quantity: the objective's name, or ``violation``.
+        estimates: of it, in its own units.
+        chances: probabilities to be better than the best point measured that it is compared with.
+        bounds: what is expected of bounds that belong to this comparison.
+        log_factors: as `Factor.log_factor`.
+    """
+
+    quantity: str
+    estimates: list[Estimate]
+    chances: Array
+    bounds: list[tuple[BoundForecast, ...]]
+    log_factors: Array
+
+
+class Objective(Factor):
+    """What is to be small, rated by the expected improvement on the best feasible point.
+
+    What is improved on is the lowest posterior mean at a feasible measured point, not the lowest
+    measurement, which may be luck: the "plug-in" of V. Picheny, T. Wagner, D. Ginsbourger, "A
+    benchmark of kriging-based infill criteria for noisy optimization", Structural and
+    Multidisciplinary Optimization 48 (2013).
+
+    Args:
+        goal: says what the cost is and which points are feasible.
+        by_violation: nothing is feasible yet, and the violation is what is to be small.
+
+    Attributes:
+        unit: how much cost one unit of the targets is near the best point; 0 if it is not the cost
+            that is to be small.
+    """
+
+    def __init__(self, goal: Goal, by_violation: bool) -> None:
+        super().__init__()
+        self._goal = goal
+        self._by_violation = by_violation
+        self._eligible: list[bool] = []
+        self._best = 0.0
+        self._best_target = 0.0  # the lowest of the eligible points
+        self.unit = 0.0
+
+    def _read(self, metrics: Metrics | None) -> float:
+        if metrics is None:
+            return math.nan
+        return self._goal.violation(metrics) if self._by_violation else self._goal.cost(metrics)
+
+    def append(self) -> None:  # noqa: D102  (as the base)
+        super().append()
+        self._eligible.append(False)
+
+    def learn(self, row: int, metrics: Metrics | None) -> None:  # noqa: D102
+        super().learn(row, metrics)
+        self._eligible[row] = metrics is not None and (
+            self._by_violation or self._goal.feasible(metrics)
+        )
+
+    def _transformed(self, values: Array) -> Array:
+        return of_costs(values)
+
+    def _targets(self) -> Array:
+        targets = super()._targets()
+        values, known = np.array(self._values), ~np.isnan(targets)
+        best = int(np.flatnonzero(self._eligible)[targets[self._eligible].argmin()])
+        self._best_target = float(targets[best])
+        worse = targets[known] > targets[best]
+        if not self._by_violation and worse.any():
+            # The mean slope between the best point and the median one of those that are worse.
+            rise = float(np.median(targets[known][worse]) - targets[best])
+            self.unit = (float(np.median(values[known][worse])) - float(values[best])) / rise
+        return targets
+
+    def update(self) -> None:  # noqa: D102
+        super().update()
+        self._best = float(self.means_measured()[self._eligible].min())
+
+    def _log_factor(self, mean: Array, deviation: Array) -> Array:
+        return log_expected_improvement(self._best, mean, deviation)
+
+    @property
+    def quantity(self) -> str:
+        """What is estimated: the objective's name or ``violation``."""
+        return "violation" if self._by_violation else self._goal.metric
+
+    def estimates(self, mean: Array, deviation: Array) -> list[Estimate]:
+        """The quantity's estimates, in its own units, from mean and std of the targets."""
+        at = np.stack([mean - deviation, mean, mean + deviation])
+        low, middle, high = to_costs(at, self._known_targets, self._known)
+        if self._by_violation:
+            low, middle, high = (np.maximum(cost, 0.0) for cost in (low, middle, high))
+        elif self._goal.maximize is not None:
+            low, middle, high = -high, -middle, -low
+        return estimates_of(middle, low, high)
+
+    def chances(self, mean: Array, deviation: Array) -> Array:
+        """Probabilities to be better than the best eligible point that was measured."""
+        return np.asarray(ndtr((self._best_target - mean) / deviation))
+
+    def predict(self, points: Points) -> Prediction:
+        """What is expected at any points."""
+        mean, deviation, log_factors = self.expect(points)
+        return Prediction(
+            self.quantity,
+            self.estimates(mean, deviation),
+            self.chances(mean, deviation),
+            [()] * len(points),
+            log_factors,
+        )
+
+
+class Constraint(Factor):
+    """A bounded metric, rated by the probability that the bound holds."""
+
+    def __init__(self, bound: Bound) -> None:
+        super().__init__()
+        self.bound: Final = bound
+        self._metric = bound.metric
+        self._sign = 1.0 if bound.relation.startswith("<") else -1.0
+        self._limit = self._sign * (bound.limit or 0.0)
+
+    def _read(self, metrics: Metrics | None) -> float:
+        return math.nan if metrics is None else self._sign * metrics[self._metric]
+
+    def _transformed(self, values: Array) -> Array:
+        return of_bound(values, self._limit)
+
+    def _log_factor(self, mean: Array, deviation: Array) -> Array:
+        return log_probability_below(0.0, mean, deviation)
+
+    def estimates(self, mean: Array, deviation: Array) -> list[Estimate]:
+        """The metric's estimates, in its own units, from mean and std of the targets."""
+        at = np.stack([mean - deviation, mean, mean + deviation])
+        low, middle, high = self._sign * to_values(at, self._known, self._limit)
+        return estimates_of(middle, np.minimum(low, high), np.maximum(low, high))
+
+
+class Feasibility(Factor):
+    """Whether measurements succeed (1) or fail (0), rated by the probability of more than half."""
+
+    def _read(self, metrics: Metrics | None) -> float:
+        return 0.0 if metrics is None else 1.0
+
+    def _transformed(self, values: Array) -> Array:
+        return values
+
+    def _log_factor(self, mean: Array, deviation: Array) -> Array:
+        return log_probability_below(-0.5, -mean, deviation)
+
+
+def estimates_of(middle: Array, low: Array, high: Array) -> list[Estimate]:
+    """Estimates from their columns."""
+    columns = (column.tolist() for column in (middle, low, high))
+    return [Estimate(*each) for each in zip(*columns, strict=True)]

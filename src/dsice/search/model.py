@@ -1,0 +1,204 @@
+"""The model of everything that the goal reads: Gaussian processes on the same points.
+
+It gives the acquisition value of candidates and, to whoever asks, the forecast behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+import numpy as np
+
+from dsice.goal import Goal, Metrics
+from dsice.grid import Grid, Point
+from dsice.search.factors import Constraint, Feasibility, Objective
+from dsice.search.ledger import Ledger
+from dsice.search.quantity import Factor
+from dsice.search.ranking import ranked
+from dsice.search.tradeoff import Tradeoff
+from dsice.search.why import BoundForecast, Forecast
+from dsice.surface.anova import Anova, Points
+from dsice.surface.axis import Array
+from dsice.surface.posterior import Slots
+
+ACTIVE: Final = 600  # evaluated points that the Gaussian processes are conditioned on at most
+FITTED: Final = 300  # evaluated points that hyperparameters are learned from at most
+
+
+class Model:
+    """Objective, constraints and feasibility, fitted once and then conditioned event by event.
+
+    Args:
+        grid: the points.
+        goal: with settled bounds.
+        ledger: what is evaluated and pending, one success at least; `submit` and `record` must
+            follow when it grows.
+        random: chooses among very many points.
+        slots: how many candidates there is room for.
+
+    Attributes:
+        ledger: as given.
+        unit: how much of the objective one unit of its targets is near the best point; 0 if that is
+            not known, or not what is modelled.
+    """
+
+    def __init__(self, grid: Grid, goal: Goal, ledger: Ledger, random: Random, slots: int) -> None:
+        self.ledger: Final = ledger
+        self._goal = goal
+        history = ledger.history
+        self.evaluated: Final = _active(ledger, goal, random)
+        pending = [point for point in ledger.pending if point not in history]
+        self._row = {point: row for row, point in enumerate([*self.evaluated, *pending])}
+        results = [history.metrics(point) for point in self.evaluated]
+        self._objective, self._constraints, self._feasibility = factors_of(goal, results)
+        self._factors: list[Factor | Tradeoff] = [
+            self._objective,
+            *self._constraints,
+            *self._feasibility,
+        ]
+        points = np.array(list(self._row), dtype=np.intp)
+        weights = np.array([history.weight(p) for p in self.evaluated] + [1] * len(pending), float)
+        sample = np.array(_sample(self.evaluated, ledger, goal, random))
+        covariance = Anova(grid.shape, [axis.ordered for axis in grid.axes])
+        for factor in self._factors:
+            for row, metrics in enumerate(results):
+                factor.append()
+                factor.learn(row, metrics)
+            for _ in pending:
+                factor.append()
+            factor.fit(covariance, points, weights, sample, slots)
+
+    @property
+    def unit(self) -> float:  # noqa: D102  (an attribute)
+        return self._objective.unit
+
+    def submit(self, point: Point) -> bool:
+        """Condition on a pending point; False if it was there already."""
+        if point in self._row:
+            return False
+        self._row[point] = len(self._row)
+        for factor in self._factors:
+            factor.add(point)
+        return True
+
+    def record(self, point: Point) -> None:
+        """Take the result at a point that was submitted."""
+        metrics = self.ledger.history.metrics(point)
+        for factor in self._factors:
+            factor.learn(self._row[point], metrics)
+
+    def update(self) -> None:
+        """Condition on all results taken so far."""
+        for factor in self._factors:
+            factor.update()
+
+    # -- candidates --------------------------------------------------------------------------------
+
+    def fill(self, slots: Slots, candidates: Points) -> None:
+        """Put candidates into slots."""
+        for factor in self._factors:
+            factor.fill(slots, candidates)
+
+    def log_acquisition(self, slots: Slots) -> Array:
+        """Logarithm of the acquisition function at the candidates in ``slots``."""
+        return np.asarray(sum(factor.log_factor(slots) for factor in self._factors))  # (13)
+
+    # -- questions ---------------------------------------------------------------------------------
+
+    def forecast(self, points: Sequence[Point]) -> list[Forecast]:
+        """What is expected at ``points``, candidates or not."""
+        at = np.array(points, dtype=np.intp)
+        prediction = self._objective.predict(at)
+        logs = prediction.log_factors
+        bounds = []
+        for constraint in self._constraints:
+            mean, deviation, log_chances = constraint.expect(at)
+            logs = logs + log_chances
+            estimates = constraint.estimates(mean, deviation)
+            bounds.append((str(constraint.bound), estimates, np.exp(log_chances)))
+        succeeds = None
+        for feasibility in self._feasibility:
+            _, _, log_chances = feasibility.expect(at)
+            logs = logs + log_chances
+            succeeds = np.exp(log_chances)
+        return [
+            Forecast(
+                quantity=prediction.quantity,
+                estimate=prediction.estimates[k],
+                chance=float(prediction.chances[k]),
+                bounds=(
+                    *prediction.bounds[k],
+                    *(BoundForecast(text, found[k], float(p[k])) for text, found, p in bounds),
+                ),
+                success=None if succeeds is None else float(succeeds[k]),
+                gain=math.exp(logs[k]) * self.unit if self.unit else None,
+                rating=float(logs[k]),
+            )
+            for k in range(len(points))
+        ]
+
+    def rival(self, point: Point) -> Point | None:
+        """The incumbent; of a front, that at the bound for which ``point`` gains most."""
+        if not isinstance(self._objective, Tradeoff):
+            return self.ledger.history.best()
+        return self._at_row(self._objective.best_for(point))
+
+    def prospects(
+        self, limits: Sequence[Sequence[float]], slots: Slots
+    ) -> list[tuple[Point | None, int | None, float, float]]:
+        """For each of ``limits``: the best point, the slot of the best candidate, gain, chance."""
+        if not isinstance(self._objective, Tradeoff):  # nothing is feasible
+            return [(None, None, 0.0, 0.0) for _ in limits]
+        others = np.zeros(len(slots))
+        for factor in (*self._constraints, *self._feasibility):
+            others += factor.log_factor(slots)
+        return [
+            (self._at_row(row), slot, gain, chance)
+            for row, slot, gain, chance in self._objective.prospects(limits, slots, others)
+        ]
+
+    def _at_row(self, row: int | None) -> Point | None:
+        return next((point for point, at in self._row.items() if at == row), None)
+
+
+def factors_of(
+    goal: Goal, results: Sequence[Metrics | None]
+) -> tuple[Objective | Tradeoff, list[Constraint], list[Feasibility]]:
+    """The factors of the acquisition function, given the results so far, some of them successful.
+
+    Bounds count once something is feasible, feasibility does once something failed. A bound on a
+    swept metric is the loosest of many: `Tradeoff` models all of them.
+    """
+    feasible = any(metrics is not None and goal.feasible(metrics) for metrics in results)
+    feasibility = [Feasibility()] if None in results else []
+    if not feasible:
+        return Objective(goal, by_violation=True), [], feasibility
+    swept = {(each.metric, each.relation[0]) for each in goal.swept}
+    others = [bound for bound in goal.bounds if (bound.metric, bound.relation[0]) not in swept]
+    objective = Tradeoff(goal) if swept else Objective(goal, by_violation=False)
+    return objective, [Constraint(bound) for bound in others], feasibility
+
+
+def _active(ledger: Ledger, goal: Goal, random: Random) -> list[Point]:
+    """The evaluated points to condition on: the best, the latest and some others."""
+    known = list(ledger.history)
+    if len(known) <= ACTIVE:
+        return known
+    chosen = set(ranked(known, ledger.history, goal)[: ACTIVE // 2])
+    chosen.update(known[-ACTIVE // 4 :])
+    others = [point for point in known if point not in chosen]
+    chosen.update(random.sample(others, ACTIVE - len(chosen)))
+    return [point for point in known if point in chosen]
+
+
+def _sample(evaluated: list[Point], ledger: Ledger, goal: Goal, random: Random) -> list[int]:
+    """Rows of the points to learn hyperparameters from: the better half are the best ones."""
+    if len(evaluated) <= FITTED:
+        return list(range(len(evaluated)))
+    row_of = {point: row for row, point in enumerate(evaluated)}
+    rows = [row_of[point] for point in ranked(evaluated, ledger.history, goal)]
+    half = FITTED // 2
+    return sorted(rows[:half] + random.sample(rows[half:], FITTED - half))

@@ -1,0 +1,122 @@
+"""The candidates of an epoch: points in numbered slots, with their acquisition values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsice.grid import Grid, Point
+from dsice.search.model import Model
+from dsice.search.why import Origin, Role
+
+ANYWHERE: Final = Origin(Role.FAR)
+
+
+class Pool:
+    """Candidates: allowed points, neither evaluated nor pending.
+
+    Args:
+        grid: the points.
+        model: gives acquisition values; it holds the candidates' rows in the same slots.
+        size: how many are kept when room is short; there is room for twice as many.
+
+    Attributes:
+        origins: by slot.
+    """
+
+    def __init__(self, grid: Grid, model: Model, size: int) -> None:
+        self._grid = grid
+        self._model = model
+        self._size = size
+        self._slot: dict[Point, int] = {}
+        self._at: list[Point] = [()] * (2 * size)
+        self._programs: list[Point] = [()] * (2 * size)
+        self.origins = [ANYWHERE] * (2 * size)
+        self._apart: set[Point] = set()  # candidates that lie on no line
+        self._free = list(range(2 * size - 1, -1, -1))
+        self._values = np.full(2 * size, -np.inf)  # logarithms of the acquisition function
+
+    def __len__(self) -> int:
+        return len(self._slot)
+
+    @property
+    def slots(self) -> NDArray[np.intp]:
+        """The slots in use, in the order in which the candidates came."""
+        return np.array(list(self._slot.values()), dtype=np.intp)
+
+    @property
+    def leader(self) -> Point | None:
+        """The candidate with the largest acquisition value."""
+        return self._at[int(np.argmax(self._values))] if self._slot else None
+
+    @property
+    def largest(self) -> float:
+        """Its acquisition value, as a logarithm; -inf without candidates."""
+        return float(self._values.max())
+
+    def at(self, slot: int) -> Point:
+        """The candidate in a slot."""
+        return self._at[slot]
+
+    def origin(self, point: Point) -> Origin | None:
+        """Where a candidate came from; None if ``point`` is none."""
+        slot = self._slot.get(point)
+        return None if slot is None else self.origins[slot]
+
+    def scatter(self, points: Iterable[Point], origin: Origin) -> None:
+        """Make candidates of points that lie on no line."""
+        found = dict.fromkeys(points, origin)
+        self.add(found)
+        self._apart.update(p for p in found if self.origin(p) is origin)
+
+    def add(self, found: Mapping[Point, Origin]) -> bool:
+        """Make candidates of those points that are new and allowed; whether there were any."""
+        for point in self._apart & found.keys():
+            if found[point].line is not None:  # on a line after all
+                self.origins[self._slot[point]] = found[point]
+                self._apart.discard(point)
+        new = [
+            point
+            for point in found
+            if point not in self._slot
+            and point not in self._model.ledger
+            and self._grid.allows(point)
+        ]
+        if len(new) > len(self._free):
+            ranking = sorted(self._slot, key=lambda point: -self._values[self._slot[point]])
+            self._remove(ranking[max(0, 2 * self._size - max(len(new), self._size)) :])
+            new = new[: len(self._free)]
+        if not new:
+            return False
+        slots = np.array([self._free.pop() for _ in new], dtype=np.intp)
+        for point, slot in zip(new, slots.tolist(), strict=True):
+            self._slot[point] = slot
+            self._at[slot] = point
+            self.origins[slot] = found[point]
+            self._programs[slot] = self._grid.program(point)
+        self._model.fill(slots, np.array(new, dtype=np.intp))
+        self._values[slots] = self._model.log_acquisition(slots)
+        return True
+
+    def discard(self, point: Point) -> None:
+        """Remove the candidates that are equivalent to ``point``."""
+        if not self._grid.only_ratios_of:
+            self._remove([point] if point in self._slot else [])
+        else:
+            program = self._grid.program(point)
+            self._remove([p for p, s in self._slot.items() if self._programs[s] == program])
+
+    def _remove(self, candidates: Iterable[Point]) -> None:
+        for point in candidates:
+            slot = self._slot.pop(point)
+            self._apart.discard(point)
+            self._values[slot] = -np.inf
+            self._free.append(slot)
+
+    def refresh(self) -> None:
+        """Compute all acquisition values anew, after the model changed."""
+        if slots := sorted(self._slot.values()):
+            self._values[slots] = self._model.log_acquisition(np.array(slots, dtype=np.intp))

@@ -1,0 +1,138 @@
+"""One quantity that results carry, and the Gaussian process that models it.
+
+All quantities of a goal are modelled at the same points in the same order.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Final
+
+import numpy as np
+
+from dsice.goal import Metrics
+from dsice.grid import Point
+from dsice.surface.anova import Anova, Points
+from dsice.surface.axis import Array
+from dsice.surface.evidence import SCALE_COUNT, learn
+from dsice.surface.posterior import Posterior, Slots
+
+# Added to the variance of every measurement: two equal rows must not make the matrix singular.
+_JITTER: Final = 1e-6
+
+
+class Quantity(ABC):
+    """One quantity, its values at the points, and its Gaussian process once it is fitted."""
+
+    def __init__(self) -> None:
+        self._values: list[float] = []  # NaN where nothing is known, or the measurement failed
+        self._failed: set[int] = set()
+        self._guessed: dict[int, float] = {}  # targets of failed points
+        self._centre = 0.0
+        self._scale = 1.0
+        self._known: Array = np.zeros(0)  # the values that were measured, at the last update,
+        self._known_targets: Array = np.zeros(0)  # and their targets
+
+    @abstractmethod
+    def _read(self, metrics: Metrics | None) -> float:
+        """The value in a result, None being a failure; NaN if it has none."""
+
+    @abstractmethod
+    def _transformed(self, values: Array) -> Array:
+        """The targets: what the Gaussian process is fitted to, for all values that are known."""
+
+    def _targets(self) -> Array:
+        """The targets at all points, NaN where nothing is known."""
+        targets = np.array(self._values)
+        known = ~np.isnan(targets)
+        targets[known] = self._transformed(targets[known])
+        return targets
+
+    def append(self) -> None:
+        """Take note of one more point, pending so far."""
+        self._values.append(math.nan)
+
+    def learn(self, row: int, metrics: Metrics | None) -> None:
+        """Take note of the result, None if it failed, at the point appended as number ``row``."""
+        value = self._read(metrics)
+        self._values[row] = value
+        if math.isnan(value):
+            self._failed.add(row)
+
+    def fit(
+        self, covariance: Anova, points: Points, weights: Array, sample: Slots, slots: int
+    ) -> None:
+        """Learn hyperparameters from the rows ``sample`` and condition on all points.
+
+        Args:
+            covariance: says which axes there are.
+            points: all points appended so far.
+            weights: number of measurements behind each.
+            sample: of some measured points.
+            slots: how many candidates there is room for.
+        """
+        targets = self._targets()
+        sample = sample[~np.isnan(targets[sample])]
+        chosen = targets[sample]
+        found = learn(covariance, points[sample], chosen - chosen.mean(), weights[sample])
+        self._posterior = Posterior(found.covariance, found.noise + _JITTER, points, weights, slots)
+        if self._failed:
+            # Guessed once: it would take long to do it for all of them at each update.
+            centre = float(np.nanmean(targets))
+            completed = self._posterior.completed(targets - centre) + centre
+            self._guessed = {row: float(completed[row]) for row in self._failed}
+
+    def add(self, point: Point) -> None:
+        """`append` after `fit`: condition on one more pending point."""
+        self.append()
+        self._posterior.add(point)
+
+    def fill(self, slots: Slots, candidates: Points) -> None:
+        """Put candidates into slots."""
+        self._posterior.fill(slots, candidates)
+
+    def update(self) -> None:
+        """Take notice of all results: `log_factor` stands on those known at the last update."""
+        targets = self._targets()
+        known = ~np.isnan(targets)
+        self._known, self._known_targets = np.array(self._values)[known], targets[known]
+        self._centre = float(self._known_targets.mean())
+        for row, guess in self._guessed.items():
+            if not known[row]:
+                targets[row] = guess
+        white = self._posterior.whiten(targets - self._centre)
+        count = int(known.sum()) + SCALE_COUNT
+        self._scale = math.sqrt((float(white @ white) + SCALE_COUNT) / count)  # (9), scale
+        self._white = white
+
+    def at_slots(self, slots: Slots | slice) -> tuple[Array, Array]:
+        """Mean and standard deviation of the targets of the candidates in ``slots``."""
+        mean = self._posterior.mean(self._white, slots) + self._centre
+        return mean, self._scale * np.sqrt(self._posterior.variance(slots))
+
+    def at_points(self, points: Points) -> tuple[Array, Array]:
+        """Mean and standard deviation of the targets at any points."""
+        mean, variance = self._posterior.predict(self._white, points)
+        return mean + self._centre, self._scale * np.sqrt(variance)
+
+    def means_measured(self) -> Array:
+        """Mean of the targets at the points appended, in their order."""
+        return self._posterior.mean_at_points(self._white) + self._centre
+
+
+class Factor(Quantity):
+    """A quantity that contributes a factor to the acquisition function."""
+
+    @abstractmethod
+    def _log_factor(self, mean: Array, deviation: Array) -> Array:
+        """Logarithm of the factor, from mean and standard deviation of the targets."""
+
+    def log_factor(self, slots: Slots | slice) -> Array:
+        """Logarithm of the factor at the candidates in ``slots``."""
+        return self._log_factor(*self.at_slots(slots))
+
+    def expect(self, points: Points) -> tuple[Array, Array, Array]:
+        """Mean and std of the targets at any points, and the logarithm of the factor."""
+        mean, deviation = self.at_points(points)
+        return mean, deviation, self._log_factor(mean, deviation)
