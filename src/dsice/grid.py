@@ -282,6 +282,21 @@ class Grid:
             program[axis] = number
         return tuple(program)
 
+    def canonical(self, point: Point) -> Point:
+        """The point that a search proposes for ``point`` and all that are equivalent to it.
+
+        The point itself: grids whose equivalent points are known in full may say otherwise.
+        """
+        return point
+
+    def at(self, number: int) -> Point:
+        """The point number ``number`` of `size`, counted from 0 (the rule is not asked)."""
+        indices = []
+        for n in reversed(self.shape):
+            number, index = divmod(number, n)
+            indices.append(index)
+        return tuple(reversed(indices))
+
     def counts(self) -> Counts:
         """How many points there are."""
         if self._counts is None:

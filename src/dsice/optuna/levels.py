@@ -47,9 +47,10 @@ class Stepped(Levels):
     """Numbers at equal distances."""
 
     def __init__(self, low: float, high: float, step: float) -> None:
-        super().__init__(round((high - low) / step) + 1, ordered=True)
         self._low, self._high, self._step = low, high, step
         self._whole = all(isinstance(each, int) for each in (low, high, step))
+        steps = (high - low) // step if self._whole else round((high - low) / step)
+        super().__init__(int(steps) + 1, ordered=True)
 
     def value(self, index: int) -> float:  # noqa: D102  (as the base)
         value = self._low + index * self._step
@@ -125,47 +126,58 @@ def levels_of(name: str, distribution: BaseDistribution, levels: int | None) -> 
     Args:
         name: of the parameter, for messages.
         distribution: Optuna's.
-        levels: how many a range has that says nothing of steps: floats without ``step``, and
-            logarithmic integers (at most). None: such floats are refused, and all such integers are
-            levels.
+        levels: how many a range has that says nothing of steps, or has more steps than an axis may
+            have levels: floats without ``step``, logarithmic integers (at most), and huge ranges.
+            None: such floats and huge ranges are refused, and all logarithmic integers are levels.
 
     Raises:
         InvalidInput: it has no levels, or too many.
     """
     if isinstance(distribution, CategoricalDistribution):
         return Choices(distribution)
-    low, high = distribution.low, distribution.high
-    if isinstance(distribution, IntDistribution):
-        step = distribution.step
-        if distribution.log and levels is not None and high > low:
-            spread = _geometric(low, high, levels)
-            return Listed(sorted({min(max(round(each), low), high) for each in spread}), log=True)
-    elif isinstance(distribution, FloatDistribution):
-        step = distribution.step
-        if high == low:
-            return Listed([low])
-        if step is None and levels is None:
-            raise InvalidInput(
-                f"the parameter {name!r} has no levels, and DsiceSampler searches a grid: write "
-                f"trial.suggest_float({name!r}, {low:g}, {high:g}, step=...), suggest_int or "
-                "suggest_categorical, or say how many levels with DsiceSampler(levels=25)"
-            )
-        if step is None and levels is not None:
-            if distribution.log:
-                return Listed(_geometric(low, high, levels), log=True)
-            gap = (high - low) / (levels - 1)
-            return Listed([*(low + k * gap for k in range(levels - 1)), high])
-    else:
+    if not isinstance(distribution, IntDistribution | FloatDistribution):
         raise InvalidInput(
             f"the parameter {name!r} has a {type(distribution).__name__}, which DsiceSampler does "
             "not know: accepted are suggest_int, suggest_float and suggest_categorical"
         )
-    if (high - low) / step >= MOST:
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if high == low:
+        return Listed([low])
+    whole = isinstance(distribution, IntDistribution)
+    if levels is not None and distribution.log:
+        spread = _geometric(low, high, levels)
+        if whole:
+            spread = sorted({min(max(round(each), low), high) for each in spread})
+        return Listed(spread, log=True)
+    if step is None and levels is None:
+        stepped = f"trial.suggest_float({name!r}, {low:g}, {high:g}, step=...), suggest_int or "
         raise InvalidInput(
-            f"the parameter {name!r} has more than {MOST:,} levels between {low:g} and {high:g}: "
-            "give a larger step"
+            f"the parameter {name!r} has no levels, and DsiceSampler searches a grid: write "
+            f"{'' if distribution.log else stepped}suggest_categorical, or say how many levels "
+            "with DsiceSampler(levels=25)"
         )
-    return Stepped(low, high, step)
+    if step is None:
+        assert levels is not None
+        gap = (high - low) / (levels - 1)
+        return Listed([*(low + k * gap for k in range(levels - 1)), high])
+    if (high - low) // step < MOST:
+        return Stepped(low, high, step)
+    if levels is None:
+        advice = "" if distribution.log else "give a larger step, or "
+        raise InvalidInput(
+            f"the parameter {name!r} has more than {MOST:,} levels between {low} and {high}: "
+            f"{advice}say how many levels with DsiceSampler(levels=25)"
+        )
+    every = Stepped(low, high, step)
+    return Listed([every.value(k * (every.count - 1) // (levels - 1)) for k in range(levels)])
+
+
+def levels_if_any(distribution: BaseDistribution, levels: int | None) -> Levels | None:
+    """As `levels_of`; None instead of an error."""
+    try:
+        return levels_of("", distribution, levels)
+    except InvalidInput:
+        return None
 
 
 def _geometric(low: float, high: float, count: int) -> list[float]:

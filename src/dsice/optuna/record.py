@@ -17,8 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dsice.goal import Goal, Metrics
 from dsice.grid import Point
-from dsice.optuna.levels import Levels
-from dsice.optuna.space import Space
+from dsice.optuna.space import Space, asked_for
 from dsice.search import make_search
 
 CLAIM: Final = "dsice:claim"  # attribute of a trial: the values decided on, by parameter
@@ -32,10 +31,11 @@ _LISTED: Final = 100_000
 def values_of(trial: FrozenTrial) -> dict[str, Any]:
     """What is known of a trial's parameters: suggested, enqueued or claimed.
 
-    A trial that has ended without asking for any has measured nothing.
+    A completed trial had those that it suggested, whatever it had claimed. One that has ended
+    without asking for any has measured nothing.
     """
-    if trial.state.is_finished() and not trial.params:
-        return {}
+    if trial.state == TrialState.COMPLETE or (trial.state.is_finished() and not trial.params):
+        return dict(trial.params)
     attrs = trial.system_attrs
     return {**attrs.get(CLAIM, {}), **attrs.get(_FIXED, {}), **trial.params}
 
@@ -53,25 +53,6 @@ def constraints_of(trial: FrozenTrial) -> dict[str, float]:
     return {name: min(max(value, -_LARGEST), _LARGEST) for name, value in found.items()}
 
 
-def users(
-    trials: Sequence[FrozenTrial], asking: FrozenTrial, name: str, levels: Levels
-) -> dict[int, list[int]]:
-    """Numbers of the other trials at each level of ``name`` that one of them has.
-
-    Only of those that have the same values as ``asking`` in all that it has so far.
-    """
-    mine = values_of(next(each for each in trials if each.number == asking.number))
-    mine.pop(name, None)
-    found: dict[int, list[int]] = {}
-    for trial in trials:
-        values = {} if trial.number == asking.number else values_of(trial)
-        if name in values and all(k in values and values[k] == mine[k] for k in mine):
-            index = levels.index(values[name])
-            if index is not None:
-                found.setdefault(index, []).append(trial.number)
-    return found
-
-
 class Record:
     """A search that is told what a study's trials say.
 
@@ -80,15 +61,23 @@ class Record:
     holds.
 
     Attributes:
-        space: the parameters that are searched.
+        space: the parameters that are searched, and which of them go together, as far as is known.
         whole: whether they are all there are, as far as is known.
+        is_settled: whether the trials under way have asked for what they were expected to.
     """
 
     def __init__(
         self, space: Space, *, maximize: bool, seed: int, tolerance: float | None = None
     ) -> None:
-        self.space: Final = space
+        self.space = space
+        self._flat: Final = space
+        self._asked: dict[
+            int, tuple[list[int | None], bool]
+        ] = {}  # levels, and whether all of them
+        self._examples: set[int] = set()  # those of them that taught what goes together
+        self._is_inside = True  # whether no completed trial asked for anything else
         self.whole = True
+        self.is_settled = True
         self._maximize = maximize
         self._seed = seed
         self._tolerance = tolerance
@@ -116,6 +105,9 @@ class Record:
             self._constraints = tuple(sorted({*self._constraints, *names}))
             self._restart()
             new = list(trials)
+        if self._learn(new):
+            self._restart()
+            new = list(trials)
         self._tell(new, asking)
         program = self.space.grid.program
         held = set(map(program, self._open.values()))
@@ -123,6 +115,38 @@ class Record:
             # A trial left the point that it had: a search forgets only by beginning anew.
             self._restart()
             self._tell(trials, asking)
+
+    def _learn(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Learn which parameters go together; whether that is not as it was expected."""
+        new = []
+        for trial in trials:
+            if trial.state.is_finished():
+                indices = self._flat.indices(trial.params)
+                names = zip(self._flat.levels, indices, strict=True)
+                if trial.params and all(
+                    (name in trial.params) == (k is not None) for name, k in names
+                ):
+                    self._asked[trial.number] = indices, trial.state == TrialState.COMPLETE
+                    new.append(trial.number)
+        odd = next(filter(self._is_unexpected, new), None)
+        if odd is None:
+            return False
+        while odd is not None:
+            self._examples.add(odd)
+            examples = [self._asked[number][0] for number in sorted(self._examples)]
+            self.space = self._flat.branched(examples)
+            odd = next(filter(self._is_unexpected, self._asked), None)
+        return True
+
+    def _is_unexpected(self, number: int) -> bool:
+        if number in self._examples:
+            return False
+        indices, is_all = self._asked[number]
+        if self.space.expects(indices):
+            return False
+        expected = self.space.expected(indices)
+        # One that failed or was pruned may have ended before it had asked for all.
+        return is_all or expected is None or not asked_for(indices) < expected
 
     def _tell(self, trials: Sequence[FrozenTrial], asking: int) -> None:
         self._open = {}
@@ -133,13 +157,15 @@ class Record:
             if (point := self.space.place(values_of(trial))) is not None:
                 self._search.tell(point, self._metrics(trial))
             if trial.state == TrialState.COMPLETE:
-                self.whole = self.whole and not any(
-                    name not in self.space.levels and not distribution.single()
-                    for name, distribution in trial.distributions.items()
-                )
+                self._is_inside = self._is_inside and self._asks_for_these(trial)
+        under_way = [trial for trial in trials if not trial.state.is_finished()]
+        self.whole = self._is_inside and all(map(self._asks_for_these, under_way))
+        self.is_settled = not self.space.branches or all(
+            self._has_asked_for_all(trial) for trial in under_way if trial.number != asking
+        )
         drawing = []  # trials that have drawn some of their values so far
-        for trial in trials:
-            if not trial.state.is_finished() and trial.number != asking:
+        for trial in under_way:
+            if trial.number != asking:
                 values = values_of(trial)
                 if (point := self.space.place(values)) is not None:
                     self._hold(trial.number, point)
@@ -149,6 +175,15 @@ class Record:
             if (room := next(filter(self.is_new, self._listed(values)), None)) is not None:
                 self._hold(number, room)  # or there might be none left where it ends
 
+    def _asks_for_these(self, trial: FrozenTrial) -> bool:
+        return all(
+            name in self.space.levels or distribution.single()
+            for name, distribution in trial.distributions.items()
+        )
+
+    def _has_asked_for_all(self, trial: FrozenTrial) -> bool:
+        return self.space.expects(self.space.indices(trial.params))
+
     def _hold(self, number: int, point: Point) -> None:
         self._open[number] = point
         if not self._search.is_known(point):
@@ -156,12 +191,7 @@ class Record:
 
     def _listed(self, params: Mapping[str, Any]) -> Iterator[Point]:
         """The first points with these values, in their order."""
-        return itertools.islice(itertools.product(*self._free(params)), _LISTED)
-
-    def _free(self, params: Mapping[str, Any]) -> list[Sequence[int]]:
-        """The levels of each axis that these values leave."""
-        fixed, shape = self.space.indices(params), self.space.grid.shape
-        return [range(n) if k is None else (k,) for k, n in zip(fixed, shape, strict=True)]
+        return itertools.islice(self.space.listed(params), _LISTED)
 
     def _metrics(self, trial: FrozenTrial) -> Metrics | None:
         value = None if trial.state == TrialState.FAIL else trial.value
@@ -178,8 +208,8 @@ class Record:
 
     def complete(self, params: Mapping[str, Any], draw: random.Random) -> Point | None:
         """A random point with these values that no trial has; None if there is none."""
-        free = self._free(params)
-        drawn = (tuple(map(draw.choice, free)) for _ in range(_DRAWS))
+        free, canonical = self.space.free(params), self.space.grid.canonical
+        drawn = (canonical(tuple(map(draw.choice, free))) for _ in range(_DRAWS))
         return next(filter(self.is_new, itertools.chain(drawn, self._listed(params))), None)
 
     def is_new(self, point: Point) -> bool:
@@ -189,15 +219,9 @@ class Record:
     def again(self, params: Mapping[str, Any]) -> Point | None:
         """The best of the points measured least often that have these values; None if none is."""
         history, grid = self._search.history, self.space.grid
-        fixed = self.space.indices(params)
         running = Counter(map(grid.program, self._open.values()))
         return min(
-            (
-                point
-                for point in history
-                if all(k in (None, index) for k, index in zip(fixed, point, strict=True))
-                and grid.allows(point)
-            ),
+            (point for point in history if self.space.has(point, params) and grid.allows(point)),
             key=lambda point: (
                 history.metrics(point) is None,
                 history.weight(point) + running[grid.program(point)],
@@ -223,6 +247,11 @@ class Record:
         """Whether every allowed point is measured or has a trial, where points can be counted."""
         pending = sum(point not in self._search.history for point in self._search.pending)
         return len(self._search.history) + pending == self.space.grid.counts().distinct
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether every allowed point is measured."""
+        return len(self._search.history) == self.space.grid.counts().distinct
 
     @property
     def reason(self) -> str:

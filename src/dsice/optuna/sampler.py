@@ -9,6 +9,7 @@ the lower number looks a few times more, as the other may be about to withdraw.
 
 from __future__ import annotations
 
+import copy
 import random
 import secrets
 import threading
@@ -19,14 +20,15 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.samplers._base import _process_constraints_after_trial
-from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from dsice.errors import InvalidInput
 from dsice.grid import Grid, Point
-from dsice.optuna.levels import Levels, levels_of
-from dsice.optuna.record import CLAIM, Record, users
+from dsice.optuna.draws import Draws
+from dsice.optuna.learned import LearnedSpace
+from dsice.optuna.levels import MOST, Levels, levels_of
+from dsice.optuna.record import CLAIM, Record
 from dsice.optuna.space import Space, check_distributions
 from dsice.search.base import at_least, positive
 
@@ -88,7 +90,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
     ) -> None:
         if exhausted not in ("stop", "repeat"):
             raise InvalidInput(f"exhausted = {exhausted!r}: accepted are 'stop' and 'repeat'")
-        self._levels = None if levels is None else at_least("levels", levels, 2)
+        self._levels = None if levels is None else _count(levels)
         self._seed = secrets.randbelow(2**31) if seed is None else at_least("seed", seed, 0)
         self._tolerance = None if tolerance is None else positive("tolerance", tolerance)
         self._exhausted = exhausted
@@ -106,7 +108,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         """Begin with nothing known: all of it can be read from a study."""
         self._lock = threading.RLock()
         self._of: tuple[Any, int] | None = None  # storage and study of what follows
-        self._learned = IntersectionSearchSpace()
+        self._learned = LearnedSpace(self._levels)
         self._record: Record | None = None
         self._searched: Mapping[str, BaseDistribution] = {}  # what the record is of
         self._warned = False
@@ -132,8 +134,10 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
             self._attend(study)
             if self._grid is not None:
                 return {}  # the grid does not say how the user will ask for its values
-            found = self._learned.calculate(study) if self._given is None else self._given
-            return {name: each for name, each in found.items() if not each.single()}
+            if self._given is not None:
+                return {name: each for name, each in self._given.items() if not each.single()}
+            self._learned.update(_trials(study))
+            return self._learned.distributions()
 
     def sample_relative(  # noqa: D102
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -152,7 +156,8 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
                     tolerance=self._tolerance,
                 )
             params = self._proposed(study, trial, self._record)
-            return params if self._grid is None else {}
+            # Where it depends on values what is asked for, each value is given when it is.
+            return params if self._grid is None and not self._record.space.branches else {}
 
     def sample_independent(  # noqa: D102
         self,
@@ -165,7 +170,11 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         with self._lock:
             if self._grid is not None and param_name in self._grid.levels:
                 return self._of_grid(study, trial, param_name, param_distribution)
-            return self._drawn(study, trial, param_name, param_distribution)
+            claimed = _claimed(study, trial)
+            if param_name in claimed and _contains(param_distribution, claimed[param_name]):
+                return claimed[param_name]
+            levels = levels_of(param_name, param_distribution, self._levels)
+            return self._drawn(study, trial, param_name, levels)
 
     def after_trial(  # noqa: D102
         self,
@@ -176,6 +185,18 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
     ) -> None:
         if self._constraints_func is not None:
             _process_constraints_after_trial(self._constraints_func, study, trial, state)
+        with self._lock:
+            record = self._record
+            if self._exhausted == "repeat" or record is None or not record.is_used_up:
+                return
+            # This trial may have shown that there are more parameters than were known.
+            ended = copy.copy(trial)
+            ended.state, ended.values = state, values
+            trials = [ended if each.number == trial.number else each for each in _trials(study)]
+            record.update(trials, -1)
+            waiting = any(each.state == TrialState.WAITING for each in trials)
+            if record.whole and record.is_measured and not waiting:
+                _stop(study)
 
     # -- points ------------------------------------------------------------------------------------
 
@@ -209,9 +230,6 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
             if self._is_mine(study, trial, record, point):
                 break
             _claim(study, trial, {})
-        waiting = any(each.state == TrialState.WAITING for each in trials)
-        if self._exhausted == "stop" and record.whole and record.is_used_up and not waiting:
-            _stop(study)
         return params
 
     def _is_mine(self, study: Study, trial: FrozenTrial, record: Record, point: Point) -> bool:
@@ -228,7 +246,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         self, study: Study, trial: FrozenTrial, record: Record, fixed: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Values where every point has a trial, or none is worth one."""
-        if not record.whole and self._grid is None:
+        if self._grid is None and not (record.whole and record.is_settled):
             return {}  # other parameters differ: this part of them may well come again
         if record.whole and not fixed and self._exhausted == "stop" and _stop(study):
             raise optuna.TrialPruned(f"{record.reason}: the study ends")
@@ -265,54 +283,49 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
     ) -> Any:
         """The value that this trial's point of the user's grid has."""
-        if name not in _claimed(study, trial):
+        assert self._grid is not None
+        if not _claimed(study, trial):
             self.sample_relative(study, trial, {})
-        value = _claimed(study, trial)[name]
-        try:
-            accepted = distribution._contains(distribution.to_internal_repr(value))
-        except ValueError:
-            accepted = False
-        if not accepted:
+        claimed = _claimed(study, trial)
+        if name in claimed:
+            value = claimed[name]
+        else:
+            value = self._drawn(study, trial, name, self._grid.levels[name])
+        if not _contains(distribution, value):
             raise InvalidInput(
                 f"the parameter {name!r} has the level {value!r} in search_space, which is no "
                 f"value of {distribution}"
             )
         return value
 
-    def _drawn(
-        self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
-    ) -> Any:
+    def _drawn(self, study: Study, trial: FrozenTrial, name: str, levels: Levels) -> Any:
         """A value that the fewest trials have that are equal in all else this one has so far."""
-        levels = levels_of(name, distribution, self._levels)
         draw = random.Random(f"{self._seed} {trial.number} {name}")
         before = _claimed(study, trial)
         before.pop(name, None)
+        if self._record is not None and self._record.space.branches and name in self._record.space:
+            # The trial turned out to ask for other parameters than were expected of its point.
+            before = {known: value for known, value in before.items() if known in trial.params}
         while True:
             trials = _trials(study)
-            index = _rarest(users(trials, trial, name, levels), levels, draw)
+            index = Draws(trials, trial.number, name, levels, self._levels).pick(draw)
             if len(trials) == 1 and levels.ordered:
                 index = levels.count // 2  # as the search begins
             value = levels.value(index)
             _claim(study, trial, {**before, name: value})
             for _ in range(_LOOKS):
-                found = users(_trials(study), trial, name, levels)
-                others = found.get(index, [])
-                fewest = min(map(len, found.values())) if len(found) == levels.count else 0
-                if len(others) <= fewest:
+                found = Draws(_trials(study), trial.number, name, levels, self._levels)
+                if found.accepts(index):
                     return value
-                if min(others) < trial.number:
+                if min(found.users(index), default=0) < trial.number:
                     break
             _claim(study, trial, before)
 
 
-def _rarest(found: Mapping[int, Sequence[int]], levels: Levels, draw: random.Random) -> int:
-    """A random one of the levels that the fewest trials have."""
-    if len(found) == levels.count:
-        fewest = min(map(len, found.values()))
-        return draw.choice(sorted(k for k, numbers in found.items() if len(numbers) == fewest))
-    while (index := draw.randrange(levels.count)) in found:
-        pass
-    return index
+def _count(levels: int) -> int:
+    if at_least("levels", levels, 2) > MOST:
+        raise InvalidInput(f"levels = {levels!r}: {MOST:,} at most")
+    return levels
 
 
 def _check_objective(study: Study) -> None:
@@ -327,6 +340,13 @@ def _trials(study: Study) -> list[FrozenTrial]:
     # From the storage itself: some pruners show a sampler only a part of the study.
     trials: list[FrozenTrial] = study._storage.get_all_trials(study._study_id, deepcopy=False)
     return trials
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    try:
+        return bool(distribution._contains(distribution.to_internal_repr(value)))
+    except ValueError:
+        return False
 
 
 def _claim(study: Study, trial: FrozenTrial, params: Mapping[str, Any]) -> None:

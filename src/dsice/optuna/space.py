@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from optuna.distributions import BaseDistribution
 
 from dsice.errors import InvalidInput
 from dsice.grid import Axis, Grid, Point
+from dsice.optuna.branches import BranchedGrid, Tree
 from dsice.optuna.levels import Levels, OfAxis, levels_of
 
 
@@ -42,10 +44,39 @@ class Space:
         """The space of a grid of the user's own."""
         return cls({axis.name: OfAxis(axis) for axis in grid.axes}, grid)
 
+    def branched(self, examples: Sequence[Sequence[int | None]]) -> Space:
+        """The same parameters, where a program asked for these of them, see `Tree`.
+
+        Args:
+            examples: the level of each parameter, None if a trial did not ask for it.
+        """
+        asked = [{axis: k for axis, k in enumerate(each) if k is not None} for each in examples]
+        return Space(self.levels, BranchedGrid(self.grid, Tree(self.grid, asked)))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.levels
+
+    @property
+    def branches(self) -> bool:
+        """Whether some parameters are asked for at some values of others only."""
+        return isinstance(self.grid, BranchedGrid)
+
+    def expected(self, indices: Sequence[int | None]) -> frozenset[int] | None:
+        """The axes that a trial with these levels is expected to ask for; None if unknown."""
+        if isinstance(self.grid, BranchedGrid):
+            return self.grid.active_at(indices)
+        return frozenset(range(len(indices)))
+
+    def expects(self, indices: Sequence[int | None]) -> bool:
+        """Whether a trial with these levels, and with no others, has asked for what is expected."""
+        return asked_for(indices) == self.expected(indices)
+
     def params(self, point: Point) -> dict[str, Any]:
-        """The parameter values at ``point``, by name."""
+        """The values that a trial at ``point`` is expected to ask for, by name."""
+        expected = self.expected(point) or ()
         pairs = zip(self.levels.items(), point, strict=True)
-        return {name: levels.value(k) for (name, levels), k in pairs}
+        values = [(name, levels.value(k)) for (name, levels), k in pairs]
+        return {name: value for axis, (name, value) in enumerate(values) if axis in expected}
 
     def indices(self, params: Mapping[str, Any]) -> list[int | None]:
         """The level of each parameter, None where it is missing or has none."""
@@ -56,12 +87,34 @@ class Space:
 
     def place(self, params: Mapping[str, Any]) -> Point | None:
         """The point nearest to these values; None if one is missing or out of range."""
-        point = []
-        for index in self.indices(params):
-            if index is None:
-                return None
-            point.append(index)
-        return tuple(point)
+        indices = self.indices(params)
+        if isinstance(self.grid, BranchedGrid):
+            return self.grid.place(indices)
+        point = tuple(index for index in indices if index is not None)
+        return point if len(point) == len(indices) else None
+
+    def listed(self, params: Mapping[str, Any]) -> Iterator[Point]:
+        """The points with these values, in their order."""
+        free = self.free(params)
+        if isinstance(self.grid, BranchedGrid):
+            return self.grid.within(free)
+        return itertools.product(*free)
+
+    def has(self, point: Point, params: Mapping[str, Any]) -> bool:
+        """Whether a trial at ``point`` has these values in all of them that it asks for."""
+        expected = self.expected(point) or ()
+        levels = enumerate(zip(self.indices(params), point, strict=True))
+        return all(k in (None, at) or axis not in expected for axis, (k, at) in levels)
+
+    def free(self, params: Mapping[str, Any]) -> list[Sequence[int]]:
+        """The levels of each axis that these values leave."""
+        fixed, shape = self.indices(params), self.grid.shape
+        return [range(n) if k is None else (k,) for k, n in zip(fixed, shape, strict=True)]
+
+
+def asked_for(indices: Sequence[int | None]) -> frozenset[int]:
+    """The axes that have a level."""
+    return frozenset(axis for axis, index in enumerate(indices) if index is not None)
 
 
 def check_distributions(search_space: object) -> dict[str, BaseDistribution]:

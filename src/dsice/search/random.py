@@ -54,7 +54,7 @@ class Shuffled:
         """The first allowed point that is not known; points once known must stay so."""
         size = self._grid.size
         while self._position < size:
-            point = _point(permuted(self._position, size, self._seed), self._grid.shape)
+            point = self._grid.at(permuted(self._position, size, self._seed))
             if not is_known(point) and self._grid.allows(point):
                 return point
             self._position += 1
@@ -82,11 +82,3 @@ def permuted(number: int, size: int, seed: int) -> int:
 
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
-
-
-def _point(number: int, shape: Point) -> Point:
-    indices = []
-    for n in reversed(shape):
-        number, index = divmod(number, n)
-        indices.append(index)
-    return tuple(reversed(indices))

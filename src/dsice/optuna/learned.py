@@ -1,0 +1,59 @@
+"""Which parameters a program has, learned from the trials of its study."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Final
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+
+from dsice.optuna.levels import levels_if_any
+
+
+class LearnedSpace:
+    """The distributions that the trials that have ended asked for, as it stands now.
+
+    All parameters count that any trial has: which of them go together is for
+    `dsice.optuna.branches`. A parameter whose distribution has changed is searched with the new
+    one, as the program was changed meanwhile. One that goes back and forth between distributions
+    (its range depends on other values) is left out, and so is a range without levels: it is for
+    the trial that asks for it to complain.
+
+    Args:
+        levels: as in `dsice.optuna.levels.levels_of`.
+    """
+
+    def __init__(self, levels: int | None) -> None:
+        self._levels: Final = levels
+        self._seen: set[int] = set()
+        self._asked: dict[str, list[BaseDistribution]] = {}  # by name, two alike in a row at most
+        self._usable: dict[BaseDistribution, bool] = {}
+
+    def update(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take note of the trials that are new among all those of the study."""
+        for trial in trials:
+            if trial.number in self._seen or not trial.state.is_finished():
+                continue
+            self._seen.add(trial.number)
+            for name, distribution in trial.distributions.items():
+                asked = self._asked.setdefault(name, [])
+                if self._has_levels(distribution) and asked[-2:] != [distribution] * 2:
+                    asked.append(distribution)
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """What to search of each parameter, by name, those with a single level left out."""
+        found = {}
+        for name, asked in sorted(self._asked.items()):
+            kinds = [kind for kind, _ in itertools.groupby(asked)]
+            settled = len(kinds) == 1 or asked[-2:] == [kinds[-1]] * 2
+            if kinds and settled and len(kinds) == len(set(kinds)) and not kinds[-1].single():
+                found[name] = kinds[-1]
+        return found
+
+    def _has_levels(self, distribution: BaseDistribution) -> bool:
+        if distribution not in self._usable:
+            usable = levels_if_any(distribution, self._levels) is not None
+            self._usable[distribution] = usable
+        return self._usable[distribution]
