@@ -271,6 +271,55 @@ def test_a_study_of_another_sampler_goes_on() -> None:
     assert all(y.is_integer() for y in ys)
 
 
+def test_older_continuous_trials_are_results_of_a_study_with_steps() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=5)
+    study.sampler = DsiceSampler(seed=0)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1, step=0.1), n_trials=50)
+    new = [trial.params["x"] for trial in study.trials[5:]]
+    assert len(new) == len(set(new))
+    known = {round(trial.params["x"], 1) for trial in study.trials[:5]}
+    # The first trial of the new form is drawn: until then nothing is known of levels.
+    assert {round(x, 1) for x in new[1:]}.isdisjoint(known)
+    assert {round(x, 1) for x in new} | known == {k / 10 for k in range(11)}
+
+
+@pytest.mark.parametrize("levels", [None, 21])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (FloatDistribution(0, 1), FloatDistribution(0, 1, step=0.1)),
+        (FloatDistribution(0, 1, step=0.25), FloatDistribution(0, 1, step=0.1)),
+        (FloatDistribution(0, 0.5, step=0.1), FloatDistribution(0, 1, step=0.1)),
+    ],
+    ids=str,
+)
+def test_a_distribution_that_has_changed_is_searched_as_it_is_now(
+    before: FloatDistribution, after: FloatDistribution, levels: int | None
+) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for distribution, trials in ((before, 4), (after, 20)):
+        for _ in range(trials):
+            trial = study.ask({"x": distribution})
+            study.tell(trial, abs(trial.params["x"] - 0.6))
+        study.sampler = DsiceSampler(seed=0, levels=levels)
+    new = [round(trial.params["x"], 6) for trial in study.trials[4:]]
+    assert all(after._contains(x) for x in new)
+    # The first two show that it has changed for good; what remains is searched without repeats.
+    left = new[2:9] if levels is None or after.step else new[2:]
+    assert len(left) == len(set(left))
+
+
+def test_a_parameter_whose_range_depends_on_another_is_drawn_evenly() -> None:
+    def dependent(trial: optuna.Trial) -> float:
+        low = trial.suggest_int("low", 0, 3)
+        return float(trial.suggest_int("high", low, 3) - low)
+
+    study = optuna.create_study(sampler=DsiceSampler(seed=0))
+    study.optimize(dependent, n_trials=10)
+    assert len(set(points(study))) == len(study.trials) == 10
+
+
 def test_added_trials_are_results() -> None:
     study = optuna.create_study(sampler=DsiceSampler(seed=0))
     space = {"x": IntDistribution(0, 3)}
@@ -360,8 +409,38 @@ def test_a_range_without_levels_is_refused() -> None:
     study = optuna.create_study(sampler=DsiceSampler())
     with pytest.raises(dsice.InvalidInput, match=r"'lr' has no levels.*step=.*levels=25"):
         study.optimize(lambda trial: trial.suggest_float("lr", 0, 1), n_trials=1)
-    with pytest.raises(dsice.InvalidInput, match="'n' has more than 1,000,000 levels"):
+    with pytest.raises(dsice.InvalidInput, match=r"'lr' has no levels.*levels=25") as told:
+        study.optimize(lambda trial: trial.suggest_float("lr", 1e-5, 1, log=True), n_trials=1)
+    assert "step" not in str(told.value)  # which Optuna refuses together with log
+    with pytest.raises(
+        dsice.InvalidInput, match=r"more than 1,000,000 levels.* step, or say how many .*levels=25"
+    ):
         study.optimize(lambda trial: trial.suggest_int("n", 0, 10**7), n_trials=1)
+    with pytest.raises(dsice.InvalidInput, match=r"more than 1,000,000 levels.*levels=25") as told:
+        study.optimize(lambda trial: trial.suggest_int("n", 1, 2**20, log=True), n_trials=1)
+    assert "step" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        IntDistribution(0, 10**7),
+        IntDistribution(1, 2**20, log=True),
+        FloatDistribution(0, 1, step=1e-8),
+    ],
+    ids=["int", "log", "float"],
+)
+def test_a_huge_range_has_as_many_levels_as_asked_for(distribution: BaseDistribution) -> None:
+    levels = levels_of("n", distribution, 11)
+    values = [levels.value(k) for k in range(levels.count)]
+    assert levels.count == 11
+    assert all(distribution._contains(distribution.to_internal_repr(each)) for each in values)
+    assert (values[0], values[-1]) == (distribution.low, distribution.high)
+    assert [levels.index(each) for each in values] == list(range(11))
+
+
+def test_a_range_within_reach_keeps_all_its_steps() -> None:
+    assert levels_of("n", IntDistribution(0, 999_999), 11).count == 1_000_000
 
 
 def test_a_grid_with_a_rule_and_ratios() -> None:
@@ -434,6 +513,7 @@ def test_several_objectives_are_refused() -> None:
     ("arguments", "message"),
     [
         ({"levels": 1}, "levels = 1: an integer of 2 or more"),
+        ({"levels": 10**7}, "levels = 10000000: 1,000,000 at most"),
         ({"seed": -1}, "seed = -1"),
         ({"tolerance": 0.0}, "tolerance = 0.0: a positive number"),
         ({"exhausted": "no"}, "exhausted = 'no': accepted are 'stop' and 'repeat'"),

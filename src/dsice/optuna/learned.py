@@ -46,10 +46,9 @@ class LearnedSpace:
         """What to search of each parameter, by name, those with a single level left out."""
         found = {}
         for name, asked in sorted(self._asked.items()):
-            kinds = [kind for kind, _ in itertools.groupby(asked)]
-            settled = len(kinds) == 1 or asked[-2:] == [kinds[-1]] * 2
-            if kinds and settled and len(kinds) == len(set(kinds)) and not kinds[-1].single():
-                found[name] = kinds[-1]
+            runs = [(kind, len(list(run))) for kind, run in itertools.groupby(asked)]
+            if runs and _is_settled(runs) and not runs[-1][0].single():
+                found[name] = runs[-1][0]
         return found
 
     def _has_levels(self, distribution: BaseDistribution) -> bool:
@@ -57,3 +56,16 @@ class LearnedSpace:
             usable = levels_if_any(distribution, self._levels) is not None
             self._usable[distribution] = usable
         return self._usable[distribution]
+
+
+def _is_settled(runs: Sequence[tuple[BaseDistribution, int]]) -> bool:
+    """Whether the program asks for the last distribution from now on, as far as can be seen.
+
+    Args:
+        runs: the distributions asked for and how often in a row, twice at most.
+    """
+    lengths = [length for _, length in runs]
+    goes_back = len({kind for kind, _ in runs}) < len(runs)
+    return len(runs) == 1 or (
+        not goes_back and lengths[-1] > 1 and (len(runs) == 2 or min(lengths) > 1)
+    )

@@ -52,17 +52,18 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
     their point, which is not tried again unless it is enqueued. Pruned ones count with the last
     value that they reported.
 
-    The first trials of a study whose parameters are not known yet, and parameters that not every
-    trial has, are drawn evenly over their levels. The search takes over with the first completed
-    trial, or at once with ``search_space``.
+    Conditional parameters, asked for at some values of others only, are searched together with the
+    others: which go together is learned, and points that differ only in what is not asked for are
+    one. The first trials of a study whose parameters are not known yet, and a parameter whose range
+    keeps changing, are drawn evenly over their levels. The search takes over with the first trial
+    that has ended, or at once with ``search_space``.
 
     Args:
         search_space: the parameters, if known: Optuna's distributions by name, or a `dsice.Grid`,
-            with its rule and ratios. By default they are learned: those that all completed trials
-            have in common.
-        levels: how many levels a range has that says nothing of steps: floats without ``step``, and
-            integers with ``log`` (at most). None: such floats are refused, and all such integers
-            are levels, counted one by one.
+            with its rule and ratios. By default they are learned from the trials that have ended.
+        levels: how many levels a range has that says nothing of steps, or has more than a million:
+            floats without ``step``, integers with ``log`` (at most), huge ranges. None: such floats
+            and huge ranges are refused, and integers with ``log`` are counted one by one.
         seed: of all random choices; with one trial at a time the same seed and results give the
             same proposals. None: one is drawn.
         tolerance: stop when no point is expected to improve the best one by more than this, in the
