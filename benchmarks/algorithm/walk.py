@@ -35,7 +35,7 @@ def walk_figure(study: Study) -> Spec:
         "axis": {"labels": False, "ticks": False, "grid": False, "domain": False},
     }
     values = [row["value"] for row in rows if "value" in row]
-    best = study.best
+    best = study.best_or_none
     keep = [] if best is None else [best.metrics[goal.metric]]
     first = _first_points(study)
     start = {"trial": 0.5, "end": first + 0.5}
@@ -141,7 +141,7 @@ def _trial_rows(study: Study) -> list[Row]:
     for trial in study.trials:
         if trial.status not in (Status.DONE, Status.FAILED):
             continue
-        row: Row = {"trial": trial.number, "kind": "failed", "best": trial is study.best}
+        row: Row = {"trial": trial.number, "kind": "failed", "best": trial is study.best_or_none}
         if (metrics := result(trial)) is not None:
             row["value"] = metrics[goal.metric]
             row["kind"] = "within" if trial.number in order else "outside"

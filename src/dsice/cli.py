@@ -312,7 +312,7 @@ def _print_best(study: Study) -> None:
     from dsice.study.baseline import Baseline
     from dsice.terminal import better_line, metrics_line, params_line
 
-    best, goal = study.best, study.goal
+    best, goal = study.best_or_none, study.goal
     for stage in study.stages.values():
         if goal.missing(stage.metrics) is None:
             print(f"Stage {stage.name}: {metrics_line(stage.metrics, goal)}")

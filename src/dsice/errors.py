@@ -4,6 +4,7 @@
     ├── InvalidInput (also a ValueError)   a grid, goal, study file or argument that cannot be meant
     │   ├── OtherStudy                     a directory that belongs to another study
     │   └── DamagedStudy                   a directory whose files contradict each other
+    ├── NoResult (also a ValueError)       a study that has no best trial so far
     ├── StudyLocked                        another driver holds the directory
     ├── StageFailed                        a stage before the trials did not end well
     ├── LaunchError                        jobs cannot be started or asked about
@@ -34,6 +35,10 @@ class OtherStudy(InvalidInput):
 
 class DamagedStudy(InvalidInput):
     """A file of the study is damaged, or its files contradict each other; see ``dsice repair``."""
+
+
+class NoResult(DsiceError, ValueError):
+    """The study has no best trial so far: none was measured, or none keeps the bounds."""
 
 
 class StudyLocked(DsiceError):

@@ -172,7 +172,7 @@ class Terminal:
 
 def view(study: Study, notice: str = "", *, live: bool = True) -> RenderableType:
     """The whole view of a study; ``live`` says whether a driver is at work."""
-    goal, best = study.goal, study.best
+    goal, best = study.goal, study.best_or_none
     parts: list[RenderableType] = [Text(_title(study), style="bold")]
     parts += [_stage_line(stage) for stage in study.stages.values() if stage.attempts]
     if study.trials:

@@ -90,7 +90,7 @@ def _study_number(storage: BaseStorage, study: Study, place: str, name: str) -> 
 
 
 def _describe(storage: BaseStorage, number: int, study: Study) -> None:
-    goal, best = study.goal, study.best
+    goal, best = study.goal, study.best_or_none
     about: dict[str, Any] = {
         "directory": str(study.directory.path),
         "best": "none yet" if best is None else _best_line(goal, best),
@@ -116,7 +116,7 @@ def _best_line(goal: Goal, best: Trial) -> str:
 
 
 def _note(study: Study) -> str:
-    goal, best = study.goal, study.best
+    goal, best = study.goal, study.best_or_none
     lines = [f"# {study.config.name}", str(goal), ""]
     if best is None:
         lines.append("No trial keeps the bounds yet." if study.finished else "No trial has ended.")

@@ -22,7 +22,7 @@ from typing import Any, TypedDict
 
 from msgspec import UnsetType
 
-from dsice.errors import DamagedStudy, InvalidInput
+from dsice.errors import DamagedStudy, InvalidInput, NoResult
 from dsice.goal import Goal, Metrics
 from dsice.grid import Params, Point
 from dsice.launch.job import JobFolder, Kind
@@ -524,9 +524,30 @@ class Study:
         return {s.name: s.metrics for s in self.stages.values() if s.status is Status.DONE}
 
     @property
-    def best(self) -> Trial | None:
+    def best(self) -> Trial:
+        """The best feasible trial.
+
+        Raises:
+            NoResult: there is none so far.
+        """
+        best = self.best_or_none
+        if best is None:
+            raise NoResult(f"{self.directory.path} has no best trial: {self._why_no_best()}")
+        return best
+
+    @property
+    def best_or_none(self) -> Trial | None:
         """The best feasible trial, or None."""
         return self.best_for(self.goal)
+
+    def _why_no_best(self) -> str:
+        done, failed = self.with_status(Status.DONE), self.with_status(Status.FAILED)
+        if done:
+            return f"none of {len(done)} that were measured keeps the bounds: {self.goal}"
+        if failed:
+            last = failed[-1]
+            return f"all {len(failed)} failed; the last, trial {last.number}: {last.reason}"
+        return "no trial has ended"
 
     def best_for(self, goal: Goal) -> Trial | None:
         """The best trial for any goal: the same history, asked another question.

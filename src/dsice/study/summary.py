@@ -16,7 +16,7 @@ from dsice.units import duration
 
 def as_json(study: Study) -> dict[str, Any]:
     """What ``dsice status --json`` prints."""
-    best, baseline = study.best, Baseline.of(study)
+    best, baseline = study.best_or_none, Baseline.of(study)
     queued = len(study.queued)
     running = len(study.with_status(Status.RUNNING)) - queued
     return {

@@ -54,7 +54,7 @@ def test_the_dashboard_shows_an_exported_study(tmp_path: Path) -> None:
     pytest.importorskip("optuna_dashboard")
     pytest.importorskip("playwright")
     study = demo_story(tmp_path / "study", trials=200).study
-    best, done = study.best, study.with_status(Status.DONE)
+    best, done = study.best_or_none, study.with_status(Status.DONE)
     assert best is not None
     kept = sum(study.goal.feasible(trial.metrics) for trial in done)
     storage = f"sqlite:///{tmp_path / 'x.db'}"

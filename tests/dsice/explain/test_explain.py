@@ -121,7 +121,7 @@ def test_every_trial_of_a_real_run(directory: Path, dsice: Dsice) -> None:
                 assert (seen.when is When.ITSELF) == (seen.trial == trial.number)
     assert lines > 15
 
-    for number in (1, study.best.number if study.best else 0, 34):
+    for number in (1, study.best.number, 34):
         text = dsice("explain", directory, number)
         assert text.returncode == 0, text.stderr
         assert f"Trial {number} was " in text.stdout
@@ -183,7 +183,6 @@ def test_the_story_of_a_real_run(directory: Path, dsice: Dsice) -> None:
     walk, roles = walk_of(study), roles_of(study)
     assert sum(each.proposed for each in roles) == 34
     assert sum(each.improved for each in roles) == len(walk)
-    assert study.best is not None
     assert walk[-1].point == study.best.point
     keys = [study.goal.key(study.trials[step.trial - 1].metrics) for step in walk]
     assert keys == sorted(set(keys), reverse=True)

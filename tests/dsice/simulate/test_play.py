@@ -85,7 +85,6 @@ def test_it_is_what_the_real_driver_does(
     assert [(job.submitted, job.ended) for job in ours.jobs] == launcher.runs
     assert len(ours.jobs) == 30 or budget or search == "dsice-2024"
     assert any(trial.status is Status.FAILED for trial in study.trials) or budget
-    assert study.best is not None
     assert ours.curve(GOAL)[-1][1] == GOAL.cost(study.best.metrics)
 
 

@@ -144,7 +144,7 @@ def test_a_point_measured_again_is_as_good_as_its_middle_trial(
 
 def test_before_anything_happened(tmp_path: Path) -> None:
     found = study(tmp_path)
-    assert found.best is None
+    assert found.best_or_none is None
     assert found.goal.bounds[0].limit is None
     assert (found.job_seconds, found.wall_seconds) == (0.0, 0.0)
 
