@@ -7,7 +7,7 @@ decides which points to measure, `dsice.study` keeps and drives a study, `dsice.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dsice.errors import DsiceError, InvalidInput
+    from dsice.errors import DsiceError, InvalidInput, NoResult
     from dsice.goal import Bound, Goal
     from dsice.grid import Axis, Grid, Params, Point
     from dsice.search import make_search
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "DsiceError": "errors",
     "InvalidInput": "errors",
+    "NoResult": "errors",
     "Bound": "goal",
     "Goal": "goal",
     "Axis": "grid",
@@ -51,6 +52,7 @@ __all__ = [
     "Goal",
     "Grid",
     "InvalidInput",
+    "NoResult",
     "Params",
     "Point",
     "__version__",

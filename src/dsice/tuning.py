@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def tune(
-    function: Callable[[dict[str, Any]], Mapping[str, float]],
+    function: Callable[[dict[str, Any]], Mapping[str, float] | float],
     grid: Grid,
     goal: Goal,
     *,
@@ -36,6 +36,7 @@ def tune(
     retries: int = 0,
     threads: int = 1,
     progress: bool = True,
+    changed: Literal["refuse", "accept"] = "refuse",
 ) -> Study:
     """Find the best point of ``grid`` for a Python function.
 
@@ -43,9 +44,9 @@ def tune(
     call on the same directory goes on where it was, after any kind of end. Ctrl-C stops cleanly.
 
     Args:
-        function: takes the params as a dict and returns a dict of metrics. It is pickled with
-            cloudpickle, so lambdas and functions of a notebook are fine. Results that an earlier
-            version of it left in the directory count: after a change take another directory.
+        function: takes the params as a dict and returns a dict of metrics, or a number if the goal
+            reads one metric only. It is pickled with cloudpickle, so lambdas and functions of a
+            notebook are fine.
         grid: the points.
         goal: what makes a point good.
         trials: most trials in all; None goes on until the search has finished.
@@ -61,23 +62,33 @@ def tune(
         retries: how often a failed call is tried again.
         threads: threads that numerical libraries may use in one call.
         progress: whether to show how it goes.
+        changed: what to do if the directory holds results of another version of the function:
+            ``"refuse"`` them, or ``"accept"`` them as results of this one. A version is told by the
+            code of the function and of the user's own functions, classes and modules that it
+            uses, and by the plain values and arrays that it reads from outside; not by comments,
+            line numbers or file names. Installed packages and objects of their types count by
+            name only.
 
     Returns:
-        The study: ``.best.params``, ``.best.metrics``, ``.trials``.
+        The study: ``.best.params``, ``.best.metrics``, ``.trials``; ``.best`` raises
+        `dsice.NoResult` if there is none.
 
     Raises:
         InvalidInput: an argument cannot be meant, or the results lack a metric of the goal.
-        OtherStudy: the directory holds another study.
+        OtherStudy: the directory holds another study, or results of another version of the
+            function.
         StudyLocked: another driver is at work on the directory.
         Interrupted: Ctrl-C.
     """
     import cloudpickle
 
     # Imported here: `import dsice` is to stay quick.
+    from dsice.fingerprint import fingerprint
     from dsice.launch.local import LocalLauncher
     from dsice.study.call import LOADING
     from dsice.study.config import parse
     from dsice.study.directory import StudyDirectory
+    from dsice.study.function import Function
     from dsice.study.run import run_study
     from dsice.terminal import Terminal
 
@@ -88,6 +99,8 @@ def tune(
         )
     if not callable(function):
         raise InvalidInput(f"function must be callable, not {function!r}")
+    if changed not in ("refuse", "accept"):
+        raise InvalidInput(f"changed = {changed!r}: accepted are 'refuse' and 'accept'")
     called = getattr(function, "__name__", "<function>")
     if directory is None and not called.isidentifier():
         raise InvalidInput(f"give a directory: {called} is no name to find its results by")
@@ -108,12 +121,16 @@ def tune(
     # A function of the user's own module is pickled by name: its process looks where this one does.
     path = [entry or str(Path.cwd()) for entry in sys.path]
     try:
-        pickled = cloudpickle.dumps((path, cloudpickle.dumps(function)))
+        pickled = cloudpickle.dumps((path, goal.metrics, cloudpickle.dumps(function)))
     except Exception as error:  # whatever an object's own pickling raises
         raise InvalidInput(f"the function cannot be pickled: {error}") from error
+    parts = fingerprint(function)
+    if parts and callable(grid.rule):
+        parts |= {f"rule's {part}": each for part, each in fingerprint(grid.rule).items()}
+    kept = Function(pickled, parts, accept_change=changed == "accept")
     with Terminal(quiet=not progress) as terminal:
         return run_study(
-            config, place.path, LocalLauncher(), terminal.show, terminal.stopping, pickled
+            config, place.path, LocalLauncher(), terminal.show, terminal.stopping, kept
         )
 
 

@@ -18,6 +18,7 @@ def test_exported_names() -> None:
         "Goal",
         "Grid",
         "InvalidInput",
+        "NoResult",
         "Params",
         "Point",
         "__version__",

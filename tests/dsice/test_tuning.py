@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import operator
 import subprocess
 import sys
 import threading
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import dsice
+from dsice.study.call import metrics_of
 from dsice.study.state import Status, Study
 
 GRID = dsice.Grid([dsice.Axis.integers("a", 0, 9), dsice.Axis.choice("mode", ["slow", "fast"])])
@@ -87,8 +94,189 @@ def test_functions_that_fail(tmp_path: Path) -> None:
     study = tune(function, tmp_path, search="random")
     failed = study.with_status(Status.FAILED)
     assert {trial.params["a"] for trial in failed} == {5, 7, 8, 9}
-    assert "exit code 1: RuntimeError: too far" in {trial.reason for trial in failed}
-    assert any("it must return a dict of metrics" in trial.reason for trial in failed)
+    assert {trial.reason for trial in failed} == {
+        "exit code 1: RuntimeError: too far",
+        "exit code 1: the function returned a list: it must return a dict of metrics, "
+        "{'y': ..., 'z': ...}",
+    }
+
+
+def test_a_number_is_the_metric_of_a_goal_that_reads_one(tmp_path: Path) -> None:
+    grid, goal = dsice.Grid([dsice.Axis("a", [1.5, 2.5])]), dsice.Goal(maximize="score")
+    study = dsice.tune(
+        lambda params: params["a"], grid, goal, directory=tmp_path / "x", progress=False
+    )
+    assert {t.params["a"]: t.metrics["score"] for t in study.trials} == {1.5: 1.5, 2.5: 2.5}
+
+
+class Tensor:
+    """As far as NumPy's arrays and PyTorch's tensors are alike."""
+
+    def __init__(self, *numbers: float) -> None:
+        self.numbers = numbers
+        self.shape = (len(numbers),) if len(numbers) > 1 else ()
+
+    def item(self) -> float:
+        (number,) = self.numbers
+        return number
+
+
+@pytest.mark.parametrize(
+    ("returned", "needed", "metrics"),
+    [
+        (0.5, ("y",), {"y": 0.5}),
+        (np.float32(0.5), ("y",), {"y": 0.5}),
+        (np.array(3), ("y",), {"y": 3}),
+        (Tensor(0.5), ("y",), {"y": 0.5}),
+        (Fraction(1, 2), ("y",), {"y": 0.5}),
+        (Decimal("0.5"), ("y",), {"y": 0.5}),
+        ({"y": Tensor(1.0), "z": np.int64(2)}, ("y", "z"), {"y": 1.0, "z": 2}),
+        ({"y": np.ones(1), "note": "fine"}, ("y",), {"y": 1.0, "note": "fine"}),
+        (MappingProxyType({"y": 1}), ("y",), {"y": 1}),
+    ],
+)
+def test_what_a_function_may_return(returned: Any, needed: Any, metrics: Any) -> None:
+    found = metrics_of(returned, needed)
+    assert found == metrics
+    assert all(type(each) in (int, float, str) for each in found.values())
+
+
+@pytest.mark.parametrize(
+    ("returned", "needed", "message"),
+    [
+        (None, ("y",), r"returned None, not \{'y': ...\}: has it a return statement"),
+        ([0.5], ("y",), r"returned a list: it must return a dict of metrics, \{'y': ...\}"),
+        ((0.5, 1), ("y", "z"), r"returned a tuple: it must .*, \{'y': ..., 'z': ...\}"),
+        (0.5, ("y", "z"), r"returned one number, and the goal reads 2 metrics: it must return"),
+        ("0.5", ("y",), "returned a str: it must return a dict"),
+        (True, ("y",), "returned a bool: it must return a dict"),
+        (np.ones(3), ("y",), "returned a ndarray: it must return a dict"),
+        ({"y": np.ones((2, 3))}, ("y",), "metric 'y' is a ndarray of 2x3 numbers: it must be one"),
+        ({"y": Tensor(1.0, 2.0)}, ("y",), "metric 'y' is a Tensor of 2 numbers: it must be one"),
+    ],
+)
+def test_what_a_function_may_not_return(returned: Any, needed: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        metrics_of(returned, needed)
+
+
+def test_a_study_without_results_has_no_best(tmp_path: Path) -> None:
+    def function(params: dict[str, Any]) -> dict[str, float]:
+        return {"y": float("nan"), "z": 1.0}
+
+    study = tune(function, tmp_path, trials=2)
+    with pytest.raises(dsice.NoResult, match=r"all 2 failed; the last, .*: metric 'y' is NaN, not"):
+        _ = study.best
+    with pytest.raises(ValueError, match=str(tmp_path / "x")):  # as Optuna's best_trial
+        _ = study.best
+    other = dsice.tune(
+        lambda params: {"y": 1.0, "z": 9.0},
+        GRID,
+        GOAL,
+        directory=tmp_path / "bounds",
+        trials=2,
+        progress=False,
+    )
+    with pytest.raises(dsice.NoResult, match="none of 2 that were measured keeps the bounds"):
+        _ = other.best
+
+
+# -- another version of the function ---------------------------------------------------------------
+
+SCRIPT = """
+import sys
+import dsice
+
+OFFSET = 3
+
+def function(params):
+    return (params["a"] - OFFSET) ** 2
+
+if __name__ == "__main__":
+    study = dsice.tune(
+        function,
+        dsice.Grid([dsice.Axis.integers("a", 0, 9)]),
+        dsice.Goal(minimize="y"),
+        trials=int(sys.argv[1]),
+        directory="study",
+        progress=False,
+        **dict(each.split("=") for each in sys.argv[2:]),
+    )
+    print(len(study.trials))
+"""
+
+
+def run_script(folder: Path, text: str, *arguments: str, name: str = "mine.py") -> str:
+    """The last line of what a script of this text prints."""
+    (folder / name).write_text(text)
+    done = subprocess.run(
+        [sys.executable, name, *arguments], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    return (done.stdout if done.returncode == 0 else done.stderr).splitlines()[-1]
+
+
+def test_results_of_another_version_are_refused_unless_accepted(tmp_path: Path) -> None:
+    assert run_script(tmp_path, SCRIPT, "2") == "2"
+    moved = SCRIPT.replace("def function", "# Moved.\n\n\ndef function")
+    assert run_script(tmp_path, moved, "3", name="renamed.py") == "3"
+    changed = SCRIPT.replace("** 2", "** 4")
+    before = (tmp_path / "study" / "journal.jsonl").read_bytes()
+    pickled = (tmp_path / "study" / "function.pkl").read_bytes()
+    refusal = run_script(tmp_path, changed, "4")
+    assert "OtherStudy" in refusal
+    assert f"{tmp_path / 'study'} holds results of another version of the function" in refusal
+    assert "its code has changed" in refusal
+    assert "another directory, or" in refusal
+    assert "changed='accept'" in refusal
+    assert (tmp_path / "study" / "journal.jsonl").read_bytes() == before
+    assert (tmp_path / "study" / "function.pkl").read_bytes() == pickled
+    other = run_script(tmp_path, SCRIPT.replace("OFFSET = 3", "OFFSET = 4"), "4")
+    assert "its variable 'OFFSET' has changed" in other
+    assert run_script(tmp_path, changed, "4", "changed=accept") == "4"
+    assert run_script(tmp_path, changed, "5") == "5"  # accepted once is accepted
+    assert "its code has changed" in run_script(tmp_path, SCRIPT, "6")
+    versions = json.loads((tmp_path / "study" / "function.json").read_text())
+    assert [each["trials_before"] for each in versions] == [0, 3]
+
+
+def test_lambdas_and_rules_that_have_changed(tmp_path: Path) -> None:
+    def rule(params: dict[str, Any]) -> bool:
+        return bool(params["a"] < 8)
+
+    grid = dsice.Grid(GRID.axes, allowed=rule)
+    more: dict[str, Any] = {"directory": tmp_path / "x", "progress": False}
+    dsice.tune(lambda p: {"y": p["a"], "z": 0}, grid, GOAL, trials=1, **more)
+    dsice.tune(lambda p: {"y": p["a"], "z": 0}, grid, GOAL, trials=2, **more)
+    with pytest.raises(dsice.InvalidInput, match="its code has changed"):
+        dsice.tune(lambda p: {"y": p["a"], "z": 1}, grid, GOAL, trials=2, **more)
+    grid = dsice.Grid(GRID.axes, allowed=lambda params: params["a"] < 7)
+    with pytest.raises(dsice.InvalidInput, match="its rule's code has changed"):
+        dsice.tune(lambda p: {"y": p["a"], "z": 0}, grid, GOAL, trials=2, **more)
+
+
+def test_a_function_may_change_while_it_has_no_results(tmp_path: Path) -> None:
+    goal = dsice.Goal(minimize="y")
+    with pytest.raises(dsice.InvalidInput, match="metric 'y' is not in its result; found: w"):
+        dsice.tune(lambda p: {"w": 1}, GRID, goal, directory=tmp_path / "x", progress=False)
+    study = dsice.tune(
+        lambda p: {"y": 1}, GRID, goal, trials=1, directory=tmp_path / "x", progress=False
+    )
+    assert study.best.metrics == {"y": 1}
+
+
+@pytest.mark.parametrize("kept", [None, "{", "[1]"], ids=["missing", "damaged", "strange"])
+def test_where_a_change_cannot_be_told_it_is_said(tmp_path: Path, kept: str | None) -> None:
+    def function(params: dict[str, Any]) -> dict[str, float]:
+        return {"y": 1.0, "z": 1.0}
+
+    tune(function, tmp_path, trials=1)
+    versions = tmp_path / "x" / "function.json"
+    versions.unlink() if kept is None else versions.write_text(kept)
+    with pytest.warns(UserWarning, match="whether the function has changed since cannot be told"):
+        tune(function, tmp_path, trials=1)
+    tune(function, tmp_path, trials=1)  # from now on it can
+    with pytest.warns(UserWarning, match="cannot be told"):
+        tune(operator.itemgetter("a"), tmp_path, trials=1)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +286,7 @@ def test_functions_that_fail(tmp_path: Path) -> None:
         ({"search": "magic"}, "'magic': accepted are"),
         ({"timeout": -1}, "is no duration"),
         ({"trials": "ten"}, r"key 'run\.trials'"),
+        ({"changed": "yes"}, "changed = 'yes': accepted are 'refuse' and 'accept'"),
     ],
 )
 def test_bad_arguments(tmp_path: Path, more: dict[str, Any], message: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cloudpickle
 
@@ -16,21 +18,78 @@ LOADING: Final = "DSICE_LOADING"
 
 def main() -> None:
     """``python -m dsice.study.call FUNCTION.pkl PARAMS.json``: call, and write the metrics."""
-    path, pickled = cloudpickle.loads(Path(sys.argv[1]).read_bytes())
+    path, needed, pickled = cloudpickle.loads(Path(sys.argv[1]).read_bytes())
     sys.path += [entry for entry in path if entry not in sys.path]
     # Unpickling imports the function's module, which must not begin the study anew.
     os.environ[LOADING] = "1"
     function = cloudpickle.loads(pickled)
     del os.environ[LOADING]
     try:
-        metrics = function(json.loads(Path(sys.argv[2]).read_text()))
+        returned = function(json.loads(Path(sys.argv[2]).read_text()))
     except SystemExit as end:  # not an end that leaves metrics
         sys.exit(f"the function called sys.exit({end.code!r})")
-    if not isinstance(metrics, dict):
-        sys.exit(f"the function returned {metrics!r}: it must return a dict of metrics")
-    # NumPy and torch scalars become Python's own numbers.
-    plain = {str(k): v.item() if hasattr(v, "item") else v for k, v in metrics.items()}
-    Path(os.environ["DSICE_RESULT"]).write_text(json.dumps(plain, default=str))
+    try:
+        metrics = metrics_of(returned, needed)
+    except ValueError as error:
+        sys.exit(str(error))
+    Path(os.environ["DSICE_RESULT"]).write_text(json.dumps(metrics, default=str))
+
+
+def metrics_of(returned: object, needed: Sequence[str]) -> dict[str, Any]:
+    """The metrics that a function returned.
+
+    Args:
+        returned: a dictionary of metrics, or one number where the goal reads one metric only.
+        needed: the metrics that the goal reads.
+
+    Raises:
+        ValueError: it is something else; the message says what, and what is accepted. It is the
+            same for all values of a kind, so that failures can be seen to be alike.
+    """
+    wanted = "{" + ", ".join(f"{name!r}: ..." for name in needed) + "}"
+    if isinstance(returned, Mapping):
+        return {str(name): _plain(str(name), value) for name, value in returned.items()}
+    if returned is None:
+        raise ValueError(f"the function returned None, not {wanted}: has it a return statement?")
+    number = _number(returned)
+    if number is None:
+        kind = "a coroutine" if hasattr(returned, "cr_code") else f"a {type(returned).__name__}"
+        raise ValueError(
+            f"the function returned {kind}: it must return a dict of metrics, {wanted}"
+        )
+    if len(needed) > 1:
+        raise ValueError(
+            f"the function returned one number, and the goal reads {len(needed)} metrics: "
+            f"it must return {wanted}"
+        )
+    return {needed[0]: number}
+
+
+def _number(value: object) -> int | float | None:
+    """``value`` as a number of Python's own if it is one: NumPy's and PyTorch's scalars too."""
+    if isinstance(value, Mapping | str | bytes | bool):
+        return None
+    if getattr(value, "shape", ()) in ((), (1,)) and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    try:  # decimals and fractions
+        return float(value) if hasattr(value, "__float__") else None
+    except (TypeError, ValueError, RuntimeError):  # an array of several
+        return None
+
+
+def _plain(name: str, value: object) -> object:
+    number = _number(value)
+    if number is not None:
+        return number
+    shape = getattr(value, "shape", ())
+    if shape and math.prod(shape) != 1:
+        kind, size = type(value).__name__, "x".join(map(str, shape))
+        raise ValueError(f"metric {name!r} is a {kind} of {size} numbers: it must be one number")
+    return value
 
 
 if __name__ == "__main__":

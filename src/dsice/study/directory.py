@@ -4,6 +4,8 @@ DIR/study.toml            the study file, frozen
 DIR/journal.jsonl         what happened, one event a line
 DIR/lock                  held by the driver at work, see `dsice.study.lock`
 DIR/stop                  what ``dsice stop`` asks of it
+DIR/function.pkl          the function of a study that was started from Python, and
+DIR/function.json             which versions of it there were, see `dsice.study.function`
 DIR/batch/                what a batch system was given, see `dsice.launch.wave`
 DIR/stages/NAME/          one folder per stage, and
 DIR/trials/00012/         one per trial, each with
@@ -75,6 +77,11 @@ class StudyDirectory:
     def function(self) -> Path:
         """The pickled function of a study that was started from Python."""
         return self.path / "function.pkl"
+
+    @property
+    def function_versions(self) -> Path:
+        """The versions of that function, oldest first, as JSON: see `dsice.study.function`."""
+        return self.path / "function.json"
 
     @property
     def report(self) -> Path:

@@ -17,6 +17,7 @@ from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver, Stop
+from dsice.study.function import Function, keep_function
 from dsice.study.further import Further
 from dsice.study.journal import Journal
 from dsice.study.spec import check_files
@@ -32,7 +33,7 @@ def run_study(
     launcher: Launcher,
     on_change: Callable[[Study], None] = lambda study: None,
     on_stop: Callable[[Stop, Study], None] = lambda stop, study: None,
-    function: bytes | None = None,
+    function: Function | None = None,
     stop_after: float | None = None,
     begin_with: Stop = Stop.NO,
     further: Further | None = None,
@@ -49,7 +50,7 @@ def run_study(
         launcher: runs the jobs.
         on_change: called with the study now and then.
         on_stop: called from the signal handler when the user asks to stop.
-        function: the pickled function of a study from Python, kept in the directory.
+        function: that of a study from Python, kept in the directory.
         stop_after: seconds after which this session must be over, or None.
         begin_with: how to stop, from the very beginning.
         further: trials for a range of bounds, instead of those of the budget.
@@ -81,20 +82,22 @@ def _run_in(
     launcher: Launcher,
     on_change: Callable[[Study], None],
     on_stop: Callable[[Stop, Study], None],
-    function: bytes | None,
+    function: Function | None,
     stop_after: float | None,
     begin_with: Stop,
     further: Further | None,
 ) -> Study:
     with place.lock.held() as held:
+        ended = 0
         if place.journal.exists():
             earlier = Study.open(place.path)
             done = [s.name for s in earlier.stages.values() if s.status is Status.DONE]
             frozen.require_same(earlier.config, config, place.path, done)
             require_known(earlier)
-        frozen.freeze(config, place)
+            ended = len(earlier.finished)
         if function is not None:
-            write_atomically(place.function, function)
+            keep_function(place, function, ended)
+        frozen.freeze(config, place)
         place.stop_file.unlink(missing_ok=True)  # meant for an earlier driver
         clock = SystemClock()
 
@@ -168,7 +171,8 @@ def require_free(place: StudyDirectory) -> None:
         OSError: it cannot be read.
     """
     # What a beginning that was cut short may have left, half-written too, is no hindrance.
-    own = ("lock", "stop", place.study_file.name, place.source_file.name, place.function.name)
+    kept = (place.study_file, place.source_file, place.function, place.function_versions)
+    own = ("lock", "stop", *(path.name for path in kept))
     halves = tuple(f".{name}." for name in own)
     for name in sorted(entry.name for entry in place.path.iterdir()):
         if name not in own and not name.startswith(halves):
