@@ -131,6 +131,7 @@ class Tensor:
         (Fraction(1, 2), ("y",), {"y": 0.5}),
         (Decimal("0.5"), ("y",), {"y": 0.5}),
         ({"y": Tensor(1.0), "z": np.int64(2)}, ("y", "z"), {"y": 1.0, "z": 2}),
+        (np.ones((1, 1)), ("y",), {"y": 1.0}),
         ({"y": np.ones(1), "note": "fine"}, ("y",), {"y": 1.0, "note": "fine"}),
         (MappingProxyType({"y": 1}), ("y",), {"y": 1}),
     ],

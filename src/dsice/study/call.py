@@ -7,6 +7,8 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,16 +71,15 @@ def _number(value: object) -> int | float | None:
     """``value`` as a number of Python's own if it is one: NumPy's and PyTorch's scalars too."""
     if isinstance(value, Mapping | str | bytes | bool):
         return None
-    if getattr(value, "shape", ()) in ((), (1,)) and hasattr(value, "item"):
+    if math.prod(getattr(value, "shape", ())) != 1:
+        return None
+    if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return value
-    try:  # decimals and fractions
-        return float(value) if hasattr(value, "__float__") else None
-    except (TypeError, ValueError, RuntimeError):  # an array of several
-        return None
+    return float(value) if isinstance(value, Real | Decimal) else None
 
 
 def _plain(name: str, value: object) -> object:
