@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dsice.goal import Bound, Goal
     from dsice.grid import Axis, Grid, Params, Point
     from dsice.search import make_search
-    from dsice.tuning import tune
+    from dsice.tuning import load, tune
     from dsice.version import __version__
 
 # Looked up when used: each trial's shim imports this package, and needs none of them.
@@ -26,6 +26,7 @@ _MODULES = {
     "Params": "grid",
     "Point": "grid",
     "make_search": "search",
+    "load": "tuning",
     "tune": "tuning",
     "__version__": "version",
 }
@@ -56,6 +57,7 @@ __all__ = [
     "Params",
     "Point",
     "__version__",
+    "load",
     "make_search",
     "tune",
 ]

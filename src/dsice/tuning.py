@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def tune(
     function: Callable[[dict[str, Any]], Mapping[str, float] | float],
-    grid: Grid,
-    goal: Goal,
+    grid: Grid | Mapping[str, Any],
+    goal: Goal | str,
     *,
     trials: int | None = None,
     parallel: int = 1,
@@ -47,8 +47,10 @@ def tune(
         function: takes the params as a dict and returns a dict of metrics, or a number if the goal
             reads one metric only. It is pickled with cloudpickle, so lambdas and functions of a
             notebook are fine.
-        grid: the points.
-        goal: what makes a point good.
+        grid: the points: a `dsice.Grid`, or a dict of what each parameter may be, in the form of
+            the table ``[grid]`` of a study file: ``{"tile": [8, 16, 32], "lr": {"geometric":
+            [1e-4, 1e-1], "levels": 16}, "layout": {"choice": ["aos", "soa"]}}``.
+        goal: what makes a point good: a `dsice.Goal`, or the name of the metric to make small.
         trials: most trials in all; None goes on until the search has finished.
         parallel: most trials at once.
         directory: keeps everything; made if missing. By default ``runs/`` and the function's name.
@@ -101,6 +103,10 @@ def tune(
         raise InvalidInput(f"function must be callable, not {function!r}")
     if changed not in ("refuse", "accept"):
         raise InvalidInput(f"changed = {changed!r}: accepted are 'refuse' and 'accept'")
+    if isinstance(goal, str):
+        goal = Goal(minimize=goal)
+    if not isinstance(goal, Goal):
+        raise InvalidInput(f"goal = {goal!r}: a dsice.Goal, or the name of a metric, is needed")
     called = getattr(function, "__name__", "<function>")
     if directory is None and not called.isidentifier():
         raise InvalidInput(f"give a directory: {called} is no name to find its results by")
@@ -117,7 +123,9 @@ def tune(
         trial={"timeout": timeout, "retries": retries, "threads": threads},
         run={"on": "local", "parallel": parallel, "trials": trials, "hours": hours},
     )
-    config = replace(parse(text, place.path, "dsice.tune"), grid=grid, goal=goal)
+    config = replace(parse(text, place.path, "dsice.tune"), goal=goal)
+    if isinstance(grid, Grid):
+        config = replace(config, grid=grid)
     # A function of the user's own module is pickled by name: its process looks where this one does.
     path = [entry or str(Path.cwd()) for entry in sys.path]
     try:
@@ -125,8 +133,9 @@ def tune(
     except Exception as error:  # whatever an object's own pickling raises
         raise InvalidInput(f"the function cannot be pickled: {error}") from error
     parts = fingerprint(function)
-    if parts and callable(grid.rule):
-        parts |= {f"rule's {part}": each for part, each in fingerprint(grid.rule).items()}
+    rule = config.grid.rule
+    if parts and callable(rule):
+        parts |= {f"rule's {part}": each for part, each in fingerprint(rule).items()}
     kept = Function(pickled, parts, accept_change=changed == "accept")
     with Terminal(quiet=not progress) as terminal:
         return run_study(
@@ -134,12 +143,23 @@ def tune(
         )
 
 
+def load(directory: Path | str) -> Study:
+    """The study in ``directory``, of `tune` or of ``dsice run``, as it stands now, to look at.
+
+    Raises:
+        InvalidInput: there is none, or its files are damaged.
+    """
+    from dsice.study.state import Study
+
+    return Study.open(directory)
+
+
 def _name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:100] or "study"
 
 
 def _study_file(
-    grid: Grid,
+    grid: Grid | Mapping[str, Any],
     goal: Goal,
     top: Mapping[str, Any],
     trial: Mapping[str, Any],
@@ -153,17 +173,19 @@ def _study_file(
         senses.setdefault(sense, []).append(metric)
     several = len(goal.objectives) > 1
     objectives = {key: names if several else names[0] for key, names in senses.items()}
-    rule = {
-        "allowed": grid.rule if isinstance(grid.rule, str) else None,
-        "only_ratios_of": list(grid.only_ratios_of) or None,
-    }
-    axes = {
-        axis.name: _toml(axis.levels) if axis.ordered else f"{{ choice = {_toml(axis.levels)} }}"
-        for axis in grid.axes
-    }
+    rule: dict[str, Any] = {}
+    axes: Mapping[str, Any]
+    if isinstance(grid, Grid):
+        rule["allowed"] = grid.rule if isinstance(grid.rule, str) else None
+        rule["only_ratios_of"] = list(grid.only_ratios_of) or None
+        axes = {a.name: a.levels if a.ordered else {"choice": a.levels} for a in grid.axes}
+    elif isinstance(grid, Mapping):
+        axes = {str(name): _plain(entry) for name, entry in grid.items()}
+    else:
+        raise InvalidInput(f"grid = {grid!r}: a dsice.Grid, or a dict of levels by name, is needed")
     lines = ["# Written by dsice.tune()."]
     lines += _table({**top, **objectives, "subject_to": list(goal.subject_to), **rule})
-    lines += ["", "[grid]", *(f"{name} = {levels}" for name, levels in axes.items())]
+    lines += ["", "[grid]", *(f"{_key(name)} = {_toml(levels)}" for name, levels in axes.items())]
     lines += ["", "[trial]", *_table({"command": command, **trial})]
     lines += ["", "[run]", *_table(run)]
     return "\n".join(lines) + "\n"
@@ -171,6 +193,21 @@ def _study_file(
 
 def _table(entries: Mapping[str, Any]) -> list[str]:
     return [f"{key} = {_toml(value)}" for key, value in entries.items() if value is not None]
+
+
+def _plain(entry: Any) -> Any:
+    """Tables and lists of Python's own: ranges and NumPy's arrays are welcome."""
+    if isinstance(entry, Mapping):
+        return {key: _plain(each) for key, each in entry.items()}
+    if hasattr(entry, "item") and not getattr(entry, "shape", ()):
+        return entry.item()
+    if hasattr(entry, "__iter__") and not isinstance(entry, str):
+        return [_plain(each) for each in entry]
+    return entry
+
+
+def _key(name: str) -> str:
+    return name if name.isidentifier() and name.isascii() else _toml(name)
 
 
 def _toml(value: Any) -> str:

@@ -22,6 +22,7 @@ def test_exported_names() -> None:
         "Params",
         "Point",
         "__version__",
+        "load",
         "make_search",
         "tune",
     ]
@@ -58,6 +59,15 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         "assert not heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+def test_the_package_is_a_command() -> None:
+    command = [sys.executable, "-m", "dsice"]
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert dsice.__version__ in done.stdout
+    failed = subprocess.run([*command, "status", "/nowhere"], capture_output=True, text=True)
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("dsice: ")
 
 
 def test_dsice_and_superres_do_not_know_each_other() -> None:

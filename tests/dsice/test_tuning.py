@@ -330,3 +330,50 @@ def test_what_cannot_be_pickled(tmp_path: Path) -> None:
 def test_not_a_function(tmp_path: Path) -> None:
     with pytest.raises(dsice.InvalidInput, match="function must be callable"):
         tune("f", tmp_path)
+
+
+# -- in fewer words --------------------------------------------------------------------------------
+
+
+def test_a_grid_as_a_dict_and_a_goal_as_a_name(tmp_path: Path) -> None:
+    levels = {
+        "a": range(3),
+        "lr": {"geometric": [1e-3, 1e-1], "levels": 3},
+        "b": np.linspace(0, 1, 3),
+        "mode": {"choice": ("slow", "fast")},
+        "strange name": [1],
+    }
+    more: dict[str, Any] = {"directory": tmp_path / "x", "trials": 2, "progress": False}
+    with pytest.raises(dsice.InvalidInput, match="'strange name'"):
+        dsice.tune(lambda p: p["a"], levels, "loss", **more)
+    del levels["strange name"]
+    study = dsice.tune(lambda p: p["a"] + p["lr"], levels, "loss", **more)
+    assert study.config.grid.axes == (
+        dsice.Axis("a", [0, 1, 2]),
+        dsice.Axis.geometric("lr", 1e-3, 1e-1, 3),
+        dsice.Axis("b", [0.0, 0.5, 1.0]),
+        dsice.Axis.choice("mode", ["slow", "fast"]),
+    )
+    assert str(study.goal) == str(dsice.Goal(minimize="loss"))
+    loaded = dsice.load(tmp_path / "x")
+    assert loaded.config.grid.axes == study.config.grid.axes
+    assert loaded.best.params == study.best.params
+    with pytest.raises(dsice.InvalidInput, match="holds no study"):
+        dsice.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("grid", "goal", "message"),
+    [
+        ({}, "y", "grid"),
+        ({"a": 3}, "y", r"grid\.a"),
+        ({"a": {"linaer": [1, 2]}}, "y", r"unknown key 'grid\.a\.linaer': did you mean 'linear'"),
+        ([1, 2], "y", r"a dsice\.Grid, or a dict of levels by name, is needed"),
+        ({"a": [1, 2]}, None, r"goal = None: a dsice\.Goal, or the name of a metric, is needed"),
+        ({"a": [1, object()]}, "y", "is no number, text or truth value"),
+    ],
+)
+def test_what_is_neither_grid_nor_goal(tmp_path: Path, grid: Any, goal: Any, message: str) -> None:
+    with pytest.raises(dsice.InvalidInput, match=message):
+        dsice.tune(lambda p: 1, grid, goal, directory=tmp_path / "x", progress=False)
+    assert not (tmp_path / "x").exists()
