@@ -388,7 +388,7 @@ def _best(options: argparse.Namespace) -> int:
     if not options.json:
         print(f"{metrics_line(best.metrics, goal)}  (trial {best.number}, {goal})")
         for name, value in best.params.items():
-            print(f"  {name} = {json.dumps(value)}")
+            print(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
         print(f"  files: {best.folder.work}")
         if better := better_line(study, goal):
             print(better)

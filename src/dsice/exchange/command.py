@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,8 +31,10 @@ points again; they are no trials and use no budget. Give the same command as oft
 is known already is not added again.
 
   dsice import study.toml results.csv                 columns: parameters and metrics
+  dsice import study.toml results.jsonl               the same as JSON
   dsice import study.toml sqlite:///old.db            a study of Optuna
-  dsice import study.toml cache.json --metric seconds=time/1000    Kernel Tuner's results
+  dsice import study.toml cache.json.gz --metric seconds=time/1000    Kernel Tuner's results
+  dsice import study.toml runs/old                    another study of dsice
   dsice import runs/demo more.csv                     a study that has begun
 
 A row without any metric of the goal is one that failed. What is called otherwise there is given by
@@ -48,10 +51,15 @@ def add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("directory", type=Path, metavar="DIR")
-    parser.add_argument("--optuna", metavar="STORAGE", help="a URL, a .db file or a journal file")
+    for kind, place, said in (
+        ("optuna", "STORAGE", "a URL, a .db file or a journal file"),
+        ("csv", "FILE", "a table, one line for each trial; - for standard output"),
+        ("parquet", "FILE", "the same as Parquet"),
+    ):
+        parser.add_argument(
+            f"--{kind}", action="append", default=[], metavar=place, help=f"{said}; may be repeated"
+        )
     parser.add_argument("--name", help="of the study in STORAGE, instead of its own")
-    parser.add_argument("--csv", metavar="FILE", help="a table, one line for each trial")
-    parser.add_argument("--parquet", metavar="FILE", help="the same as Parquet")
     parser.set_defaults(command=_export)
 
 
@@ -64,13 +72,17 @@ def add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("study", type=Path, metavar="STUDY", help="study file, or its directory")
-    parser.add_argument("source", metavar="SOURCE", help="a file, or a storage of Optuna")
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a file (- for standard input), a storage of Optuna, or another study's directory",
+    )
     parser.add_argument(
         "--in", dest="directory", type=Path, metavar="DIR", help="the study's directory (runs/NAME)"
     )
     parser.add_argument(
         "--format",
-        choices=["csv", "parquet", "optuna", "kernel-tuner"],
+        choices=["csv", "json", "parquet", "optuna", "kernel-tuner", "dsice"],
         help="of SOURCE, if its name does not tell",
     )
     parser.add_argument(
@@ -89,7 +101,7 @@ def add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="append",
         default=[],
         metavar="NAME",
-        help="a parameter there that does not matter here; may be repeated",
+        help="a column or parameter there that does not matter here; may be repeated",
     )
     parser.add_argument(
         "--nearest",
@@ -102,26 +114,34 @@ def add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _export(options: argparse.Namespace) -> int:
     from dsice.exchange.formats import WRITERS
+    from dsice.exchange.text_file import STANDARD
     from dsice.study.state import Study
 
-    wanted = {name: getattr(options, name) for name in WRITERS if getattr(options, name)}
+    wanted = [(name, place) for name in WRITERS for place in getattr(options, name)]
     if not wanted:
         raise InvalidInput("nothing to write: give --optuna STORAGE, --csv FILE or --parquet FILE")
+    places = [place for _, place in wanted]
+    if twice := [place for place in places if places.count(place) > 1]:
+        raise InvalidInput(f"{twice[0]} is named twice: each needs a place of its own")
+    if STANDARD in options.optuna:
+        raise InvalidInput("--optuna -: a storage cannot be standard output; name a file or a URL")
     study = Study.open(options.directory)
-    for name, place in wanted.items():
-        if name != "optuna" and Path(place).is_dir():
-            raise InvalidInput(f"cannot write {place}: it is a folder; name a file")
+    for name, place in wanted:
         try:
             said = WRITERS[name](study, place, options.name)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             raise InvalidInput(f"cannot write {place}: {error.strerror}") from None
-        print(f"Wrote {said}")
+        # What reads standard output wants nothing else there.
+        print(f"Wrote {said}", file=sys.stderr if STANDARD in places else sys.stdout)
     return 0
 
 
 def _import(options: argparse.Namespace) -> int:
     from dsice.exchange.formats import READERS, guess
-    from dsice.exchange.match import Wishes, match
+    from dsice.exchange.match import match
+    from dsice.exchange.wishes import Wishes
     from dsice.study.priors import add_priors, unknown
     from dsice.study.state import Study
     from dsice.study.summary import known_line
@@ -145,7 +165,8 @@ def _import(options: argparse.Namespace) -> int:
         return 1
     new = add_priors(config, directory, found.results, source.what)
     _say(source.what, found, len(new))
-    print(f"{known_line(Study.open(directory))} In {directory}.")
+    line = known_line(Study.open(directory))
+    print(f"{line} In {directory}." if line else f"All of it are trials of {directory} itself.")
     return 0
 
 
@@ -177,6 +198,8 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 
 def _say(what: str, found: Matched, new: int, would: str = "") -> None:
+    from dsice.exchange.wishes import listed
+
     failed = sum(result.metrics is None for result in found.results)
     print(
         f"{what}: {len(found.results)} results, {failed} of them failures; "
@@ -184,3 +207,6 @@ def _say(what: str, found: Matched, new: int, would: str = "") -> None:
     )
     for reason, (count, example) in found.left_out.items():
         print(f"  {count} left out: {reason} (the first: {example})")
+    if found.others:
+        print(f"  Other columns, kept as metrics: {listed(found.others)}")
+        print("  (if one is a parameter, add it to the grid; --ignore NAME leaves one out)")

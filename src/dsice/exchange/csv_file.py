@@ -1,17 +1,21 @@
-"""Tables as CSV: written for spreadsheets and pandas, read from anybody."""
+"""Tables as text: CSV as spreadsheets, pandas and scripts write it, written and read."""
 
 from __future__ import annotations
 
 import csv
 import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 
 from dsice.errors import InvalidInput
 from dsice.exchange.columns import Cell, Columns, cells
+from dsice.exchange.dialect import split, with_points
+from dsice.exchange.output import put
 from dsice.exchange.source import Source
-from dsice.exchange.tabular import rows_of
-from dsice.files import write_atomically
+from dsice.exchange.tabular import table
+from dsice.exchange.text_file import read_text
 from dsice.study.config import StudyConfig
 from dsice.study.state import Study
 
@@ -25,31 +29,46 @@ def write(study: Study, place: str, name: str | None = None) -> str:
     for trial in study.trials:
         found = cells(study, columns, trial)
         writer.writerow([_text(found[column]) for column in columns.names])
-    write_atomically(Path(place), text.getvalue())
-    return f"{place}: {len(study.trials)} trials"
+    return f"{put(place, text.getvalue())}: {len(study.trials)} trials"
 
 
 def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
     """Read a table with a header.
 
+    Commas, semicolons, tabs or vertical bars separate its columns, and numbers may have decimal
+    commas.
+
     Raises:
         InvalidInput: it cannot be read, or is none.
     """
+    text = read_text(place)
+    grid = config.grid
     try:
-        with Path(place).open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval=None)
-            header = tuple(name.strip() for name in reader.fieldnames or ())
-            reader.fieldnames = list(header)
-            lines = []
-            for line in reader:
-                where = f"line {reader.line_num}"
-                if None in line:
-                    raise InvalidInput(f"{place}: {where} has more values than names")
-                lines.append((where, line))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        what = getattr(error, "strerror", None) or "not a CSV file in UTF-8"
-        raise InvalidInput(f"cannot read {place}: {what}") from None
-    return Source(place, header, rows_of(place, header, lines, config))
+        with _long_cells():
+            delimiter, found = split(text, {*grid.names, *config.goal.metrics})
+            lines = [(line, cells) for line, cells in found if cells]
+    except csv.Error as error:
+        raise InvalidInput(f"cannot read {place}: not a CSV file ({error})") from None
+    header = [cell.strip() for cell in lines[0][1]] if lines else []
+    width = len(header)
+    for line, each in lines:
+        if any(cell.strip() for cell in each[width:]):
+            raise InvalidInput(f"{place}: line {line} has more values than names")
+    rows = [each[:width] + [""] * (width - len(each)) for _, each in lines[1:]]
+    texts = {level for axis in grid.axes for level in axis.levels if isinstance(level, str)}
+    places = [f"line {line}" for line, _ in lines[1:]]
+    values = [dict(zip(header, row, strict=True)) for row in with_points(rows, delimiter, texts)]
+    return table(place, header, zip(places, values, strict=True))
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Cells of any length are accepted within."""
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _text(cell: Cell) -> str:

@@ -10,21 +10,33 @@ ended early, or that still goes on, are missing. A T4 file lists configurations,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from dsice.errors import InvalidInput
-from dsice.exchange.source import Row, RowState, Source
+from dsice.exchange.source import Row, RowState, Source, number
+from dsice.exchange.text_file import read_text
 from dsice.study.config import StudyConfig
 
 _ERRORS: Final = {
-    "ErrorConfig": "Kernel Tuner: failed",
-    "InvalidConfig": "Kernel Tuner: invalid configuration",
-    "CompilationFailedConfig": "Kernel Tuner: compilation failed",
-    "RuntimeFailedConfig": "Kernel Tuner: failed at run time",
+    "ErrorConfig": "failed",
+    "InvalidConfig": "invalid configuration",
+    "CompilationFailedConfig": "compilation failed",
+    "RuntimeFailedConfig": "failed at run time",
+}
+_INVALIDITY: Final = {
+    "constraints": _ERRORS["InvalidConfig"],
+    "compile": _ERRORS["CompilationFailedConfig"],
+    "runtime": _ERRORS["RuntimeFailedConfig"],
 }
 _ENDINGS: Final = ("", "}", "}}", "]}")  # what may be missing behind the last entry
+_TIMES: Final = {  # by what T4 calls them
+    "compilation": "compile_time",
+    "benchmark": "benchmark_time",
+    "framework": "framework_time",
+    "search_algorithm": "strategy_time",
+    "validation": "verification_time",
+}
 
 
 def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
@@ -33,12 +45,56 @@ def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
     Raises:
         InvalidInput: it cannot be read, or is neither.
     """
-    data = _json(place)
+    data = parsed(read_text(place))
+    if data is None:
+        raise InvalidInput(f"cannot read {place}: not a JSON file")
+    return source(place, data)
+
+
+def parsed(text: str) -> Mapping[str, Any] | None:
+    """The JSON object of a file that may lack its end; None if it is none."""
+    text = text.rstrip()
+    whole = text.removesuffix(",")
+    # A last entry that was cut short in the middle is dropped.
+    for body in (whole, whole[: max(whole.rfind("\n"), 0)].rstrip().removesuffix(",")):
+        for ending in _ENDINGS:
+            try:
+                data = json.loads(body + ending)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(data, dict):
+                return data
+    return None
+
+
+def fits(data: object) -> bool:
+    """Whether ``data`` is the content of one of these files."""
+    if not isinstance(data, dict):
+        return False
+    if "cache" in data:
+        return isinstance(data["cache"], dict)
+    results = data.get("results")
+    return (
+        isinstance(results, list)
+        and bool(results)
+        and all(isinstance(r, dict) and "configuration" in r for r in results)
+    )
+
+
+def source(place: str, data: Mapping[str, Any]) -> Source:
+    """The results in a cache file or a T4 file with this content.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
     try:
         if "cache" in data:
-            rows = tuple(_cached(key, entry) for key, entry in data["cache"].items())
             keys = data.get("tune_params_keys") or data.get("tune_params") or ()
             params = frozenset(map(str, keys))
+            objectives = _listed(data.get("objective", "time"))
+            rows = tuple(
+                _cached(key, entry, params, objectives) for key, entry in data["cache"].items()
+            )
         else:
             rows = tuple(_t4(k, entry) for k, entry in enumerate(data["results"], 1))
             params = frozenset(key for each in data["results"] for key in each["configuration"])
@@ -50,37 +106,41 @@ def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
     return Source(place, tuple(names), rows, params)
 
 
-def _json(place: str) -> Mapping[str, Any]:
-    try:
-        text = Path(place).read_text(encoding="utf-8").rstrip()
-    except (OSError, UnicodeDecodeError) as error:
-        what = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InvalidInput(f"cannot read {place}: {what}") from None
-    whole = text.removesuffix(",")
-    # A last entry that was cut short in the middle is dropped.
-    for body in (whole, whole[: max(whole.rfind("\n"), 0)].rstrip().removesuffix(",")):
-        for ending in _ENDINGS:
-            try:
-                data = json.loads(body + ending)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(data, dict):
-                return data
-    raise InvalidInput(f"cannot read {place}: not a JSON file")
+def _listed(value: object) -> list[object]:
+    return list(value) if isinstance(value, list) else [value]
 
 
-def _cached(key: str, entry: Mapping[str, Any]) -> Row:
+def _cached(
+    key: str, entry: Mapping[str, Any], params: Collection[str], objectives: Collection[object]
+) -> Row:
     where = f"entry {key!r}"
-    for value in entry.values():
-        if isinstance(value, str) and value in _ERRORS:
-            return Row(where, entry, RowState.FAILED, _ERRORS[value])
+    for name, value in entry.items():
+        if name in params or not isinstance(value, str):
+            continue
+        # An objective that is text is an error, whatever later versions call it.
+        is_text = name in objectives and number(value) is None
+        if name == "__error__" or value in _ERRORS or is_text:
+            return Row(where, entry, RowState.FAILED, _failure(value))
     return Row(where, entry)
 
 
-def _t4(number: int, entry: Mapping[str, Any]) -> Row:
+def _t4(key: int, entry: Mapping[str, Any]) -> Row:
+    where = f"result {key}"
     measured = {each["name"]: each["value"] for each in entry.get("measurements", ())}
-    values = {**measured, **entry["configuration"]}
+    took = entry.get("times") or {}
+    times = {ours: took[theirs] for theirs, ours in _TIMES.items() if theirs in took}
+    values = {**times, **measured, **entry["configuration"]}
     validity = entry.get("invalidity", "correct")
-    if validity == "correct":
-        return Row(f"result {number}", values)
-    return Row(f"result {number}", values, RowState.FAILED, f"Kernel Tuner: {validity}")
+    errors = [
+        value
+        for name, value in measured.items()
+        if isinstance(value, str)
+        and (value in _ERRORS or (name in entry.get("objectives", ()) and number(value) is None))
+    ]
+    if validity != "correct" or errors:
+        return Row(where, values, RowState.FAILED, _failure([*errors, validity][0]))
+    return Row(where, values)
+
+
+def _failure(word: str) -> str:
+    return f"Kernel Tuner: {_ERRORS.get(word) or _INVALIDITY.get(word, word)}"

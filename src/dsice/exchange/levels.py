@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from decimal import Decimal
 from typing import Final
 
-from dsice.exchange.source import number
+from dsice.exchange.source import ABSENT, is_blank, number
 from dsice.grid import Axis
 
 _AMBIGUOUS: Final = -1
@@ -16,8 +17,8 @@ class Levels:
     """Finds levels of one axis by what another program wrote for them.
 
     A value is a level if it is equal to it; as a number to 12 digits, as levels themselves are
-    rounded; or if it is its text (``true`` is a truth value too). A text that two levels have, such
-    as 1 and "1", is neither.
+    rounded; or if it is its text (``true`` and ``TRUE`` are truth values too). A text that two
+    levels have, such as 1 and "1", is neither. None, or nothing at all, is the level "None".
     """
 
     def __init__(self, axis: Axis) -> None:
@@ -27,7 +28,9 @@ class Levels:
         self._texts: dict[str, int] = {}
         self._numbers: dict[float, int] = {}
         for k, level in enumerate(axis.levels):
-            words = {str(level), str(level).lower()} if isinstance(level, bool) else {str(level)}
+            text = str(level)
+            # Truth values are true in JSON, TRUE in spreadsheets.
+            words = {text, text.lower(), text.upper()} if isinstance(level, bool) else {text}
             for word in words:
                 self._texts[word] = _AMBIGUOUS if word in self._texts else k
             if isinstance(level, int | float) and not isinstance(level, bool):
@@ -42,10 +45,12 @@ class Levels:
         ``nearest``: on an ordered axis of numbers, the nearest level will do, unless the value lies
         beyond the ends of the axis by more than half the last step.
         """
-        if not isinstance(value, bool | int | float | str):
+        if isinstance(value, Hashable) and (type(value), value) in self._exact:
+            return self._exact[type(value), value]
+        if value is not ABSENT and is_blank(value):
+            value = "None"  # as str(None), and as pandas writes it
+        if not isinstance(value, bool | int | float | str | Decimal):
             return None
-        if (exact := self._exact.get((type(value), value))) is not None:
-            return exact
         text = value.strip() if isinstance(value, str) else str(value)
         if (found := self._texts.get(text)) is not None:
             return None if found == _AMBIGUOUS else found

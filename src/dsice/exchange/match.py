@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from dsice.errors import InvalidInput
-from dsice.exchange.columns import Columns
+from dsice.exchange.columns import FACTS, found_metrics, found_params, has_param_prefix
+from dsice.exchange.hidden import hidden, is_label
 from dsice.exchange.levels import Levels
-from dsice.exchange.source import Row, RowState, Source, is_blank, number
-from dsice.expression import Expression
+from dsice.exchange.source import ABSENT, Row, RowState, Source, is_blank, number
+from dsice.exchange.tabular import interpreted
+from dsice.exchange.wishes import Get, Unread, Wishes, getter, listed, names_in
 from dsice.goal import Goal, Metrics
 from dsice.grid import Grid, Point
 from dsice.study.priors import Result
-
-Get = Callable[[Row], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """How the user wants a source to be understood.
-
-    Attributes:
-        metrics: for a metric of ours, the source's name of it or an expression in its names.
-        params: the same for parameters.
-        ignored: names of parameters there that do not matter here.
-        nearest: whether a value that is no level counts as the nearest one.
-    """
-
-    metrics: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
-    ignored: frozenset[str] = frozenset()
-    nearest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +26,32 @@ class Matched:
     Attributes:
         results: in the order of the source.
         left_out: how many rows were left out for each reason, and an example.
+        others: metrics that are kept though neither the goal nor the user names them.
     """
 
     results: tuple[Result, ...]
     left_out: dict[str, tuple[int, str]]
+    others: tuple[str, ...] = ()
 
 
 def match(source: Source, grid: Grid, goal: Goal, wishes: Wishes | None = None) -> Matched:
     """Find the results of a study in a source.
 
     Raises:
-        InvalidInput: a parameter or a metric of the goal is missing, a metric is no number, or a
-            parameter of the source is unknown here and takes several values.
+        InvalidInput: a parameter or a metric of the goal is missing, a metric is a number in no
+            row, or the source has a parameter with several values that is unknown here.
     """
     reader = _Reader(source, grid, goal, wishes or Wishes())
     results: list[Result] = []
     left_out: dict[str, tuple[int, str]] = {}
-    for row in source.rows:
+    for row in reader.rows:
         try:
             results.append(reader.result(row))
         except _LeftOut as why:
             count, example = left_out.get(why.reason, (0, why.example))
             left_out[why.reason] = (count + 1, example)
-    return Matched(tuple(results), left_out)
+    reader.require_reading()
+    return Matched(tuple(results), left_out, reader.others)
 
 
 class _LeftOut(Exception):
@@ -79,8 +65,8 @@ class _LeftOut(Exception):
 
 class _Reader:
     def __init__(self, source: Source, grid: Grid, goal: Goal, wishes: Wishes) -> None:
-        self._what: Final = source.what
         self._grid: Final = grid
+        self._goal: Final = goal.metrics
         self._nearest: Final = wishes.nearest
         self._levels: Final = [Levels(axis) for axis in grid.axes]
         for name in wishes.params:
@@ -88,73 +74,107 @@ class _Reader:
                 raise InvalidInput(
                     f"--param {name}: no such parameter; there are {', '.join(grid.names)}"
                 )
-        columns = Columns.found(source.names, grid.names, goal)
-        wanted = {name: wishes.params.get(name, name) for name in grid.names}
+        ignored = frozenset(_spelled(name, source) for name in wishes.ignored)
+        seen = [name for name in source.names if name not in ignored]
+        wanted = {**found_params(seen, grid.names), **wishes.params}
+        if source.is_table:
+            source = interpreted(source, wanted, goal, ignored)
+        self._what: Final = source.what
+        self.rows: Final = source.rows
         self._params: Final = {
-            name: self._getter(source, text, "param", name) for name, text in wanted.items()
+            name: getter(source, wanted.get(name, name), "param", name) for name in grid.names
         }
-        used = {text for text in wanted.values() if text in source.names}
-        used |= {name for text in wishes.params.values() for name in _names(text, source.names)}
-        self._refuse_other_params(source, used | wishes.ignored)
-        others = columns.metrics if source.params is None else _apart(columns.metrics, source)
-        own = {name: others.get(name, name) for name in goal.metrics} | dict(wishes.metrics)
-        if source.objective and own[goal.metric] not in source.names:
+        used = {name for text in wanted.values() for name in names_in(text, source.names)}
+        measured = {name for text in wishes.metrics.values() for name in names_in(text, seen)}
+        self._refuse_other_params(source, used | measured | ignored)
+        known = {*used, *ignored, *source.facts.values(), *(source.params or ())}
+        metrics = found_metrics([n for n in source.names if n not in known], grid.names)
+        named = {name: metrics.get(name, name) for name in goal.metrics}
+        named |= wishes.metrics
+        if source.objective and named[goal.metric] not in source.names:
             self._check_sense(source, goal)
-            own[goal.metric] = source.objective
-        self._goal: Final = goal.metrics
+            named[goal.metric] = source.objective
         self._metrics: Final = {
-            name: self._getter(source, text, "metric", name) for name, text in own.items()
+            name: getter(source, text, "metric", name) for name, text in named.items()
         }
-        spoken_for = {*used, *own.values(), *wishes.ignored}
-        self._others: Final = {
+        others = {
             name: column
-            for name, column in others.items()
-            if name not in own and column not in spoken_for and _is_numeric(column, source.rows)
+            for name, column in metrics.items()
+            if name not in named and column not in named.values()
         }
+        if source.is_table:
+            if not source.facts.keys() >= set(FACTS):  # else all the others are metrics
+                others = self._without_labels(others)
+            if not all(has_param_prefix(text) for text in wanted.values()):
+                self._refuse_hidden({c for c in others.values() if c not in measured}, source)
+        self._others: Final = {n: c for n, c in others.items() if _is_numeric(c, source.rows)}
+        self._unread: dict[str, str] = {}  # by metric, why it could not be read first
+        self._read: set[str] = set()
 
-    def _getter(self, source: Source, text: str, kind: str, name: str) -> Get:
-        """What gives the value of ``name``: the source's ``text``, or an expression in names."""
-        if text in source.names:
-            return lambda row: row.values.get(text)
-        hint = f"give --{kind} {name}=NAME, NAME being what it is called there"
-        if text == name:
-            raise InvalidInput(
-                f"{self._what} has no {kind} {name!r}: it has {', '.join(source.names)}; {hint}"
-            )
-        try:
-            expression = Expression(text)
-        except InvalidInput as error:
-            raise InvalidInput(f"--{kind} {name}={text}: {error}") from None
-        if unknown := sorted(expression.names - set(source.names)):
-            raise InvalidInput(
-                f"--{kind} {name}={text}: {self._what} has no {unknown[0]!r}, but "
-                f"{', '.join(source.names)}"
-            )
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Names of the metrics that are kept though nobody asked for them."""
+        return tuple(self._others)
 
-        def evaluated(row: Row) -> object:
-            values = {name: row.values.get(name) for name in expression.names}
-            if any(map(is_blank, values.values())):
-                return None
-            sizes = {name: number(value) for name, value in values.items()}
-            both = {name: values[name] if sizes[name] is None else sizes[name] for name in values}
-            try:
-                return expression(both)
-            except InvalidInput as error:
-                raise InvalidInput(
-                    f"{self._what}: {row.where}: --{kind} {name}={text}: {error}"
-                ) from None
+    def require_reading(self) -> None:
+        """Check that each metric could be read in some row, if there was anything to be read.
 
-        return evaluated
+        Raises:
+            InvalidInput: it could not.
+        """
+        for name, why in self._unread.items():
+            if name not in self._read:
+                raise InvalidInput(f"{self._what}: {why}")
 
-    def _refuse_other_params(self, source: Source, fine: Iterable[str]) -> None:
+    def _refuse_other_params(self, source: Source, fine: Collection[str]) -> None:
         """Points that differ elsewhere too would be taken for one."""
         for name in sorted((source.params or frozenset()) - set(fine)):
             values = {str(row.values[name]) for row in source.rows if name in row.values}
             if len(values) > 1:
                 raise InvalidInput(
                     f"{self._what} has a parameter {name!r} that this study has not, with "
-                    f"{len(values)} values; --ignore {name} takes them for the same"
+                    f"{len(values)} values: add it to the grid, or give --ignore {name}, which "
+                    "takes them for the same"
                 )
+
+    def _refuse_hidden(self, candidates: Collection[str], source: Source) -> None:
+        """As `_refuse_other_params`, where the format does not say what is a parameter."""
+        rows, points = [], []
+        for row in source.rows:
+            point = self._key(row)
+            if row.state is not RowState.OPEN and point is not None:
+                rows.append(row)
+                points.append(point)
+        found = hidden(rows, points, [name for name in source.names if name in candidates])
+        if found is None:
+            return
+        names, (first, second) = found
+        ignore = " ".join(f"--ignore {name}" for name in names)
+        raise InvalidInput(
+            f"{self._what}: {first.where} and {second.where} have the same parameters but differ "
+            f"in {names[0]!r}{f' (and others in {listed(names[1:])})' if names[1:] else ''}: add a "
+            f"parameter to the grid, give '{ignore}' for what does not matter, or --metric "
+            f"{names[0]}={names[0]} for what was measured"
+        )
+
+    def _key(self, row: Row) -> tuple[object, ...] | None:
+        """What stands for the parameters of a row: levels, or texts of what is no level."""
+        key: list[object] = []
+        for get, levels in zip(self._params.values(), self._levels, strict=True):
+            try:
+                value = get(row)
+            except Unread:
+                return None
+            index = levels.index(value, self._nearest)
+            key.append(str(value) if index is None else index)
+        return tuple(key)
+
+    def _without_labels(self, others: Mapping[str, str]) -> dict[str, str]:
+        return {
+            name: column
+            for name, column in others.items()
+            if not is_label(column, [row.values.get(column) for row in self.rows])
+        }
 
     def _check_sense(self, source: Source, goal: Goal) -> None:
         sense = "minimize" if goal.maximize is None else "maximize"
@@ -172,29 +192,49 @@ class _Reader:
         point = self._point(row)
         if row.state is RowState.FAILED:
             return Result(point, None, row.reason or "failed", row.where)
-        values = {name: get(row) for name, get in self._metrics.items()}
-        lacking = [name for name in self._goal if is_blank(values[name])]
+        metrics = {name: self._metric(name, get, row) for name, get in self._metrics.items()}
+        lacking = [name for name in self._goal if metrics[name] is None]
         if len(lacking) == len(self._goal):
             return Result(point, None, row.reason or "no metrics", row.where)
         if lacking:
             raise _LeftOut(f"metric {lacking[0]!r} is missing", row.where)
-        metrics: dict[str, float] = {}
-        for name, value in values.items():
-            if (size := number(value)) is not None:
-                metrics[name] = size
-            elif name in self._goal or not is_blank(value):
-                raise InvalidInput(
-                    f"{self._what}: {row.where}: metric {name!r} is {value!r}, which is no number"
-                )
+        sizes = {name: size for name, size in metrics.items() if size is not None}
         for name in self._goal:
-            if not math.isfinite(metrics[name]):
-                return Result(point, None, f"{name} is {metrics[name]}", row.where)
-        return Result(point, self._with_others(row, metrics), "", row.where)
+            if not math.isfinite(sizes[name]):
+                return Result(point, None, f"{name} is {sizes[name]}", row.where)
+        return Result(point, self._with_others(row, sizes), "", row.where)
+
+    def _metric(self, name: str, get: Get, row: Row) -> float | None:
+        """The number that a metric is in a row; None if nothing stands there."""
+        try:
+            value = get(row)
+        except Unread as error:
+            self._unread.setdefault(name, f"{row.where}: {error}")
+            why = f"metric {name!r} cannot be worked out"
+            raise _LeftOut(why, f"{row.where}: {error}") from None
+        size = number(value)
+        if size is not None:
+            self._read.add(name)
+            return size
+        if is_blank(value):
+            return None
+        self._unread.setdefault(
+            name, f"{row.where}: metric {name!r} is {value!r}, which is no number"
+        )
+        if name not in self._goal:
+            return None
+        raise _LeftOut(f"metric {name!r} is no number", f"{row.where}: {value!r}")
 
     def _point(self, row: Row) -> Point:
         point = []
         for (name, get), levels in zip(self._params.items(), self._levels, strict=True):
-            value = get(row)
+            try:
+                value = get(row)
+            except Unread as error:
+                why = f"parameter {name!r} cannot be worked out"
+                raise _LeftOut(why, f"{row.where}: {error}") from None
+            if value is ABSENT:
+                raise _LeftOut(f"parameter {name!r} is missing", row.where)
             index = levels.index(value, self._nearest)
             if index is None:
                 raise _LeftOut(f"parameter {name!r} has no such level", f"{row.where}: {value!r}")
@@ -213,22 +253,16 @@ class _Reader:
         return finite | others
 
 
-def _names(text: str, names: Iterable[str]) -> set[str]:
-    """The names that a wish reads."""
-    if text in names:
-        return {text}
-    try:
-        return set(Expression(text).names)
-    except InvalidInput:  # said where the wish is read
-        return set()
-
-
-def _apart(metrics: Mapping[str, str], source: Source) -> dict[str, str]:
-    """``metrics`` without the source's parameters."""
-    params = source.params or frozenset()
-    return {name: column for name, column in metrics.items() if column not in params}
+def _spelled(name: str, source: Source) -> str:
+    """A name to be ignored as the source spells it."""
+    alike = [each for each in source.names if each.casefold() == name.casefold()]
+    if name in alike or len(alike) == 1:
+        return name if name in alike else alike[0]
+    raise InvalidInput(f"--ignore {name}: {source.what} has {listed(source.names)}")
 
 
 def _is_numeric(column: str, rows: Iterable[Row]) -> bool:
+    """Whether a column has numbers, and nothing else, where programs ended."""
     values = [row.values.get(column) for row in rows if row.state is RowState.ENDED]
-    return all(is_blank(value) or number(value) is not None for value in values)
+    given = [value for value in values if not is_blank(value)]
+    return bool(given) and all(number(value) is not None for value in given)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from dsice.errors import InvalidInput
-from dsice.exchange.columns import Columns, facts, is_settled, moment
+from dsice.exchange.columns import Columns, facts, found_facts, is_settled, moment
 from dsice.exchange.distributions import distribution_of, external
 from dsice.exchange.optuna_storage import load_optuna, opened
 from dsice.exchange.source import Row, RowState, Source, is_blank
@@ -244,12 +244,9 @@ def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
         study = there[name]
         names = study.system_attrs.get(_METRIC_NAMES) or _default_names(len(study.directions))
         trials = storage.get_all_trials(study._study_id, deepcopy=False)
-        facts = Columns.found(
-            tuple(dict.fromkeys(key for trial in trials for key in trial.user_attrs)),
-            config.grid.names,
-            config.goal,
-        ).facts
-        rows = tuple(_row(trial, names, facts.get("reason", "")) for trial in trials)
+        attributes = {key for trial in trials for key in trial.user_attrs}
+        told = found_facts(attributes, config.grid.names, config.goal)
+        rows = tuple(_row(trial, names, told.get("reason", "")) for trial in trials)
     single = len(study.directions) == 1 and names == [_OBJECTIVE]
     values = tuple(dict.fromkeys(key for row in rows for key in row.values))
     return Source(
@@ -259,6 +256,7 @@ def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
         params=frozenset(key for trial in trials for key in trial.params),
         objective=_OBJECTIVE if single and _OBJECTIVE in values else "",
         sense=study.directions[0].name.lower() if single else "",
+        facts=told,
     )
 
 

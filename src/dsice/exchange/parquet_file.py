@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dsice.errors import InvalidInput
 from dsice.exchange.columns import Cell, Columns, cells, needs
+from dsice.exchange.output import put
 from dsice.exchange.source import Source
-from dsice.exchange.tabular import rows_of
-from dsice.files import write_atomically
+from dsice.exchange.tabular import table
 from dsice.study.config import StudyConfig
 from dsice.study.state import Study
+
+_MARK: Final = b"PAR1"
 
 
 def write(study: Study, place: str, name: str | None = None) -> str:
@@ -36,8 +38,7 @@ def write(study: Study, place: str, name: str | None = None) -> str:
     ]
     data = io.BytesIO()
     parquet.write_table(arrow.Table.from_arrays(arrays, names=list(columns.names)), data)
-    write_atomically(Path(place), data.getvalue())
-    return f"{place}: {len(rows)} trials"
+    return f"{put(place, data.getvalue())}: {len(rows)} trials"
 
 
 def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
@@ -48,14 +49,17 @@ def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
     """
     arrow, parquet = _arrow()
     try:
-        table = parquet.read_table(io.BytesIO(Path(place).read_bytes()))
+        with Path(place).open("rb") as file:
+            start = file.read(len(_MARK))
+            if start != _MARK:  # what has no end is not read to it
+                raise InvalidInput(f"cannot read {place}: not a Parquet file")
+            found = parquet.read_table(io.BytesIO(start + file.read()))
     except OSError as error:
         raise InvalidInput(f"cannot read {place}: {error.strerror or error}") from None
     except arrow.ArrowException:
-        raise InvalidInput(f"cannot read {place}: not a Parquet file") from None
-    header = tuple(table.column_names)
-    lines = [(f"row {number}", row) for number, row in enumerate(table.to_pylist(), 1)]
-    return Source(place, header, rows_of(place, header, lines, config))
+        raise InvalidInput(f"cannot read {place}: a damaged Parquet file") from None
+    lines = [(f"row {number}", row) for number, row in enumerate(found.to_pylist(), 1)]
+    return table(place, found.column_names, lines)
 
 
 def _kind(arrow: Any, levels: tuple[Cell, ...]) -> Any:

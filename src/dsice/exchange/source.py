@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
+from typing import Final
+
+ABSENT: Final = object()
+"""Stands for a value that a row does not have, where None may be a value."""
 
 
 class RowState(StrEnum):
@@ -16,7 +21,7 @@ class RowState(StrEnum):
     FAILED = "failed"
     """It failed."""
     OPEN = "open"
-    """It has not ended, or was given up: it tells nothing."""
+    """It has not ended, or was given up: it says nothing about its point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Row:
         values: parameters and metrics by the source's names; texts where the format has nothing
             else; None where nothing stands.
         state: how it ended.
-        reason: why it failed, or tells nothing.
+        reason: why it failed, or why it is left out.
     """
 
     where: str
@@ -48,6 +53,9 @@ class Source:
         params: the names that are parameters for certain; None if the format does not say.
         objective: the name of an objective that has no name of its own there, or an empty text.
         sense: ``minimize`` or ``maximize``, of that objective.
+        facts: names of values that are neither parameters nor metrics, by `columns.FACTS`.
+        is_table: whether anybody may have made it, so that how a row ended is a column like any
+            other: `dsice.exchange.tabular.interpreted` finds it.
     """
 
     what: str
@@ -56,11 +64,15 @@ class Source:
     params: frozenset[str] | None = None
     objective: str = ""
     sense: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    is_table: bool = False
 
 
 def number(value: object) -> float | None:
     """A number, or the number that a text is; None if it is neither."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    if isinstance(value, str) and "_" in value:  # 1_000 is a number in Python only
         return None
     try:
         return float(value)
@@ -72,4 +84,4 @@ def is_blank(value: object) -> bool:
     """Whether nothing stands there; not a number counts as nothing outside of texts."""
     if isinstance(value, str):
         return not value.strip()
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return value is None or value is ABSENT or (isinstance(value, float) and math.isnan(value))

@@ -500,7 +500,7 @@ def _first_problem(error: ValidationError, data: Mapping[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"key {where!r} is missing"
     message = problem["msg"].removeprefix("Value error, ")
-    value = json.dumps(problem["input"], default=str)
+    value = json.dumps(problem["input"], default=str, ensure_ascii=False)
     return f"key {where!r} = {value if len(value) < 200 else value[:197] + '...'}: {message}"
 
 

@@ -85,14 +85,19 @@ def add_priors(
 
 
 def unknown(study: Study, results: Iterable[Result]) -> list[Result]:
-    """The ``results`` that a study does not know yet."""
+    """The ``results`` that a study does not know yet.
+
+    Results are equal if the goal's metrics are: two files of one run may differ in others.
+    """
+    names = study.config.goal.metrics
     known: Counter[object] = Counter()
     for each, ended in study.history:
         if ended:
-            known[_key(each.point, each.metrics if each.status is Status.DONE else None)] += 1
+            metrics = each.metrics if each.status is Status.DONE else None
+            known[_key(each.point, metrics, names)] += 1
     new = []
     for result in results:
-        key = _key(result.point, result.metrics)
+        key = _key(result.point, result.metrics, names)
         if known[key]:
             known[key] -= 1
         else:
@@ -100,8 +105,8 @@ def unknown(study: Study, results: Iterable[Result]) -> list[Result]:
     return new
 
 
-def _key(point: Point, metrics: Metrics | None) -> object:
-    return point, None if metrics is None else frozenset(metrics.items())
+def _key(point: Point, metrics: Metrics | None, names: Iterable[str]) -> object:
+    return point, None if metrics is None else tuple(metrics.get(name) for name in names)
 
 
 def _entry(result: Result, grid: Grid) -> Known:

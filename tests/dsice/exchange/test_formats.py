@@ -150,7 +150,11 @@ def test_a_missing_library_is_named(
 def test_formats_are_guessed_from_names(tmp_path: Path) -> None:
     assert guess("a/b.CSV") == "csv"
     assert guess("b.parquet") == "parquet"
-    assert guess("cache.json") == "kernel-tuner"
+    assert guess("cache.json") == guess("A100.json.gz") == guess("a.jsonl") == "json"
+    assert guess("t.tsv") == guess("t.csv.xz") == "csv"
+    assert guess(str(tmp_path)) == "dsice"
     assert guess("postgresql://host/x") == guess("x.db") == guess("x.log") == "optuna"
-    with pytest.raises(InvalidInput, match="give --format, one of csv, parquet, optuna, kernel"):
+    with pytest.raises(InvalidInput, match="give --format, one of csv, json, parquet, optuna, k"):
         guess("results.txt")
+    with pytest.raises(InvalidInput, match=r"cannot read the spreadsheet 'a.xlsx': save it as CSV"):
+        guess("a.xlsx")

@@ -10,7 +10,8 @@ import pytest
 from dsice.errors import InvalidInput
 from dsice.exchange.csv_file import read
 from dsice.exchange.levels import Levels
-from dsice.exchange.match import Matched, Wishes, match
+from dsice.exchange.match import Matched, match
+from dsice.exchange.wishes import Wishes
 from dsice.grid import Axis
 from dsice.study.config import StudyConfig, parse
 
@@ -114,7 +115,6 @@ def test_other_names_expressions_and_constants(config: StudyConfig) -> None:
         ("tile,unroll,layout,time,error\n", {"params": {"tiel": "x"}}, "no rows|no such parameter"),
         ("tile,tile,time\n1,2,3\n", {}, "two columns named 'tile'"),
         ("tile,unroll\n1,2,3\n", {}, "line 2 has more values than names"),
-        ("tile,state\n1,gone\n", {}, "line 2: state = 'gone': accepted are done, failed"),
     ],
 )
 def test_mistakes_are_said_in_a_line(

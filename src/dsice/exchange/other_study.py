@@ -1,0 +1,44 @@
+"""Another study's directory as a source: its trials, and what was made known to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from dsice.errors import InvalidInput
+from dsice.exchange.columns import metric_column
+from dsice.exchange.source import Row, RowState, Source
+from dsice.study.config import StudyConfig
+from dsice.study.state import Prior, Status, Study, Trial
+
+_STATES: Final = {
+    Status.DONE: RowState.ENDED,
+    Status.FAILED: RowState.FAILED,
+    Status.RUNNING: RowState.OPEN,
+    Status.WAITING: RowState.OPEN,
+}
+
+
+def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
+    """Read the study in a directory, also while it runs.
+
+    Its parameters have values there, not levels: the grids need not be the same.
+
+    Raises:
+        InvalidInput: no study was begun there, or it has no results.
+    """
+    study = Study.open(place)
+    rows = tuple(_rows(study))
+    if not rows:
+        raise InvalidInput(f"{place} has no results yet")
+    names = dict.fromkeys(key for row in rows for key in row.values)
+    return Source(place, tuple(names), rows, frozenset(study.config.grid.names))
+
+
+def _rows(study: Study) -> Iterator[Row]:
+    known: list[tuple[str, Prior | Trial]] = []
+    known += ((f"known from {prior.named}", prior) for prior in study.priors)
+    known += ((f"trial {trial.number}", trial) for trial in study.trials)
+    for where, each in known:
+        metrics = {metric_column(n, each.params): value for n, value in each.metrics.items()}
+        yield Row(where, {**each.params, **metrics}, _STATES[each.status], each.reason)
