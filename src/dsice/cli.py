@@ -190,7 +190,9 @@ def parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="write a page with pictures of a study")
     report.add_argument("directory", type=Path, metavar="DIR")
-    report.add_argument("--out", type=Path, metavar="FILE", help="instead of DIR/report.html")
+    report.add_argument(
+        "--out", type=Path, metavar="FILE", help="instead of DIR/report.html; - for standard output"
+    )
     report.set_defaults(command=_report)
 
     add_serve(commands)
@@ -400,11 +402,16 @@ class _NothingFound(DsiceError):
 
 
 def _report(options: argparse.Namespace) -> int:
+    from dsice.exchange.output import put
     from dsice.report import write_report
+    from dsice.report.html import report
     from dsice.study.state import Study
 
     study = Study.open(options.directory)
     path = options.out or study.directory.report
+    if str(path) == "-":
+        put("-", report(study))
+        return 0
     if path.is_dir():
         raise InvalidInput(f"cannot write {path}: it is a folder; name a file")
     try:
@@ -419,6 +426,9 @@ def _init(options: argparse.Namespace) -> int:
     from importlib.resources import files
 
     text = files("dsice").joinpath("study", "template.toml").read_text(encoding="utf-8")
+    if str(options.file) == "-":
+        print(text, end="")
+        return 0
     try:
         with options.file.open("x", encoding="utf-8") as file:
             file.write(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -132,7 +133,8 @@ def _export(options: argparse.Namespace) -> int:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise InvalidInput(f"cannot write {place}: {error.strerror}") from None
+            where = "standard output" if place == STANDARD else place
+            raise InvalidInput(f"cannot write {where}: {error.strerror}") from None
         # What reads standard output wants nothing else there.
         print(f"Wrote {said}", file=sys.stderr if STANDARD in places else sys.stdout)
     return 0
@@ -141,6 +143,7 @@ def _export(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from dsice.exchange.formats import READERS, guess
     from dsice.exchange.match import match
+    from dsice.exchange.text_file import STANDARD
     from dsice.exchange.wishes import Wishes
     from dsice.study.priors import add_priors, unknown
     from dsice.study.state import Study
@@ -154,6 +157,8 @@ def _import(options: argparse.Namespace) -> int:
     )
     config, directory = _study(options)
     source = READERS[options.format or guess(options.source)](options.source, config, options.name)
+    if options.source == STANDARD:
+        source = replace(source, what="standard input")
     found = match(source, config.grid, config.goal, wishes)
     if options.dry_run:
         begun = (directory / "journal.jsonl").is_file()
@@ -166,7 +171,7 @@ def _import(options: argparse.Namespace) -> int:
     new = add_priors(config, directory, found.results, source.what)
     _say(source.what, found, len(new))
     line = known_line(Study.open(directory))
-    print(f"{line} In {directory}." if line else f"All of it are trials of {directory} itself.")
+    print(f"{line} In {directory}." if line else f"{directory} has them as its own trials.")
     return 0
 
 
@@ -200,13 +205,14 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 def _say(what: str, found: Matched, new: int, would: str = "") -> None:
     from dsice.exchange.wishes import listed
 
+    count = len(found.results)
     failed = sum(result.metrics is None for result in found.results)
     print(
-        f"{what}: {len(found.results)} results, {failed} of them failures; "
-        f"{new} {would}new, {len(found.results) - new} known before."
+        f"{what}: {count} {'result' if count == 1 else 'results'}, {failed} of them failures; "
+        f"{new} {would}new, {count - new} known before."
     )
-    for reason, (count, example) in found.left_out.items():
-        print(f"  {count} left out: {reason} (the first: {example})")
+    for reason, (rows, example) in found.left_out.items():
+        print(f"  {rows} left out: {reason} (the first: {example})")
     if found.others:
         print(f"  Other columns, kept as metrics: {listed(found.others)}")
         print("  (if one is a parameter, add it to the grid; --ignore NAME leaves one out)")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from dsice.errors import InvalidInput
-from dsice.exchange.columns import FACTS, found_metrics, found_params, has_param_prefix
-from dsice.exchange.hidden import hidden, is_label
+from dsice.exchange.hidden import hidden
+from dsice.exchange.legend import Legend
 from dsice.exchange.levels import Levels
 from dsice.exchange.source import ABSENT, Row, RowState, Source, is_blank, number
-from dsice.exchange.tabular import interpreted
-from dsice.exchange.wishes import Get, Unread, Wishes, getter, listed, names_in
+from dsice.exchange.wishes import Get, Unread, Wishes, getter, listed
 from dsice.goal import Goal, Metrics
 from dsice.grid import Grid, Point
 from dsice.study.priors import Result
@@ -26,7 +25,7 @@ class Matched:
     Attributes:
         results: in the order of the source.
         left_out: how many rows were left out for each reason, and an example.
-        others: metrics that are kept though neither the goal nor the user names them.
+        others: numbers that are kept as metrics though neither the user nor the format says so.
     """
 
     results: tuple[Result, ...]
@@ -41,17 +40,22 @@ def match(source: Source, grid: Grid, goal: Goal, wishes: Wishes | None = None) 
         InvalidInput: a parameter or a metric of the goal is missing, a metric is a number in no
             row, or the source has a parameter with several values that is unknown here.
     """
-    reader = _Reader(source, grid, goal, wishes or Wishes())
+    wishes = wishes or Wishes()
+    legend = Legend.of(source, grid, goal, wishes)
+    reader = _Reader(legend, grid, goal, wishes.nearest)
+    rows = legend.source.rows
+    reader.refuse_hidden(rows, legend.doubtful)
     results: list[Result] = []
     left_out: dict[str, tuple[int, str]] = {}
-    for row in reader.rows:
+    for row in rows:
         try:
             results.append(reader.result(row))
         except _LeftOut as why:
             count, example = left_out.get(why.reason, (0, why.example))
             left_out[why.reason] = (count + 1, example)
     reader.require_reading()
-    return Matched(tuple(results), left_out, reader.others)
+    others = tuple(name for name, column in legend.others.items() if column in legend.doubtful)
+    return Matched(tuple(results), left_out, others)
 
 
 class _LeftOut(Exception):
@@ -64,57 +68,22 @@ class _LeftOut(Exception):
 
 
 class _Reader:
-    def __init__(self, source: Source, grid: Grid, goal: Goal, wishes: Wishes) -> None:
+    def __init__(self, legend: Legend, grid: Grid, goal: Goal, nearest: bool) -> None:
+        source = legend.source
+        self._what: Final = source.what
         self._grid: Final = grid
         self._goal: Final = goal.metrics
-        self._nearest: Final = wishes.nearest
+        self._nearest: Final = nearest
         self._levels: Final = [Levels(axis) for axis in grid.axes]
-        for name in wishes.params:
-            if name not in grid.names:
-                raise InvalidInput(
-                    f"--param {name}: no such parameter; there are {', '.join(grid.names)}"
-                )
-        ignored = frozenset(_spelled(name, source) for name in wishes.ignored)
-        seen = [name for name in source.names if name not in ignored]
-        wanted = {**found_params(seen, grid.names), **wishes.params}
-        if source.is_table:
-            source = interpreted(source, wanted, goal, ignored)
-        self._what: Final = source.what
-        self.rows: Final = source.rows
         self._params: Final = {
-            name: getter(source, wanted.get(name, name), "param", name) for name in grid.names
+            name: getter(source, text, "param", name) for name, text in legend.params.items()
         }
-        used = {name for text in wanted.values() for name in names_in(text, source.names)}
-        measured = {name for text in wishes.metrics.values() for name in names_in(text, seen)}
-        self._refuse_other_params(source, used | measured | ignored)
-        known = {*used, *ignored, *source.facts.values(), *(source.params or ())}
-        metrics = found_metrics([n for n in source.names if n not in known], grid.names)
-        named = {name: metrics.get(name, name) for name in goal.metrics}
-        named |= wishes.metrics
-        if source.objective and named[goal.metric] not in source.names:
-            self._check_sense(source, goal)
-            named[goal.metric] = source.objective
         self._metrics: Final = {
-            name: getter(source, text, "metric", name) for name, text in named.items()
+            name: getter(source, text, "metric", name) for name, text in legend.metrics.items()
         }
-        others = {
-            name: column
-            for name, column in metrics.items()
-            if name not in named and column not in named.values()
-        }
-        if source.is_table:
-            if not source.facts.keys() >= set(FACTS):  # else all the others are metrics
-                others = self._without_labels(others)
-            if not all(has_param_prefix(text) for text in wanted.values()):
-                self._refuse_hidden({c for c in others.values() if c not in measured}, source)
-        self._others: Final = {n: c for n, c in others.items() if _is_numeric(c, source.rows)}
+        self._others: Final = legend.others
         self._unread: dict[str, str] = {}  # by metric, why it could not be read first
         self._read: set[str] = set()
-
-    @property
-    def others(self) -> tuple[str, ...]:
-        """Names of the metrics that are kept though nobody asked for them."""
-        return tuple(self._others)
 
     def require_reading(self) -> None:
         """Check that each metric could be read in some row, if there was anything to be read.
@@ -126,26 +95,15 @@ class _Reader:
             if name not in self._read:
                 raise InvalidInput(f"{self._what}: {why}")
 
-    def _refuse_other_params(self, source: Source, fine: Collection[str]) -> None:
-        """Points that differ elsewhere too would be taken for one."""
-        for name in sorted((source.params or frozenset()) - set(fine)):
-            values = {str(row.values[name]) for row in source.rows if name in row.values}
-            if len(values) > 1:
-                raise InvalidInput(
-                    f"{self._what} has a parameter {name!r} that this study has not, with "
-                    f"{len(values)} values: add it to the grid, or give --ignore {name}, which "
-                    "takes them for the same"
-                )
+    def refuse_hidden(self, rows: Sequence[Row], columns: Sequence[str]) -> None:
+        """Check that none of the ``columns`` is a parameter besides.
 
-    def _refuse_hidden(self, candidates: Collection[str], source: Source) -> None:
-        """As `_refuse_other_params`, where the format does not say what is a parameter."""
-        rows, points = [], []
-        for row in source.rows:
-            point = self._key(row)
-            if row.state is not RowState.OPEN and point is not None:
-                rows.append(row)
-                points.append(point)
-        found = hidden(rows, points, [name for name in source.names if name in candidates])
+        Raises:
+            InvalidInput: rows with the same parameters differ there as others do.
+        """
+        keys = [None if row.state is RowState.OPEN else self._key(row) for row in rows]
+        points = {k: key for k, key in enumerate(keys) if key is not None}
+        found = hidden([rows[k] for k in points], list(points.values()), columns)
         if found is None:
             return
         names, (first, second) = found
@@ -168,22 +126,6 @@ class _Reader:
             index = levels.index(value, self._nearest)
             key.append(str(value) if index is None else index)
         return tuple(key)
-
-    def _without_labels(self, others: Mapping[str, str]) -> dict[str, str]:
-        return {
-            name: column
-            for name, column in others.items()
-            if not is_label(column, [row.values.get(column) for row in self.rows])
-        }
-
-    def _check_sense(self, source: Source, goal: Goal) -> None:
-        sense = "minimize" if goal.maximize is None else "maximize"
-        if source.sense and source.sense != sense:
-            raise InvalidInput(
-                f"{self._what} is to {source.sense} and this study to {sense} {goal.metric!r}: "
-                f'give --metric {goal.metric}={source.objective}, or "{goal.metric}='
-                f'-{source.objective}"'
-            )
 
     def result(self, row: Row) -> Result:
         """The result of a row; `_LeftOut` if it has none."""
@@ -251,18 +193,3 @@ class _Reader:
         }
         finite = {name: size for name, size in metrics.items() if math.isfinite(size)}
         return finite | others
-
-
-def _spelled(name: str, source: Source) -> str:
-    """A name to be ignored as the source spells it."""
-    alike = [each for each in source.names if each.casefold() == name.casefold()]
-    if name in alike or len(alike) == 1:
-        return name if name in alike else alike[0]
-    raise InvalidInput(f"--ignore {name}: {source.what} has {listed(source.names)}")
-
-
-def _is_numeric(column: str, rows: Iterable[Row]) -> bool:
-    """Whether a column has numbers, and nothing else, where programs ended."""
-    values = [row.values.get(column) for row in rows if row.state is RowState.ENDED]
-    given = [value for value in values if not is_blank(value)]
-    return bool(given) and all(number(value) is not None for value in given)

@@ -22,7 +22,11 @@ def put(place: str, data: str | bytes) -> str:
         sys.stdout.buffer.write(data.encode() if isinstance(data, str) else data)
         sys.stdout.buffer.flush()
         return "standard output"
-    if Path(place).is_dir():
+    path = Path(place)
+    if path.is_dir():
         raise InvalidInput(f"cannot write {place}: it is a folder; name a file")
-    write_atomically(Path(place), data)
+    if path.exists() and not path.is_file():  # a device is no file to be replaced
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+    else:
+        write_atomically(path, data)
     return place

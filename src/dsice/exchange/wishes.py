@@ -102,5 +102,5 @@ def _hint(source: Source, kind: str, name: str) -> str:
         return f"if that is {alike[0]!r} there, give --{kind} {name}={alike[0]}"
     if len(source.names) == 1 and source.is_table:
         return "columns are separated by commas, semicolons, tabs or vertical bars"
-    constant = ", or its value if it was the same for all" if kind == "param" else ""
+    constant = f", or --{kind} {name}=VALUE if it was the same for all" if kind == "param" else ""
     return f"give --{kind} {name}=NAME, NAME being what it is called there{constant}"
