@@ -36,11 +36,15 @@ def is_label(name: str, values: Sequence[object]) -> bool:
         return True
     if len(values) < _MANY:
         return False
-    sizes = [number(value) for value in values]
-    if all(size is not None for size in sizes):
-        return all(size == (sizes[0] or 0.0) + k for k, size in enumerate(sizes))
-    texts = {str(value) for value in values if not is_blank(value) and number(value) is None}
-    return len(texts) == len(values)
+    first = number(values[0])
+    if first is not None:
+        return all(number(value) == first + k for k, value in enumerate(values))
+    seen: set[str] = set()
+    for value in values:
+        if is_blank(value) or number(value) is not None or str(value) in seen:
+            return False
+        seen.add(str(value))
+    return True
 
 
 def hidden(

@@ -50,7 +50,7 @@ def _parsed(place: str, text: str) -> Any:
     if isinstance(_line(first), dict):
         return _lines(place, lines)
     data = kernel_tuner.parsed(text)
-    if data is None:
+    if not kernel_tuner.fits(data):
         raise InvalidInput(f"cannot read {place}: not JSON: {why}")
     return data
 

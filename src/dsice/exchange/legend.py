@@ -68,12 +68,13 @@ class Legend:
             for name, column in found.items()
             if name not in taken and column not in taken and not _is_label(column, source)
         }
-        doubtful = [column for column in further.values() if column not in measured]
-        if not source.is_table or all(map(has_param_prefix, params.values())):
-            doubtful = []
+        if clash := sorted(ignored & {*params.values(), *metrics.values()}):
+            raise InvalidInput(f"--ignore {clash[0]}: the study itself reads {clash[0]!r}")
+        candidates = [column for column in further.values() if column not in measured]
+        doubtful = _doubtful(candidates, seen, source, params, metrics)
         ended = [row for row in source.rows if row.state is RowState.ENDED]
         others = {name: column for name, column in further.items() if _is_numeric(column, ended)}
-        return cls(source, params, metrics, others, tuple(doubtful))
+        return cls(source, params, metrics, others, doubtful)
 
 
 def _spelled(name: str, source: Source) -> str:
@@ -114,11 +115,32 @@ def _check_sense(source: Source, goal: Goal) -> None:
 
 
 def _is_label(column: str, source: Source) -> bool:
-    """Whether a column of a table only tells rows apart; all others of our own are metrics."""
-    ours = source.facts.keys() >= set(FACTS)
-    if ours or not source.is_table:
+    """Whether a column of a table only tells rows apart; our own have no more of them."""
+    if not source.is_table or _is_ours(source):
         return False
     return is_label(column, [row.values.get(column) for row in source.rows])
+
+
+def _doubtful(
+    candidates: Sequence[str],
+    names: Sequence[str],
+    source: Source,
+    params: Mapping[str, str],
+    metrics: Mapping[str, str],
+) -> tuple[str, ...]:
+    """Which of the ``candidates`` may be parameters as well as metrics."""
+    prefixed = [has_param_prefix(text) for text in params.values() if text in names]
+    if not source.is_table or (prefixed and all(prefixed)):
+        return ()
+    if _is_ours(source):  # parameters, then the metrics of the goal, then others
+        first = min((names.index(text) for text in metrics.values() if text in names), default=0)
+        return tuple(column for column in candidates if names.index(column) < first)
+    return tuple(candidates)
+
+
+def _is_ours(source: Source) -> bool:
+    """Whether ``dsice export`` wrote it."""
+    return source.facts.keys() >= set(FACTS)
 
 
 def _is_numeric(column: str, rows: Sequence[Row]) -> bool:

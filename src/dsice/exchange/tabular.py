@@ -64,7 +64,7 @@ def interpreted(
     column = _state_column(source, [n for n in seen if n not in params and n not in goal.metrics])
     if column is not None:
         facts["state"] = column
-    rows = tuple(_judged(row, column, facts.get("reason", "")) for row in source.rows)
+    rows = tuple(_judged(row, column, facts.get("reason")) for row in source.rows)
     return replace(source, rows=rows, facts=facts, params=dialect_params(seen, params))
 
 
@@ -78,9 +78,9 @@ def _state_column(source: Source, names: Collection[str]) -> str | None:
     return None
 
 
-def _judged(row: Row, column: str | None, reason: str) -> Row:
+def _judged(row: Row, column: str | None, reason: str | None) -> Row:
     """A row with the state that ``column`` says, and the reason in column ``reason``."""
-    given = row.values.get(reason)
+    given = None if reason is None else row.values.get(reason)
     why = "" if is_blank(given) else str(given)
     value = None if column is None else row.values.get(column)
     if is_blank(value):

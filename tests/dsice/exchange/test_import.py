@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dsice.study.events import Event, Header, Imported, Known, Proposed
 from dsice.study.journal import Journal, Lines
 from dsice.study.priors import Result, add_priors
 from dsice.study.state import Study
+from tests.dsice.stories import Story
 from tests.dsice.study.test_driver import Bench
 
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -127,6 +129,156 @@ def test_mistakes_change_nothing(
     assert found == 2
     assert "driver" in complaint
     assert len(Study.open(tmp_path / "runs/small").priors) == 1
+
+
+class Said:
+    """The command line in this process, in a folder; keeps what it wrote."""
+
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(folder)
+        self._capsys = capsys
+        self.errors = ""
+
+    def __call__(self, *arguments: str) -> str:
+        """What a command that succeeds printed."""
+        assert main(arguments) == 0, self._capsys.readouterr().err
+        out, self.errors = self._capsys.readouterr()
+        return out
+
+
+@pytest.fixture
+def said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Said:
+    return Said(tmp_path, monkeypatch, capsys)
+
+
+def begun(folder: Path) -> Path:
+    """A directory with three trials, whose parameters and metrics have names in two alphabets."""
+    text = """
+name = "begun"
+minimize = "größe"
+[grid]
+a = [1, 2, 3]
+wort = { choice = ["Ä", "ñ"] }
+[trial]
+command = ["run"]
+"""
+    story = Story(text, folder / "begun")
+    story.write()
+    story.session()
+    for k in range(3):
+        task = story.propose((k, k % 2))
+        story.end(task, story.begin(task), {"größe": 3.0 - k})
+    return folder / "begun"
+
+
+def test_what_goes_to_standard_output_is_alone_there(tmp_path: Path, said: Said) -> None:
+    begun(tmp_path)
+    table = said("export", "begun", "--csv", "-", "--csv", "file.csv")
+    assert table == (tmp_path / "file.csv").read_text()
+    assert said.errors == "Wrote standard output: 3 trials\nWrote file.csv: 3 trials\n"
+    page = said("report", "begun", "--out", "-")
+    assert page.startswith("<!DOCTYPE html>")
+    assert page.rstrip().endswith("</html>")
+    template = said("init", "-")
+    said("init", "new.toml")
+    assert template == (tmp_path / "new.toml").read_text()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["begun", "file.csv", "new.toml"]
+
+
+def test_parquet_to_standard_output(tmp_path: Path, dsice: Dsice) -> None:
+    pytest.importorskip("pyarrow")
+    begun(tmp_path)
+    command = [sys.executable, "-m", "dsice.cli", "export", "begun", "--parquet", "-"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300)
+    assert done.returncode == 0
+    (tmp_path / "out.parquet").write_bytes(done.stdout)
+    assert (
+        "3 results, 0 of them failures; 0 new, 3 known before"
+        in dsice("import", "begun", "out.parquet").stdout
+    )
+
+
+def test_several_storages_are_all_written(
+    tmp_path: Path, said: Said, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("optuna")
+    begun(tmp_path)
+    out = said("export", "begun", "--optuna", "a.db", "--optuna", "b.log", "--csv", "c.csv")
+    assert out.count("3 trials") == 3
+    for name in ("a.db", "b.log", "c.csv"):
+        assert "0 new, 3 known before" in said("import", "begun", name)
+    for places, complaint in [
+        (("--csv", "c.csv", "--parquet", "c.csv"), "c.csv is named twice"),
+        (("--csv", "-", "--parquet", "-"), "- is named twice"),
+        (("--optuna", "-"), "--optuna -: a storage cannot be standard output"),
+    ]:
+        assert main(("export", "begun", *places)) == 2
+        assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "-").exists()
+
+
+def test_a_device_is_written_into(tmp_path: Path, said: Said) -> None:
+    begun(tmp_path)
+    (tmp_path / "nothing").symlink_to("/dev/null")
+    assert said("export", "begun", "--csv", "nothing") == "Wrote nothing: 3 trials\n"
+    assert Path("/dev/null").is_char_device()
+
+
+def test_words_of_every_alphabet_are_shown(tmp_path: Path, said: Said) -> None:
+    begun(tmp_path)
+    best = said("best", "begun")
+    assert 'wort = "Ä"' in best
+    assert "größe 1" in best
+
+
+def test_what_its_own_trials_have_is_no_news(tmp_path: Path, said: Said) -> None:
+    begun(tmp_path)
+    said("export", "begun", "--csv", "own.csv")
+    assert said("import", "begun", "own.csv") == (
+        "own.csv: 3 results, 0 of them failures; 0 new, 3 known before.\n"
+        "begun has them as its own trials.\n"
+    )
+
+
+def test_another_study_is_a_source(tmp_path: Path, said: Said) -> None:
+    begun(tmp_path)
+    (tmp_path / "new.toml").write_text(
+        'name = "new"\nminimize = "größe"\n[grid]\nwort = { choice = ["ñ", "Ä"] }\n'
+        'a = [3, 2]\n[trial]\ncommand = ["run"]\n'
+    )
+    assert said("import", "new.toml", "begun") == (
+        "begun: 2 results, 0 of them failures; 2 new, 0 known before.\n"
+        "  1 left out: parameter 'a' has no such level (the first: trial 1: 1)\n"
+        "+ 2 known results from begun. In runs/new.\n"
+    )
+
+
+def test_standard_input_is_a_source(tmp_path: Path, study_file: StudyFile) -> None:
+    study_file()
+    command = [sys.executable, "-m", "dsice.cli", "import", "study.toml", "-", "--format", "csv"]
+    text = "a;b;y\n1;2;0,5\n"
+    done = subprocess.run(
+        command, cwd=tmp_path, input=text, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == (
+        "standard input: 1 result, 0 of them failures; 1 new, 0 known before.\n"
+        "+ 1 known result from standard input. In runs/small.\n"
+    )
+
+
+def test_what_is_kept_without_being_asked_for_is_said(
+    tmp_path: Path, study_file: StudyFile, said: Said
+) -> None:
+    study_file()
+    (tmp_path / "t.csv").write_text("a,b,y,batch,note\n1,2,3,16,x\n2,2,3,32,x\n")
+    out = said("import", "study.toml", "t.csv", "--dry-run")
+    assert "2 results, 0 of them failures; 2 would be new, 0 known before." in out
+    assert "Other columns, kept as metrics: batch\n" in out
+    assert "batch" not in said("import", "study.toml", "t.csv", "--ignore", "batch")
 
 
 def test_an_import_that_was_cut_short_is_all_or_nothing(

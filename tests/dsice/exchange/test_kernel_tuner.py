@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import pytest
 
 from dsice.errors import InvalidInput
+from dsice.exchange.formats import READERS, guess
 from dsice.exchange.kernel_tuner import read
 from dsice.exchange.match import Matched, match
 from dsice.exchange.wishes import Wishes
 from dsice.study.config import StudyConfig, parse
+from dsice.study.priors import add_priors
 
 STUDY = """
 name = "kernel"
@@ -119,6 +122,70 @@ def test_a_parameter_that_the_study_lacks_must_not_matter(tmp_path: Path) -> Non
     assert len(found(tmp_path, written(), fewer, ignored=frozenset({"method"})).results) == 4
     constant = json.dumps({**HEADER, "cache": {"16,shared": ENTRIES["16,shared"]}})
     assert facts(found(tmp_path, constant, fewer)) == [((0,), FOUND[0][1], "")]
+
+
+def test_an_error_that_nobody_knows_is_a_failure_like_others(tmp_path: Path) -> None:
+    entries: dict[str, dict[str, Any]] = {
+        "16,plain": {"block_size_x": 16, "method": "plain", "time": "OutOfRegistersConfig"},
+        "32,plain": {"block_size_x": 32, "method": "plain", "time": 1.0, "__error__": "Lost"},
+        "64,plain": {"block_size_x": 64, "method": "plain", "time": 1.0, "mode": "fast"},
+    }
+    expected = [
+        ((0, 1), None, "Kernel Tuner: OutOfRegistersConfig"),
+        ((1, 1), None, "Kernel Tuner: Lost"),
+        ((2, 1), {"time": 1.0}, ""),
+    ]
+    assert facts(found(tmp_path, json.dumps({**HEADER, "cache": entries}))) == expected
+    results = [
+        {
+            "configuration": {key: entry[key] for key in ("block_size_x", "method")},
+            "invalidity": "Lost" if "__error__" in entry else "correct",
+            "measurements": [{"name": "time", "value": entry["time"]}],
+            "objectives": ["time"],
+        }
+        for entry in entries.values()
+    ]
+    assert facts(found(tmp_path, json.dumps({"results": results}))) == expected
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_cache_and_t4_of_one_run_are_the_same_results(
+    tmp_path: Path, order: tuple[int, int]
+) -> None:
+    """As Kernel Tuner 1.5 writes both: T4 keeps times apart, and computed metrics where it will."""
+    study = STUDY.replace('"time"', '"time"\nsubject_to = ["compile_time <= 20"]')
+    cache, results = {}, []
+    for k, (x, method) in enumerate([(16, "shared"), (32, "shared"), (64, "plain")]):
+        params = {"block_size_x": x, "method": method}
+        took = {"compile_time": 9.5 + k, "verification_time": 0, "benchmark_time": 1.25}
+        time: float | str = "RuntimeFailedConfig" if k == 2 else 1.5 + k
+        cache[f"{x},{method}"] = {**params, "time": time, **took, "GFLOP/s": 7.0}
+        results.append(
+            {
+                "timestamp": "",
+                "configuration": params,
+                "times": {"compilation": 9.5 + k, "validation": 0, "runtimes": [1.0]},
+                "invalidity": "runtime" if k == 2 else "correct",
+                "correctness": 1,
+                "measurements": [{"name": "time", "value": time, "unit": "ms"}],
+                "objectives": ["time"],
+            }
+        )
+    config = parse(study, tmp_path)
+    files = [json.dumps({**HEADER, "cache": cache}), json.dumps({"results": results})]
+    first, second = (found(tmp_path, files[k], study) for k in order)
+    assert [r.reason for r in first.results] == [r.reason for r in second.results]
+    assert len(add_priors(config, tmp_path / "out", first.results, "first")) == 3
+    assert add_priors(config, tmp_path / "out", second.results, "second") == []
+
+
+def test_the_form_of_the_auto_tuning_hub(tmp_path: Path) -> None:
+    file = tmp_path / "A100.json.gz"
+    file.write_bytes(gzip.compress(written().rstrip(",").encode() + b"}\n}"))
+    config = parse(STUDY, tmp_path)
+    for form in (guess(str(file)), "kernel-tuner"):
+        source = READERS[form](str(file), config, None)
+        assert facts(match(source, config.grid, config.goal)) == FOUND
 
 
 def test_times_in_other_units(tmp_path: Path) -> None:

@@ -219,3 +219,33 @@ command = ["run"]
     maximizing = parse(text.replace("minimize", "maximize"), tmp_path)
     with pytest.raises(InvalidInput, match="is to minimize and this study to maximize 'y': give"):
         match(read(storage, maximizing), config.grid, maximizing.goal)
+
+
+def test_none_is_a_level_and_what_was_not_drawn_is_none_of_them(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'none.db'}"
+    study = optuna.create_study(storage=storage)
+
+    def objective(trial: Any) -> Any:
+        how = trial.suggest_categorical("how", ["svm", None])
+        kernel = trial.suggest_categorical("kernel", ["rbf", None]) if how == "svm" else "none"
+        return (how is None) + 0.5 * (kernel is None)
+
+    for how, kernel in (("svm", "rbf"), ("svm", None), (None, None)):
+        study.enqueue_trial({"how": how, "kernel": kernel})
+    study.optimize(objective, n_trials=3)
+    text = """
+name = "none"
+minimize = "y"
+[grid]
+how = { choice = ["svm", "None"] }
+kernel = { choice = ["None", "rbf"] }
+[trial]
+command = ["run"]
+"""
+    config = parse(text, tmp_path)
+    found = match(read(storage, config), config.grid, config.goal)
+    assert [(r.point, r.metrics) for r in found.results] == [
+        ((0, 1), {"y": 0}),
+        ((0, 0), {"y": 0.5}),
+    ]
+    assert found.left_out == {"parameter 'kernel' is missing": (1, "trial 2")}
