@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from dsice.errors import InvalidInput
+from dsice.exchange.csv_file import read
+from dsice.exchange.levels import Levels
+from dsice.exchange.source import Row, RowState, is_blank
+from dsice.exchange.source import number as as_number
+from dsice.exchange.tabular import interpreted
 from dsice.goal import Goal
-from dsice.grid import Axis, Grid, Point, Value
+from dsice.grid import Grid, Point
 from dsice.simulate.campaign import Campaign
 from dsice.simulate.fitted import Fitted
 from dsice.simulate.play import Terms
@@ -109,7 +113,8 @@ def from_table(
     """Worlds that give the rows of a CSV file, or agree with them where some points are missing.
 
     The file has a column for each parameter and each metric of the goal, and may have one named
-    ``seconds``. A row without metrics is a trial that failed.
+    ``seconds``. A row without metrics is a trial that failed, unless a column ``state`` says that
+    it has not ended.
 
     Args:
         config: the study.
@@ -121,7 +126,7 @@ def from_table(
         InvalidInput: the file cannot be read or does not fit the study.
     """
     goal = _settled(config, study)
-    rows = _rows(config.grid, goal, path, lasting is None)
+    rows = _rows(config, path, lasting is None)
     took, about_stages = _stages(config, study)
     by_program: dict[Point, list[Result]] = {}
     for point, result in rows:
@@ -200,76 +205,53 @@ def _fitted_words(what: str, worlds: Fitted) -> list[str]:
     return words
 
 
-def _rows(grid: Grid, goal: Goal, path: Path, timed: bool) -> list[tuple[Point, Result]]:
-    """The rows of a table; ``timed``: it must say how long each took."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns: Sequence[str] = reader.fieldnames or ()
-            for column in (*grid.names, *goal.metrics):
-                if column not in columns:
-                    raise InvalidInput(
-                        f"{path} lacks a column {column!r}: it has {', '.join(columns)}"
-                    )
-            if timed and SECONDS not in columns:
-                raise InvalidInput(
-                    f"{path} lacks a column {SECONDS!r}: add it, or give --duration TIME"
-                )
-            levels = [_by_text(axis) for axis in grid.axes]
-            rows = [
-                (_point(grid, levels, row, where), _result(goal, row, timed, where))
-                for row in reader
-                for where in [f"{path}: line {reader.line_num}"]
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        what = getattr(error, "strerror", None) or "not a CSV file in UTF-8"
-        raise InvalidInput(f"cannot read table {str(path)!r}: {what}") from None
-    if not rows:
-        raise InvalidInput(f"{path} has no rows")
-    return rows
+def _rows(config: StudyConfig, path: Path, timed: bool) -> list[tuple[Point, Result]]:
+    """The rows of a table that have ended; ``timed``: it must say how long each took."""
+    grid, goal = config.grid, config.goal
+    table = interpreted(read(str(path), config), {name: name for name in grid.names}, goal, ())
+    for column in (*grid.names, *goal.metrics):
+        if column not in table.names:
+            raise InvalidInput(f"{path} lacks a column {column!r}: it has {', '.join(table.names)}")
+    if timed and SECONDS not in table.names:
+        raise InvalidInput(f"{path} lacks a column {SECONDS!r}: add it, or give --duration TIME")
+    levels = [Levels(axis) for axis in grid.axes]
+    return [
+        (_point(grid, levels, row, where), _result(goal, row, timed, where))
+        for row in table.rows
+        if row.state is not RowState.OPEN
+        for where in [f"{path}: {row.where}"]
+    ]
 
 
-def _by_text(axis: Axis) -> dict[Value, int]:
-    """Level indices by what a table may write: the text of each level, or its number."""
-    found: dict[Value, int] = {}
-    for index, level in enumerate(axis.levels):
-        found[str(level)] = found[str(level).lower()] = index
-        if isinstance(level, int | float) and not isinstance(level, bool):
-            found[float(level)] = index
-    return found
-
-
-def _point(
-    grid: Grid, levels: Sequence[Mapping[Value, int]], row: Mapping[str, str | None], where: str
-) -> Point:
+def _point(grid: Grid, levels: Sequence[Levels], row: Row, where: str) -> Point:
     point = []
-    for axis, indices in zip(grid.axes, levels, strict=True):
-        text = (row[axis.name] or "").strip()
-        index = indices.get(text, indices.get(_number(text)))
+    for name, axis in zip(grid.names, levels, strict=True):
+        value = row.values[name]
+        index = axis.index(value)
         if index is None:
-            raise InvalidInput(f"{where}: {text!r} is no level of parameter {axis.name!r}")
+            raise InvalidInput(f"{where}: {value!r} is no level of parameter {name!r}")
         point.append(index)
     return tuple(point)
 
 
-def _result(goal: Goal, row: Mapping[str, str | None], timed: bool, where: str) -> Result:
-    texts = {name: (row[name] or "").strip() for name in goal.metrics}
-    metrics = {name: _number(text) for name, text in texts.items()}
-    failed = not any(texts.values())
+def _result(goal: Goal, row: Row, timed: bool, where: str) -> Result:
+    given = {name: row.values[name] for name in goal.metrics}
+    failed = row.state is RowState.FAILED or all(map(is_blank, given.values()))
+    metrics = {name: _number(value) for name, value in given.items()}
     for name, value in metrics.items():
         if not failed and not math.isfinite(value):
             raise InvalidInput(
-                f"{where}: {name} = {texts[name]!r} is no finite number (a row without any metric "
+                f"{where}: {name} = {given[name]!r} is no finite number (a row without any metric "
                 "is a trial that failed)"
             )
-    seconds = _number((row[SECONDS] or "").strip()) if timed else 0.0
+    seconds = _number(row.values[SECONDS]) if timed else 0.0
     if not 0 <= seconds < math.inf:
-        raise InvalidInput(f"{where}: {SECONDS} = {row[SECONDS]!r} is no duration in seconds")
+        raise InvalidInput(
+            f"{where}: {SECONDS} = {row.values[SECONDS]!r} is no duration in seconds"
+        )
     return Result(None if failed else metrics, seconds)
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+def _number(value: object) -> float:
+    size = as_number(value)
+    return math.nan if size is None else size

@@ -16,7 +16,9 @@ from dsice.search import make_search
 from dsice.simulate.answer import Answer, Quartiles, Row
 from dsice.simulate.campaign import Campaign, Played
 from dsice.simulate.play import Terms
-from dsice.simulate.world import Lasting, Timed
+from dsice.simulate.source import from_table
+from dsice.simulate.world import Lasting, Result, Tabulated, Timed
+from dsice.study.config import load
 
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
 StudyFile = Callable[..., Path]
@@ -94,6 +96,20 @@ def test_a_table_with_gaps_is_a_history(
     assert "Durations follow a surface of their own" in done.stdout
 
 
+def test_a_table_may_be_written_as_for_imports(study_file: StudyFile, tmp_path: Path) -> None:
+    config = load(study_file(top='minimize = "y"', grid="a = [0.5, 1]\nb = { choice = [true] }"))
+    tables = [
+        "a,b,y,seconds,state\n0.5,true,0.25,1.5,done\n1,true,,2,failed\n0.5,true,,,running\n",
+        "a;b;y;seconds;state\n0,5;TRUE;0,25;1,5;finished\n1;TRUE;7;2;crashed\n",
+        "\ta\tb\ty\tseconds\n0\t0.5\tTRUE\t0.25\t1.5\n1\t1\tTRUE\t\t2\n",
+    ]
+    for text in tables:
+        (tmp_path / "t.csv").write_text(text, encoding="utf-16")
+        worlds = from_table(config, tmp_path / "t.csv").worlds
+        assert isinstance(worlds, Tabulated)
+        assert worlds.rows == {(0, 0): [Result({"y": 0.25}, 1.5)], (1, 0): [Result(None, 2.0)]}
+
+
 def test_a_duration_answers_what_concerns_time(dsice: Dsice, study_file: StudyFile) -> None:
     study_file(more='[stage.check]\ncommand = ["true"]', run="trials = 100")
     done = dsice("simulate", "study.toml", "--duration", "1 h", "--parallel", 40, "--json")
@@ -152,7 +168,7 @@ def test_mistakes_get_one_line(dsice: Dsice, study_file: StudyFile, tmp_path: Pa
 
     assert "Give --history DIR, --table FILE.csv or --duration" in said("study.toml")
     assert "holds no study" in said("study.toml", "--history", "nowhere")
-    assert "cannot read table 'none.csv'" in said("study.toml", "--table", "none.csv")
+    assert "cannot read none.csv: No such file" in said("study.toml", "--table", "none.csv")
     assert "--spread needs --duration" in said("study.toml", "--spread", "0.3")
     assert "accepted are 0 to 3" in said("study.toml", "--duration", "1 h", "--spread", "-1")
     assert "'x' is no whole number" in said("study.toml", "--parallel", "4,x")
