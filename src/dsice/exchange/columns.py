@@ -120,7 +120,7 @@ def _metric(column: str, columns: Collection[str], params: Collection[str]) -> s
     if bare != column and bare in params:
         return bare
     bare = column.removeprefix(_prefix(column, _METRIC_PREFIXES))
-    return column if bare in columns or bare in params else bare
+    return column if bare in columns or bare in params or bare.isdecimal() else bare
 
 
 def _prefix(column: str, prefixes: Sequence[str]) -> str:

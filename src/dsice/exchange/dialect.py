@@ -27,6 +27,9 @@ def split(text: str, names: Collection[str]) -> tuple[str, Iterator[tuple[int, l
     Args:
         text: of the file.
         names: that the header should have.
+
+    Raises:
+        csv.Error: while rows are taken: quotes are not closed, or something follows one.
     """
     hint = _HINT.match(text)
     start = hint.end() if hint else 0
@@ -35,14 +38,23 @@ def split(text: str, names: Collection[str]) -> tuple[str, Iterator[tuple[int, l
 
 
 def _rows(text: str, delimiter: str, before: int = 0) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    for row in reader:
-        yield before + reader.line_num, row
+    # Strict: a quote that is never closed would swallow all rows that follow.
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
+    )
+    try:
+        for row in reader:
+            yield before + reader.line_num, row
+    except csv.Error as error:
+        raise csv.Error(f"line {before + reader.line_num}: {error}") from None
 
 
 def _delimiter(text: str, names: Collection[str]) -> str:
     def fitness(delimiter: str) -> tuple[int, float, int]:
-        rows = [row for _, row in islice(_rows(text, delimiter), _LOOKED_AT) if row]
+        try:
+            rows = [row for _, row in islice(_rows(text, delimiter), _LOOKED_AT) if row]
+        except csv.Error:
+            return 0, 0.0, 0
         width = len(rows[0]) if rows else 0
         if width < 2:
             return 0, 0.0, 0

@@ -47,7 +47,7 @@ def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
     """
     data = parsed(read_text(place))
     if data is None:
-        raise InvalidInput(f"cannot read {place}: not a JSON file")
+        raise InvalidInput(f"cannot read {place}: not a JSON object, as Kernel Tuner's files are")
     return source(place, data)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from dsice.exchange.source import ABSENT, is_blank, number
+from dsice.exchange.source import is_blank, number
 from dsice.grid import Axis
 
 _AMBIGUOUS: Final = -1
@@ -45,12 +45,14 @@ class Levels:
         ``nearest``: on an ordered axis of numbers, the nearest level will do, unless the value lies
         beyond the ends of the axis by more than half the last step.
         """
-        if isinstance(value, Hashable) and (type(value), value) in self._exact:
-            return self._exact[type(value), value]
-        if value is not ABSENT and is_blank(value):
-            value = "None"  # as str(None), and as pandas writes it
+        if value is None:
+            value = str(None)
         if not isinstance(value, bool | int | float | str | Decimal):
             return None
+        if (exact := self._exact.get((type(value), value))) is not None:
+            return exact
+        if is_blank(value):
+            value = str(None)  # as pandas writes it
         text = value.strip() if isinstance(value, str) else str(value)
         if (found := self._texts.get(text)) is not None:
             return None if found == _AMBIGUOUS else found
