@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dsice.errors import InvalidInput
 from dsice.exchange.text_file import STANDARD
-from dsice.files import write_atomically
+from dsice.files import write_into
 
 
 def put(place: str, data: str | bytes) -> str:
@@ -25,8 +25,5 @@ def put(place: str, data: str | bytes) -> str:
     path = Path(place)
     if path.is_dir():
         raise InvalidInput(f"cannot write {place}: it is a folder; name a file")
-    if path.exists() and not path.is_file():  # a device is no file to be replaced
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-    else:
-        write_atomically(path, data)
+    write_into(path, data)
     return place

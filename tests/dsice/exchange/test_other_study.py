@@ -45,8 +45,6 @@ def old(directory: Path, text: str = OLD) -> Study:
     """Five trials: three have ended, one of them badly, one runs, one waits; and a known result."""
     story = Story(text, directory)
     story.write()
-    result = Result((1, 1, 9), {"speed": 9.0, "seconds": 0.5}, "", "line 2")
-    add_priors(story.study.config, directory, [result], "t.csv")
     story.session()
     metrics = [{"speed": 1.0, "seconds": 3.0, "time": 2.0}, None, {"speed": 2.0, "seconds": 1.0}]
     for point, each in zip([(1, 0, 3), (2, 1, 1), (0, 0, 1)], metrics, strict=True):
@@ -55,6 +53,8 @@ def old(directory: Path, text: str = OLD) -> Study:
         story.end(task, story.begin(task), each, verdict=verdict, reason="" if each else "broke")
     story.begin(story.propose((0, 1, 1)))
     story.propose((2, 0, 1))
+    result = Result((1, 1, 9), {"speed": 9.0, "seconds": 0.5}, "", "line 2")
+    add_priors(story.study.config, directory, [result], "t.csv")
     return Study.open(directory)
 
 
