@@ -6,28 +6,27 @@ counts distances in levels; *params*, a dictionary of values by name, are what a
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from random import Random
 from typing import Any, Final, NamedTuple
 
+from dsice.allowed import Rule
 from dsice.errors import InvalidInput
-from dsice.expression import Expression
 from dsice.ratios import Ratios
 
 Value = bool | int | float | str
 Params = dict[str, Value]
 Point = tuple[int, ...]
-Rule = Callable[[dict[str, Any]], bool]
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED: Final = frozenset({"study", "stage", "dir", "result", "progress", "params", "best"})
 _MAX_LEVELS: Final = 1_000_000
 _LARGEST: Final = 1e300
-_COUNTED: Final = 100_000  # points that are looked at, one by one, to count them
+_COUNTED: Final = 100_000  # points that are looked at, one by one, to count different programs
 
 
 class Axis:
@@ -168,23 +167,29 @@ class Axis:
 
 
 class Counts(NamedTuple):
-    """How many points a grid has; None where there are too many to be counted one by one.
+    """How many points a grid has.
 
     Attributes:
         points: in all.
-        allowed: those that the rule does not exclude.
-        distinct: different programs among those.
+        allowed: those that the rule does not exclude; None where they cannot be counted.
+        distinct: different programs among those; None where they cannot be counted.
+        least: allowed points that are known of.
     """
 
     points: int
     allowed: int | None
     distinct: int | None
+    least: int
 
     def __str__(self) -> str:
         """``61,440 points, 14,190 distinct``."""
         parts = [f"{self.points:,} points" if self.points > 1 else "1 point"]
-        if self.allowed is not None and self.allowed < self.points:
-            parts.append(f"{self.allowed:,} allowed")
+        if self.allowed is None:
+            parts.append(
+                f"at least {self.least:,} allowed" if self.least else "allowed not counted"
+            )
+        elif self.allowed < self.points:
+            parts.append(f"{self.allowed:,} allowed" if self.allowed else "none allowed")
         if self.distinct is not None and self.allowed != self.distinct:
             parts.append(f"{self.distinct:,} distinct")
         return ", ".join(parts)
@@ -195,8 +200,10 @@ class Grid:
 
     Args:
         axes: one `Axis` per parameter, with distinct names.
-        allowed: a rule on parameter values that costs nothing to test: an expression such as
-            ``"block_x * block_y <= 1024"``, a function of the params, or None.
+        allowed: a rule on parameter values: an expression such as ``"block_x * block_y <= 1024"``,
+            a function of the params, or None. Of an expression, the allowed points are found
+            without testing all of them. A function is called with one point after another,
+            thousands of times for each proposal: it must be quick, and the same at every call.
         only_ratios_of: names of axes that matter only through the ratios of their values: points
             that differ in them by a common positive factor, and in nothing else, are the same
             program. The values are numbers of 0 or more; zeros stay zeros.
@@ -209,7 +216,7 @@ class Grid:
     def __init__(
         self,
         axes: Sequence[Axis],
-        allowed: str | Rule | None = None,
+        allowed: str | Callable[[dict[str, Any]], bool] | None = None,
         only_ratios_of: Sequence[str] = (),
     ) -> None:
         self.axes: Final = tuple(axes)
@@ -224,26 +231,13 @@ class Grid:
         self.names: Final = tuple(names)
         self.shape: Final[Point] = tuple(len(axis) for axis in self.axes)
         self.rule: Final = allowed
-        self._rule: Rule | None
-        read: Collection[str] = names  # by the rule, as far as is known
-        if isinstance(allowed, str):
-            expression = Expression(allowed)
-            if unknown := sorted(expression.names - set(names)):
-                raise InvalidInput(
-                    f"rule {allowed!r} reads {unknown[0]!r}: the axes are {', '.join(names)}"
-                )
-            self._rule = lambda params: bool(expression(params))
-            read = expression.names
-        elif allowed is None or callable(allowed):
-            self._rule = allowed
-        else:
-            raise InvalidInput(f"the rule {allowed!r} is neither an expression nor a function")
-        self._ruled: Final = [k for k, name in enumerate(names) if name in read]
+        levels = {axis.name: axis.levels for axis in self.axes}
+        self._rule: Final = None if allowed is None else Rule(allowed, levels)
         self._index: Final = [{v: k for k, v in enumerate(axis.levels)} for axis in self.axes]
         self._in_ratios: Final = _in_ratios(names, only_ratios_of)
         self.only_ratios_of: Final = tuple(names[k] for k in self._in_ratios)
-        levels = {names[k]: self.axes[k].levels for k in self._in_ratios}
-        self._ratios: Final = Ratios(levels) if levels else None
+        weights = {names[k]: self.axes[k].levels for k in self._in_ratios}
+        self._ratios: Final = Ratios(weights) if weights else None
         self._counts: Counts | None = None
 
     @property
@@ -262,12 +256,44 @@ class Grid:
         )
 
     def __iter__(self) -> Iterator[Point]:
-        """All allowed points, the last axis fastest."""
+        """All allowed points.
+
+        In index order, the last axis fastest; with a rule that leaves more than a million, in an
+        order of their own.
+        """
+        if self._rule is not None and self._rule.points.count is not None:
+            return iter(self._rule.points)
         return filter(self.allows, itertools.product(*map(range, self.shape)))
 
     def allows(self, point: Point) -> bool:
-        """Whether the static rule lets ``point`` be measured."""
-        return self._rule is None or bool(self._rule(self.params(point)))
+        """Whether the static rule lets ``point`` be measured.
+
+        Raises:
+            InvalidInput: the rule is an expression that has no value there.
+        """
+        return self._rule is None or self._rule(point)
+
+    @property
+    def allowed_count(self) -> int | None:
+        """Number of points that the rule allows; None if they cannot be counted."""
+        return self.size if self._rule is None else self._rule.points.count
+
+    def allowed_at(self, number: int) -> Point:
+        """The allowed point with a number from 0 to `allowed_count` - 1.
+
+        Without a rule in index order, else in an order of its own.
+        """
+        return self.at(number) if self._rule is None else self._rule.points[number]
+
+    def draws(self, count: int, random: Random) -> list[Point]:
+        """Up to ``count`` random allowed points, equal ones among them.
+
+        Each is drawn from all with the same probability. Where the allowed points cannot be
+        counted, some are likelier than others, and fewer may be found.
+        """
+        if self._rule is not None:
+            return self._rule.points.draws(count, random)
+        return [tuple(random.randrange(n) for n in self.shape) for _ in range(count)]
 
     def program(self, point: Point) -> Point:
         """What tells the program at ``point`` from others: equal for points of the same program.
@@ -304,19 +330,29 @@ class Grid:
         return self._counts
 
     def _counted(self) -> Counts:
-        allowed: int | None = self.size
-        if self._rule is not None:
-            allowed = sum(1 for _ in self) if self.size <= _COUNTED else None
-        distinct = allowed
-        if self._ratios is not None:
+        allowed = self.allowed_count
+        distinct = None if allowed is None else self._distinct(allowed)
+        least = self._rule.points.least if self._rule is not None else self.size
+        return Counts(self.size, allowed, distinct, least)
+
+    def _distinct(self, allowed: int) -> int | None:
+        """How many different programs there are among so many ``allowed`` points."""
+        if self._ratios is None or not allowed:
+            return allowed
+        if self._rule is None:
             combined = math.prod(self.shape[axis] for axis in self._in_ratios)
-            if (combined if self._rule is None else self.size) > _COUNTED:
-                distinct = None
-            elif self._rule is None:
-                distinct = self.size // combined * self._ratios.count()
-            else:
-                distinct = len(set(map(self.program, self)))
-        return Counts(self.size, allowed, distinct)
+            return None if combined > _COUNTED else allowed // combined * self._ratios.count()
+        found = self._rule.points.tied(self._in_ratios, _COUNTED)
+        if found is None:
+            return None
+        axes, combinations, each = found
+        ratios = [axes.index(axis) for axis in self._in_ratios]
+        others = [k for k, axis in enumerate(axes) if axis not in self._in_ratios]
+        programs = {
+            (*self._ratios.key([row[k] for k in ratios]), *(row[k] for k in others))
+            for row in combinations.tolist()
+        }
+        return len(programs) * each
 
     def params(self, point: Point) -> Params:
         """The parameter values at ``point``, by name."""
@@ -348,29 +384,12 @@ class Grid:
         return tuple(n // 2 for n in self.shape)
 
     def nearest(self, point: Point) -> Point | None:
-        """The allowed point nearest to ``point``, or None if the rule allows none at all.
+        """The allowed point nearest to ``point``, or None if none is found.
 
         Distances are Euclidean, in levels; of equally distant points the first in index order is
-        taken.
+        taken. Where the allowed points cannot be counted, it is one that is near.
         """
-        queue = [(0, point)]
-        reached = {point}
-        while queue:
-            distance, candidate = heapq.heappop(queue)
-            if self.allows(candidate):
-                return candidate
-            # Walking away from `point`, one level at a time, meets all points in order of distance.
-            # Along an axis that the rule does not read there is nothing to gain.
-            for axis in self._ruled:
-                k, origin = candidate[axis], point[axis]
-                steps = (-1, 1) if k == origin else (1,) if k > origin else (-1,)
-                for step in steps:
-                    further = (*candidate[:axis], k + step, *candidate[axis + 1 :])
-                    if 0 <= k + step < self.shape[axis] and further not in reached:
-                        reached.add(further)
-                        growth = 2 * abs(k - origin) + 1
-                        heapq.heappush(queue, (distance + growth, further))
-        return None
+        return point if self._rule is None else self._rule.points.nearest(point)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Grid) and self._key() == other._key()
@@ -380,6 +399,9 @@ class Grid:
 
     def _key(self) -> tuple[object, ...]:
         return (self.axes, self.rule, self.only_ratios_of)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Grid, self._key()
 
     def __repr__(self) -> str:
         rule = "" if self.rule is None else f", allowed={self.rule!r}"

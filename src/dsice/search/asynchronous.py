@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from dsice.goal import Goal
 from dsice.grid import Grid, Point
-from dsice.search.base import ALL_MEASURED, NOTHING_ALLOWED, Search, at_least, positive
+from dsice.search.base import Search, at_least, positive
 from dsice.search.epoch import Epoch
 from dsice.search.random import Shuffled
 from dsice.search.start import FirstPoints
@@ -223,4 +223,4 @@ class Dsice(Search):
             return f"no point is expected to improve the best by more than {self._tolerance:g}"
         if self._shuffled.first(self.is_known) is not None:
             return ""
-        return ALL_MEASURED if len(self.history) else NOTHING_ALLOWED
+        return self._shuffled.why_none(len(self.history))

@@ -17,6 +17,7 @@ from dsice.threads import one_blas_thread
 
 NOTHING_ALLOWED: Final = "the rule allows no point of the grid"
 ALL_MEASURED: Final = "every allowed point is measured"
+NONE_FOUND: Final = "no other point that the rule allows was found in 20,000 tries"
 
 
 class Search(ABC):

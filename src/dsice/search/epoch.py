@@ -63,7 +63,8 @@ class Epoch:
         self._crossed: set[Point] = set()  # points through which lines were laid
         self._stale = False
         self._proposal: Point | None = None
-        if grid.size <= POOL:
+        self._is_whole = (grid.allowed_count or math.inf) <= POOL  # all points are candidates
+        if self._is_whole:
             self._pool.scatter(grid, Origin(Role.GRID))
         else:
             far = far_points(grid, FAR, self._model.evaluated[:1], self._random)
@@ -108,7 +109,7 @@ class Epoch:
                 leader = self._pool.leader
                 if leader is None or not self._cross(leader, OBLIQUE_ON_WALKS, LEARNED_ON_WALKS):
                     break
-            if self._grid.size > POOL and self._pool.largest < math.log(SPENT):
+            if not self._is_whole and self._pool.largest < math.log(SPENT):
                 far = far_points(self._grid, FAR_MORE, self._ranking.best(1), self._random)
                 self._pool.scatter(far, ANYWHERE)
             self._proposal = self._pool.leader

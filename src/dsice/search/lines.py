@@ -98,14 +98,17 @@ def line(point: Point, direction: Direction, grid: Grid, random: Random) -> Iter
 def far_points(grid: Grid, count: int, origins: Sequence[Point], random: Random) -> list[Point]:
     """About ``count`` distinct allowed points from all over the grid.
 
-    Where the rule excludes nearly everything, blind draws find little: random walks over allowed
-    points from ``origins`` make up for it.
+    Where the rule excludes nearly everything and what it allows cannot be counted, draws find
+    little: random walks over allowed points from ``origins`` make up for it.
     """
-    found: dict[Point, None] = {}
-    for _ in range(16 * count):
-        point = tuple(random.randrange(n) for n in grid.shape)
-        if grid.allows(point):
-            found[point] = None
+    if grid.rule is not None:
+        found = dict.fromkeys(grid.draws(count, random))
+        if grid.allowed_count is not None or len(found) == count:
+            return list(found)
+    else:
+        found = {}
+        for _ in range(16 * count):
+            found[tuple(random.randrange(n) for n in grid.shape)] = None
             if len(found) == count:
                 return list(found)
     for point in origins:

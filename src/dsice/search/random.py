@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Final
 
 from dsice.goal import Goal
 from dsice.grid import Grid, Point
-from dsice.search.base import ALL_MEASURED, NOTHING_ALLOWED, Search
+from dsice.search.base import ALL_MEASURED, NONE_FOUND, NOTHING_ALLOWED, Search
 from dsice.search.why import Forecast, Origin, Role
 
 _PASSES: Final = 4
+_MISSES: Final = 20_000  # excluded points in a row after which blind tries are given up
+_DRAWN: Final = 256
 
 
 class RandomSearch(Search):
@@ -34,30 +38,70 @@ class RandomSearch(Search):
     def _ended(self) -> str:
         if self._shuffled.first(self.is_known) is not None:
             return ""
-        return ALL_MEASURED if len(self.history) else NOTHING_ALLOWED
+        return self._shuffled.why_none(len(self.history))
 
 
 class Shuffled:
     """The allowed points of a grid in a random order, without a list of them.
 
     The order is a keyed permutation of the numbers of the points, worked out one by one, so that
-    memory does not grow with the grid. A point costs one test of the grid's rule per point skipped:
-    1 / (allowed share of the grid) on average.
+    memory does not grow with the grid.
+
+    Where the allowed points cannot be counted, all points are tried in this order, at the cost of
+    one test of the rule each, until 20,000 in a row are excluded. From then on points are drawn
+    (`Grid.draws`), until nothing new comes.
     """
 
     def __init__(self, grid: Grid, seed: int) -> None:
         self._grid = grid
         self._seed = seed
         self._position = 0  # everything before it in the order is known or not allowed
+        self._missed = 0
+        self._drawn: dict[Point, None] = {}
+        self._waiting: deque[Point] = deque()  # drawn, and perhaps not known yet
+        self._random = Random(f"{seed} drawn")
 
     def first(self, is_known: Callable[[Point], bool]) -> Point | None:
         """The first allowed point that is not known; points once known must stay so."""
-        size = self._grid.size
-        while self._position < size:
-            point = self._grid.at(permuted(self._position, size, self._seed))
-            if not is_known(point) and self._grid.allows(point):
+        counted = self._grid.allowed_count
+        if counted is None:
+            return self._tried(is_known) or self._found(is_known)
+        while self._position < counted:
+            point = self._grid.allowed_at(permuted(self._position, counted, self._seed))
+            if not is_known(point):
                 return point
             self._position += 1
+        return None
+
+    def why_none(self, measured: int) -> str:
+        """Why there is no other point, after so many were ``measured``."""
+        if self._grid.allowed_count is None and self._missed >= _MISSES:
+            return NONE_FOUND
+        return ALL_MEASURED if measured else NOTHING_ALLOWED
+
+    def _tried(self, is_known: Callable[[Point], bool]) -> Point | None:
+        grid, size = self._grid, self._grid.size
+        while self._position < size and self._missed < _MISSES:
+            point = grid.at(permuted(self._position, size, self._seed))
+            if not is_known(point):
+                if grid.allows(point):
+                    self._missed = 0
+                    return point
+                self._missed += 1
+            self._position += 1
+        return None
+
+    def _found(self, is_known: Callable[[Point], bool]) -> Point | None:
+        while self._missed >= _MISSES:
+            while self._waiting:
+                if not is_known(self._waiting[0]):
+                    return self._waiting[0]
+                self._waiting.popleft()
+            new = [p for p in self._grid.draws(_DRAWN, self._random) if p not in self._drawn]
+            if not new:
+                break
+            self._drawn.update(dict.fromkeys(new))
+            self._waiting.extend(dict.fromkeys(new))
         return None
 
 

@@ -1,0 +1,189 @@
+"""From a rule to the points that it allows."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from dsice.allowed.columns import Column, Mask, evaluate
+from dsice.allowed.diagram import Diagram
+from dsice.allowed.groups import Combination, Group, Listed
+from dsice.allowed.layers import Coupled, Domain, Edges, States, TooMany
+from dsice.allowed.points import AllowedPoints
+from dsice.allowed.probed import TRIED, Opaque, Probed
+from dsice.errors import InvalidInput
+from dsice.expression import NO_VALUE, Expression, Node
+
+Levels = Mapping[str, Sequence[Any]]
+
+MOST_STATES: Final = 2**19  # of one axis
+MOST_ROWS: Final = 2**21  # partial combinations that are tried in all
+
+
+def conditions_of(rule: Expression, levels: Levels) -> list[Node]:
+    """What must all hold for a point to be allowed; axes with a single level have its value."""
+    single = {name: values[0] for name, values in levels.items() if len(values) == 1}
+    return list(dict.fromkeys(_with_values(rule.tree, single).conjuncts()))
+
+
+def no_value(rule: Expression, condition: Node, values: Mapping[str, Any]) -> InvalidInput:
+    """The error of a rule, one of whose conditions has no value at these values."""
+    known = {name: values[name] for name in sorted(condition.names)}
+    try:
+        condition.evaluator()(known)
+    except NO_VALUE as error:
+        return InvalidInput(f"{rule.text!r} has no value at {known}: {error}")
+    raise AssertionError(f"{rule.text!r} has a value at {known}")
+
+
+def of_function(shape: Combination, allows: Callable[[Combination], bool]) -> AllowedPoints:
+    """The points that a function allows: listed if they are few, else to be asked for."""
+    if math.prod(shape) > TRIED:
+        return AllowedPoints([Opaque(shape, allows)])
+    found = [point for point in itertools.product(*map(range, shape)) if allows(point)]
+    table = np.array(found, dtype=np.intp).reshape(len(found), len(shape))
+    return AllowedPoints([Listed(range(len(shape)), table)])
+
+
+def of_rule(rule: Expression, levels: Levels) -> AllowedPoints:
+    """The points at which an expression is true.
+
+    Args:
+        rule: the expression.
+        levels: of each axis, by name, in the order of the grid.
+
+    Raises:
+        InvalidInput: it has no value at a point that none of its conditions excludes.
+    """
+    left, coupling = _alone(conditions_of(rule, levels), levels)
+    domains = {}
+    for name, values in levels.items():
+        indices = np.flatnonzero(left[name])
+        column = Column.of([values[k] for k in indices.tolist()])
+        domains[name] = Domain(Node("name", name), indices, column)
+    axes = {name: number for number, name in enumerate(levels)}
+    groups: list[Group] = []
+    faults: list[tuple[Node, dict[str, Any]]] = [
+        (condition, {}) for condition in coupling if not condition.names
+    ]
+    for names, conditions in _independent(levels, coupling):
+        if conditions and all(len(domains[name].indices) for name in names):
+            order = _order({name: len(domains[name].indices) for name in names}, conditions)
+            coupled = Coupled([domains[name] for name in order], conditions)
+            numbers = [axes[name] for name in order]
+            found = _layers(coupled)
+            if found is None:
+                groups.append(Probed(numbers, coupled))
+                continue
+            layers, states = found
+            where = _unsettled(layers, states)
+            if where is None:
+                groups.append(Diagram(numbers, [len(levels[name]) for name in order], layers))
+                continue
+            path, condition = where
+            at = {n: levels[n][k] for n, k in zip(order, path, strict=True)}
+            faults.append((conditions[condition], at))
+        for name in names:
+            groups.append(Listed([axes[name]], domains[name].indices[:, np.newaxis]))
+    points = AllowedPoints(groups)
+    if faults and points.count != 0:
+        raise no_value(rule, *faults[0])
+    return points
+
+
+def _with_values(node: Node, values: Mapping[str, Any]) -> Node:
+    """``node`` with constants for some names."""
+    if node.kind == "name" and node.value in values:
+        return Node("constant", values[node.value])
+    if node.names.isdisjoint(values):
+        return node
+    return Node(node.kind, node.value, tuple(_with_values(part, values) for part in node.parts))
+
+
+def _alone(conditions: Sequence[Node], levels: Levels) -> tuple[dict[str, Mask], list[Node]]:
+    """Which levels of each axis are left by conditions on it alone, and the other conditions.
+
+    Among these are those that have no value at a level that is left.
+    """
+    left = {name: np.ones(len(values), dtype=bool) for name, values in levels.items()}
+    others, doubtful = [], []
+    for condition in conditions:
+        if len(condition.names) > 1:
+            others.append(condition)
+            continue
+        name = next(iter(condition.names), next(iter(levels)))
+        column = evaluate(condition, {Node("name", name): Column.of(levels[name])})
+        column = column.spread(len(levels[name]))
+        valid = np.ones(len(column.values), dtype=bool) if column.valid is None else column.valid
+        left[name] &= column.truth() | ~valid
+        doubtful.append((condition, name, valid))
+    for condition, name, valid in doubtful:
+        if (left[name] & ~valid).any():
+            others.append(condition)
+    return left, others
+
+
+def _independent(
+    levels: Levels, conditions: Sequence[Node]
+) -> Iterator[tuple[list[str], list[Node]]]:
+    """Groups of axes that share no condition, each with its conditions."""
+    group_of = {name: [name] for name in levels}
+    for condition in conditions:
+        groups = {id(group_of[name]): group_of[name] for name in sorted(condition.names)}
+        merged = [name for group in groups.values() for name in group]
+        for name in merged:
+            group_of[name] = merged
+    for group in {id(group): group for group in group_of.values()}.values():
+        yield group, [each for each in conditions if each.names and each.names <= set(group)]
+
+
+def _order(sizes: Mapping[str, int], conditions: Sequence[Node]) -> list[str]:
+    """The order in which axes get values: those first that complete a condition soonest."""
+    order: dict[str, None] = {}
+    waiting = list(conditions)
+    while waiting:
+        first = min(
+            waiting, key=lambda node: math.prod(sizes[n] for n in node.names if n not in order)
+        )
+        order.update(dict.fromkeys(_appearing(first)))
+        waiting = [condition for condition in waiting if not condition.names <= order.keys()]
+    return list(order)
+
+
+def _appearing(node: Node) -> Iterator[str]:
+    """The names of a node as they appear in its text."""
+    if node.kind == "name":
+        yield node.value
+    for part in node.parts:
+        yield from _appearing(part)
+
+
+def _layers(coupled: Coupled) -> tuple[list[Edges], States] | None:
+    """The edges of each axis and the last states; None where they are too many."""
+    states, layers, left = coupled.root(), [], MOST_ROWS
+    try:
+        for axis in range(len(coupled.domains)):
+            edges, states, tried = coupled.step(states, axis, MOST_STATES, left)
+            layers.append(edges)
+            left -= tried
+    except TooMany:
+        return None
+    return layers, states
+
+
+def _unsettled(layers: Sequence[Edges], states: States) -> tuple[list[int], int] | None:
+    """The levels of a combination at which a condition has no value, and its number."""
+    faulty = np.argwhere(~states.settled)
+    if not len(faulty):
+        return None
+    state, condition = faulty[0].tolist()
+    path = []
+    for edges in reversed(layers):
+        edge = int(np.argmax(edges.children == state))
+        path.append(int(edges.levels[edge]))
+        state = int(edges.parents[edge])
+    return path[::-1], condition

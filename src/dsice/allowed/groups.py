@@ -1,0 +1,96 @@
+"""The allowed combinations of some axes: counted, numbered, drawn, and found by distance.
+
+A grid is a product of groups: axes of different groups share no condition.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from random import Random
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsice.allowed.columns import Indices
+
+Combination = tuple[int, ...]
+Numbers = Sequence[int] | NDArray[Any]  # NumPy's integers, or Python's own where they are large
+
+
+class Group(ABC):
+    """Some axes of a grid and which combinations of their levels are allowed.
+
+    Attributes:
+        axes: their numbers in the grid, increasing.
+        count: how many combinations are allowed; None if that is not known.
+        least: how many are known to be.
+    """
+
+    axes: tuple[int, ...]
+    count: int | None
+    least: int
+
+    @abstractmethod
+    def rows(self, numbers: Numbers) -> Indices:
+        """The combinations with these numbers, from 0 to ``count`` - 1; shape (N, axes)."""
+
+    @abstractmethod
+    def nearest(self, target: Combination) -> Combination | None:
+        """The combination at the least Euclidean distance in levels; None if none is found.
+
+        Of equally distant ones the first in index order. Where they are not counted, it is one that
+        is near.
+        """
+
+    def draws(self, count: int, random: Random) -> Indices:
+        """Up to ``count`` random combinations, shape (N, axes).
+
+        Each is drawn from all with the same probability. Where they are not counted, some are
+        likelier than others, and there may be fewer.
+        """
+        if not self.count:
+            return np.zeros((0, len(self.axes)), dtype=np.intp)
+        return self.rows([random.randrange(self.count) for _ in range(count)])
+
+
+class Listed(Group):
+    """Combinations that are listed.
+
+    Args:
+        axes: in increasing order.
+        combinations: shape (N, axes), in index order.
+    """
+
+    def __init__(self, axes: Sequence[int], combinations: Indices) -> None:
+        self.axes = tuple(axes)
+        self.count = self.least = len(combinations)
+        self._rows: Final = combinations
+
+    def rows(self, numbers: Numbers) -> Indices:  # noqa: D102  (as the base)
+        return self._rows[np.asarray(numbers, dtype=np.intp)]
+
+    def nearest(self, target: Combination) -> Combination | None:  # noqa: D102
+        if not self.count:
+            return None
+        row: list[int] = self._rows[np.argmin(squares(self._rows, target))].tolist()
+        return tuple(row)
+
+
+def squares(rows: Indices, target: Combination) -> Indices:
+    """The squared distance of each row from ``target``."""
+    return np.asarray(((rows - np.array(target, dtype=np.intp)) ** 2).sum(axis=1))
+
+
+def whole(sizes: Sequence[int]) -> type:
+    """The type of integers that hold a product of ``sizes``: of NumPy, or Python's own."""
+    product = 1
+    for size in sizes:
+        product *= max(size, 1)
+    return np.int64 if product < 2**62 else object
+
+
+def placed(axes: Sequence[int], columns: Sequence[NDArray[np.intp]]) -> Indices:
+    """One column for each of ``axes``, as a table with the axes in increasing order."""
+    return np.stack([columns[k] for k in np.argsort(axes)], axis=1)

@@ -1,0 +1,303 @@
+"""The combinations of some axes that a rule allows, found axis by axis.
+
+Axes are given values one after another, for all partial combinations at once. A condition is tested
+as soon as its names have values, and before that by bounds on what it may still become. Partial
+combinations between which the rest of the rule cannot tell are one *state*: what it reads of them,
+the values of the largest parts that are known by now, is equal. So ``a + b + c + d <= 20`` has one
+state for each sum, not one for each combination, and the states of all axes form a diagram in which
+every path is an allowed combination.
+
+Sources: D. Bergman, A. A. Cire, W.-J. van Hoeve, J. N. Hooker, "Decision Diagrams for
+Optimization", Springer 2016, chapters 3 and 4 (compilation from the top down, states); A. Rasch,
+R. Schulze, M. Steuwer, S. Gorlatch, "Efficient auto-tuning of parallel programs with interdependent
+tuning parameters via Auto-Tuning Framework", ACM TACO 18 (2021), doi 10.1145/3427093, and
+F.-J. Willemsen, R. V. van Nieuwpoort, B. van Werkhoven, "Efficient construction of large search
+spaces for auto-tuning", ICPP 2025 (independent groups of axes, conditions split and tested early).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from dsice.allowed.bounds import Bounds, bounds
+from dsice.allowed.columns import Column, Indices, Mask, evaluate, numbered
+from dsice.expression import Node
+
+_ROWS: Final = 2**17  # worked on at once
+_BRANCHES: Final = 16  # into which a range of levels is divided
+
+
+class TooMany(Exception):
+    """There are more states than are kept, or more ways on than are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What one axis of a group may be.
+
+    Attributes:
+        name: of the axis, as a node.
+        indices: of the levels that conditions on this axis alone leave.
+        values: of these levels.
+    """
+
+    name: Node
+    indices: Indices
+    values: Column
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Partial combinations that the rest of the rule can tell apart.
+
+    Attributes:
+        columns: of the largest parts of conditions that are known.
+        settled: for each state and condition, whether it holds whatever follows.
+    """
+
+    columns: dict[Node, Column]
+    settled: Mask
+
+    def __len__(self) -> int:
+        return len(self.settled)
+
+    def take(self, rows: Indices | Mask) -> States:
+        """Some of the states."""
+        columns = {node: column.take(rows) for node, column in self.columns.items()}
+        return States(columns, self.settled[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """What one more axis makes of states.
+
+    Attributes:
+        parents: for each edge the state that it leaves, increasing.
+        levels: the index of the axis's level.
+        children: the state that it leads to.
+        states: how many there were before.
+    """
+
+    parents: Indices
+    levels: Indices
+    children: Indices
+    states: int
+
+
+class Coupled:
+    """Axes that conditions bind together.
+
+    Args:
+        domains: of the axes, in the order in which they are given values.
+        conditions: on these axes, all of which hold; each reads two axes at least.
+    """
+
+    def __init__(self, domains: Sequence[Domain], conditions: Sequence[Node]) -> None:
+        self.domains: Final = tuple(domains)
+        self.conditions: Final = tuple(conditions)
+        names = [domain.name for domain in domains]
+        self._open: Final = [
+            {name: domain.values for name, domain in zip(names[k:], self.domains[k:], strict=True)}
+            for k in range(len(names) + 1)
+        ]
+        known = [_read(names[:k]) for k in range(len(names) + 1)]
+        self._parts: Final = [[_largest_known(each, read) for each in conditions] for read in known]
+        self._ranges: Final = [_ranges(domain.values) for domain in domains]
+        self._complete: Final = [[each.names <= read for each in conditions] for read in known]
+
+    def root(self) -> States:
+        """The state before the first axis."""
+        return States({}, np.zeros((1, len(self.conditions)), dtype=bool))
+
+    def step(self, states: States, axis: int, most: int, tries: int) -> tuple[Edges, States, int]:
+        """Give axis number ``axis`` its values; states that come to the same are one.
+
+        Args:
+            states: before.
+            axis: which axis.
+            most: states that are kept at most.
+            tries: ways on that are tried at most.
+
+        Returns:
+            The ways on, the states after, and how many ways were tried.
+
+        Raises:
+            TooMany: there are more.
+        """
+        found, parents, levels, children = [], [], [], []
+        offset = tried = 0
+        for row, level, looked_at in self._ways(states, axis):
+            parent, index, reached = self._follow(states, axis, row, level)
+            which, number = self._merged(reached, axis)
+            found.append(reached.take(which))
+            parents.append(parent)
+            levels.append(index)
+            children.append(number + offset)
+            offset += len(which)
+            tried += looked_at
+            if tried > tries or offset > 2 * most:  # some of these are equal
+                raise TooMany
+        if not found:
+            none = np.zeros(0, dtype=np.intp)
+            return Edges(none, none, none, len(states)), states.take(none), tried
+        joined = _joined(found)
+        which, number = self._merged(joined, axis)
+        if len(which) > most:
+            raise TooMany
+        child = number[np.concatenate(children)]
+        edges = Edges(np.concatenate(parents), np.concatenate(levels), child, len(states))
+        return edges, joined.take(which), tried
+
+    def expand(self, states: States, axis: int, tries: int) -> tuple[Indices, Indices, States]:
+        """The allowed ways to go on from ``states``: where from, by which level, to what.
+
+        Of the first states only, where more than ``tries`` ways had to be tried.
+        """
+        none = np.zeros(0, dtype=np.intp)
+        found = [(none, none, states.take(none))]
+        for row, level, looked_at in self._ways(states, axis):
+            found.append(self._follow(states, axis, row, level))
+            tries -= looked_at
+            if tries < 0:
+                break
+        parents, levels, reached = zip(*found[1:] or found, strict=True)
+        return np.concatenate(parents), np.concatenate(levels), _joined(reached)
+
+    def _ways(self, states: States, axis: int) -> Iterator[tuple[Indices, Indices, int]]:
+        """Pairs of a state and a level that may be allowed, some at a time, by states.
+
+        Where an axis has many levels, ranges of them are tried first. The third is the number of
+        ranges and levels that were looked at.
+        """
+        width, ranges = len(self.domains[axis].indices), self._ranges[axis]
+        at_once = max(1, _ROWS * _BRANCHES // width)
+        for first in range(0, len(states), at_once):
+            row = np.arange(first, min(first + at_once, len(states)))
+            block, tried = np.zeros(len(row), dtype=np.intp), 0
+            for limits in reversed(ranges):
+                row, block = _divided(row, block, _BRANCHES, len(limits.low))
+                tried += len(row)
+                fits = self._may_fit(states, axis, row, limits, block)
+                row, block = row[fits], block[fits]
+            branches = _BRANCHES if ranges else width
+            step = max(1, _ROWS // branches)
+            for start in range(0, len(row), step):
+                some = slice(start, start + step)
+                state, level = _divided(row[some], block[some], branches, width)
+                yield state, level, len(state) + tried
+                tried = 0
+
+    def _may_fit(
+        self, states: States, axis: int, row: Indices, ranges: Bounds, block: Indices
+    ) -> Mask:
+        """Whether a level in a range may be allowed after a state, for several pairs."""
+        name, following = self.domains[axis].name, self._open[axis + 1]
+        known: dict[Node, Column | Bounds] = dict(states.take(row).columns)
+        known[name] = Bounds(ranges.low[block], ranges.high[block], ranges.sure[block])
+        fits = np.ones(len(row), dtype=bool)
+        for number, condition in enumerate(self.conditions):
+            open_for = ~states.settled[row, number]
+            if name.names <= condition.names and open_for.any():
+                fits &= ~(open_for & bounds(condition, known, following).never())
+        return fits
+
+    def _follow(
+        self, states: States, axis: int, row: Indices, level: Indices
+    ) -> tuple[Indices, Indices, States]:
+        """Those of some ways to go on that are allowed: where from, by which level, to what."""
+        domain = self.domains[axis]
+        columns = states.take(row).columns
+        columns[domain.name] = domain.values.take(level)
+        settled = states.settled[row]
+        for number, condition in enumerate(self.conditions):
+            if not domain.name.names <= condition.names or settled[:, number].all():
+                continue
+            if self._complete[axis + 1][number]:
+                column = evaluate(condition, columns).spread(len(row))
+                there = np.ones(len(row), dtype=bool) if column.valid is None else column.valid
+                holds, fails = there & column.truth(), there & ~column.truth()
+            else:
+                limits = bounds(condition, columns, self._open[axis + 1])
+                holds = np.broadcast_to(limits.always(), len(row))
+                fails = np.broadcast_to(limits.never(), len(row))
+            keep = settled[:, number] | ~fails
+            settled[:, number] |= holds
+            if not keep.all():
+                row, level, settled = row[keep], level[keep], settled[keep]
+                columns = {
+                    node: column.take(keep) if len(column.values) == len(keep) else column
+                    for node, column in columns.items()
+                }
+        parts = {
+            part
+            for number, each in enumerate(self._parts[axis + 1])
+            if not settled[:, number].all()
+            for part in each
+        }
+        kept = {part: evaluate(part, columns).spread(len(row)) for part in parts}
+        return row, domain.indices[level], States(kept, settled)
+
+    def _merged(self, states: States, axis: int) -> tuple[Indices, Indices]:
+        """A row of each state that can be told apart, and the number of each row's state."""
+        codes: list[tuple[Indices, int]] = []
+        waiting = ~states.settled
+        for number in range(len(self.conditions)):
+            if waiting[:, number].any():
+                codes.append((waiting[:, number].astype(np.intp), 2))
+        users: dict[Node, Mask] = {}
+        for number, parts in enumerate(self._parts[axis + 1]):
+            for part in parts & states.columns.keys():
+                users[part] = users.get(part, False) | waiting[:, number]
+        for part, used in users.items():
+            if used.any():
+                found, size = states.columns[part].codes()
+                codes.append((np.where(used, found + 1, 0), size + 1))
+        return numbered(codes, len(states))
+
+
+def _ranges(values: Column) -> list[Bounds]:
+    """Bounds on the values of ever longer ranges of levels: 16, 256, ...; none for a few levels."""
+    ranges: list[Bounds] = []
+    length, width = _BRANCHES, len(values.values)
+    while width > 2 * length and values.values.dtype != object:
+        starts = np.arange(0, width, length)
+        low = np.minimum.reduceat(values.values, starts).astype(float)
+        high = np.maximum.reduceat(values.values, starts).astype(float)
+        ranges.append(Bounds(low, high, np.ones(len(low), dtype=bool)))
+        length *= _BRANCHES
+    return ranges
+
+
+def _divided(row: Indices, block: Indices, branches: int, count: int) -> tuple[Indices, Indices]:
+    """Each pair of a row and a block with every part of the block, of which there are ``count``."""
+    parts = (block[:, np.newaxis] * branches + np.arange(branches)).reshape(-1)
+    inside = parts < count
+    return np.repeat(row, branches)[inside], parts[inside]
+
+
+def _read(nodes: Sequence[Node]) -> frozenset[str]:
+    return frozenset(name for node in nodes for name in node.names)
+
+
+def _largest_known(node: Node, known: frozenset[str]) -> frozenset[Node]:
+    """The largest parts of ``node`` that read only ``known`` names, and at least one."""
+    if not node.names:
+        return frozenset()
+    if node.names <= known and node.value != "tuple":  # bounds look into a tuple
+        return frozenset([node])
+    return frozenset(each for part in node.parts for each in _largest_known(part, known))
+
+
+def _joined(states: Sequence[States]) -> States:
+    """Several states, one after another."""
+    nodes = {node: column for each in states for node, column in each.columns.items()}
+    columns = {
+        # Where a part is missing, all conditions that read it are settled.
+        node: Column.joined([each.columns.get(node) or column.blank(len(each)) for each in states])
+        for node, column in nodes.items()
+    }
+    return States(columns, np.concatenate([each.settled for each in states]))

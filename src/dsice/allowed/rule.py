@@ -1,0 +1,126 @@
+"""A static rule: which points of a grid it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, Final
+
+from dsice.allowed.find import conditions_of, no_value, of_function, of_rule
+from dsice.allowed.points import AllowedPoints, Point
+from dsice.errors import InvalidInput
+from dsice.expression import NO_VALUE, Expression, Node
+
+_REMEMBERED: Final = 100_000  # answers of each condition
+
+
+class Rule:
+    """A rule on parameter values.
+
+    Answers are remembered: a search asks for the same points often.
+
+    Args:
+        rule: an expression, or a function of the parameter values by name.
+        levels: of each axis, by name.
+
+    Raises:
+        InvalidInput: neither of these, an expression that does not parse, or one that reads what is
+            no axis.
+    """
+
+    def __init__(self, rule: object, levels: Mapping[str, Sequence[Any]]) -> None:
+        self._levels: Final = dict(levels)
+        self._expression: Final = Expression(rule) if isinstance(rule, str) else None
+        self._conditions: list[Node] = []
+        if self._expression is not None:
+            if unknown := sorted(self._expression.names - levels.keys()):
+                raise InvalidInput(
+                    f"rule {rule!r} reads {unknown[0]!r}: the axes are {', '.join(levels)}"
+                )
+            self._conditions = conditions_of(self._expression, levels)
+            self._tests = [_Test(levels, c.names, c.evaluator()) for c in self._conditions]
+        elif callable(rule):
+            self._tests = [_Test(levels, levels.keys(), rule)]
+        else:
+            raise InvalidInput(f"the rule {rule!r} is neither an expression nor a function")
+
+    def __call__(self, point: Point) -> bool:
+        """Whether ``point`` is allowed.
+
+        A point at which one condition fails is excluded, whether the others have a value there or
+        not.
+
+        Raises:
+            InvalidInput: no point of the grid, or the expression has no value there.
+        """
+        for test in self._tests:
+            answer = test.answers.get(test.key(point))
+            if answer is None:
+                return self._ask(point)
+            if not answer:
+                return False
+        return True
+
+    def _ask(self, point: Point) -> bool:
+        fault: InvalidInput | None = None
+        for number, test in enumerate(self._tests):
+            values = test.values(point)
+            try:
+                if not test.ask(point, values):
+                    return False
+            except NO_VALUE:
+                if self._expression is None:
+                    raise
+                fault = fault or no_value(self._expression, self._conditions[number], values)
+        if fault is not None:
+            raise fault
+        return True
+
+    @cached_property
+    def points(self) -> AllowedPoints:
+        """All points that it allows.
+
+        Raises:
+            InvalidInput: the expression has no value at one of them.
+        """
+        if self._expression is not None:
+            return of_rule(self._expression, self._levels)
+        return of_function(tuple(map(len, self._levels.values())), self)
+
+
+class _Test:
+    """One condition and its answers so far.
+
+    Attributes:
+        key: what of a point it depends on.
+        answers: by key.
+    """
+
+    def __init__(
+        self,
+        levels: Mapping[str, Sequence[Any]],
+        names: Iterable[str],
+        holds: Callable[[dict[str, Any]], Any],
+    ) -> None:
+        self._levels: Final = [
+            (k, name, levels[name]) for k, name in enumerate(levels) if name in names
+        ]
+        axes = [axis for axis, _, _ in self._levels]
+        self.key: Final[Callable[[Point], Any]] = itemgetter(*axes) if axes else lambda point: ()
+        self.answers: Final[dict[Any, bool]] = {}
+        self._holds: Final = holds
+
+    def values(self, point: Point) -> dict[str, Any]:
+        """The values of its names at ``point``."""
+        if any(not 0 <= point[axis] < len(levels) for axis, _, levels in self._levels):
+            raise InvalidInput(f"{point!r} is no point of the grid")
+        return {name: levels[point[axis]] for axis, name, levels in self._levels}
+
+    def ask(self, point: Point, values: dict[str, Any]) -> bool:
+        """Whether it holds with these ``values``, those at ``point``."""
+        answer = bool(self._holds(values))
+        if len(self.answers) >= _REMEMBERED:
+            self.answers.clear()
+        self.answers[self.key(point)] = answer
+        return answer
