@@ -1,17 +1,20 @@
 """Search spaces with rules, beside Kernel Tuner's builder: ``python -m benchmarks.spaces``.
 
-The spaces are those that Kernel Tuner's authors publish and measure their builder on, as facts: the
-levels of each parameter and the restrictions. For each, the time and the memory that it takes
+The spaces are those on which Kernel Tuner's authors measure their builder, and those of the
+auto-tuning benchmark hub, as facts: the levels of each parameter and the restrictions. Measured are
+the time of one core and the memory that it takes
 
-- Kernel Tuner to build its `Searchspace`, a list of all configurations with an index;
-- dsice to count the allowed points (`Grid.counts`), after which it can draw any of them;
-- dsice to list them all as well, in the order of the grid.
+- Kernel Tuner to build a `Searchspace`, a list of all configurations with an index;
+- dsice to find and count the allowed points, after which any of them can be drawn;
+- dsice to list them as well, in index order.
 
-Each measurement is made in a new process, ``--repeat`` times; the least time counts.
+Each measurement is made in a new process, several times; the shortest time and the least memory
+count. Memory is what the process needs at most beyond what it had after its imports.
 
 Sources: F.-J. Willemsen, R. V. van Nieuwpoort, B. van Werkhoven, "Efficient construction of large
-search spaces for auto-tuning", ICPP 2025 (dedispersion, expdist, hotspot, microhh, ATF's Gaussian
-convolution); the auto-tuning benchmark hub (convolution, GEMM).
+search spaces for auto-tuning", ICPP 2025, and its published benchmarks (dedispersion, expdist,
+hotspot, microhh, the Gaussian convolution of ATF); benchmark hub of the auto-tuning community
+(convolution, gemm).
 """
 
 from __future__ import annotations
@@ -19,9 +22,9 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import multiprocessing
-import os
 import resource
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -43,7 +46,7 @@ class Space:
     Attributes:
         parameters: the values of each, by name.
         restrictions: which all must hold.
-        allowed: how many configurations are left, as published or as counted one by one.
+        allowed: how many configurations are left.
     """
 
     parameters: dict[str, Sequence[int]]
@@ -56,7 +59,7 @@ class Space:
         return Grid(axes, " and ".join(f"({each})" for each in self.restrictions))
 
 
-def _gaussian(size: int) -> Space:
+def _gaussian(size: int, allowed: int) -> Space:
     """ATF's Gaussian convolution, whose tile sizes run over all numbers up to ``size``."""
     every = range(1, size + 1)
     parameters: dict[str, Sequence[int]] = {
@@ -82,7 +85,7 @@ def _gaussian(size: int) -> Space:
             f"(L_CB_SIZE_L_{d} / P_CB_SIZE_L_{d}) % NUM_WI_L_{d} == 0",
             f"NUM_WI_L_{d} <= (INPUT_SIZE_L_{d} + NUM_WG_L_{d} - 1 / NUM_WG_L_{d})",
         ]
-    return Space(parameters, restrictions, 0)
+    return Space(parameters, restrictions, allowed)
 
 
 SPACES: Final[dict[str, Space]] = {
@@ -228,6 +231,96 @@ SPACES: Final[dict[str, Space]] = {
         ],
         349853,
     ),
-    "gaussian-64": _gaussian(64),
-    "gaussian-4096": _gaussian(4096),
+    "gaussian-64": _gaussian(64, 2_116_800),
+    "gaussian-4096": _gaussian(4096, 158_995_200),
 }
+_NO_LIMIT: Final = 2**31  # of threads in a block, which Kernel Tuner adds to the restrictions
+_MOST_LISTED: Final = 10_000_000
+_PATIENCE: Final = 600.0  # seconds for one measurement
+
+
+def build(space: Space) -> int:
+    """Kernel Tuner's list of all configurations; returns how many there are."""
+    from kernel_tuner.searchspace import Searchspace
+
+    parameters = {name: list(values) for name, values in space.parameters.items()}
+    return int(Searchspace(parameters, list(space.restrictions), _NO_LIMIT).size)
+
+
+def count(space: Space) -> int:
+    """The allowed points, found and counted."""
+    return space.grid().counts().allowed or 0
+
+
+def list_all(space: Space) -> int:
+    """The allowed points, found and listed."""
+    return len(list(space.grid()))
+
+
+HOW: Final[dict[str, Callable[[Space], int]]] = {
+    "kernel-tuner": build,
+    "dsice": count,
+    "dsice, listed": list_all,
+}
+
+
+def measure(how: str, name: str) -> tuple[float, float]:
+    """Seconds and MB that it takes, in this process."""
+    if how == "kernel-tuner":
+        import kernel_tuner.searchspace  # noqa: F401  (not a part of what is measured)
+    warnings.simplefilter("ignore")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.process_time()
+    found = HOW[how](SPACES[name])
+    seconds = time.process_time() - began
+    if found != SPACES[name].allowed:
+        raise AssertionError(f"{name}: {how} finds {found}, not {SPACES[name].allowed}")
+    return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def measure_apart(how: str, name: str, repeat: int) -> tuple[float, float] | None:
+    """The least of several new processes; None where one takes too long."""
+    found = []
+    for _ in range(repeat):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            try:
+                found.append(pool.apply_async(measure, (how, name)).get(_PATIENCE))
+            except multiprocessing.TimeoutError:
+                return None
+    return min(seconds for seconds, _ in found), min(size for _, size in found)
+
+
+def table(names: Sequence[str], repeat: int) -> list[str]:
+    """A row for each space, as Markdown."""
+    with_peer = importlib.util.find_spec("kernel_tuner") is not None
+    rows = [
+        "| space | combinations | allowed | Kernel Tuner | dsice | ratio | dsice, listed | ratio |",
+        "| :- | -: | -: | -: | -: | -: | -: | -: |",
+    ]
+    for name in names:
+        few = SPACES[name].allowed <= _MOST_LISTED
+        peer = measure_apart("kernel-tuner", name, repeat) if with_peer and few else None
+        ours = measure_apart("dsice", name, repeat)
+        listed = measure_apart("dsice, listed", name, repeat) if few else None
+        cells = [name, f"{SPACES[name].grid().size:.3g}", f"{SPACES[name].allowed:,}", _cell(peer)]
+        for each in (ours, listed):
+            cells += [_cell(each), f"{peer[0] / each[0]:.3g}" if peer and each else "-"]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def _cell(found: Any) -> str:
+    return "-" if found is None else f"{found[0]:.3g} s, {found[1]:.0f} MB"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("spaces", nargs="*", default=list(SPACES), metavar="SPACE")
+    parser.add_argument("--repeat", type=int, default=3, metavar="N")
+    options = parser.parse_args()
+    for line in table(options.spaces, options.repeat):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -186,7 +186,7 @@ class Counts(NamedTuple):
         parts = [f"{self.points:,} points" if self.points > 1 else "1 point"]
         if self.allowed is None:
             parts.append(
-                f"at least {self.least:,} allowed" if self.least else "allowed not counted"
+                f"at least {self.least:,} allowed" if self.least else "not all counted"
             )
         elif self.allowed < self.points:
             parts.append(f"{self.allowed:,} allowed" if self.allowed else "none allowed")
@@ -277,6 +277,15 @@ class Grid:
     def allowed_count(self) -> int | None:
         """Number of points that the rule allows; None if they cannot be counted."""
         return self.size if self._rule is None else self._rule.points.count
+
+    def require_allowed(self) -> None:
+        """Check that the rule allows a point.
+
+        Raises:
+            InvalidInput: it allows none.
+        """
+        if self.allowed_count == 0:
+            raise InvalidInput(f"the rule {self.rule!r} allows none of the {self.size:,} points")
 
     def allowed_at(self, number: int) -> Point:
         """The allowed point with a number from 0 to `allowed_count` - 1.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -140,9 +140,14 @@ class Terminal:
             )
         else:
             self._notice = "Stopping now. Ctrl-C again leaves at once, with what runs left running."
-        if self._live is None and not self._broken:
-            with self._enduring():
+        if self._broken:
+            return
+        # From a signal handler: what it has interrupted may be writing to the same stream.
+        with self._enduring(), suppress(RuntimeError):
+            if self._live is None:
                 self._console.print(self._notice)
+            else:
+                self._live.update(view(study, self._notice), refresh=True)
 
     def _tell(self, study: Study) -> None:
         """One plain line per event."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Grid
+from dsice.pace import require_quick
 from dsice.search import DEFAULT_SEARCH
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def tune(
     config = replace(parse(text, place.path, "dsice.tune"), goal=goal)
     if isinstance(grid, Grid):
         config = replace(config, grid=grid)
+    require_quick(config.grid)
     # A function of the user's own module is pickled by name: its process looks where this one does.
     path = [entry or str(Path.cwd()) for entry in sys.path]
     try:

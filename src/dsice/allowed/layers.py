@@ -287,7 +287,8 @@ def _largest_known(node: Node, known: frozenset[str]) -> frozenset[Node]:
     """The largest parts of ``node`` that read only ``known`` names, and at least one."""
     if not node.names:
         return frozenset()
-    if node.names <= known and node.value != "tuple":  # bounds look into a tuple
+    # Bounds look into a tuple.
+    if node.names <= known and not (node.kind == "apply" and node.value == "tuple"):
         return frozenset([node])
     return frozenset(each for part in node.parts for each in _largest_known(part, known))
 

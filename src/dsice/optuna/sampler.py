@@ -30,6 +30,7 @@ from dsice.optuna.learned import LearnedSpace
 from dsice.optuna.levels import MOST, Levels, levels_of
 from dsice.optuna.record import CLAIM, Record
 from dsice.optuna.space import Space, check_distributions
+from dsice.pace import require_quick
 from dsice.search.base import at_least, positive
 
 _LOOKS: Final = 5
@@ -99,6 +100,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         self._given: dict[str, BaseDistribution] | None = None
         self._grid: Space | None = None
         if isinstance(search_space, Grid):
+            require_quick(search_space)
             self._grid = Space.of_grid(search_space)
         elif search_space is not None:
             self._given = check_distributions(search_space)

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 from dsice.errors import DsiceError
@@ -129,6 +129,7 @@ def play_all(
             with (
                 _one_thread(),
                 ProcessPoolExecutor(processes, get_context("spawn"), _end_with_us) as pool,
+                _ended_by_interrupts(),
             ):
                 futures = {pool.submit(play_once, campaign, *job): job for job in jobs}
                 for future in as_completed(futures):
@@ -140,9 +141,21 @@ def play_all(
 
 
 def _end_with_us() -> None:
-    """Within a process of the pool: it outlives nobody, and a Ctrl-C ends it without a word."""
+    """Within a process of the pool: it outlives nobody, and leaves a Ctrl-C to its parent."""
     die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _ended_by_interrupts() -> Iterator[None]:
+    """Within, a KeyboardInterrupt ends the processes that were started: a pool waits for them."""
+    before = set(active_children())
+    try:
+        yield
+    except KeyboardInterrupt:
+        for child in set(active_children()) - before:
+            child.kill()
+        raise
 
 
 @contextmanager

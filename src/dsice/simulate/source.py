@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ SECONDS: Final = "seconds"
 """The column of a table that says how long a trial took."""
 
 _TRUSTED: Final = 0.7  # share explained below which worlds were far too good; docs/simulate.md
+_MOST_TRIALS: Final = 100_000  # of one play
 _IN_ROUNDS: Final = ("dsice-2017", "dsice-2018", "dsice-2024")
 
 
@@ -52,10 +53,17 @@ class Source:
         """The study of a file, to be played in these worlds.
 
         Raises:
-            InvalidInput: it says nothing on the number of trials, or its search needs quality.
+            InvalidInput: it says nothing on the number of trials or has too many, its rule allows
+                no point, or its search needs quality.
         """
-        if config.run.trials is None:
+        trials = config.run.trials
+        if trials is None:
             raise InvalidInput("the study file sets no number of trials: give --trials N")
+        config.grid.require_allowed()
+        if min(trials, config.grid.allowed_count or trials) > _MOST_TRIALS:
+            raise InvalidInput(
+                f"{trials:,} trials: a simulation plays up to {_MOST_TRIALS:,}; give --trials N"
+            )
         search, options = config.search, config.search_options
         if self.goal is None:
             if search in _IN_ROUNDS:
@@ -71,7 +79,7 @@ class Source:
             options=options,
             seed=config.seed,
             worlds=self.worlds,
-            terms=Terms(config.run.trials, config.run.hours, self.stages, queue),
+            terms=Terms(trials, config.run.hours, self.stages, queue),
         )
 
 
@@ -131,9 +139,8 @@ def from_table(
     by_program: dict[Point, list[Result]] = {}
     for point, result in rows:
         by_program.setdefault(config.grid.program(point), []).append(result)
-    missing = _first_missing(config.grid, by_program)
     worlds: Worlds
-    if missing is None:
+    if _is_complete(config.grid, by_program.keys()):
         worlds = Tabulated(config.grid, by_program, lasting)
         words = [f"Trials give the rows of {path}, which has all points of the grid."]
         if lasting is not None:
@@ -147,9 +154,12 @@ def from_table(
     return Source(worlds, goal, took, (*words, *about_stages))
 
 
-def _first_missing(grid: Grid, known: Mapping[Point, object]) -> Point | None:
-    """An allowed point whose program is not known; None if all are."""
-    return next((point for point in grid if grid.program(point) not in known), None)
+def _is_complete(grid: Grid, known: Collection[Point]) -> bool:
+    """Whether the programs of all allowed points are ``known``."""
+    counts = grid.counts()
+    if counts.allowed is None or (counts.distinct or 0) > len(known):
+        return False
+    return all(grid.program(point) in known for point in grid)
 
 
 def _settled(config: StudyConfig, study: Study | None) -> Goal:

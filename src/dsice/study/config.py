@@ -32,6 +32,7 @@ from dsice.study.first import points_of, setting_of
 from dsice.units import seconds
 
 Text = Annotated[str, Field(min_length=1)]
+_LONGEST: Final = 2_000_000  # characters of a study file: a million levels can be listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,10 +262,15 @@ def load(path: Path) -> StudyConfig:
             what is accepted.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_LONGEST + 1)  # /dev/zero has no end
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InvalidInput(f"cannot read study file {str(path)!r}: {what}") from None
+    if len(text) > _LONGEST:
+        raise InvalidInput(
+            f"cannot read study file {str(path)!r}: it has more than {_LONGEST:,} characters"
+        )
     return parse(text, path.resolve().parent, str(path))
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec import UNSET, Raw
 
@@ -27,7 +27,7 @@ from dsice.errors import (
     OutOfTime,
     StageFailed,
 )
-from dsice.goal import Goal
+from dsice.goal import Goal, Metrics
 from dsice.grid import Point
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
@@ -59,7 +59,11 @@ from dsice.study.state import Prior, Stage, Status, Study, Task, Trial
 from dsice.study.verdict import judge
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened
+_NOTHING_MORE: Final = "the search has nothing more to propose"
 _MAX_STILLBORN: Final = 3  # jobs in a row that ended before they began
+
+
+T = TypeVar("T")
 
 
 class Stop(IntEnum):
@@ -87,6 +91,11 @@ class Driver:
         asked_to_stop: tells how somebody else wants the driver to stop, if so.
         stop_after: seconds after which this session must be over, or None.
         further: trials for a range of bounds, instead of those of the budget.
+
+    Attributes:
+        stopping: how it was told to stop.
+        computing: whether the search is at work, which a KeyboardInterrupt may break off: it writes
+            nothing, and what it knows is in the journal.
     """
 
     def __init__(
@@ -103,6 +112,7 @@ class Driver:
     ) -> None:
         self.study: Final = study
         self.stopping = Stop.NO
+        self.computing = False
         self._budget = budget if further is None else further.budget(study, budget)
         self._further = further
         self._journal = journal
@@ -213,20 +223,44 @@ class Driver:
         """Run trials until nothing is left to do; returns why."""
         study = self.study
         check_files(study)
-        sweep = study.sessions[-1].sweep
-        self._search = search = search_of(study, self._budget.parallel, sweep)
-        self._goal = search.goal
-        for each, ended in study.history:
-            if ended:
-                self._tell(each)
-            else:
-                search.pend(each.point)
+        self._search = self._computed(self._make_search)
         while True:
-            why = "" if self.stopping or self._out_of_time else self._fill(search)
+            search = None if self.stopping or self._out_of_time else self._search
+            why = "" if search is None else self._fill(search)
             if not self._running:
                 self._raise_if_stopping()
                 return why
             self._wait()
+
+    def _make_search(self) -> Search:
+        """The search, told all that is known."""
+        search = search_of(self.study, self._budget.parallel, self.study.sessions[-1].sweep)
+        self._goal = search.goal
+        for each, ended in self.study.history:
+            if ended:
+                search.tell(each.point, self._useful(each))
+            else:
+                search.pend(each.point)
+        return search
+
+    def _computed(self, compute: Callable[[], T]) -> T | None:
+        """What the search computes; None if a signal broke it off.
+
+        The search may then be in any state and is given up: the next session makes it anew.
+        """
+        before = self.stopping
+        try:
+            self.computing = True
+            found = compute()
+            self.computing = False
+            return found
+        except KeyboardInterrupt:
+            if self.stopping is before:  # asked once more: leave at once
+                raise
+            self._search = None
+            return None
+        finally:
+            self.computing = False
 
     def _fill(self, search: Search) -> str:
         """Give every free slot a trial; returns why there are none left, if so."""
@@ -257,9 +291,11 @@ class Driver:
                 wave.append(study.trials[-1])
                 free -= 1
             if free:
-                points = search.ask(free)
+                points = self._computed(lambda: search.ask(free))
+                if points is None:
+                    return ""
                 if not points:
-                    why = search.reason or "the search has nothing more to propose"
+                    why = self._computed(lambda: search.reason) or _NOTHING_MORE
                 for point in points:
                     self._propose(point, search.why(point))
                     wave.append(study.trials[-1])
@@ -281,10 +317,14 @@ class Driver:
         said = UNSET if why is None else Raw(json.dumps(why.as_json()).encode())
         self._record(Proposed(trial=len(self.study.trials) + 1, params=params, why=said))
 
-    def _tell(self, known: Trial | Prior) -> None:
-        if self._search is not None:
-            able = known.status is Status.DONE and self._goal.missing(known.metrics) is None
-            self._search.tell(known.point, known.metrics if able else None)
+    def _tell(self, trial: Trial) -> None:
+        if (search := self._search) is not None:
+            self._computed(lambda: search.tell(trial.point, self._useful(trial)))
+
+    def _useful(self, known: Trial | Prior) -> Metrics | None:
+        """What the search is told of a result: None unless all metrics of the goal are there."""
+        able = known.status is Status.DONE and self._goal.missing(known.metrics) is None
+        return known.metrics if able else None
 
     def _begin_attempts(self, tasks: Sequence[Task]) -> list[JobSpec]:
         """Record the next attempt of each task: from then on it is looked after."""

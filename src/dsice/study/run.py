@@ -40,7 +40,8 @@ def run_study(
 ) -> Study:
     """Begin the study in ``directory``, or go on with it, until it ends.
 
-    While it runs, a first Ctrl-C lets running trials end and a second ends them. A third one leaves
+    While it runs, a first Ctrl-C lets running trials end and a second ends them; a search that is
+    computing is broken off. A third one leaves
     at once, whatever is going on: the directory bears that. SIGTERM ends them, or
     leaves them to the batch system that runs them; with the terminal gone, they are left.
 
@@ -56,7 +57,8 @@ def run_study(
         further: trials for a range of bounds, instead of those of the budget.
 
     Raises:
-        InvalidInput: the directory holds something else, or a program or path is missing.
+        InvalidInput: the directory holds something else, a program or path is missing, or the rule
+            allows no point.
         OtherStudy: it holds another study.
         StudyLocked: another driver is at work on it.
         StageFailed: a stage failed.
@@ -66,6 +68,7 @@ def run_study(
     """
     place = StudyDirectory.at(directory)
     check_files(Study(config, place))
+    config.grid.require_allowed()
     try:
         make_directory(place)
         return _run_in(
@@ -196,6 +199,8 @@ def _stopped_by_signals(
         else:  # after a SIGHUP, nobody is there to be told
             driver.stop(terminated if number == signal.SIGTERM else Stop.LEAVE)
         on_stop(driver.stopping, driver.study)
+        if driver.computing:
+            raise KeyboardInterrupt
 
     try:
         nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
