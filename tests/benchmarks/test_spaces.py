@@ -12,7 +12,8 @@ def test_published_spaces_are_counted_exactly(name: str) -> None:
 
 
 def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spaces, "measure_apart", lambda how, name, repeat: spaces.measure(how, name))
+    here = lambda how, name, repeat: spaces.measure(how, name)  # noqa: E731
+    monkeypatch.setattr(spaces, "measure_apart", here)
     monkeypatch.setattr(spaces.importlib.util, "find_spec", lambda name: None)
     head, _, row = spaces.table(["dedispersion"], 1)
     assert head.count("|") == row.count("|")

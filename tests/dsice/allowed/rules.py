@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 _BINARY = ["+", "-", "*", "*", "%", "//", "/"]
+_UNARY = ["abs({})", "-{}", "({} ** 2)", "sqrt({})", "log2({})", "floor({})"]
 _RELATIONS = ["<", "<=", ">", ">=", "==", "!="]
 
 
@@ -18,15 +19,14 @@ def numbers(names: Sequence[str], depth: int) -> st.SearchStrategy[str]:
         return leaves
     part = numbers(names, depth - 1)
     pair = st.tuples(part, part)
+    choice = st.tuples(part, conditions(names, depth - 1), part)
     return st.one_of(
         leaves,
         st.builds(lambda p, op: f"({p[0]} {op} {p[1]})", pair, st.sampled_from(_BINARY)),
         pair.map("min({0[0]}, {0[1]})".format),
         pair.map("max({0[0]}, {0[1]}, 1)".format),
-        st.sampled_from(["abs({})", "-{}", "({} ** 2)", "sqrt({})", "log2({})", "floor({})"]).flatmap(
-            lambda form: part.map(form.format)
-        ),
-        st.tuples(part, conditions(names, depth - 1), part).map("({0[0]} if {0[1]} else {0[2]})".format),
+        st.sampled_from(_UNARY).flatmap(lambda form: part.map(form.format)),
+        choice.map("({0[0]} if {0[1]} else {0[2]})".format),
     )
 
 
@@ -37,10 +37,11 @@ def conditions(names: Sequence[str], depth: int) -> st.SearchStrategy[str]:
     if not depth:
         return relation
     inner = conditions(names, depth - 1)
+    both = st.tuples(inner, st.sampled_from(["or", "and"]), inner)
     return st.one_of(
         relation,
         relation,
-        st.tuples(inner, st.sampled_from(["or", "and"]), inner).map("({0[0]} {0[1]} {0[2]})".format),
+        both.map("({0[0]} {0[1]} {0[2]})".format),
         inner.map("(not {})".format),
         st.tuples(part, part).map("{0[0]} in (1, 2, {0[1]})".format),
         st.tuples(part, part).map("0 <= {0[0]} < {0[1]}".format),

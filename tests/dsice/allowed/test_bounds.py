@@ -113,9 +113,9 @@ def test_what_may_have_no_value_is_not_sure(text: str) -> None:
 
 
 def test_integers_beyond_floats_are_exact() -> None:
-    large = 2**53
-    x = {Node("name", "x"): Column.of([large, large + 1, 2**62, 2**80])}
+    values = [2**53, 2**53 + 1, 2**62, 2**80]
+    x = {Node("name", "x"): Column.of(values)}
     for text in ("x * 3 + 1", "x - 1 == 2 ** 53", "x / 3", "x % 10", "x < 9007199254740992.0"):
         column = evaluate(Expression(text).tree, dict(x))
-        expected = [value(Expression(text).tree, {"x": v}) for v in (large, large + 1, 2**62, 2**80)]
+        expected = [value(Expression(text).tree, {"x": v}) for v in values]
         assert column.values.tolist() == expected
