@@ -128,10 +128,11 @@ def play_all(
         try:
             with (
                 _one_thread(),
-                ProcessPoolExecutor(processes, get_context("spawn"), _end_with_us) as pool,
+                ProcessPoolExecutor(processes, get_context("spawn"), die_with_parent) as pool,
                 _ended_by_interrupts(),
             ):
-                futures = {pool.submit(play_once, campaign, *job): job for job in jobs}
+                with _without_interrupts():  # processes that are started inherit that
+                    futures = {pool.submit(play_once, campaign, *job): job for job in jobs}
                 for future in as_completed(futures):
                     found[futures[future]] = future.result()
                     on_end(len(found), len(jobs))
@@ -140,10 +141,14 @@ def play_all(
     return [found[job] for job in jobs]
 
 
-def _end_with_us() -> None:
-    """Within a process of the pool: it outlives nobody, and leaves a Ctrl-C to its parent."""
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Within, a Ctrl-C waits: a process that is half started would complain."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
