@@ -8,9 +8,11 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
@@ -54,19 +56,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 well, 1 failed, 2 bad input, 75 out of its own time, 130 interrupted.
     """
     options = parser().parse_args(arguments)
+    interrupts: list[int] = []
     try:
-        code: int = options.command(options)
+        with _noted(interrupts):
+            code: int = options.command(options)
         return code
-    except DsiceError as error:
-        print(f"dsice: {error}", file=sys.stderr)
-        return error.exit_code
     except KeyboardInterrupt:
-        print("dsice: interrupted", file=sys.stderr)
-        return 130
+        return _interrupted()
     except BrokenPipeError:  # the reader of our output has seen enough
         # What is still buffered must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if interrupts:  # some imports, NumPy's for one, make an ImportError of a Ctrl-C
+            return _interrupted()
+        if not isinstance(error, DsiceError):
+            raise
+        print(f"dsice: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _interrupted() -> int:
+    print("dsice: interrupted", file=sys.stderr)
+    return 130
+
+
+@contextmanager
+def _noted(interrupts: list[int]) -> Iterator[None]:
+    """Within, each Ctrl-C is added to ``interrupts`` before it raises KeyboardInterrupt."""
+
+    def note(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # ignored, or seen to by whoever runs us
+        return
+    try:
+        signal.signal(signal.SIGINT, note)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is note:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -34,7 +34,7 @@ def require_quick(grid: Grid, clock: Callable[[], float] = time.perf_counter) ->
         if quickest <= LIMIT:
             return
     raise InvalidInput(
-        f"the rule of the grid takes {quickest:.2g} s at one point, and a search tests thousands of "
-        f"points for each proposal: up to {LIMIT:g} s are accepted. Make it quicker, write it as an "
-        "expression, or let the program fail where it does not apply"
+        f"the rule of the grid takes {quickest:.2g} s at one point, and a search asks it at "
+        f"thousands of points for each proposal: up to {LIMIT:g} s are accepted. Make it quicker, "
+        "write it as an expression, or let the program fail where it does not apply"
     )

@@ -1,3 +1,5 @@
+import importlib.util
+
 import pytest
 
 from benchmarks import spaces
@@ -14,7 +16,7 @@ def test_published_spaces_are_counted_exactly(name: str) -> None:
 def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     here = lambda how, name, repeat: spaces.measure(how, name)  # noqa: E731
     monkeypatch.setattr(spaces, "measure_apart", here)
-    monkeypatch.setattr(spaces.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     head, _, row = spaces.table(["dedispersion"], 1)
     assert head.count("|") == row.count("|")
     assert row.startswith("| dedispersion | 2.23e+04 | 11,130 | - | ")

@@ -260,10 +260,15 @@ class Coupled:
 
 
 def _ranges(values: Column) -> list[Bounds]:
-    """Bounds on the values of ever longer ranges of levels: 16, 256, ...; none for a few levels."""
+    """Bounds on the values of ever longer ranges of levels: 16, 256, ...; none for a few levels.
+
+    There are at most 16 of the longest.
+    """
     ranges: list[Bounds] = []
     length, width = _BRANCHES, len(values.values)
-    while width > 2 * length and values.values.dtype != object:
+    if width <= 2 * _BRANCHES or values.values.dtype == object:
+        return ranges
+    while not ranges or len(ranges[-1].low) > _BRANCHES:
         starts = np.arange(0, width, length)
         low = np.minimum.reduceat(values.values, starts).astype(float)
         high = np.maximum.reduceat(values.values, starts).astype(float)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -93,15 +95,23 @@ def page(
     )
 
 
+_BUNDLE: Final = """
+import sys, vl_convert
+sys.stdout.buffer.write(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode())
+"""
+
+
 @cache
 def vega() -> str:
     """Vega-Embed and all it needs, as JavaScript."""
-    # Imported here: it loads a JavaScript engine.
-    import vl_convert
-
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    # In a process of its own: a second of work in a JavaScript engine, deaf to Ctrl-C.
+    command = [sys.executable, "-c", _BUNDLE]
+    done = subprocess.run(command, capture_output=True, start_new_session=True)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise DsiceError(f"cannot make the figures' program: {said[-1] if said else done}")
     # In JavaScript the two mean the same; in HTML the first would end the script.
-    return bundle.replace("</script", "<\\/script")
+    return done.stdout.decode().replace("</script", "<\\/script")
 
 
 def embedded(data: object) -> Markup:

@@ -40,10 +40,10 @@ def run_study(
 ) -> Study:
     """Begin the study in ``directory``, or go on with it, until it ends.
 
-    While it runs, a first Ctrl-C lets running trials end and a second ends them; a search that is
-    computing is broken off. A third one leaves
-    at once, whatever is going on: the directory bears that. SIGTERM ends them, or
-    leaves them to the batch system that runs them; with the terminal gone, they are left.
+    While it runs, a first Ctrl-C lets running trials end and a second ends them. A third one leaves
+    at once, whatever is going on: the directory bears that. SIGTERM ends them, or leaves them to
+    the batch system that runs them; with the terminal gone, they are left. Whatever the search
+    computes at that moment is broken off.
 
     Args:
         config: the study, with the budget that holds now.

@@ -102,6 +102,19 @@ def test_little_is_tried(
     assert len({points[k * count // 50] for k in range(50)}) == min(50, count)
 
 
+@pytest.mark.parametrize("width", [1, 16, 17, 32, 33, 256, 257, 300, 512, 513, 4097])
+def test_axes_of_any_length(width: int) -> None:
+    axes = {"a": range(width), "b": [3, 250, 255, 256, 400, 511, 4096], "c": range(width)}
+    points = Rule("a > b and c == a - b", axes).points
+    above = [(a, k, a - b) for a in range(width) for k, b in enumerate(axes["b"]) if a > b]
+    assert list(points) == above
+    if width < 1000:  # where every other of 16 million is allowed, they are not counted
+        turned = {"a": range(width)[::-1], "b": range(width)}
+        assert Rule("a < b", turned).points.count == width * (width - 1) // 2
+    shuffled = Random(0).sample(range(width), width)
+    assert Rule("a == b", {"a": shuffled, "b": range(width)}).points.count == width
+
+
 def test_all_points_are_equally_likely() -> None:
     points = Rule("a + b <= 3 and c % 2 == a % 2", dict.fromkeys("abcd", range(4))).points
     drawn = points.draws(20_000, Random(5))

@@ -145,7 +145,7 @@ def test_a_study_that_has_begun_and_one_that_cannot_go_on(
     assert "build done already" in text
     assert "Grid: 100 points.\n" in dsice("status", "out").stdout
     counts = json.loads(dsice("status", "out", "--json").stdout)["grid"]
-    assert counts == {"points": 100, "allowed": 100, "distinct": 100}
+    assert counts == {"points": 100, "allowed": 100, "distinct": 100, "least": 100}
     assert "holds this study: 3 trials have ended. The command goes on with it" in text
     assert found.warnings == ()
     study_file(top='minimize = "z"', run="trials = 3")
