@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +19,7 @@ from dsice.errors import InvalidInput
 from dsice.expression import NO_VALUE, Expression, Node
 
 Levels = Mapping[str, Sequence[Any]]
+Within = Sequence[Collection[int]]
 
 MOST_STATES: Final = 2**19  # of one axis
 MOST_ROWS: Final = 2**21  # partial combinations that are tried in all
@@ -49,17 +50,18 @@ def of_function(shape: Combination, allows: Callable[[Combination], bool]) -> Al
     return AllowedPoints([Listed(range(len(shape)), table)])
 
 
-def of_rule(rule: Expression, levels: Levels) -> AllowedPoints:
+def of_rule(rule: Expression, levels: Levels, within: Within | None = None) -> AllowedPoints:
     """The points at which an expression is true.
 
     Args:
         rule: the expression.
         levels: of each axis, by name, in the order of the grid.
+        within: the indices of the levels that are looked at, of each axis; None: of all.
 
     Raises:
         InvalidInput: it has no value at a point that none of its conditions excludes.
     """
-    left, coupling = _alone(conditions_of(rule, levels), levels)
+    left, coupling = _alone(conditions_of(rule, levels), levels, within)
     domains = {}
     for name, values in levels.items():
         indices = np.flatnonzero(left[name])
@@ -104,12 +106,16 @@ def _with_values(node: Node, values: Mapping[str, Any]) -> Node:
     return Node(node.kind, node.value, tuple(_with_values(part, values) for part in node.parts))
 
 
-def _alone(conditions: Sequence[Node], levels: Levels) -> tuple[dict[str, Mask], list[Node]]:
+def _alone(
+    conditions: Sequence[Node], levels: Levels, within: Within | None
+) -> tuple[dict[str, Mask], list[Node]]:
     """Which levels of each axis are left by conditions on it alone, and the other conditions.
 
     Among these are those that have no value at a level that is left.
     """
-    left = {name: np.ones(len(values), dtype=bool) for name, values in levels.items()}
+    left = {name: np.full(len(values), within is None) for name, values in levels.items()}
+    for name, indices in zip(levels, within or (), strict=False):
+        left[name][list(indices)] = True
     others, doubtful = [], []
     for condition in conditions:
         if len(condition.names) > 1:

@@ -7,7 +7,7 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Any, Final
 
-from dsice.allowed.find import conditions_of, no_value, of_function, of_rule
+from dsice.allowed.find import Within, conditions_of, no_value, of_function, of_rule
 from dsice.allowed.points import AllowedPoints, Point
 from dsice.errors import InvalidInput
 from dsice.expression import NO_VALUE, Expression, Node
@@ -87,6 +87,12 @@ class Rule:
         if self._expression is not None:
             return of_rule(self._expression, self._levels)
         return of_function(tuple(map(len, self._levels.values())), self)
+
+    def within(self, levels: Within) -> AllowedPoints | None:
+        """The points that it allows with some levels of each axis; None of a function."""
+        if self._expression is None:
+            return None
+        return of_rule(self._expression, self._levels, levels)
 
 
 class _Test:

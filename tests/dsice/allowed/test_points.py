@@ -196,6 +196,21 @@ def test_a_condition_that_fails_excludes_a_point_whatever_the_others_say() -> No
         _ = Rule("a > 2 and 1 / 0 > 2", axes).points
 
 
+def test_points_within_some_levels() -> None:
+    text, axes = "a + b <= 7 and c % 2 == d % 2 and c != 3", dict.fromkeys("abcd", TEN)
+    rule, within = Rule(text, axes), [[2, 5], range(10), [3, 4, 9], [9]]
+    points = rule.within(within)
+    assert points is not None
+    assert list(points) == [
+        p for p in rule.points if all(k in w for k, w in zip(p, within, strict=True))
+    ]
+    assert points.count == (6 + 3) * 1
+    nothing = rule.within([[9], [9], TEN, TEN])
+    assert nothing is not None
+    assert nothing.count == 0
+    assert Rule(lambda params: True, axes).within(within) is None
+
+
 @pytest.mark.parametrize("point", [(0, 9), (-1, 0), (10, 0)])
 def test_what_is_no_point_is_refused(point: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInput, match="no point"):
