@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -302,6 +302,25 @@ class Grid:
             return self._rule.points.draws(count, random)
         return [tuple(random.randrange(n) for n in self.shape) for _ in range(count)]
 
+    def within(self, levels: Sequence[Sequence[int]]) -> Iterator[Point]:
+        """The points whose level of each axis is among those given.
+
+        Only allowed ones, unless they cannot be counted, as those of a function cannot.
+        """
+        found = None if self._rule is None else self._rule.within(levels)
+        if found is not None and found.count is not None:
+            return iter(found)
+        return itertools.product(*levels)
+
+    def draws_within(
+        self, levels: Sequence[Sequence[int]], count: int, random: Random
+    ) -> Iterable[Point]:
+        """As `draws`, of the points that `within` gives."""
+        found = None if self._rule is None else self._rule.within(levels)
+        if found is not None:
+            return found.draws(count, random)
+        return (tuple(map(random.choice, levels)) for _ in range(count))
+
     def program(self, point: Point) -> Point:
         """What tells the program at ``point`` from others: equal for points of the same program.
 
@@ -406,9 +425,6 @@ class Grid:
 
     def _key(self) -> tuple[object, ...]:
         return (self.axes, self.rule, self.only_ratios_of)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Grid, self._key()
 
     def __repr__(self) -> str:
         rule = "" if self.rule is None else f", allowed={self.rule!r}"

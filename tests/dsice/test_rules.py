@@ -205,3 +205,26 @@ def test_a_function_must_be_quick(tmp_path: Path) -> None:
         tune(lambda params: {"y": 1.0}, Grid(grid.axes, slow), Goal(minimize="y"),
              directory=tmp_path / "out", trials=1, progress=False)  # fmt: skip
     assert not (tmp_path / "out").exists()
+
+
+# -- Optuna ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fixed", [{}, {"a": 1, "c": 0}, {"a": 2}, {"g": 2, "b": 1}])
+def test_the_sampler_completes_what_is_enqueued_under_a_tight_rule(fixed: dict[str, int]) -> None:
+    optuna = pytest.importorskip("optuna")
+    from dsice.optuna import DsiceSampler
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    names, rule, _ = LARGE["36 points"]
+    grid = Grid([Axis.integers(name, 0, 9) for name in names], rule)
+    study = optuna.create_study(sampler=DsiceSampler(search_space=grid, seed=0))
+    fitting = [p for p in grid if all(p[names.index(k)] == v for k, v in fixed.items())]
+    for _ in range(min(3, len(fitting))):
+        study.enqueue_trial(fixed)
+    study.optimize(lambda t: float(sum(t.suggest_int(n, 0, 9) for n in names)), n_trials=6)
+    points = [tuple(trial.params[name] for name in names) for trial in study.trials]
+    assert len(set(points)) == len(points) == 6
+    assert set(points) <= set(grid)
+    for trial in study.trials[: min(3, len(fitting))]:
+        assert fixed.items() <= trial.params.items()

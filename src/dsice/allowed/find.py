@@ -10,35 +10,18 @@ from typing import Any, Final
 import numpy as np
 
 from dsice.allowed.columns import Column, Mask, evaluate
+from dsice.allowed.conditions import Levels, conditions_of, no_value
 from dsice.allowed.diagram import Diagram
 from dsice.allowed.groups import Combination, Group, Listed
 from dsice.allowed.layers import Coupled, Domain, Edges, States, TooMany
 from dsice.allowed.points import AllowedPoints
 from dsice.allowed.probed import TRIED, Opaque, Probed
-from dsice.errors import InvalidInput
-from dsice.expression import NO_VALUE, Expression, Node
+from dsice.expression import Expression, Node
 
-Levels = Mapping[str, Sequence[Any]]
 Within = Sequence[Collection[int]]
 
 MOST_STATES: Final = 2**19  # of one axis
 MOST_ROWS: Final = 2**21  # partial combinations that are tried in all
-
-
-def conditions_of(rule: Expression, levels: Levels) -> list[Node]:
-    """What must all hold for a point to be allowed; axes with a single level have its value."""
-    single = {name: values[0] for name, values in levels.items() if len(values) == 1}
-    return list(dict.fromkeys(_with_values(rule.tree, single).conjuncts()))
-
-
-def no_value(rule: Expression, condition: Node, values: Mapping[str, Any]) -> InvalidInput:
-    """The error of a rule, one of whose conditions has no value at these values."""
-    known = {name: values[name] for name in sorted(condition.names)}
-    try:
-        condition.evaluator()(known)
-    except NO_VALUE as error:
-        return InvalidInput(f"{rule.text!r} has no value at {known}: {error}")
-    raise AssertionError(f"{rule.text!r} has a value at {known}")
 
 
 def of_function(shape: Combination, allows: Callable[[Combination], bool]) -> AllowedPoints:
@@ -95,15 +78,6 @@ def of_rule(rule: Expression, levels: Levels, within: Within | None = None) -> A
     if faults and points.count != 0:
         raise no_value(rule, *faults[0])
     return points
-
-
-def _with_values(node: Node, values: Mapping[str, Any]) -> Node:
-    """``node`` with constants for some names."""
-    if node.kind == "name" and node.value in values:
-        return Node("constant", values[node.value])
-    if node.names.isdisjoint(values):
-        return node
-    return Node(node.kind, node.value, tuple(_with_values(part, values) for part in node.parts))
 
 
 def _alone(

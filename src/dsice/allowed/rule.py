@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from dsice.allowed.find import Within, conditions_of, no_value, of_function, of_rule
-from dsice.allowed.points import AllowedPoints, Point
+from dsice.allowed.conditions import Levels, conditions_of, no_value
 from dsice.errors import InvalidInput
 from dsice.expression import NO_VALUE, Expression, Node
 
+if TYPE_CHECKING:
+    from dsice.allowed.points import AllowedPoints
+
+# What needs NumPy is imported when points are looked for: a grid is to be made quickly.
+
+Point = tuple[int, ...]
 _REMEMBERED: Final = 100_000  # answers of each condition
 
 
@@ -29,7 +34,8 @@ class Rule:
             no axis.
     """
 
-    def __init__(self, rule: object, levels: Mapping[str, Sequence[Any]]) -> None:
+    def __init__(self, rule: object, levels: Levels) -> None:
+        self._rule: Final = rule
         self._levels: Final = dict(levels)
         self._expression: Final = Expression(rule) if isinstance(rule, str) else None
         self._conditions: list[Node] = []
@@ -84,15 +90,22 @@ class Rule:
         Raises:
             InvalidInput: the expression has no value at one of them.
         """
+        from dsice.allowed.find import of_function, of_rule
+
         if self._expression is not None:
             return of_rule(self._expression, self._levels)
         return of_function(tuple(map(len, self._levels.values())), self)
 
-    def within(self, levels: Within) -> AllowedPoints | None:
+    def within(self, levels: Sequence[Collection[int]]) -> AllowedPoints | None:
         """The points that it allows with some levels of each axis; None of a function."""
+        from dsice.allowed.find import of_rule
+
         if self._expression is None:
             return None
         return of_rule(self._expression, self._levels, levels)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Rule, (self._rule, self._levels)
 
 
 class _Test:
@@ -105,7 +118,7 @@ class _Test:
 
     def __init__(
         self,
-        levels: Mapping[str, Sequence[Any]],
+        levels: Levels,
         names: Iterable[str],
         holds: Callable[[dict[str, Any]], Any],
     ) -> None:

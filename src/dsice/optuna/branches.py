@@ -202,7 +202,7 @@ class BranchedGrid(Grid):
     def within(self, levels: Sequence[Sequence[int]]) -> Iterator[Point]:
         """The points whose every asked level is among those given for its axis."""
         if not self._branches:
-            yield from itertools.product(*levels)
+            yield from super().within(levels)
         for branch in self._branches:
             chosen = (
                 [k for k in own if k in given] if axis in branch.active else own
@@ -212,7 +212,7 @@ class BranchedGrid(Grid):
 
     def _counted(self) -> Counts:
         if self._branches:
-            return Counts(self.size, self.size, self.size)
+            return Counts(self.size, self.size, self.size, self.size)
         counts = super()._counted()
-        few = self.size <= _COUNTED
+        few = counts.allowed is not None and counts.allowed <= _COUNTED
         return counts._replace(distinct=len(set(map(self.program, self))) if few else None)

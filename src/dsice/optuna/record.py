@@ -208,8 +208,8 @@ class Record:
 
     def complete(self, params: Mapping[str, Any], draw: random.Random) -> Point | None:
         """A random point with these values that no trial has; None if there is none."""
-        free, canonical = self.space.free(params), self.space.grid.canonical
-        drawn = (canonical(tuple(map(draw.choice, free))) for _ in range(_DRAWS))
+        grid = self.space.grid
+        drawn = map(grid.canonical, grid.draws_within(self.space.free(params), _DRAWS, draw))
         return next(filter(self.is_new, itertools.chain(drawn, self._listed(params))), None)
 
     def is_new(self, point: Point) -> bool:

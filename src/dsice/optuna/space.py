@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -94,11 +93,8 @@ class Space:
         return point if len(point) == len(indices) else None
 
     def listed(self, params: Mapping[str, Any]) -> Iterator[Point]:
-        """The points with these values, in their order."""
-        free = self.free(params)
-        if isinstance(self.grid, BranchedGrid):
-            return self.grid.within(free)
-        return itertools.product(*free)
+        """The points with these values, in their order: see `Grid.within`."""
+        return self.grid.within(self.free(params))
 
     def has(self, point: Point, params: Mapping[str, Any]) -> bool:
         """Whether a trial at ``point`` has these values in all of them that it asks for."""

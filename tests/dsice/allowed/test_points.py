@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import pickle
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from random import Random
@@ -234,6 +236,16 @@ def test_grids_with_rules_can_be_copied_and_pickled() -> None:
         assert copy == grid
         assert hash(copy) == hash(grid)
         assert list(copy) == list(grid)
+
+
+def test_a_grid_with_a_rule_is_made_without_numpy() -> None:
+    code = (
+        "import sys, dsice\n"
+        "grid = dsice.Grid([dsice.Axis('a', [1, 2]), dsice.Axis('b', [1, 2])], 'a * b < 3')\n"
+        "assert grid.allows((0, 1)) and not grid.allows((1, 1))\n"
+        "assert 'numpy' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("ratios", ["ab", "ac", "bcd", "abcd"])
