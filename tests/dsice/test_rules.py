@@ -131,7 +131,7 @@ def test_what_would_take_for_ever_is_refused(
     assert "100,000,000 trials: a simulation plays up to 100,000" in done.stderr
     done = dsice("simulate", "study.toml", "--table", "/dev/zero")
     assert done.returncode == 2
-    assert "/dev/zero is no table: a line of it has more than" in done.stderr
+    assert "cannot read /dev/zero: not a text file" in done.stderr
     done = dsice("run", "/dev/zero")
     assert done.returncode == 2
     assert "cannot read study file '/dev/zero': it has more than" in done.stderr
