@@ -81,7 +81,7 @@ class Store:
         path = self._path(tuner)
         if not path.exists():
             return
-        for text in path.read_text(encoding="utf-8").splitlines():
+        for text in path.read_text(encoding="utf-8").split("\n"):
             try:
                 line = json.loads(text)
             except json.JSONDecodeError:

@@ -99,7 +99,7 @@ def test_bad_trials_do_not_stop_the_search(
     assert sorted(failures) == [
         "exit code 3",
         "it wrote no metrics: neither a result file nor any output",
-        "its last line of output is no JSON object of metrics: rubbish",
+        "its output has no JSON object of metrics; its last line is: rubbish",
         "metric 'y' is \"3.5\", not a finite number",
         "metric 'y' is NaN, not a finite number",
         "not finished within its time limit of 1 s",

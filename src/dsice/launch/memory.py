@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
+from dsice.launch.output import lines
+
 _ROOT: Final = Path("/sys/fs/cgroup")
 
 
@@ -34,11 +36,11 @@ class MemoryWatch:
 def _counters(membership: Path, root: Path) -> list[Path]:
     """The files that count kills in this process's groups."""
     try:
-        lines = membership.read_text().splitlines()
+        names = lines(membership.read_text())
     except OSError:
         return []
     files = []
-    for line in lines:
+    for line in filter(None, names):
         _, controllers, path = line.split(":", 2)
         group = Path(path.lstrip("/"))
         if not controllers:  # version 2: kills below count in each group above, so one is enough

@@ -5,34 +5,65 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+from collections import deque
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _TAIL: Final = 1_000_000  # bytes read from the end of a file
 _LINE: Final = 200  # characters of a line that people are shown
+_AFTER: Final = 100  # lines that may follow the metrics, such as the summary of a logger
+_CANDIDATES: Final = 1000  # lines that begin like an object and are looked at, from the last
+_DIGITS: Final = 4000  # of a whole number; Python refuses to convert more than 4300
+
+_BREAK: Final = re.compile(r"\r\n|\r|\n")
+_OBJECT: Final = re.compile(r"(?:^|(?<=[\r\n]))[^\S\r\n]*(?=\{)")
+_END_OF_LINE: Final = re.compile(r"[^\S\r\n]*(?:[\r\n]|\Z)")
+_PART_OF_MORE: Final = re.compile(r"\s*[,\]}]")
+_DECODER: Final = json.JSONDecoder(
+    parse_int=lambda text: int(text) if len(text) < _DIGITS else float(text)
+)
+
+
+def lines(text: str) -> list[str]:
+    r"""The lines of a text, which end in a newline, a carriage return or both.
+
+    `str.splitlines` also breaks at U+2028 and others, which may stand inside of JSON and of names.
+    """
+    return _BREAK.split(text)
 
 
 def tail(path: Path, size: int = _TAIL) -> str:
-    """The last ``size`` bytes of a file as text; empty if it is missing or no regular file."""
+    """The last ``size`` bytes of a file as text; empty if it cannot be read."""
     try:
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - size))
-            return file.read(size).decode(errors="replace")
+        return _read(path, size)
     except OSError:
         return ""
 
 
+def _read(path: Path, size: int = _TAIL) -> str:
+    """As `tail`; raises OSError if the file is there and cannot be read."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+        # A byte order mark is no text, wherever output of several programs was put together.
+        return file.read(size).decode(errors="replace").replace("\ufeff", "")
+
+
 def last_line(path: Path) -> str:
     """The last line of a file that is not blank, or an empty text."""
-    lines = tail(path).splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return _last_line(tail(path))
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(lines(text)) if line.strip()), "")
 
 
 def last_lines(path: Path, count: int) -> list[str]:
     """The last lines of a file, fit to be shown."""
-    return [shown(line) for line in tail(path, 20_000).splitlines()[-count:]]
+    text = tail(path, 20_000).rstrip()
+    return [shown(line) for line in lines(text)[-count:]] if text else []
 
 
 def shown(text: str) -> str:
@@ -41,37 +72,77 @@ def shown(text: str) -> str:
     return text if len(text) <= _LINE else text[: _LINE - 3] + "..."
 
 
+def last_object(text: str) -> tuple[dict[str, Any], int]:
+    """The last JSON object that stands on lines of its own, and where it ends.
+
+    It may take several lines. One that belongs to a larger, damaged one does not count.
+
+    Raises:
+        ValueError: there is none; the message says what is wrong with the last that begins like
+            one, and is empty if none does.
+    """
+    found, end, flaw = None, 0, ""
+    for match in deque(_OBJECT.finditer(text), _CANDIDATES):
+        if match.end() < end:
+            continue  # inside of the one that was found
+        try:
+            value, stop = _DECODER.raw_decode(text, match.end())
+        except RecursionError:
+            flaw = "it is nested too deeply"
+        except ValueError as error:
+            flaw = getattr(error, "msg", str(error))
+        else:
+            if not _END_OF_LINE.match(text, stop):
+                flaw = "more text follows it on its line"
+            elif _PART_OF_MORE.match(text, stop):
+                flaw = flaw or "it is part of something larger"
+            else:
+                found, end = value, stop
+    if found is None:
+        raise ValueError(flaw)
+    return found, end
+
+
 def metrics_in(result: Path, output: Path) -> tuple[dict[str, float], dict[str, str]]:
-    """The metrics in a result file or, if there is none, in the last line of output.
+    """The metrics in a result file or, if there is none, at the end of the output.
+
+    They are the last JSON object on lines of its own. Some lines may follow it.
 
     Returns:
         The finite numbers by name, and the other entries (NaN, a device name) as JSON text.
 
     Raises:
         ValueError: there are none, or they are no JSON object; the message says what was found.
+        OSError: a file is there and cannot be read.
     """
-    text, where = tail(result), "its result file"
+    text, where = _read(result), "its result file"
     if not text.strip():
-        text, where = last_line(output), "its last line of output"
-        if not text:
+        text, where = _read(output), "its output"
+        if not text.strip():
             raise ValueError("it wrote no metrics: neither a result file nor any output")
+    last = shown(_last_line(text))
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        data = None
-    if not isinstance(data, dict):
-        raise ValueError(f"{where} is no JSON object of metrics: {shown(text.strip())}")
+        data, end = last_object(text)
+    except ValueError as error:
+        why = f" (what begins like one: {error})" if str(error) else ""
+        raise ValueError(
+            f"{where} has no JSON object of metrics{why}; its last line is: {last}"
+        ) from None
+    after = sum(1 for line in lines(text[end:]) if line.strip())
+    if after > _AFTER:
+        what = f"has a JSON object, but over {_AFTER} lines follow it"
+        raise ValueError(f"{where} {what}; its last line is: {last}")
     if not data:
-        raise ValueError(f"{where} has no metrics: {shown(text.strip())}")
+        raise ValueError(f"{where} has no metrics: {{}}")
     metrics: dict[str, float] = {}
     others: dict[str, str] = {}
     for name, value in data.items():
         if finite(value):
             metrics[name] = float(value)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            others[name] = "too big"
         else:
-            others[name] = (
-                shown(json.dumps(value))[:60] if not isinstance(value, int) else "too big"
-            )
+            others[name] = shown(json.dumps(value))[:60]
     return metrics, others
 
 

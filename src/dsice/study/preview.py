@@ -14,6 +14,7 @@ from typing import Final
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Axis, Point
+from dsice.launch import output
 from dsice.launch.job import JobSpec
 from dsice.launch.locks import is_locked
 from dsice.launch.make import make_launcher, make_scheduler
@@ -114,23 +115,27 @@ def _levels(axis: Axis) -> str:
 
 def _command(spec: JobSpec) -> list[str]:
     """A command as it could be given to a shell, for reading; a long one in several lines."""
-    line, lines = "", []
+    line, before = "", ""
     for word in map(shlex.quote, spec.command):
         if line and len(line) + len(word) > 84:
-            lines.append(line + " \\")
+            before += line + " \\\n"
             line = "  "
         line += word if not line.strip() else f" {word}"
-    return textwrap.indent("\n".join([*lines, line]), " " * _WIDTH).split("\n") + _files(spec)
+    return _indented(before + line) + _files(spec)
+
+
+def _indented(text: str) -> list[str]:
+    return [f"{'':{_WIDTH}}{line}" if line else "" for line in output.lines(text)]
 
 
 def _files(spec: JobSpec) -> list[str]:
     """The input files that are made for a program, or how they begin."""
     shown_lines = []
     for name, text in spec.files.items():
-        lines = text.splitlines()
-        more = [f"... ({len(lines):,} lines)"] if len(lines) > _LINES else []
+        found = output.lines(text.removesuffix("\n"))
+        more = [f"... ({len(found):,} lines)"] if len(found) > _LINES else []
         shown_lines += _row("", f"with the file {name}:")
-        shown_lines += [f"{'':{_WIDTH}}  | {line}" for line in lines[:_LINES] + more]
+        shown_lines += [f"{'':{_WIDTH}}  | {line}" for line in found[:_LINES] + more]
     return shown_lines
 
 
@@ -217,7 +222,7 @@ def _job_script(batch: BatchSettings, spec: JobSpec, place: StudyDirectory) -> l
     text = scheduler.script(Wave(batch.SYSTEM, place.batch / name), settings)
     return [
         *_row("Job script", "of the first trial; the end of its name is drawn later"),
-        *textwrap.indent(text.rstrip(), " " * _WIDTH).split("\n"),
+        *_indented(text.rstrip()),
     ]
 
 

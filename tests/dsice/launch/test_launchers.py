@@ -101,6 +101,8 @@ def test_metrics_come_back(launcher: Launcher, new_job: Callable[..., JobFolder]
     assert 0 < by_file.started <= by_file.ended
     by_line = outcome(launcher, new_job('echo noise; echo \'{"y": 2, "device": "A100"}\'; echo'))
     assert by_line.metrics == {"y": 2.0}
+    before_a_log = outcome(launcher, new_job('echo \'{"y":\'; echo 3}; echo wandb: synced'))
+    assert before_a_log.metrics == {"y": 3.0}
 
 
 @pytest.mark.parametrize(
@@ -109,12 +111,12 @@ def test_metrics_come_back(launcher: Launcher, new_job: Callable[..., JobFolder]
         ("echo some; echo bad luck >&2; exit 3", Kind.EXIT, "exit code 3: bad luck"),
         ("kill -9 $$", Kind.SIGNAL, "killed by SIGKILL"),
         ("true", Kind.NO_METRICS, "it wrote no metrics: neither a result file nor any output"),
-        ("echo done", Kind.NO_METRICS, "its last line of output is no JSON object"),
-        ("echo '[1, 2]'", Kind.NO_METRICS, "its last line of output is no JSON object"),
-        ("echo '{}'", Kind.NO_METRICS, "its last line of output has no metrics"),
+        ("echo done", Kind.NO_METRICS, "its output has no JSON object of metrics"),
+        ("echo '[1, 2]'", Kind.NO_METRICS, "its output has no JSON object of metrics"),
+        ("echo '{}'", Kind.NO_METRICS, "its output has no metrics"),
         ("mkfifo $DSICE_RESULT", Kind.NO_METRICS, "it wrote no metrics"),
-        ("mkdir $DSICE_RESULT; echo x", Kind.NO_METRICS, "its last line of output is no JSON"),
-        ('echo "{" > $DSICE_RESULT', Kind.NO_METRICS, "its result file is no JSON object"),
+        ("mkdir $DSICE_RESULT; echo x", Kind.NO_METRICS, "its output has no JSON object"),
+        ('echo "{" > $DSICE_RESULT', Kind.NO_METRICS, "its result file has no JSON object"),
         ("head -c 3000000 /dev/zero; exit 1", Kind.EXIT, "exit code 1"),
     ],
 )
