@@ -14,6 +14,7 @@ from dsice.launch.script import ScriptExecutor
 from dsice.launch.settings import BatchSettings, PbsSettings
 from dsice.launch.wave import Wave
 
+_DECODER: Final = json.JSONDecoder(strict=False)  # names may have tabs
 _RUNNING: Final = frozenset("RES")  # running, exiting, suspended
 # Exit codes that PBS itself gives (its "Administrator's Guide", job exit codes), and SIGTERM's.
 _CODES: Final[Mapping[int, tuple[Kind, str]]] = {
@@ -32,7 +33,7 @@ class PbsExecutor(ScriptExecutor):
     COMMAND = "qsub"
     PREFIX = "#PBS"
     ID = "PBS_JOBID"
-    ACCEPTED = re.compile(r"^(\d+)(?:\.\S*)?\s*$", re.MULTILINE)
+    ACCEPTED = re.compile(r"^\s*(\d+)\.\S+\s*$", re.MULTILINE)
 
 
 class Pbs(Scheduler):
@@ -94,10 +95,14 @@ class Pbs(Scheduler):
 
 
 def _jobs(text: str) -> dict[str, Entry]:
+    if not text.strip():
+        return {}
+    begin = re.search(r"^\s*\{", text, re.MULTILINE)  # after what a site may have to say
     try:
-        jobs = json.loads(text, strict=False).get("Jobs", {}) if text.strip() else {}
+        answer, _ = _DECODER.raw_decode(text, begin.end() - 1 if begin else 0)
+        jobs = answer.get("Jobs", {})
         return {batch_id.partition(".")[0]: _entry(facts) for batch_id, facts in jobs.items()}
-    except (ValueError, AttributeError, KeyError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         what = f"PBS: the answer of qstat makes no sense: {error}"
         raise SchedulerError(what, temporary=True) from None
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
+from dsice.launch.output import lines
 from dsice.launch.scheduler import Entry, Scheduler, SchedulerError, setup_lines
 from dsice.launch.script import ScriptExecutor
 from dsice.launch.settings import BatchSettings, PjmSettings
@@ -47,7 +48,7 @@ class PjmExecutor(ScriptExecutor):
     ID = "PJM_JOBID"
 
     # An exit code of 0 has been seen with an error: only the text tells.
-    ACCEPTED = re.compile(r"\[INFO\] PJM 0000 pjsub Job (\d+)")
+    ACCEPTED = re.compile(r"\[INFO\] PJM 0000 pjsub Job (\d+)\b")
 
 
 class Pjm(Scheduler):
@@ -114,9 +115,9 @@ def _table(text: str) -> dict[str, Entry]:
     """The jobs in a table with headers."""
     if "[ERR.]" in text:
         raise SchedulerError(f"Fujitsu TCS says: {text.strip()}", temporary=True)
-    lines = [line.split() for line in text.splitlines() if line.strip()]
-    heads = next((line for line in lines if line[0].upper() in _COLUMNS["id"]), None)
-    if heads is None and (not lines or not lines[0][0].isdigit()):
+    rows = [line.split() for line in lines(text) if line.strip()]
+    heads = next((line for line in rows if line[0].upper() in _COLUMNS["id"]), None)
+    if heads is None and (not rows or not rows[0][0].isdigit()):
         return {}  # some sites print no header where there is no job
     place = {
         what: index
@@ -128,7 +129,7 @@ def _table(text: str) -> dict[str, Entry]:
         what = "Fujitsu TCS: the table of pjstat has no header that is known"
         raise SchedulerError(what, temporary=True)
     entries = {}
-    for line in lines:
+    for line in rows:
         if len(line) == len(heads or ()) and line[place["id"]][:1].isdigit():
             code = line[place["code"]] if "code" in place else ""
             name = line[place["name"]] if "name" in place else ""

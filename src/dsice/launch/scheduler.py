@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import subprocess
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, suppress
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from io import StringIO
-from typing import Any, ClassVar, Final
-
-from submitit.core.core import PicklingExecutor
-from submitit.core.utils import FailedJobError, FailedSubmissionError
+from typing import ClassVar, Final
 
 from dsice.errors import DsiceError
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
 from dsice.launch.output import shown
-from dsice.launch.processes import own_children, search_path
+from dsice.launch.processes import search_path
+from dsice.launch.script import Submitter
 from dsice.launch.settings import BatchSettings
 from dsice.launch.shim import SAFE_PATH_ADDED, run_batch_job
 from dsice.launch.wave import Wave
@@ -104,26 +99,25 @@ class Scheduler(ABC):
             what = f"cannot submit to {self.TITLE}: {error}"
             raise SchedulerError(what, temporary=False) from error
         executor._throttling = 0.0  # our own rate limit is in force
-        # submitit prints what it raises as well.
-        with (
-            redirect_stderr(StringIO()),
-            _outer_job_hidden(self._outer_variables),
-            _children_hear_no_terminal(),
-            _children_killed_after(PATIENCE) as given_up,
-        ):
-            try:
-                jobs = executor.map_array(run_batch_job, [str(job.path) for job in wave.jobs])
-            except (FailedJobError, FailedSubmissionError) as error:
-                if given_up.is_set():
-                    what = f"{self.TITLE}: a submission was not answered in {PATIENCE:g} s"
-                    raise SchedulerError(what, temporary=True) from error
-                raise self.failure(str(error)) from error
-            except OSError as error:
-                what = f"{error.filename}: " if error.filename else ""
-                raise self.failure(f"{what}{error.strerror}") from error
-        for leftover in wave.folder.glob(".submission_file_*"):
-            leftover.unlink(missing_ok=True)
+        environment = _without_outer_job(self._outer_variables)
+        executor.ask = lambda command: self._ask(*command, environment=environment)
+        executor.look_up = lambda answer: self._look_up(wave.name, answer)
+        jobs = executor.map_array(run_batch_job, [str(job.path) for job in wave.jobs])
         return [job.job_id for job in jobs]
+
+    def _look_up(self, name: str, answer: str) -> str:
+        """The id of the job, or job array, that the queue has by a name.
+
+        Raises:
+            SchedulerError: there is none; ``answer`` is what its submission printed.
+        """
+        ids = set()
+        with suppress(SchedulerError):
+            queue = self.queue().items()
+            ids = {batch_id.partition("_")[0] for batch_id, job in queue if job.name == name}
+        if len(ids) != 1:
+            raise self.failure(answer or f"{self.SUBMIT} printed nothing", "gave no clear job id")
+        return ids.pop()
 
     def script(self, wave: Wave, settings: BatchSettings) -> str:
         """The job script of a wave of one job, to be read; nothing is written or asked."""
@@ -131,12 +125,12 @@ class Scheduler(ABC):
         text: str = executor._make_submission_file_text(executor._submitit_command_str, "")
         return text
 
-    def _reader(self, wave: Wave, settings: BatchSettings) -> PicklingExecutor:
+    def _reader(self, wave: Wave, settings: BatchSettings) -> Submitter:
         """An executor that need not be able to submit."""
         return self._executor(wave, settings)
 
     @abstractmethod
-    def _executor(self, wave: Wave, settings: BatchSettings) -> PicklingExecutor:
+    def _executor(self, wave: Wave, settings: BatchSettings) -> Submitter:
         """The executor of submitit for one wave."""
 
     @property
@@ -175,15 +169,15 @@ class Scheduler(ABC):
     def _cancel_command(self) -> Sequence[str]:
         """What comes before the ids."""
 
-    def failure(self, text: str) -> SchedulerError:
+    def failure(self, text: str, what: str = "says") -> SchedulerError:
         """The error with the system's own words, judged by them."""
         words = shown(" ".join(text.split()))
         temporary = any(part.lower() in text.lower() for part in self.TEMPORARY)
         too_many = temporary and any(part in text.lower() for part in _TOO_MANY)
-        return SchedulerError(f"{self.TITLE} says: {words}", temporary, too_many)
+        return SchedulerError(f"{self.TITLE} {what}: {words}", temporary, too_many)
 
-    def _ask(self, *command: str) -> str:
-        """What a command prints.
+    def _ask(self, *command: str, environment: Mapping[str, str] | None = None) -> str:
+        """What a command prints; it runs with our environment or another.
 
         Raises:
             SchedulerError: it failed, or did not answer.
@@ -196,6 +190,7 @@ class Scheduler(ABC):
                 errors="replace",
                 stdin=subprocess.DEVNULL,
                 timeout=PATIENCE,
+                env=environment,
                 start_new_session=True,  # a Ctrl-C is for the driver
             )
         except subprocess.TimeoutExpired:
@@ -231,51 +226,14 @@ def setup_lines(settings: BatchSettings) -> list[str]:
     return lines
 
 
-@contextmanager
-def _outer_job_hidden(prefix: str) -> Iterator[None]:
-    """Within, this process seems not to run in a job itself, whose limits a new job would inherit.
+def _without_outer_job(prefix: str) -> dict[str, str]:
+    """The environment without the variables of a job that this process may run in.
 
-    Where the system is configured is no such variable.
+    They begin with ``prefix``, and a new job would inherit its limits from them. Where the system
+    is configured is none of them.
     """
-    hidden: dict[str, Any] = {
-        name: os.environ.pop(name)
-        for name in list(os.environ)
-        if name.startswith(prefix) and "_CONF" not in name and name not in _SERVERS
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(prefix) or "_CONF" in name or name in _SERVERS
     }
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)
-
-
-@contextmanager
-def _children_killed_after(seconds: float) -> Iterator[threading.Event]:
-    """Within, child processes are killed when the time is over; yields whether that has happened.
-
-    submitit waits for its command for ever, and with it the driver would fall silent.
-    """
-    over = threading.Event()
-
-    def kill() -> None:
-        over.set()
-        for child in own_children():
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-
-    timer = threading.Timer(seconds, kill)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield over
-    finally:
-        timer.cancel()
-
-
-@contextmanager
-def _children_hear_no_terminal() -> Iterator[None]:
-    """Within, a child process does not hear Ctrl-C nor the terminal's end; we do so afterwards."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

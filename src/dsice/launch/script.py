@@ -1,19 +1,20 @@
-"""A submitit executor for batch systems whose jobs are scripts with directives in comments."""
+"""submitit's executors, with the command that submits run by us, and its answer read by us."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from submitit.core.core import InfoWatcher, Job, PicklingExecutor
 from submitit.core.job_environment import JobEnvironment
-from submitit.core.utils import FailedSubmissionError
 
 _ID: Final = "SUBMITIT_SCRIPT_JOB_ID"
+# An id alone on its line, as `sbatch --parsable`, `pjsub -z jid` and wrappers print it.
+_BARE: Final = re.compile(r"^[^\S\n]*(\d+)(?:[;.]\S*)?[^\S\n]*$", re.MULTILINE)
 
 
 class _NoWatcher(InfoWatcher):
@@ -35,15 +36,53 @@ class ScriptJob(Job[Any]):
     watcher = _NoWatcher()
 
 
-class ScriptExecutor(PicklingExecutor):
-    """Writes a job script and submits it.
+class Submitter(PicklingExecutor):
+    """An executor that leaves the command and the doubtful answers to others.
+
+    submitit waits for the command for ever, and takes whatever "job 7" it prints for the job's id.
+
+    Attributes:
+        ACCEPTED: the answer to an accepted submission, with the job's id as its group.
+        ask: runs a command and returns what it prints.
+        look_up: the job's id where an answer has none, or several numbers that may be one.
+    """
+
+    ACCEPTED: ClassVar[re.Pattern[str]]
+
+    ask: Callable[[Sequence[str]], str]
+    look_up: Callable[[str], str]
+
+    def _submit_command(self, command: str) -> Job[Any]:
+        script = self.folder / "script.sh"
+        script.write_text(self._make_submission_file_text(command, ""))
+        answer = self.ask(self._make_submission_command(script))
+        job_id = self._get_job_id_from_submission_command(answer)
+        job = self.job_class(folder=self.folder, job_id=job_id)
+        script.rename(job.paths.submission_file)
+        return job
+
+    # Static in submitit, which calls it on the instance.
+    def _get_job_id_from_submission_command(  # type: ignore[override]
+        self, string: bytes | str
+    ) -> str:
+        answer = string if isinstance(string, str) else string.decode(errors="replace")
+        for pattern in (self.ACCEPTED, _BARE):
+            ids = set(pattern.findall(answer))
+            if len(ids) == 1:
+                return str(ids.pop())
+            if ids:
+                break
+        return self.look_up(answer)
+
+
+class ScriptExecutor(Submitter):
+    """Writes a job script with directives in comments, and submits it.
 
     Attributes:
         COMMAND: what submits a script.
         PREFIX: how a line with a directive begins.
         ID: the variable that holds a job's id inside it. What follows a dot is the server's name,
             which is written in one way here and in another there.
-        ACCEPTED: the answer to an accepted submission, with the job's id as its group.
 
     Args:
         folder: of submitit's files.
@@ -54,7 +93,6 @@ class ScriptExecutor(PicklingExecutor):
     COMMAND: ClassVar[str]
     PREFIX: ClassVar[str]
     ID: ClassVar[str]
-    ACCEPTED: ClassVar[re.Pattern[str]]
     job_class = ScriptJob
 
     def __init__(self, folder: Path, directives: Sequence[str] = (), setup: Sequence[str] = ()):
@@ -82,16 +120,6 @@ class ScriptExecutor(PicklingExecutor):
 
     def _num_tasks(self) -> int:
         return 1
-
-    # Static in submitit, which calls it on the instance.
-    def _get_job_id_from_submission_command(  # type: ignore[override]
-        self, string: bytes | str
-    ) -> str:
-        text = string if isinstance(string, str) else string.decode(errors="replace")
-        found = self.ACCEPTED.search(text)
-        if found is None:
-            raise FailedSubmissionError(text or "it answered nothing")
-        return found[1]
 
 
 class ScriptJobEnvironment(JobEnvironment):

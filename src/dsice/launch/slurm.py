@@ -6,13 +6,17 @@ import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
+from submitit.core.core import Job
+from submitit.core.utils import DelayedSubmission
 from submitit.slurm.slurm import SlurmExecutor
 
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
+from dsice.launch.output import lines
 from dsice.launch.scheduler import Entry, Scheduler, SchedulerError, setup_lines
+from dsice.launch.script import Submitter
 from dsice.launch.settings import BatchSettings, SlurmSettings
 from dsice.launch.wave import Wave
 
@@ -54,7 +58,32 @@ _MARGIN: Final = 120.0  # seconds that a driver needs to leave before its own jo
 _LONGEST_ARRAY: Final = 500  # Slurm's own limit is 1000 unless configured otherwise
 
 
-class _Anywhere(SlurmExecutor):
+class _Executor(Submitter, SlurmExecutor):
+    """submitit's own, which submits one wave."""
+
+    ACCEPTED = re.compile(r"\bSubmitted batch job (\d+)\b")
+
+    def _internal_process_submissions(
+        self, delayed_submissions: list[DelayedSubmission]
+    ) -> list[Job[Any]]:
+        """As submitit's, which makes an executor of its own class for an array."""
+        if len(delayed_submissions) == 1:
+            return super()._internal_process_submissions(delayed_submissions)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        pickles = [self.folder / f"{index}.pkl" for index in range(len(delayed_submissions))]
+        for delayed, path in zip(delayed_submissions, pickles, strict=True):
+            delayed.set_timeout(self.parameters["time"], self.max_num_timeout)
+            delayed.dump(path)
+        self.parameters["map_count"] = len(pickles)
+        array = self._submit_command(self._submitit_command_str).job_id
+        jobs: list[Job[Any]] = []
+        for index, path in enumerate(pickles):
+            jobs.append(self.job_class(folder=self.folder, job_id=f"{array}_{index}"))
+            jobs[-1].paths.move_temporary_file(path, "submitted_pickle")
+        return jobs
+
+
+class _Anywhere(_Executor):
     """Can be made where there is no Slurm, for reading what it would write."""
 
     @classmethod
@@ -102,12 +131,12 @@ class Slurm(Scheduler):
     def _outer_variables(self) -> str:
         return "SLURM_"
 
-    def _reader(self, wave: Wave, settings: BatchSettings) -> SlurmExecutor:
+    def _reader(self, wave: Wave, settings: BatchSettings) -> _Executor:
         return self._executor(wave, settings, _Anywhere)
 
     def _executor(
-        self, wave: Wave, settings: BatchSettings, kind: type[SlurmExecutor] = SlurmExecutor
-    ) -> SlurmExecutor:
+        self, wave: Wave, settings: BatchSettings, kind: type[_Executor] = _Executor
+    ) -> _Executor:
         assert isinstance(settings, SlurmSettings)
         executor = kind(wave.folder)
         parameters = {
@@ -141,7 +170,7 @@ class Slurm(Scheduler):
         # The name comes last: it alone may hold the separator.
         text = self._ask("squeue", "--me", "-h", "-r", "-t", "all", "-o", "%i|%T|%r|%j")
         entries = {}
-        for line in text.splitlines():
+        for line in lines(text):
             match line.split("|", 3):
                 case [job, state, reason, name]:
                     entry = _entry(name, state)
@@ -157,7 +186,7 @@ class Slurm(Scheduler):
         entries = {}
         columns = "JobID,State,JobName"
         text = self._ask("sacct", "-n", "-X", "-P", "-o", columns, "-j", ",".join(sorted(ids)))
-        for line in text.splitlines():
+        for line in lines(text):
             match line.split("|", 2):
                 case [job, state, name] if job in ids:
                     entries[job] = _entry(name, state)
@@ -179,7 +208,8 @@ def own_time_left() -> float | None:
         text = Slurm()._ask("squeue", "-h", "-j", os.environ["SLURM_JOB_ID"], "-o", "%L")
     except SchedulerError:
         return None
-    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text.strip())
+    form = r"^\s*(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)\s*$"
+    found = re.search(form, text, re.MULTILINE)
     if found is None:  # UNLIMITED, or nothing
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups())

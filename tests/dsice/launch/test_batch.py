@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submitit.core.core import PicklingExecutor
 
 from dsice.errors import LaunchError
 from dsice.launch.base import JobState
 from dsice.launch.batch import BatchLauncher
 from dsice.launch.job import Claim, JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.scheduler import Entry, Scheduler, SchedulerError
+from dsice.launch.script import Submitter
 from dsice.launch.settings import BatchSettings, SlurmSettings
 from dsice.launch.wave import Wave
 
@@ -105,7 +105,7 @@ class Memory(Scheduler):
             if self.rows[batch_id].state is not ENDED:
                 self.end(batch_id, Kind.REMOVED, "cancelled from outside")
 
-    def _executor(self, wave: Wave, settings: BatchSettings) -> PicklingExecutor:
+    def _executor(self, wave: Wave, settings: BatchSettings) -> Submitter:
         raise NotImplementedError
 
     @property

@@ -15,9 +15,9 @@ from dsice.launch.job import JobFolder, JobSpec, Kind
 from dsice.launch.make import SETTINGS
 from dsice.launch.pbs import Pbs
 from dsice.launch.pjm import Pjm
-from dsice.launch.scheduler import Scheduler, SchedulerError
+from dsice.launch.scheduler import Entry, Scheduler, SchedulerError
 from dsice.launch.settings import BatchSettings
-from dsice.launch.slurm import Slurm
+from dsice.launch.slurm import Slurm, own_time_left
 from dsice.launch.wave import Wave
 
 QUEUED, RUNNING, ENDED = JobState.QUEUED, JobState.RUNNING, JobState.ENDED
@@ -41,7 +41,7 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
     def make(command: str, out: str = "", err: str = "", code: int = 0) -> Path:
         kept = tmp_path / command
         kept.mkdir(exist_ok=True)
-        (kept / "out").write_text(out)
+        (kept / "out").write_text(out, errors="surrogateescape")
         (kept / "err").write_text(err)
         (folder / command).write_text(
             f"#!/bin/sh\ncd '{kept}'\nprintf '%s\\n' \"$@\" > args\nenv > env\n"
@@ -94,6 +94,26 @@ def test_squeue(says: Says) -> None:
     assert {key: e.stuck for key, e in queue.items() if e.stuck} == {"8": "PartitionDown"}
     assert all(queue[key].reason for key in ("10", "11", "12", "13", "14"))
     assert "--me" in (kept / "args").read_text().split()
+
+
+@pytest.mark.parametrize("break_", ["\u2028", "\x85", "\x0c"])
+def test_names_with_breaks_of_unicode(says: Says, break_: str) -> None:
+    says("squeue", f"7|RUNNING|None|one{break_}two\n8|PENDING|Priority|b\n")
+    assert [entry.name for entry in Slurm().queue().values()] == [f"one{break_}two", "b"]
+    says("sacct", f"7|COMPLETED|one{break_}two\n")
+    assert Slurm().ended({"7"})["7"].name == f"one{break_}two"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1:00:00", 3480.0), ("Maintenance at 9\n1-00:00:00\n", 86280.0), ("UNLIMITED", None)],
+)
+def test_the_time_that_a_driver_has_left(
+    says: Says, monkeypatch: pytest.MonkeyPatch, text: str, seconds: float | None
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    says("squeue", text)
+    assert own_time_left() == seconds
 
 
 def test_an_empty_queue(says: Says) -> None:
@@ -233,11 +253,24 @@ def test_qstat(says: Says) -> None:
     assert [entry.state for entry in queue.values()] == [QUEUED, RUNNING, *[ENDED] * 4]
     kinds = [entry.kind for entry in queue.values()][2:]
     assert kinds == [Kind.TIMEOUT, Kind.REMOVED, Kind.OK, Kind.LOST]
+    assert queue["6"].name == "six\ttab"
     says("qstat")
     assert Pbs().queue() == {}
+    says("qstat", "Maintenance {soon}\n" + json.dumps({"Jobs": jobs}, indent=1) + "\nbye\n")
+    assert len(Pbs().queue()) == 6
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"Jobs": {"1.s": {}}}', '{"Jobs": {"1.s": 3}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "down",
+        '{"Jobs": {"1.s": {"job_state": "F", "Exit_status": null}}}',
+        '{"Jobs": {"1.s": {}}}',
+        '{"Jobs": {"1.s": 3}}',
+    ],
+)
 def test_qstat_that_makes_no_sense(says: Says, text: str) -> None:
     says("qstat", text)
     with pytest.raises(SchedulerError, match="makes no sense"):
@@ -267,7 +300,7 @@ def test_a_submission_that_hangs(
     says(SUBMIT[system])
     (tmp_path / "bin" / SUBMIT[system]).write_text("#!/bin/sh\nexec sleep 1000\n")
     monkeypatch.setattr("dsice.launch.scheduler.PATIENCE", 0.3)
-    with pytest.raises(SchedulerError, match="was not answered") as told:
+    with pytest.raises(SchedulerError, match="no answer from") as told:
         submitted(system, tmp_path)
     assert told.value.temporary
 
@@ -284,6 +317,62 @@ def test_ids_of_an_array(says: Says, tmp_path: Path) -> None:
     says("srun")
     says("sbatch", "Submitted batch job 77\n")
     assert submitted("slurm", tmp_path, 3) == ["77_0", "77_1", "77_2"]
+
+
+@pytest.mark.parametrize(
+    ("system", "answer"),
+    [
+        ("slurm", "Submitted batch job 77 on cluster one"),
+        ("slurm", "Note: job 70 is still held\nsubmitting job 71 ...\nSubmitted batch job 77"),
+        ("slurm", "balance of your group:\n1500\nSubmitted batch job 77\nsee job 78"),
+        ("slurm", "77"),
+        ("slurm", "77;one"),
+        ("slurm", "Note: job 70 is still held\r\n 77 \r\n"),
+        ("slurm", "Gr\udcfc\udcdfe von job 70\nSubmitted batch job 77"),
+        ("pjm", "job 70: 100 node hours are left\n[INFO] PJM 0000 pjsub Job 77 submitted."),
+        ("pjm", "77"),
+        ("pbs", "Job 70 was yours\n12 jobs wait\n77.server.site"),
+        ("pbs", "1500\n77.server"),
+        ("pbs", "77"),
+    ],
+)
+def test_the_id_in_an_answer(says: Says, tmp_path: Path, system: str, answer: str) -> None:
+    says("srun")
+    says(SUBMIT[system], answer + "\n")
+    assert submitted(system, tmp_path) == ["77"]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    "answer", ["", "Your job is in the queue, number 70", "1500\n77", "70\n71\n"]
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_an_answer_that_makes_no_sense_is_settled_by_the_queue(
+    says: Says,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    answer: str,
+    known: bool,
+) -> None:
+    count = 3 if system == "slurm" else 1
+
+    def queue(scheduler: Scheduler) -> dict[str, Entry]:
+        ids = [f"77_{index}" for index in range(count)] if count > 1 else ["77"]
+        (wave,) = (tmp_path / "batch").iterdir()
+        jobs = dict.fromkeys(ids, Entry(wave.name, QUEUED)) if known else {}
+        return {"70": Entry("another", RUNNING), **jobs}
+
+    monkeypatch.setattr(SYSTEMS[system], "queue", queue)
+    says("srun")
+    says(SUBMIT[system], answer)
+    if known:
+        assert [batch_id.split("_")[0] for batch_id in submitted(system, tmp_path, count)] == (
+            ["77"] * count
+        )
+    else:
+        with pytest.raises(SchedulerError, match=f"gave no clear job id: {answer[:2]}"):
+            submitted(system, tmp_path, count)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +395,7 @@ def test_refusals(
     says(SUBMIT[system], out="" if code else text, err=text if code else "", code=code)
     with pytest.raises(SchedulerError) as error:
         submitted(system, tmp_path)
-    assert (text or "it answered nothing") in str(error.value)
+    assert (text or "gave no clear job id: pjsub printed nothing") in str(error.value)
     assert error.value.temporary is temporary
 
 

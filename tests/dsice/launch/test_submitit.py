@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from submitit.core.job_environment import JobEnvironment
 from submitit.slurm.slurm import SlurmExecutor, _make_sbatch_string
 
 from dsice.launch.script import ScriptExecutor, ScriptJobEnvironment
+from dsice.launch.slurm import _Executor
 
 
 class Echo(ScriptExecutor):
@@ -22,10 +25,12 @@ class Echo(ScriptExecutor):
     PREFIX = "#ECHO"
     ID = "ECHO_JOBID"
 
+    ACCEPTED = re.compile(r"echo .*\.sh (\d+)")
+
     @staticmethod
-    def _get_job_id_from_submission_command(string: bytes | str) -> str:
-        assert str(string).endswith(".sh")
-        return "7"
+    def ask(command: Sequence[str]) -> str:
+        assert Path(command[1]).exists()
+        return f"{' '.join(command)} 7"
 
 
 def commands(folder: Path, monkeypatch: pytest.MonkeyPatch, **texts: str) -> None:
@@ -37,15 +42,18 @@ def commands(folder: Path, monkeypatch: pytest.MonkeyPatch, **texts: str) -> Non
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    commands(tmp_path, monkeypatch, srun="", sbatch="Submitted batch job 7")
-    executor = SlurmExecutor(tmp_path / "wave")
+    commands(tmp_path, monkeypatch, srun="")
+    executor = _Executor(tmp_path / "wave")
+    executor.update_parameters(time=10)
+    executor.ask = lambda command: "Submitted batch job 7"
     assert executor._throttling > 0
     executor._throttling = 0.0
     jobs = executor.map_array(len, ["x"] * count)
     ids = ["7"] if count == 1 else [f"7_{index}" for index in range(count)]
     assert [job.job_id for job in jobs] == ids
     assert all((tmp_path / "wave" / f"{batch_id}_submitted.pkl").exists() for batch_id in ids)
-    assert list((tmp_path / "wave").glob(".submission_file_*"))
+    script = (tmp_path / "wave" / "7_submission.sh").read_text()
+    assert ("#SBATCH --array=0-2%3" in script) == (count == 3)
 
 
 def test_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +80,7 @@ def test_script_executors(tmp_path: Path) -> None:
         "_make_submission_command",
         "_num_tasks",
         "_get_job_id_from_submission_command",
+        "_submit_command",
     )
     assert all(hasattr(PicklingExecutor, hook) for hook in hooks)
     executor = Echo(tmp_path / "a wave", ["--one"], ["two"])
