@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from dsice.files import write_atomically
 from dsice.launch import output
+from dsice.launch.faults import fault_behind, fault_in
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.memory import MemoryWatch
 from dsice.launch.processes import adopt_orphans, ask_to_end, die_with_parent, kill_family
@@ -30,7 +31,7 @@ _RETRY: Final = 5.0
 # Seconds that a job which was begun again waits for the lock of its former life: a file server
 # takes a while to learn that a node is gone.
 _REQUEUE_PATIENCE: Final = 300.0
-_PROGRAM_FAILED: Final = (Kind.EXIT, Kind.SIGNAL, Kind.NO_METRICS)
+_NO_FAILURE: Final = (Kind.OK, Kind.CANCELLED)
 _ENDED_BY_SIGNAL: Final = (-signal.SIGTERM, 128 + signal.SIGTERM)
 _SIGNALS_TOGETHER: Final = 1.0  # seconds between a program's SIGTERM and that of its shim, at most
 
@@ -59,14 +60,15 @@ def _run_once(job: JobFolder, batch_id: str) -> None:
         if not held or not _is_ours(job, batch_id):
             return
         started = time.time()
+        fault = ""
         try:
             outcome = _run(job, job.spec(), cancellation, batch_id)
         except Exception as error:  # whatever it is, the driver is to know
             outcome = _ended(Kind.NOT_STARTED, started, f"{type(error).__name__}: {error}")
-        if outcome.kind in _PROGRAM_FAILED and os.statvfs(job.path).f_bavail == 0:
-            outcome = replace(
-                outcome, kind=Kind.LOST, reason=f"the disk was full: {outcome.reason}"
-            )
+            fault = fault_behind(error)
+        # Without space or file server a program fails in a way of its own.
+        if outcome.kind not in _NO_FAILURE and (fault := fault or fault_in(job.path)):
+            outcome = replace(outcome, kind=Kind.LOST, reason=f"{fault}: {outcome.reason}")
         # In a batch system others can end a job too, and only the system knows why.
         by_others = batch_id and not job.is_asked_to_end()
         if not (outcome.kind is Kind.CANCELLED and by_others):
@@ -158,7 +160,8 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            return _ended(Kind.NOT_STARTED, started, f"cannot start {spec.command[0]!r}: {what}")
+            kind = Kind.LOST if fault_behind(error) else Kind.NOT_STARTED
+            return _ended(kind, started, f"cannot start {spec.command[0]!r}: {what}")
         try:
             code = cancellation.wait(process, spec.timeout)
         except subprocess.TimeoutExpired:
@@ -181,6 +184,10 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
         return _ended(Kind.EXIT, started, f"exit code {code}{_last_words(job)}", exit_code=code)
     try:
         metrics, others = output.metrics_in(job.metrics_file, job.stdout)
+    except OSError as error:
+        what = f"its metrics cannot be read: {error.filename}: {error.strerror}"
+        kind = Kind.LOST if fault_behind(error) else Kind.NO_METRICS
+        return _ended(kind, started, what, exit_code=0)
     except ValueError as error:
         if spec.needs_metrics:
             return _ended(Kind.NO_METRICS, started, str(error), exit_code=0)

@@ -30,6 +30,7 @@ from dsice.errors import (
 from dsice.goal import Goal, Metrics
 from dsice.grid import Point
 from dsice.launch.base import JobState, Launcher
+from dsice.launch.faults import fault_in
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.output import last_line, last_lines
 from dsice.search.base import Search
@@ -427,9 +428,11 @@ class Driver:
             return
         self._stillborn = self._stillborn + 1 if state is JobState.REVOKED else 0
         if self._stillborn >= _MAX_STILLBORN:
+            job, reason = task.job.path, task.attempts[-1].reason
+            why = f"{fault}: {reason}" if (fault := fault_in(job)) else reason
             raise LaunchError(
-                f"jobs end before they begin, {self._stillborn} in a row. Of the last: "
-                f"{task.attempts[-1].reason}; its files are in {task.job.path}"
+                f"jobs end before they begin, {self._stillborn} in a row. Of the last: {why}; "
+                f"its files are in {job}"
             )
 
     def _is_hopeless(self, outcome: Outcome) -> bool:

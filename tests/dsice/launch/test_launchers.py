@@ -101,7 +101,7 @@ def test_metrics_come_back(launcher: Launcher, new_job: Callable[..., JobFolder]
     assert 0 < by_file.started <= by_file.ended
     by_line = outcome(launcher, new_job('echo noise; echo \'{"y": 2, "device": "A100"}\'; echo'))
     assert by_line.metrics == {"y": 2.0}
-    before_a_log = outcome(launcher, new_job('echo \'{"y":\'; echo 3}; echo wandb: synced'))
+    before_a_log = outcome(launcher, new_job("echo '{\"y\":'; echo 3}; echo wandb: synced"))
     assert before_a_log.metrics == {"y": 3.0}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dsice.errors import Interrupted, InvalidInput, StageFailed
+from dsice.errors import Interrupted, InvalidInput, LaunchError, StageFailed
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, Kind, Outcome
 from dsice.study.config import parse
@@ -256,6 +256,32 @@ def test_a_trial_without_the_metric_among_others_only_fails(tmp_path: Path) -> N
 
     study = Bench(tmp_path, program, search="random", run="parallel = 4").run()
     assert [trial.params for trial in study.with_status(Status.FAILED)] == [{"a": 5, "b": 4}]
+
+
+@pytest.mark.parametrize("fault", ["", "the disk quota was used up"])
+def test_jobs_that_never_begin_end_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    bench = Bench(tmp_path)
+    submit = bench.machine.submit
+
+    def revoked(jobs: Sequence[JobFolder]) -> None:
+        for job in jobs:
+            job.revoke()
+        submit(jobs)
+
+    def poll() -> dict[JobFolder, JobState]:
+        states = dict.fromkeys(bench.machine.attached, JobState.REVOKED)
+        bench.machine.attached.clear()
+        return states
+
+    monkeypatch.setattr(bench.machine, "submit", revoked)
+    monkeypatch.setattr(bench.machine, "poll", poll)
+    monkeypatch.setattr("dsice.study.driver.fault_in", lambda folder: fault)
+    why = f"{fault}: not begun" if fault else "not begun"
+    with pytest.raises(LaunchError, match=f"before they begin, 3 in a row. Of the last: {why}; "):
+        bench.run()
+    assert not bench.machine.calls
 
 
 def test_draining(tmp_path: Path) -> None:
