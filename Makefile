@@ -21,7 +21,7 @@ demo: $(STAMP)   ## tune a super-resolution network on real photographs (about t
 test: $(STAMP)   ## run the tests
 	OMP_NUM_THREADS=1 PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 3 --dist loadfile
 
-test-browser: $(STAMP)   ## run the tests of the report in a real browser (installs Debian's chromium if missing and root)
+test-browser: $(STAMP) $(STAMP)-docs   ## run the tests of the report and of the site in a real browser (installs Debian's chromium if missing and root)
 	tests/browser/chromium.sh
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m browser
 
