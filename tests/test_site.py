@@ -1,11 +1,10 @@
-"""The documentation site, built and opened from a folder, without a server and without a network."""
+"""The documentation site, built and opened from a folder, without a server or a network."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +25,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
     subprocess.run(
@@ -35,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
         check=True,
     )
-    yield folder
+    return folder
 
 
 @pytest.mark.parametrize("width", [400, 1300])

@@ -19,9 +19,9 @@ from benchmarks.algorithm.drawing import (
 )
 from benchmarks.algorithm.moment import Moment, Surface
 from dsice.grid import Axis
-from dsice.report.words import count
 from dsice.study.state import Study
 from dsice.surface.axis import Array
+from dsice.units import count
 
 
 def effects_figure(study: Study) -> Spec:

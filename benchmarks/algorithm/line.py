@@ -29,7 +29,7 @@ from benchmarks.algorithm.drawing import (
 )
 from benchmarks.algorithm.moment import Moment, Surface
 from benchmarks.algorithm.steps import Step
-from dsice.report.words import count, number
+from dsice.units import count, number
 
 
 def line_figure(step: Step) -> Spec:

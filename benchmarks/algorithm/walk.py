@@ -17,8 +17,8 @@ from benchmarks.algorithm.drawing import (
     levels_axis,
 )
 from benchmarks.algorithm.moment import result
+from dsice.domain import focus
 from dsice.grid import Point
-from dsice.report.scales import focus
 from dsice.search.start import FirstPoints
 from dsice.study.state import Status, Study, Trial
 
@@ -44,7 +44,7 @@ def walk_figure(study: Study) -> Spec:
         "type": "quantitative",
         "title": None,
         "axis": {"tickCount": 4, "gridDash": [2, 3]},
-        "scale": {"domain": list(focus(values, keep)), "nice": False, "zero": False},
+        "scale": {"domain": list(focus(values, keep, log=False)[:2]), "nice": False, "zero": False},
     }
     panels = [_walk_panel(rows, _best_steps(study, None), x, top, start, 96, goal.metric)]
     for k, axis in enumerate(grid.axes):

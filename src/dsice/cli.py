@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from dsice.console import CannotWrite, complain, written
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
 from dsice.exchange.command import add_export, add_import
 from dsice.explain.command import add_explain
@@ -55,29 +56,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 well, 1 failed, 2 bad input, 75 out of its own time, 130 interrupted.
     """
-    options = parser().parse_args(arguments)
+    try:
+        with written():
+            return _answer(arguments)
+    except CannotWrite as error:
+        if not str(error):  # the reader has seen enough
+            return 0
+        complain(str(error))
+        return 1
+
+
+def _answer(arguments: Sequence[str] | None) -> int:
     interrupts: list[int] = []
     try:
+        options = parser().parse_args(arguments)
         with _noted(interrupts):
             code: int = options.command(options)
         return code
     except KeyboardInterrupt:
         return _interrupted()
-    except BrokenPipeError:  # the reader of our output has seen enough
-        # What is still buffered must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (BrokenPipeError, CannotWrite):
+        raise
     except Exception as error:
         if interrupts:  # some imports, NumPy's for one, make an ImportError of a Ctrl-C
             return _interrupted()
         if not isinstance(error, DsiceError):
             raise
-        print(f"dsice: {error}", file=sys.stderr)
+        complain(str(error))
         return error.exit_code
 
 
 def _interrupted() -> int:
-    print("dsice: interrupted", file=sys.stderr)
+    complain("interrupted")
     return 130
 
 
@@ -347,35 +357,27 @@ def _print_end(study: Study) -> None:
 
 def _print_best(study: Study) -> None:
     from dsice.study.baseline import Baseline
-    from dsice.terminal import better_line, metrics_line, params_line
+    from dsice.study.summary import no_best_text
+    from dsice.terminal import better_line, metrics_line, params_line, standing_line
 
-    best, goal = study.best_or_none, study.goal
+    goal = study.goal
+    best = study.best_standing(goal)
     for stage in study.stages.values():
         if goal.missing(stage.metrics) is None:
             print(f"Stage {stage.name}: {metrics_line(stage.metrics, goal)}")
     if best is None:
-        print(_no_best(study))
+        print(no_best_text(study, goal))
     else:
-        print(f"Best (trial {best.number}): {metrics_line(best.metrics, goal)}")
-        print(f"  {params_line(best.params)}")
+        print(f"Best (trial {best.median.number}): {standing_line(best, goal)}")
+        print(f"  {params_line(best.median.params)}")
     if better := better_line(study, goal):
         print(better)
     if baseline := Baseline.of(study):
         print(baseline.line(goal))
 
 
-def _no_best(study: Study) -> str:
-    from dsice.study.state import Status
-
-    done, failed = (len(study.with_status(s)) for s in (Status.DONE, Status.FAILED))
-    if done:
-        return f"No trial kept the bounds: {study.goal}; {done} measured, {failed} failed."
-    return f"No trial was measured; {failed} failed."
-
-
 def _status(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
+    from dsice.console import answers
     from dsice.study.baseline import Baseline
     from dsice.study.state import Study
     from dsice.study.summary import as_json, batch_line, driver_line, known_line
@@ -387,9 +389,7 @@ def _status(options: argparse.Namespace) -> int:
         return 0
     if study.warning:
         print(f"Warning: {study.warning}", file=sys.stderr)
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 200  # lines for a file or another program are not broken
+    console = answers()
     console.print(view(study, live=study.directory.lock.is_held()))
     grid = f"Grid: {study.config.grid.counts()}."
     baseline = Baseline.of(study)
@@ -401,32 +401,38 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _best(options: argparse.Namespace) -> int:
-    from dsice.study.state import Status, Study
-    from dsice.study.summary import trial_as_json
-    from dsice.terminal import better_line, metrics_line
+    from dsice.launch.output import shown
+    from dsice.study.state import Study
+    from dsice.study.summary import best_as_json, no_best_text, other_results
+    from dsice.terminal import better_line, standing_line
+    from dsice.units import number
 
     study = Study.open(options.directory)
     goal = study.goal
     if options.subject_to is not None:
         goal = replace(goal, subject_to=options.subject_to).settled(study.stage_metrics)
-    best = study.best_for(goal)
+    best = study.best_standing(goal)
     if goal.swept and best is not None:
         from dsice.sweep.several import print_front
 
         print_front(study, goal, options.json)
         return 0
     if options.json:
-        print(json.dumps(None if best is None else trial_as_json(best), indent=1))
+        print(json.dumps(None if best is None else best_as_json(best), indent=1))
     if best is None:
-        measured = study.with_status(Status.DONE)
-        why = f"no trial keeps the bounds: {goal}" if measured else "no trial has been measured yet"
-        better = better_line(study, goal)
+        why, better = no_best_text(study, goal), better_line(study, goal)
+        why = why[0].lower() + why[1:]
         raise _NothingFound(f"{why}\n{better}" if better else why)
     if not options.json:
-        print(f"{metrics_line(best.metrics, goal)}  (trial {best.number}, {goal})")
-        for name, value in best.params.items():
+        trial = best.median
+        print(f"{standing_line(best, goal)}  (trial {trial.number}, {goal})")
+        for name, value in trial.params.items():
             print(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
-        print(f"  files: {best.folder.work}")
+        others = {k: number(v) for k, v in trial.metrics.items() if k not in goal.metrics}
+        found = [f"{shown(k)} {shown(v)}" for k, v in (others | other_results(trial)).items()]
+        if found:
+            print(f"  also: {', '.join(found)}")
+        print(f"  files: {trial.folder.work}")
         if better := better_line(study, goal):
             print(better)
     return 0

@@ -16,6 +16,7 @@ from typing import Final
 from dsice.errors import InvalidInput
 from dsice.expression import Expression
 from dsice.swept import Swept
+from dsice.units import setting
 
 Metrics = Mapping[str, float]
 
@@ -106,7 +107,7 @@ class Bound:
     def __str__(self) -> str:
         if self.limit is None:
             return self.text
-        return f"{self.metric} {self.relation} {self.limit:.6g}"
+        return f"{self.metric} {self.relation} {setting(self.limit)}"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Final, Self
 
 from dsice.errors import InvalidInput
+from dsice.units import setting
 
 _RANGE: Final = re.compile(
     r"\s*([A-Za-z_][\w.\-/]*)\s*(<=|>=)?\s*(?:(?<![\w.\-/])([^\s:<>=]+)\s*:\s*([^\s:<>=]+))?\s*"
@@ -52,7 +53,7 @@ class Swept:
         if low == high:
             raise InvalidInput(
                 f"the range of {text!r} is empty: for one bound ask dsice best --subject-to "
-                f"'{metric} {relation} {low:g}'"
+                f"'{metric} {relation} {setting(low)}'"
             )
         if low > high:
             raise InvalidInput(
@@ -88,7 +89,7 @@ class Swept:
         if self.strictest is None or self.loosest is None:
             return self.metric
         low, high = sorted((self.strictest, self.loosest))
-        return f"{self.metric} {self.relation} {low:g}:{high:g}"
+        return f"{self.metric} {self.relation} {setting(low)}:{setting(high)}"
 
 
 def _limit(text: str, whole: str) -> float:

@@ -14,29 +14,38 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from dsice.console import notices
 from dsice.goal import Goal, Metrics
 from dsice.grid import Params
+from dsice.incumbent import Standing
 from dsice.launch.output import shown
-from dsice.study.command import brief
 from dsice.study.driver import Stop
 from dsice.study.state import Stage, Status, Study, Task, Trial
-from dsice.study.summary import progress
-from dsice.units import duration
+from dsice.study.summary import (
+    metric_text,
+    no_best_text,
+    progress,
+    repeats_text,
+    time_text,
+    under_way,
+)
+from dsice.units import duration, number, setting
 
 _REFRESH: Final = 0.5  # seconds between drawings of the live view
 _RECENT: Final = 6  # trials listed as lately ended
 _RUNNING: Final = 12  # trials listed as running
 
 
-def number(value: float) -> str:
-    """A metric as people read it: four to six digits."""
-    plain = value == 0 or 1e-3 <= abs(value) < 1e5
-    return f"{value:.4f}".rstrip("0").rstrip(".") if plain else f"{value:.5g}"
+def metrics_line(metrics: Metrics, goal: Goal, note: str = "") -> str:
+    """``niqe 5.02, rmse 12.3``: the goal's metrics only; ``note`` follows the objective."""
+    names = [name for name in goal.metrics if name in metrics]
+    said = [f"{name} {metric_text(name, metrics[name], goal)}" for name in names]
+    return ", ".join([*said[:1], *([note] if note else []), *said[1:]])
 
 
-def metrics_line(metrics: Metrics, goal: Goal) -> str:
-    """``niqe 5.021, rmse 12.31``: the goal's metrics only."""
-    return ", ".join(f"{name} {number(metrics[name])}" for name in goal.metrics if name in metrics)
+def standing_line(standing: Standing[Trial], goal: Goal) -> str:
+    """``niqe 5.02, median of 3 (4.98 to 5.31), rmse 12.3``: how a point stands."""
+    return metrics_line(standing.median.metrics, goal, repeats_text(standing, goal.metric))
 
 
 def better_line(study: Study, goal: Goal) -> str:
@@ -49,8 +58,8 @@ def better_line(study: Study, goal: Goal) -> str:
 
 
 def params_line(params: Params) -> str:
-    """``tile=8 layout=soa fused=true``."""
-    return " ".join(f"{name}={brief(value)}" for name, value in params.items())
+    """``tile=8 layout=soa``."""
+    return " ".join(f"{name}={setting(value)}" for name, value in params.items())
 
 
 def seconds_left(study: Study) -> float | None:
@@ -77,7 +86,7 @@ class Terminal:
     def __init__(
         self, quiet: bool = False, console: Console | None = None, watching: bool = False
     ) -> None:
-        self._console = console or Console(stderr=True, highlight=False, markup=False)
+        self._console = console or notices()
         self._live: Live | None = None
         self._drawn = 0.0
         self._told: int | None = None
@@ -116,7 +125,7 @@ class Terminal:
         """Within, a display that is gone (a closed pipe, a full disk) falls silent."""
         try:
             yield
-        except (OSError, SystemExit):
+        except OSError:
             self._broken = True
 
     def _show(self, study: Study, live: bool) -> None:
@@ -177,7 +186,8 @@ class Terminal:
 
 def view(study: Study, notice: str = "", *, live: bool = True) -> RenderableType:
     """The whole view of a study; ``live`` says whether a driver is at work."""
-    goal, best = study.goal, study.best_or_none
+    goal = study.goal
+    best = study.best_standing(goal)
     parts: list[RenderableType] = [Text(_title(study), style="bold")]
     parts += [_stage_line(stage) for stage in study.stages.values() if stage.attempts]
     if study.trials:
@@ -186,12 +196,12 @@ def view(study: Study, notice: str = "", *, live: bool = True) -> RenderableType
             parts.append(
                 Text.assemble(
                     ("Best so far ", "bold"),
-                    (metrics_line(best.metrics, goal), "bold green"),
-                    f"  (trial {best.number}: {params_line(best.params)})",
+                    (standing_line(best, goal), "bold green"),
+                    f"  (trial {best.median.number}: {params_line(best.median.params)})",
                 )
             )
         elif study.finished:
-            parts.append(Text("No trial has kept the bounds yet.", style="yellow"))
+            parts.append(Text(no_best_text(study, goal), style="yellow"))
         parts.append(_trials(study, goal, live))
     if better := better_line(study, goal):
         parts.append(Text(better))
@@ -236,11 +246,7 @@ def _trials(study: Study, goal: Goal, live: bool) -> RenderableType:
     for trial in study.finished[-_RECENT:]:
         table.add_row(_trial_line(trial, goal))
     for trial in running[:_RUNNING]:
-        since = duration(max(time.time() - trial.attempts[-1].submitted, 0.0))
-        begun = trial.attempts[-1].begun
-        how = f"{'runs' if begun else 'waits'} since {since}"
-        if not live:
-            how = "was running when the driver ended"
+        how = under_way(trial) if live else "was running when the driver ended"
         line = Text(f"  trial {trial.number} {how}: {params_line(trial.params)}")
         table.add_row(line + Text(progress_note(trial), style="dim"))
     if len(running) > _RUNNING:
@@ -250,20 +256,21 @@ def _trials(study: Study, goal: Goal, live: bool) -> RenderableType:
 
 def _trial_line(trial: Trial, goal: Goal) -> Text:
     if trial.status is Status.FAILED:
-        return Text(f"x trial {trial.number} failed: {shown(trial.reason)}", style="red")
+        line = Text(f"x trial {trial.number} failed: {shown(trial.reason)}", style="red")
+        return line + Text(f"  {params_line(trial.params)}  {time_text(trial)}", style="dim")
     kept = goal.feasible(trial.metrics)
     line = Text("+ " if kept else "- ", style="green" if kept else "yellow")
     line += Text(f"trial {trial.number}: {metrics_line(trial.metrics, goal)}")
     if not kept:
         line += Text(" (out of bounds)", style="yellow")
-    return line + Text(f"  {params_line(trial.params)}  {duration(trial.seconds)}", style="dim")
+    return line + Text(f"  {params_line(trial.params)}  {time_text(trial)}", style="dim")
 
 
 def _stage_line(stage: Stage) -> Text:
     match stage.status:
         case Status.DONE:
             found = ", ".join(f"{shown(k)} {number(value)}" for k, value in stage.metrics.items())
-            line = f"+ stage {stage.name} done in {duration(stage.seconds)}"
+            line = f"+ stage {stage.name} done in {time_text(stage)}"
             return Text(line + (f": {found}" if found else ""), style="green")
         case Status.FAILED:
             return Text(f"x stage {stage.name} failed: {shown(stage.reason)}", style="red")
@@ -272,5 +279,5 @@ def _stage_line(stage: Stage) -> Text:
 
 def progress_note(task: Task) -> str:
     """The newest intermediate metrics of a running task, or an empty text."""
-    numbers = [f"{name} {number(value)}" for name, value in progress(task).items()]
-    return f"  [{', '.join(numbers)}]" if numbers else ""
+    found = [f"{name} {text}" for name, text in progress(task).items()]
+    return f"  [{', '.join(found)}]" if found else ""

@@ -18,9 +18,12 @@ from dsice.exchange.distributions import distribution_of, external
 from dsice.exchange.optuna_storage import load_optuna, opened
 from dsice.exchange.source import Row, RowState, Source, is_blank
 from dsice.goal import Bound, Goal, Metrics
-from dsice.study.command import brief
+from dsice.incumbent import Standing
 from dsice.study.config import StudyConfig
 from dsice.study.state import Status, Study, Trial
+from dsice.study.summary import metric_text, no_best_text, repeats_text
+from dsice.terminal import standing_line
+from dsice.units import setting
 from dsice.version import __version__
 
 if TYPE_CHECKING:
@@ -90,7 +93,8 @@ def _study_number(storage: BaseStorage, study: Study, place: str, name: str) -> 
 
 
 def _describe(storage: BaseStorage, number: int, study: Study) -> None:
-    goal, best = study.goal, study.best_or_none
+    goal = study.goal
+    best = study.best_standing(goal)
     about: dict[str, Any] = {
         "directory": str(study.directory.path),
         "best": "none yet" if best is None else _best_line(goal, best),
@@ -110,21 +114,25 @@ def _describe(storage: BaseStorage, number: int, study: Study) -> None:
         storage.set_study_system_attr(number, f"{_NOTE}{k}", parts[k] if k < len(parts) else "")
 
 
-def _best_line(goal: Goal, best: Trial) -> str:
-    found = ", ".join(f"{name} = {best.metrics[name]:.6g}" for name in goal.metrics)
-    return f"number {best.number - 1}: {found} (trial {best.number} of dsice)"
+def _best_line(goal: Goal, best: Standing[Trial]) -> str:
+    number = best.median.number
+    return f"number {number - 1}: {standing_line(best, goal)} (trial {number} of dsice)"
 
 
 def _note(study: Study) -> str:
-    goal, best = study.goal, study.best_or_none
+    goal = study.goal
+    standing = study.best_standing(goal)
     lines = [f"# {study.config.name}", str(goal), ""]
-    if best is None:
-        lines.append("No trial keeps the bounds yet." if study.finished else "No trial has ended.")
+    if standing is None:
+        lines.append(no_best_text(study, goal))
     else:
+        best, repeats = standing.median, repeats_text(standing, goal.metric)
         lines += [f"**Best: trial {best.number}**, number {best.number - 1} here", ""]
         lines += ["| | |", "|---|---|"]
-        lines += [f"| {name} | **{best.metrics[name]:.6g}** |" for name in goal.metrics]
-        lines += [f"| {key} | {brief(value)} |" for key, value in best.params.items()]
+        found = {name: metric_text(name, best.metrics[name], goal) for name in goal.metrics}
+        lines += [f"| {name} | **{text}** |" for name, text in found.items()]
+        lines += [f"| | {goal.metric}: {repeats} |"] if repeats else []
+        lines += [f"| {key} | {setting(value)} |" for key, value in best.params.items()]
     if goal.bounds:
         lines += ["", 'The card "Best Trial" of the dashboard may show one that breaks the bounds.']
     lines += ["", f"Written by dsice {__version__} from {study.directory.path}"]

@@ -36,15 +36,14 @@ def _explain(options: argparse.Namespace) -> int:
     import json
     from dataclasses import asdict
 
-    from rich.console import Console
-
+    from dsice.console import answers
     from dsice.explain.show import show_story, show_trial
     from dsice.explain.trial import explanation_of
     from dsice.explain.walk import roles_of, walk_of
     from dsice.study.state import Study
 
     study = Study.open(options.directory)
-    console = Console(highlight=False, markup=False)
+    console = answers()
     if options.trial is not None:
         _require(study, options.trial)
         found = explanation_of(study, options.trial)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,16 +9,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dsice.domain import Domain, covers_decades, focus
 from dsice.explain.effects import Effect, Effects
 from dsice.explain.line import OnLine, Position, TrialLine, When
 from dsice.explain.trial import Explanation
 from dsice.explain.walk import RoleCount, Step
-from dsice.explain.words import ROLES, percent, sentences, what_matters
+from dsice.explain.words import ROLES, sentences, what_matters
 from dsice.goal import Goal
-from dsice.grid import Value
-from dsice.study.command import shown
 from dsice.study.state import Status
-from dsice.terminal import number, params_line
+from dsice.study.summary import metric_text
+from dsice.terminal import params_line
+from dsice.units import apart, number, percent, setting
 
 _MOST_ROWS: Final = 40  # positions of a line that are shown, besides those with trials
 _UNICODE: Final = {
@@ -62,18 +62,18 @@ def _show_line(console: Console, line: TrialLine, goal: Goal) -> None:
     signs = _ASCII if console.options.ascii_only else _UNICODE
     console.print(Text(f"The line, and {line.quantity} along it as expected then:", style="bold"))
     positions = _rows(line)
-    labels = [" ".join(_value(p.params[name]) for name in line.axes) for p in positions]
+    labels = [" ".join(setting(p.params[name]) for name in line.axes) for p in positions]
     notes = [", ".join(map(_note, p.trials)) for p in positions]
     # Two columns between the three parts of a row.
     taken = max(map(len, [" ".join(line.axes), *labels])) + max(map(len, [*notes, ""])) + 4
     width = max(console.width - taken, 12)
-    low, high = _range(positions, line.quantity == goal.metric)
+    domain = _range(positions, line.quantity == goal.metric)
     table = Table.grid(padding=(0, 2))
     table.add_row(
-        Text(" ".join(line.axes), style="dim"), Text(_ends(low, high, width), style="dim"), ""
+        Text(" ".join(line.axes), style="dim"), Text(_ends(domain, width), style="dim"), ""
     )
     for position, label, note in zip(positions, labels, notes, strict=True):
-        bar = _bar(position, low, high, width, signs, line.quantity == goal.metric)
+        bar = _bar(position, domain, width, signs, line.quantity == goal.metric)
         own = any(seen.when is When.ITSELF for seen in position.trials)
         table.add_row(Text(label, style="bold" if own else ""), bar, Text(note, style="dim"))
     console.print(table)
@@ -95,33 +95,28 @@ def _rows(line: TrialLine) -> list[Position]:
     return [p for k, p in enumerate(line.positions) if k in even or p.trials]
 
 
-def _range(positions: Sequence[Position], is_objective: bool) -> tuple[float, float]:
+def _range(positions: Sequence[Position], is_objective: bool) -> Domain:
     """The ends of the picture: means and measurements, and some room for deviations."""
     values = [p.expected.mean for p in positions if p.expected is not None]
     if is_objective or not values:
         values += [seen.value for p in positions for seen in p.trials if seen.value is not None]
-    if not values:
-        return 0.0, 1.0
-    low, high = min(values), max(values)
-    room = (high - low) * 0.15 or abs(low) * 0.1 or 1.0
-    return low - room, high + room
+    return focus([], values, margin=0.15)
 
 
-def _ends(low: float, high: float, width: int) -> str:
-    left, right = number(low), number(high)
+def _ends(domain: Domain, width: int) -> str:
+    left, right = apart(domain.low, domain.high)
     return left + " " * max(width - len(left) - len(right), 1) + right
 
 
 def _bar(
     position: Position,
-    low: float,
-    high: float,
+    domain: Domain,
     width: int,
     signs: dict[When | str, str],
     is_objective: bool,
 ) -> Text:
     def at(value: float) -> int:
-        return min(max(round((value - low) / (high - low) * (width - 1)), 0), width - 1)
+        return round(domain.place(value) * (width - 1))
 
     cells = [(" ", "")] * width
     if (expected := position.expected) is not None:
@@ -180,11 +175,15 @@ def _show_walk(console: Console, walk: Sequence[Step], goal: Goal) -> None:
         changes = params_line(step.params)
         if before is not None:
             changes = ", ".join(
-                f"{name} {_value(before.params[name])} -> {_value(step.params[name])}"
+                f"{name} {setting(before.params[name])} -> {setting(step.params[name])}"
                 for name in step.changed
             )
-        out = "" if step.feasible else "out of bounds" if before is None else "nearer to the bounds"
-        table.add_row(f"trial {step.trial}", number(step.value), Text(out, style="dim"), changes)
+        note = "" if step.feasible else "nearer to the bounds" if before else "out of bounds"
+        if not step.improved:
+            note = f"after trial {step.by} showed the best before to be worse"
+        value = metric_text(goal.metric, step.value, goal)
+        notes = ", ".join(filter(None, (step.repeats, note)))
+        table.add_row(f"trial {step.trial}", value, Text(notes, style="dim"), changes)
     console.print(table)
 
 
@@ -214,20 +213,16 @@ def _show_effects(console: Console, effects: Effects) -> None:
 
 
 def _shape(effect: Effect, bars: str) -> tuple[str, str]:
-    """The effect as a row of bars, and its two ends with their deviations in words."""
-    mean = effect.mean
-    low, high = min(mean), max(mean)
-    count = min(len(mean), 24)
-    picked = [round(k * (len(mean) - 1) / max(count - 1, 1)) for k in range(count)]
-    steps = (high - low) or math.inf
-    shape = "".join(bars[round((mean[k] - low) / steps * (len(bars) - 1))] for k in picked)
+    """The metric to expect as a row of bars, and its two ends with their deviations in words."""
+    means = [estimate.mean for estimate in effect.estimates]
+    low, high = min(means), max(means)
+    domain = Domain(low, high, log=covers_decades(means))
+    count = min(len(means), 24)
+    picked = [round(k * (len(means) - 1) / max(count - 1, 1)) for k in range(count)]
+    shape = "".join(bars[round(domain.place(means[k]) * (len(bars) - 1))] for k in picked)
     words = []
-    for k in (mean.index(low), mean.index(high)):
+    for k in (means.index(low), means.index(high)):
         e = effect.estimates[k]
         spread = f"({number(e.low)} to {number(e.high)})"
-        words.append(f"{number(e.mean)} {spread} at {_value(effect.levels[k])}")
+        words.append(f"{number(e.mean)} {spread} at {setting(effect.levels[k])}")
     return shape, words[0] if low == high else "; ".join(words)
-
-
-def _value(value: Value) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else shown(value)

@@ -33,12 +33,13 @@ class Explanation:
         status: how far it has come.
         reason: why it failed, if it did.
         why: why it was proposed, as the journal has it; None if an older journal does not say.
-        best_before: the trial that was the best when this one was proposed, if one was.
-        best_metrics: what that trial's point had measured by then.
+        best_before: the trials that had measured the point that the search took for the best when
+            this one was proposed.
+        best_metrics: what they had measured by then, on average.
         pending: the trials under way then.
         metrics: what the trial measured; empty if it failed or has not ended.
         feasible: whether it keeps the bounds; None without metrics.
-        improved: whether it was better than all that had ended before it.
+        improved: whether it made its point the best of all that had ended by then.
         line: the line on which it was found, if on one.
     """
 
@@ -47,7 +48,7 @@ class Explanation:
     status: Status
     reason: str
     why: Why | None
-    best_before: int | None
+    best_before: tuple[int, ...]
     best_metrics: Metrics | None
     pending: tuple[int, ...]
     metrics: Metrics
@@ -95,12 +96,12 @@ def explanation_of(study: Study, number: int) -> Explanation:
         status=trial.status,
         reason=trial.reason,
         why=trial.why,
-        best_before=next((t.number for t in before if t.point == best), None),
+        best_before=tuple(t.number for t in before if t.point == best),
         best_metrics=None if best is None else history.metrics(best),
         pending=_pending(study, trial),
         metrics=trial.metrics if measured else {},
         feasible=goal.feasible(trial.metrics) if measured else None,
-        improved=any(step.trial == number for step in walk_of(study)),
+        improved=any(step.by == number and step.improved for step in walk_of(study)),
         line=line_of(study, number),
     )
 

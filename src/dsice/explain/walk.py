@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
-from dsice.explain.moment import result
 from dsice.grid import Params, Point
-from dsice.search.history import History
 from dsice.search.why import Role
 from dsice.study.state import Status, Study, Trial
+from dsice.study.summary import repeats_text
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A trial that was better than all that had ended before.
+    """A point that became the best so far, see `dsice.incumbent`.
 
     Attributes:
-        trial: its number.
-        ended: how many trials had ended then, this one included.
-        value: the objective it measured.
+        trial: the trial that stands for the point: the median of its measurements up to the next
+            step, or to now.
+        by: the trial whose end made it the best.
+        improved: whether `by` measured this point; otherwise it measured the best before once more,
+            and that point became worse.
+        ended: how many trials had ended then, that one included.
+        value: the objective that `trial` measured.
+        repeats: how the point was measured, such as ``median of 3 (4.02 to 8.74)``; empty if once.
         feasible: whether it keeps the bounds; while none does, less violation is better.
         violation: see `dsice.goal.Goal.violation`.
         point: level indices.
         params: parameter values.
         changed: names of the axes on which it differs from the best before.
-        role: what it was proposed for; None if the journal does not say.
+        role: what `by` was proposed for; None if the journal does not say.
     """
 
     trial: int
+    by: int
+    improved: bool
     ended: int
     value: float
+    repeats: str
     feasible: bool
     violation: float
     point: Point
@@ -61,29 +69,31 @@ def walk_of(study: Study) -> tuple[Step, ...]:
     Raises:
         InvalidInput: a bound waits for the result of a stage.
     """
-    grid, goal = study.config.grid, study.goal
-    history = History(grid, goal)
+    goal, names = study.goal, study.config.grid.names
+    order = {trial.number: place for place, trial in enumerate(study.finished, 1)}
+    found = study.incumbents_for(goal)
     steps: list[Step] = []
-    for place, trial in enumerate(study.finished, 1):
-        metrics = result(trial)
-        if metrics is not None and goal.missing(metrics) is not None:
-            continue
-        history.add(trial.point, metrics)
-        if metrics is None or (steps and history.key(trial.point) >= history.key(steps[-1].point)):
-            continue
-        before = steps[-1].point if steps else trial.point
-        pairs = zip(grid.names, before, trial.point, strict=True)
+    for _, group in itertools.groupby(found, key=lambda each: each.best.point):
+        first, *later = group
+        last = later[-1] if later else first
+        best = last.best
+        before = steps[-1].point if steps else best.point
         steps.append(
             Step(
-                trial=trial.number,
-                ended=place,
-                value=metrics[goal.metric],
-                feasible=goal.feasible(metrics),
-                violation=goal.violation(metrics),
-                point=trial.point,
-                params=trial.params,
-                changed=tuple(name for name, a, b in pairs if a != b),
-                role=_role(trial),
+                trial=best.number,
+                by=first.latest.number,
+                improved=first.latest.point == best.point,
+                ended=order[first.latest.number],
+                value=best.metrics[goal.metric],
+                repeats=repeats_text(last.standing, goal.metric),
+                feasible=goal.feasible(best.metrics),
+                violation=goal.violation(best.metrics),
+                point=best.point,
+                params=best.params,
+                changed=tuple(
+                    name for name, a, b in zip(names, before, best.point, strict=True) if a != b
+                ),
+                role=_role(first.latest),
             )
         )
     return tuple(steps)
@@ -91,7 +101,7 @@ def walk_of(study: Study) -> tuple[Step, ...]:
 
 def roles_of(study: Study) -> tuple[RoleCount, ...]:
     """How often each role was proposed, and how often it improved the best."""
-    improved = {step.trial for step in walk_of(study)}
+    improved = {step.by for step in walk_of(study) if step.improved}
     by_role: dict[Role | None, list[Trial]] = {role: [] for role in (*Role, None)}
     for trial in study.trials:
         by_role[_role(trial)].append(trial)

@@ -11,7 +11,8 @@ from dsice.explain.trial import Came, Explanation
 from dsice.goal import Goal
 from dsice.search.why import Estimate, Role
 from dsice.study.state import Status
-from dsice.terminal import metrics_line, number
+from dsice.terminal import metrics_line
+from dsice.units import count, number, percent
 
 ROLES: Final[Mapping[Role | None, str]] = {
     Role.START: "first points, before anything is known",
@@ -85,7 +86,7 @@ def line_name(line: TrialLine, role: Role) -> str:
 def _way(step: float) -> str:
     if not step:
         return "changes"
-    size = "" if abs(step) == 1 else f" by {abs(step):.2g}"
+    size = "" if abs(step) == 1 else f" by {number(abs(step))}"
     return f"goes {'up' if step > 0 else 'down'}{size}"
 
 
@@ -93,8 +94,8 @@ def _expected(found: Explanation, goal: Goal) -> list[str]:
     why, forecast = found.why, found.forecast
     if why is None or forecast is None:
         return []
-    pending = f" and {_trials(why.pending)} under way" if why.pending else ""
-    known = f"With {_results(why.known)} known{pending}, the surface expected"
+    pending = f" and {count(why.pending, 'trial')} under way" if why.pending else ""
+    known = f"With {count(why.known, 'point')} known{pending}, the surface expected"
     if forecast.quantity != goal.metric:
         return [
             "Nothing had kept the bounds yet, so the violation of the bounds was to be made small.",
@@ -116,9 +117,11 @@ def _against(found: Explanation, goal: Goal) -> str:
     forecast = found.forecast
     if forecast is None or found.best_metrics is None:
         return ""
-    best = number(found.best_metrics[goal.metric])
-    name = "the best" if found.best_before is None else f"trial {found.best_before}"
-    chance = f": {percent(forecast.chance)} chance to beat the {best} of {name}"
+    best, numbers = number(found.best_metrics[goal.metric]), found.best_before
+    name = f"{best} of trial {numbers[0]}" if numbers else f"{best} of the best"
+    if len(numbers) > 1:
+        name = f"mean {best} of trials {', '.join(map(str, numbers))}"
+    chance = f": {percent(forecast.chance)} chance to beat the {name}"
     if forecast.bounds:
         chance += f", {percent(forecast.chance_in_all)} with the bounds kept"
     return chance
@@ -162,20 +165,3 @@ def what_matters(effects: Effects) -> str:
         groups["matters" if strong else weak].append(f"{effect.axis} ({percent(effect.total)})")
     said = "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items() if names)
     return f"For {effects.metric}, {said}."
-
-
-def percent(share: float) -> str:
-    """A share as a whole percentage, small ones told apart from none."""
-    if 0 < share < 0.01:
-        return "under 1 %"
-    if 0.99 < share < 1:
-        return "over 99 %"
-    return f"{share:.0%}".replace("%", " %")
-
-
-def _results(count: int) -> str:
-    return f"{count} point{'' if count == 1 else 's'}"
-
-
-def _trials(count: int) -> str:
-    return f"{count} trial{'' if count == 1 else 's'}"

@@ -16,10 +16,10 @@ from dsice.report.explained import why_of
 from dsice.report.facts import Facts
 from dsice.report.html import PROGRAMS, page
 from dsice.report.parts import Parts, parts_of, section
-from dsice.report.words import count, number, parameter, plain
+from dsice.report.words import parameter, plain
 from dsice.study.state import Status, Study, Trial
-from dsice.study.summary import batch_line, driver_line, progress
-from dsice.units import duration
+from dsice.study.summary import batch_line, driver_line, progress, under_way
+from dsice.units import count
 
 _LOOK: Final = 1.0  # seconds between two looks at the disk, however many browsers ask
 _LISTED: Final = 50
@@ -136,13 +136,10 @@ def _now(study: Study, driven: bool) -> dict[str, Any]:
 
 
 def _running(trial: Trial, driven: bool) -> Running:
-    attempt = trial.attempts[-1]
-    since = duration(max(time.time() - attempt.submitted, 0.0))
-    since = f"{'runs' if attempt.begun else 'waits'} since {since}"
-    numbers = (f"{name} {number(value)}" for name, value in progress(trial).items())
+    found = (f"{name} {text}" for name, text in progress(trial).items())
     return Running(
         number=trial.number,
-        since=since if driven else "was running when the driver ended",
+        since=under_way(trial) if driven else "was running when the driver ended",
         params=", ".join(f"{name} = {parameter(value)}" for name, value in trial.params.items()),
-        progress=", ".join(numbers),
+        progress=plain(", ".join(found), 500),
     )

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
+from dsice.domain import Domain, focus
 from dsice.goal import Metrics
 from dsice.report import words
 from dsice.report.facts import Facts
-from dsice.report.scales import Domain, Row, Spec, focus, is_labelled, tip
+from dsice.report.scales import Row, Spec, is_labelled, tip
+from dsice.units import count
 
 _MANY: Final = 300
 _STAR: Final = (
@@ -103,19 +105,22 @@ class Board:
         """
         always = [*filter(self.is_best, self.trials), *self.starts[-1:]]
         values = [row[field] for row in [*self.trials, *self.starts] if field in row]
-        return focus(values, [*keep, *(row[field] for row in always if field in row)])
+        bounds = self.facts.goal.bounds
+        metric = self.facts.goal.metric if field == "y" else bounds[int(field[1:])].metric
+        kept = [*keep, *(row[field] for row in always if field in row)]
+        return focus(values, kept, log=self.facts.spans_decades(metric))
 
     def left_out(self, **domains: Domain) -> str:
         """A sentence about the points outside the ranges drawn; empty if there is none."""
         far = sum(
-            any(not low <= row[field] <= high for field, (low, high) in domains.items())
+            any(not domain.holds(row[field]) for field, domain in domains.items())
             for row in [*self.trials, *self.starts]
             if domains.keys() <= row.keys()
         )
         if not far:
             return ""
         lie = "lies" if far == 1 else "lie"
-        return f"{words.count(far, 'point')} far from the others {lie} outside the picture."
+        return f"{count(far, 'point')} far from the others {lie} outside the picture."
 
     def layers(self, x: Spec, y: Spec, starts: list[Row], *, small: bool = False) -> list[Spec]:
         """Points: the measured trials, then the results of stages, and the best above all.
@@ -144,7 +149,8 @@ class Board:
                 look = {**point, "size": size, "opacity": 1}
                 layers.append({"data": {"values": rows}, "mark": look, "encoding": encoding})
         if len(starts) > 1:
-            layers += [_name_layer(row, x, y) for row in starts]
+            upwards = self.facts.goal.maximize is not None
+            layers += [_name_layer(row, x, y, upwards) for row in starts]
         return layers
 
     def is_best(self, row: Row) -> bool:
@@ -157,13 +163,21 @@ class Board:
         return words.plain(self.facts.goal.metric, 60)
 
 
-def _name_layer(start: Row, x: Spec, y: Spec) -> Spec:
-    """The name of a starting point, beside it and within the picture."""
+def _name_layer(start: Row, x: Spec, y: Spec, upwards: bool) -> Spec:
+    """The name of a starting point, beside it and within the picture.
+
+    Args:
+        start: the point.
+        x: what is drawn along.
+        y: the objective.
+        upwards: whether it is to be large.
+    """
     low, high = x["scale"]["domain"]
-    at_left_edge = start[x["field"]] - low < 0.2 * (high - low)
-    mark = {"type": "text", "style": "startnote", "clip": True, "dy": -12}
-    # Below and left of the frontier nothing can lie: no trial is better there.
-    mark |= {"align": "left", "dx": -4, "dy": 15} if at_left_edge else {}
+    domain = Domain(low, high, log=x["scale"].get("type") == "log")
+    mark = {"type": "text", "style": "startnote", "clip": True, "dy": 15 if upwards else -12}
+    # Left of the frontier, and beyond it, nothing can lie: no trial is better there.
+    if domain.place(start[x["field"]]) < 0.2:
+        mark |= {"align": "left", "dx": -4, "dy": -12 if upwards else 15}
     names = {"x": x, "y": y, "text": {"field": "text"}}
     return {"data": {"values": [start]}, "mark": mark, "encoding": names}
 
@@ -189,7 +203,7 @@ def _starts(facts: Facts, groups: Groups) -> list[Row]:
     rows = []
     for stage in facts.starting_points:
         text = f"stage {stage.name} alone"
-        lines = [f"{words.plain(n, 60)}: {words.number(v)}" for n, v in stage.metrics.items()]
+        lines = [f"{words.plain(n, 60)}: {facts.metric(n, v)}" for n, v in stage.metrics.items()]
         rows.append(
             {
                 "group": groups.start,

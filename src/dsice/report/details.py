@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from dsice.launch import output
 from dsice.launch.job import JobSpec
 from dsice.report.facts import Facts
-from dsice.report.words import moment, number, parameter, plain
+from dsice.report.words import moment, parameter, plain
 from dsice.study.events import Verdict
 from dsice.study.state import Attempt, Status, Trial
 from dsice.units import duration
@@ -103,8 +103,9 @@ def details(facts: Facts, trial: Trial, log: Log | None = None) -> dict[str, Any
         "open": trial.status in (Status.RUNNING, Status.WAITING),
         "reason": plain(trial.reason, 500),
         "params": [[name, parameter(value)] for name, value in trial.params.items()],
-        "metrics": [[plain(name, 60), number(value)] for name, value in trial.metrics.items()],
+        "metrics": [[plain(k, 60), plain(v, 60)] for k, v in facts.returned(trial).items()],
         "attempts": [_attempt(attempt) for attempt in trial.attempts],
+        "explain": plain(shlex.join(["dsice", "explain", str(root), str(trial.number)]), 500),
         "command": log.command,
         "output": log.output,
         "errors": log.errors,

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from dsice.domain import Domain, covers_decades, focus
 from dsice.explain.effects import Effect, Effects, Interaction
 from dsice.explain.line import OnLine, Position, TrialLine, When
 from dsice.explain.walk import Step
-from dsice.explain.words import percent
 from dsice.grid import Grid, Value
 from dsice.report import words
-from dsice.report.scales import Figure, Row, Spec, focus, framed, mark, parameter, quantity, tip
-from dsice.report.scales import is_labelled as _is_labelled
+from dsice.report.scales import (
+    FREE,
+    Figure,
+    Row,
+    Spec,
+    framed,
+    is_labelled,
+    mark,
+    parameter,
+    quantity,
+    tip,
+)
+from dsice.search.why import Estimate
+from dsice.units import number, percent
 
 STEPS: Final = 24
 """Most steps of a walk that are drawn: the last ones."""
@@ -23,11 +36,11 @@ _WHEN: Final = {
 }
 
 
-def line_figure(line: TrialLine, grid: Grid, metric: str) -> Figure:
+def line_figure(line: TrialLine, grid: Grid, metric: str, log: bool = False) -> Figure:
     """The line on which a trial was found (the poster's Fig. 1): expected and measured along it.
 
     The curve and its band of one deviation are what the search expected of the objective,
-    ``metric``, when it proposed the trial.
+    ``metric``, when it proposed the trial. ``log``: the scale of the objective is logarithmic.
     """
     along = line.axes[0] if len(line.axes) == 1 else ""
     rows = [_position(position, along, grid) for position in line.positions]
@@ -38,10 +51,11 @@ def line_figure(line: TrialLine, grid: Grid, metric: str) -> Figure:
         # Before anything was feasible the violation was expected, not the objective.
         if seen.value is not None and line.quantity == metric
     ]
-    expected = [row for row in rows if "mean" in row]
-    values = [row[key] for row in expected for key in ("mean", "low", "high")]
     measured = [point["value"] for point in points]
-    y = quantity("mean", line.quantity, focus([*values, *measured], measured))
+    estimates = [position.expected for position in line.positions if position.expected]
+    y_domain = _domain(estimates, measured, log and line.quantity == metric)
+    expected = [_clipped(row, y_domain) for row in rows if "mean" in row]
+    y = quantity("mean", line.quantity, y_domain)
     x: Spec = {"field": "x", "type": "quantitative", "title": "steps along the line"}
     x |= {
         "scale": {"nice": False, "zero": False, "padding": 12},
@@ -96,22 +110,28 @@ def walk_figure(walk: tuple[Step, ...], grid: Grid) -> Figure:
     """The walk of the best point over the grid: its levels, each time that it changed."""
     steps = walk[-STEPS:]
     rows: list[Row] = []
-    for step in steps:
+    columns = [f"{column} {step.trial}" for column, step in enumerate(steps)]
+    for column, step in zip(columns, steps, strict=True):
+        said = ", ".join(filter(None, (number(step.value), step.repeats)))
         for axis, level in zip(grid.axes, step.point, strict=True):
             value = words.parameter(axis.levels[level])
             rows.append(
                 {
                     "trial": step.trial,
-                    "step": f"{step.trial}",
+                    "step": column,
                     "axis": axis.name,
                     "level": 0.06 + 0.5 * level / max(len(axis.levels) - 1, 1),
                     "text": _short(axis.levels[level]),
                     "changed": axis.name in step.changed,
-                    "tip": f"Trial {step.trial}: {words.number(step.value)}\n{axis.name} = {value}",
+                    "tip": f"Trial {step.trial}: {said}\n{axis.name} = {value}",
                 }
             )
-    x: Spec = {"field": "step", "type": "ordinal", "title": "new best: trial"}
-    x |= {"scale": {"domain": [str(step.trial) for step in steps]}, "axis": {"labelAngle": 0}}
+    x: Spec = {"field": "step", "type": "ordinal", "title": "best from then on: trial"}
+    # A point may become the best again: columns are told apart by their place.
+    x |= {
+        "scale": {"domain": columns},
+        "axis": {"labelAngle": 0, "labelExpr": "split(datum.label, ' ')[1]", **FREE},
+    }
     y: Spec = {"field": "axis", "type": "ordinal", "title": None}
     y |= {"scale": {"domain": list(grid.names)}, "axis": {"labelLimit": 90}}
     cells: Spec = {
@@ -130,29 +150,47 @@ def walk_figure(walk: tuple[Step, ...], grid: Grid) -> Figure:
     }
     names: Spec = {
         "data": {"values": rows},
-        "mark": mark("text", "note", opacity={"expr": f"width / {len(steps)} < 46 ? 0 : 1"}),
+        "mark": mark("text", "note", opacity={"expr": f"width / {len(steps)} < 54 ? 0 : 1"}),
         "encoding": {"x": x, "y": y, "text": {"field": "text"}, "tooltip": tip()},
     }
     return Figure(
         name="walk",
         title="The walk of the best point over the grid",
-        note="One column for each new best; the stronger the colour, the higher the level; framed "
-        "where it changed." + (f" The last {STEPS} of {len(walk)}." if len(walk) > STEPS else ""),
+        note="One column each time that another point became the best; the stronger the colour, "
+        "the higher the level; framed where it changed."
+        + (f" The last {STEPS} of {len(walk)}." if len(walk) > STEPS else ""),
         spec=framed("Levels of each new best", [cells, names], 34 * len(grid.axes)),
     )
 
 
-def effect_figures(effects: Effects, grid: Grid) -> list[Figure]:
-    """What each axis does by itself, with one deviation, the one that matters most first."""
-    ends = [each.mean for e in effects.effects for each in e.estimates]
-    spread = [v for e in effects.effects for each in e.estimates for v in (each.low, each.high)]
-    domain = focus(spread, ends)
+def effect_figures(effects: Effects, grid: Grid, log: bool = False) -> list[Figure]:
+    """What each axis does by itself, with one deviation, the one that matters most first.
+
+    ``log``: the scale of the metric is logarithmic.
+    """
+    estimates = [each for effect in effects.effects for each in effect.estimates]
+    means = [each.mean for each in estimates]
+    log = log or covers_decades(means)  # averages over the grid lie wider than what was measured
+    domain = _domain(estimates, means, log)
     return [_effect(effect, effects.metric, domain, grid) for effect in effects.by_weight]
 
 
-def _effect(effect: Effect, metric: str, domain: tuple[float, float], grid: Grid) -> Figure:
+def _domain(estimates: Sequence[Estimate], keep: Sequence[float], log: bool) -> Domain:
+    """The range that estimates are drawn in: most of their deviations, and all of ``keep``."""
+    values = [value for each in estimates for value in (each.mean, each.low, each.high)]
+    return focus(values, keep, log=log)
+
+
+def _clipped(row: Row, domain: Domain) -> Row:
+    """A row that can be drawn on a logarithmic scale."""
+    if not domain.log:
+        return row
+    return row | {key: max(row[key], domain.low) for key in ("mean", "low", "high")}
+
+
+def _effect(effect: Effect, metric: str, domain: Domain, grid: Grid) -> Figure:
     axis = grid.axes[grid.names.index(effect.axis)]
-    labelled = _is_labelled(axis)
+    labelled = is_labelled(axis)
     rows: list[Row] = [
         {
             "x": words.parameter(level) if labelled else level,
@@ -160,15 +198,15 @@ def _effect(effect: Effect, metric: str, domain: tuple[float, float], grid: Grid
             "low": estimate.low,
             "high": estimate.high,
             "tip": f"{effect.axis} = {words.parameter(level)}\n{metric} about "
-            f"{words.number(estimate.mean)}\n{words.number(estimate.low)} to "
-            f"{words.number(estimate.high)}",
+            f"{number(estimate.mean)}\n{number(estimate.low)} to "
+            f"{number(estimate.high)}",
         }
         for level, estimate in zip(effect.levels, effect.estimates, strict=True)
     ]
     x = parameter(axis, "x")
     x["title"] = f"{effect.axis} ({percent(effect.total)})"
     y = quantity("mean", metric, domain, tickCount=5)
-    data = {"values": rows}
+    data = {"values": [_clipped(row, domain) for row in rows]}
     spread: Spec = {
         "data": data,
         "mark": mark("area", "area") if axis.ordered else mark("rule", "start"),
@@ -195,7 +233,7 @@ def pair_figure(pair: Interaction, effects: Effects, grid: Grid) -> Figure:
             "sign": "better together" if value < 0 else "worse together",
             "size": 0.85 * abs(value) / most,
             "tip": f"{first.axis} = {words.parameter(a)}\n{second.axis} = {words.parameter(b)}\n"
-            f"{'better' if value < 0 else 'worse'} by {words.number(abs(value))} deviations",
+            f"{'better' if value < 0 else 'worse'} by {number(abs(value))} deviations",
         }
         for a, row in zip(first.levels, pair.mean, strict=True)
         for b, value in zip(second.levels, row, strict=True)
@@ -203,7 +241,7 @@ def pair_figure(pair: Interaction, effects: Effects, grid: Grid) -> Figure:
 
     def place(field: str, effect: Effect) -> Spec:
         levels = list(dict.fromkeys(map(words.parameter, effect.levels)))
-        axis: Spec = {"labelOverlap": "greedy", "labelLimit": 90, "labelAngle": 0}
+        axis: Spec = {"labelLimit": 90, "labelAngle": 0, "ticks": False, "labelPadding": 4, **FREE}
         return {
             "field": field,
             "type": "ordinal",
@@ -241,7 +279,7 @@ def pair_figure(pair: Interaction, effects: Effects, grid: Grid) -> Figure:
 
 
 def _short(value: Value) -> str:
-    text = f"{value:.3g}" if isinstance(value, float) else words.parameter(value)
+    text = number(value) if isinstance(value, float) else words.parameter(value)
     return text if len(text) <= 8 else f"{text[:7]}…"
 
 
@@ -249,20 +287,20 @@ def _position(position: Position, along: str, grid: Grid) -> Row:
     row: Row = {"x": position.step}
     if along:
         value = position.params[along]
-        labelled = _is_labelled(grid.axes[grid.names.index(along)])
+        labelled = is_labelled(grid.axes[grid.names.index(along)])
         row["x"] = words.parameter(value) if labelled else value
     lines = [f"{name} = {words.parameter(value)}" for name, value in position.params.items()]
     if position.expected is not None:
         expected = position.expected
         row |= {"mean": expected.mean, "low": expected.low, "high": expected.high}
-        low, high = words.number(expected.low), words.number(expected.high)
-        lines.insert(0, f"expected {words.number(expected.mean)} ({low} to {high})")
+        low, high = number(expected.low), number(expected.high)
+        lines.insert(0, f"expected {number(expected.mean)} ({low} to {high})")
     return {**row, "tip": "\n".join(lines)}
 
 
 def _measured(seen: OnLine, position: Position) -> Row:
     assert seen.value is not None
-    lines = [f"Trial {seen.trial}: {words.number(seen.value)}, {_WHEN[seen.when]}"]
+    lines = [f"Trial {seen.trial}: {number(seen.value)}, {_WHEN[seen.when]}"]
     lines += [f"{name} = {words.parameter(value)}" for name, value in position.params.items()]
     return {
         "trial": seen.trial,

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from dsice.errors import InvalidInput
 from dsice.explain.effects import effects_of
+from dsice.explain.line import TrialLine
 from dsice.explain.trial import Explanation, explanation_of
 from dsice.explain.walk import walk_of
 from dsice.explain.words import sentences, what_matters
@@ -48,14 +49,15 @@ class Explained:
         line: tuple[Figure, ...] = ()
         if best is not None:
             why = _said(best, facts)
-            line = () if best.line is None else (line_figure(best.line, grid, facts.goal.metric),)
+            line = () if best.line is None else (_line(best.line, facts),)
+        log = facts.spans_decades(facts.goal.metric)
         pairs = [] if effects is None else effects.interactions[:most_pairs]
         return cls(
             why=why,
             line=line,
             walk=(walk_figure(walk, grid),) if len(walk) > 1 else (),
             matters="" if effects is None else plain(what_matters(effects)),
-            effects=() if effects is None else tuple(effect_figures(effects, grid)),
+            effects=() if effects is None else tuple(effect_figures(effects, grid, log)),
             pairs=tuple(pair_figure(pair, effects, grid) for pair in pairs if effects),
         )
 
@@ -75,8 +77,13 @@ def why_of(facts: Facts, number: int) -> dict[str, Any]:
         return {"why": [], "line": None}
     line = None
     if found.line is not None:
-        line = line_figure(found.line, facts.study.config.grid, facts.goal.metric).spec
+        line = _line(found.line, facts).spec
     return {"why": _said(found, facts), "line": line}
+
+
+def _line(line: TrialLine, facts: Facts) -> Figure:
+    metric = facts.goal.metric
+    return line_figure(line, facts.study.config.grid, metric, facts.spans_decades(metric))
 
 
 def _said(found: Explanation, facts: Facts) -> tuple[str, ...]:

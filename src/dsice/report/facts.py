@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+from dsice.domain import spans_decades
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
-from dsice.report.words import number, parameter, plain
+from dsice.incumbent import Incumbent, Standing, standings
+from dsice.report.words import parameter, plain
 from dsice.study.state import Stage, Status, Study, Trial
-from dsice.units import duration
+from dsice.study.summary import metric_text, other_results, repeats_text, seconds_of, time_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,9 @@ class Facts:
         settled: whether every bound has a limit.
         problem: why a limit cannot be worked out; empty if it can, or if its stage has not ended.
         measured: the trials that have every metric of the goal, in the order of proposal.
-        best: the best of those that keep all bounds, or None.
+        incumbents: the best point so far, each time that it changed; none before `settled`.
+        standings: how each measured point stands, in the order of the trials that stand for them;
+            none before `settled`.
         order: place of each finished trial in the order of their ends, from 1, by trial number.
     """
 
@@ -32,7 +36,8 @@ class Facts:
     settled: bool
     problem: str
     measured: tuple[Trial, ...]
-    best: Trial | None
+    incumbents: tuple[Incumbent[Trial], ...]
+    standings: tuple[Standing[Trial], ...]
     order: dict[int, int]
 
     @classmethod
@@ -45,13 +50,15 @@ class Facts:
             goal, problem = study.config.goal, str(error)
         settled = all(bound.limit is not None for bound in goal.bounds)
         measured = tuple(t for t in study.with_status(Status.DONE) if _has(t, goal))
+        known = measured if settled else ()
         return cls(
             study=study,
             goal=goal,
             settled=settled,
             problem=problem,
             measured=measured,
-            best=study.best_for(goal) if settled and measured else None,
+            incumbents=tuple(study.incumbents_for(goal)) if known else (),
+            standings=tuple(standings(known, goal)),
             order={trial.number: place for place, trial in enumerate(study.finished, 1)},
         )
 
@@ -62,11 +69,30 @@ class Facts:
         return self.goal.feasible(trial.metrics)
 
     @property
+    def best(self) -> Trial | None:
+        """The trial that stands for the best point within all bounds, or None."""
+        last = self.incumbents[-1].best if self.incumbents else None
+        return last if last is not None and self.goal.feasible(last.metrics) else None
+
+    @property
+    def best_repeats(self) -> str:
+        """``median of 3 (4.02 to 8.74)``: how the best point was measured; empty if once."""
+        if self.best is None:
+            return ""
+        return repeats_text(self.incumbents[-1].standing, self.goal.metric)
+
+    @property
     def nearest(self) -> Trial | None:
         """The trial that comes nearest to keeping the bounds, where none keeps them."""
-        if self.best is not None or not self.settled:
-            return None
-        return min(self.measured, key=lambda t: self.goal.violation(t.metrics), default=None)
+        return self.incumbents[-1].best if self.incumbents and self.best is None else None
+
+    def spans_decades(self, name: str) -> bool:
+        """Whether a metric is drawn on a logarithmic scale, everywhere."""
+        return spans_decades([trial.metrics[name] for trial in self.measured])
+
+    def metric(self, name: str, value: float) -> str:
+        """A measured metric as it is shown everywhere."""
+        return metric_text(name, value, self.goal)
 
     @property
     def starting_points(self) -> list[Stage]:
@@ -81,11 +107,16 @@ class Facts:
 
     @property
     def metric_names(self) -> list[str]:
-        """All metrics of trials: those of the goal first, the others as they came up."""
+        """All that trials returned: metrics of the goal first, the others as they came up."""
         names = dict.fromkeys(self.goal.metrics)
         for trial in self.study.trials:
-            names.update(dict.fromkeys(trial.metrics))
+            names.update(dict.fromkeys(self.returned(trial)))
         return list(names)
+
+    def returned(self, trial: Trial) -> dict[str, str]:
+        """All that a trial returned, as text: metrics, and what is no finite number."""
+        metrics = {name: self.metric(name, value) for name, value in trial.metrics.items()}
+        return metrics | other_results(trial)
 
     def state(self, trial: Trial) -> str:
         """What has become of a trial, in a few words."""
@@ -97,13 +128,15 @@ class Facts:
 
     def describe(self, trial: Trial) -> str:
         """A trial in a few short lines, for the label that shows beside a point."""
-        lines = [f"Trial {trial.number}: {self.state(trial)}"]
+        repeats = f", {self.best_repeats}" if trial is self.best and self.best_repeats else ""
+        lines = [f"Trial {trial.number}: {self.state(trial)}{repeats}"]
         if trial.reason:
             lines.append(plain(trial.reason, 200))
-        lines += [f"{plain(name, 60)}: {number(v)}" for name, v in trial.metrics.items()]
+        returned = self.returned(trial).items()
+        lines += [f"{plain(name, 60)}: {plain(text, 60)}" for name, text in returned]
         lines += [f"{name} = {parameter(value)}" for name, value in trial.params.items()]
-        if trial.seconds:
-            lines.append(f"took {duration(trial.seconds)}")
+        if seconds_of(trial):
+            lines.append(f"took {time_text(trial)}")
         return "\n".join(lines)
 
 

@@ -7,10 +7,13 @@ values) only ever stands where Vega-Lite takes it literally: as data, titles and
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from dsice.domain import Domain
 from dsice.goal import Bound
 from dsice.report import words
 from dsice.report.board import Board
@@ -18,7 +21,6 @@ from dsice.report.facts import Facts
 from dsice.report.job_figures import running_figure, slots_figure
 from dsice.report.scales import (
     TICKS,
-    Domain,
     Figure,
     Row,
     Spec,
@@ -114,6 +116,10 @@ def progress_figure(board: Board) -> Figure:
     kept = f" {groups.within}" if facts.goal.bounds and facts.settled else ""
     notes = [
         f"The line is the best {metric}{kept} so far." if best else "",
+        "A point counts by the median of its measurements: the line goes back where measuring the "
+        "best point again showed that it had been lucky."
+        if _gets_worse(facts, best)
+        else "",
         "Short strokes at the bottom are failed trials." if failed else "",
         board.left_out(y=domain),
     ]
@@ -140,7 +146,7 @@ def axis_figures(board: Board) -> list[Figure]:
 
 
 def _order(ended: int) -> Spec:
-    x = quantity("order", "trials ended", (0.5, ended + 0.5), tickCount=TICKS, tickMinStep=1)
+    x = quantity("order", "trials ended", Domain(0.5, ended + 0.5), tickCount=TICKS, tickMinStep=1)
     x["axis"] |= {"grid": False, "format": "d"}
     return x
 
@@ -171,11 +177,13 @@ def _bound_figure(board: Board, metric: str) -> Figure:
     layers += board.layers(x, y, starts)
     others = " (with the other bounds kept)" if len(_bounded(facts)) > 1 else ""
     far = board.left_out(**{field: domain, "y": y_domain})
+    several = any(len(standing.of) > 1 for standing in facts.standings)
+    repeats = "; a point counts by the median of its measurements" if several else ""
     return Figure(
         name=f"bound-{field}",
         title=f"{objective} against {shown}",
         note=f"Each mark is a trial. The stepped line is the best {objective} that is attainable "
-        f"at each bound on {shown}{others}. {far}".strip(),
+        f"at each bound on {shown}{others}{repeats}. {far}".strip(),
         spec=framed(f"{objective} against {shown}", layers, 360, trials=board.trials),
     )
 
@@ -184,9 +192,9 @@ def _limit_layers(bound: Bound, x: Spec, domain: Domain) -> list[Spec]:
     """The rule at a limit, its label, and a shade over what it forbids."""
     if bound.limit is None:
         return []
-    edge = domain[1] if _from_above(bound) else domain[0]
+    edge = domain.high if _from_above(bound) else domain.low
     data = {"values": [{x["field"]: bound.limit, "edge": edge, "text": words.bound(bound)}]}
-    in_left_part = bound.limit - domain[0] < 0.6 * (domain[1] - domain[0])
+    in_left_part = domain.place(bound.limit) < 0.6
     text = {"type": "text", "style": "note", "baseline": "top", "y": 4}
     text |= {"align": "left", "dx": 6} if in_left_part else {"align": "right", "dx": -6}
     return [
@@ -205,8 +213,9 @@ def _frontier(facts: Facts, bound: Bound, field: str, domain: Domain) -> list[Ro
     others = [b for b in facts.goal.bounds if b.metric != bound.metric]
     if any(b.limit is None for b in others):
         return []
-    sign, edge = (1, domain[1]) if _from_above(bound) else (-1, domain[0])
-    trials = [t for t in facts.measured if all(not b.excess(t.metrics[b.metric]) for b in others)]
+    sign, edge = (1, domain.high) if _from_above(bound) else (-1, domain.low)
+    points = [standing.median for standing in facts.standings]
+    trials = [t for t in points if all(not b.excess(t.metrics[b.metric]) for b in others)]
     trials.sort(key=lambda t: (sign * t.metrics[bound.metric], facts.goal.cost(t.metrics)))
     steps = [
         {field: t.metrics[bound.metric], "y": _objective(facts, t)} for t in _records(facts, trials)
@@ -215,13 +224,26 @@ def _frontier(facts: Facts, bound: Bound, field: str, domain: Domain) -> list[Ro
 
 
 def _best_so_far(facts: Facts) -> list[Row]:
-    """Where the best trial within the bounds changed, in the order of ends."""
-    able = [t for t in facts.study.finished if facts.within(t)]
-    steps: list[Row] = [
-        {"order": facts.order[t.number], "y": _objective(facts, t)} for t in _records(facts, able)
-    ]
+    """How good the best point within the bounds was, each time that this changed.
+
+    In the order of ends; None where no point keeps the bounds any more.
+    """
+    goal = facts.goal
+    steps: list[Row] = []
+    for each in facts.incumbents:
+        kept = goal.feasible(each.best.metrics)
+        y = _objective(facts, each.best) if kept else None
+        if (steps or kept) and (not steps or steps[-1]["y"] != y):
+            steps.append({"order": facts.order[each.latest.number], "y": y})
     end = len(facts.study.finished) + 0.5
     return [*steps, {"order": end, "y": steps[-1]["y"]}] if steps else []
+
+
+def _gets_worse(facts: Facts, steps: Iterable[Row]) -> bool:
+    """Whether the best so far was once better than later: measuring it again showed that."""
+    sign = 1.0 if facts.goal.maximize is None else -1.0
+    costs = [math.inf if step["y"] is None else sign * step["y"] for step in steps]
+    return any(after > before for before, after in itertools.pairwise(costs))
 
 
 def _records(facts: Facts, trials: Iterable[Trial]) -> list[Trial]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from dsice.domain import Domain
 from dsice.report import words
 from dsice.report.scales import TICKS, Figure, Row, Spec, framed, mark, quantity, tip
 from dsice.report.timeline import OUTCOMES, Span, Timeline, outcome
 from dsice.study.state import Stage, Trial
-from dsice.units import duration
+from dsice.units import count, duration
 
 _UNITS: Final = (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0))
 _BINS: Final = 250
@@ -58,7 +59,7 @@ def slots_figure(timeline: Timeline) -> Figure:
     if timeline.unattended:
         notes.append("Shaded: jobs went on while no driver was there.")
     if timeline.vanished:
-        lost = words.count(timeline.vanished, "job")
+        lost = count(timeline.vanished, "job")
         notes.append(f"{lost} vanished, after a time that is not known.")
     return Figure(
         name="slots",
@@ -78,7 +79,7 @@ def running_figure(timeline: Timeline) -> Figure:
     steps = _drawn(timeline)
     most = max(number for _, number in steps)
     x = _time(timeline, unit)
-    y = quantity("running", "running", (0, most * 1.05 or 1))
+    y = quantity("running", "running", Domain(0, most * 1.05 or 1))
     ticks = range(0, most + 1, max(1, math.ceil(most / 4)))
     y["axis"] = {"minExtent": 34, "maxExtent": 34, "format": "d", "values": list(ticks)}
     rows = [{"begin": since / seconds, "running": number} for since, number in steps]
@@ -123,7 +124,7 @@ def _unit(timeline: Timeline) -> tuple[str, float]:
 
 def _time(timeline: Timeline, title: str | None) -> Spec:
     _, seconds = _unit(timeline)
-    domain = (0.0, timeline.seconds / seconds or 1.0)
+    domain = Domain(0.0, timeline.seconds / seconds or 1.0)
     return quantity("begin", title, domain, grid=False, tickCount=TICKS)
 
 

@@ -22,9 +22,9 @@ from dsice.report.pictures import picture_rows
 from dsice.report.savings import Savings
 from dsice.report.scales import Figure, Row
 from dsice.report.timeline import Timeline
-from dsice.report.words import bound, count, fraction, hours, moment, number, parameter, plain
+from dsice.report.words import bound, fraction, moment, parameter, plain, time_share
 from dsice.study.state import Study
-from dsice.units import duration
+from dsice.units import count, duration, hours, number
 
 SECTIONS: Final = (
     *("head", "best", "bounds", "pictures", "progress", "line", "parameters", "effects"),
@@ -103,6 +103,7 @@ def environment() -> jinja2.Environment:
         "hours": hours,
         "number": number,
         "parameter": parameter,
+        "time_share": time_share,
     }
     return templates
 

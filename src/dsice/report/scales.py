@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dsice.domain import Domain
 from dsice.grid import Axis
 from dsice.report import words
 
 Spec = dict[str, Any]
 Row = dict[str, Any]
-Domain = tuple[float, float]
 
 TICKS: Final = {"expr": "clamp(width / 80, 2, 12)"}
 """``tickCount`` of an x axis: as many as there is room for."""
 
+# A plain "format" would be rounded to the distance of the ticks: 16 to 2e+1.
+_PLAIN_LABEL: Final = "format(datum.value, '~g')"
+FREE: Final[Spec] = {"labelOverlap": "greedy", "labelSeparation": 5}
+"""Labels of an axis that leave out those which would touch."""
+
+_FEW: Final = 8
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 _MANY_LEVELS: Final = 60
 _SHORT: Final = 24
@@ -69,7 +74,10 @@ def quantity(field: str, title: str | None, domain: Domain | None = None, **axis
     """A quantitative encoding, with the range drawn."""
     scale: Spec = {"zero": False, "nice": False}
     if domain is not None:
-        scale["domain"] = list(domain)
+        scale["domain"] = [domain.low, domain.high]
+        if domain.log:
+            scale = {"type": "log", "domain": scale["domain"], "nice": False}
+            axis = {"labelExpr": _PLAIN_LABEL, **FREE} | axis
     return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
 
 
@@ -82,17 +90,17 @@ def parameter(axis: Axis, field: str) -> Spec:
     encoding: Spec = {"field": field, "title": axis.name}
     labels = list(dict.fromkeys(words.parameter(level) for level in axis.levels))
     short = sum(map(len, labels)) <= _SHORT
-    look: Spec = {"labelOverlap": "greedy", "grid": False}
+    look: Spec = {**FREE, "grid": False}
     if is_labelled(axis):
         look |= {"labelAngle": 0 if short else -40, "labelLimit": 90}
+        if not short and len(labels) <= _FEW:
+            look["labelOverlap"] = False  # slanted ones side by side do not touch
         scale: Spec = {"domain": labels, "padding": 0.5}
         return {**encoding, "type": "ordinal", "scale": scale, "axis": look}
     levels = [float(level) for level in axis.levels]
     scale = {"nice": False, "padding": 8, "domain": [min(levels), max(levels)]}
     scale |= {"type": "log"} if _is_geometric(levels) else {"zero": False}
-    # A plain "format" would be rounded to the distance of the ticks: 16 to 2e+1.
-    label = "format(datum.value, '~g')"
-    look |= {"values": levels, "labelExpr": label} if short else {"tickCount": 4}
+    look |= {"values": levels, "labelExpr": _PLAIN_LABEL} if short else {"tickCount": 4}
     return {**encoding, "type": "quantitative", "scale": scale, "axis": look}
 
 
@@ -117,23 +125,3 @@ def _is_geometric(levels: Sequence[float]) -> bool:
     return abs(ratio - 1) > 0.05 and all(
         abs(b / a / ratio - 1) <= 0.15 for a, b in itertools.pairwise(levels)
     )
-
-
-def focus(values: Sequence[float], keep: Iterable[float] = ()) -> Domain:
-    """The range worth drawing: that of ``values`` without far outliers, and all of ``keep``.
-
-    A run that diverged must not squeeze all others into one pixel. Far is three times the distance
-    of the quartiles beyond them (Tukey's outer fences).
-    """
-    inner = list(values)
-    if len(inner) >= 5:
-        lower, _, upper = statistics.quantiles(inner, n=4)
-        fence = 3 * (upper - lower)
-        if fence > 0:
-            inner = [v for v in inner if lower - fence <= v <= upper + fence]
-    inner += keep
-    if not inner:
-        return 0.0, 1.0
-    low, high = min(inner), max(inner)
-    margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - margin, high + margin

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dsice.grid import Point, Value
 from dsice.report.details import job_spec
 from dsice.report.facts import Facts
 from dsice.report.savings import Savings
 from dsice.report.timeline import Timeline
-from dsice.report.words import bound, count, fraction, moment, number, parameter, plain
+from dsice.report.words import bound, fraction, moment, parameter, plain
 from dsice.study.baseline import Baseline
-from dsice.study.events import Verdict
-from dsice.study.state import Status, Trial
-from dsice.units import duration
+from dsice.study.state import Status, Task, Trial
+from dsice.study.summary import seconds_of, time_text
+from dsice.units import count, duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,19 @@ def _known(facts: Facts) -> str:
     prior = facts.study.better_prior(facts.goal)
     if prior is None:
         return ""
-    value = f"{plain(metric, 60)} = {number(prior.metrics[metric])}"
+    value = f"{plain(metric, 60)} = {facts.metric(metric, prior.metrics[metric])}"
     return f" Better is known from elsewhere: {value} ({plain(prior.named, 120)})."
 
 
 def _own_headline(facts: Facts) -> str:
     metric = plain(facts.goal.metric, 60)
     if facts.best is not None:
-        best = f"{metric} = {number(facts.best.metrics[facts.goal.metric])}"
+        best = f"{metric} = {_value(facts, facts.best, facts.goal.metric)}"
+        repeats = f", {facts.best_repeats}," if facts.best_repeats else ""
+        number = facts.best.number
         baseline = Baseline.of(facts.study)
         compared = f" {baseline.line(facts.goal)}." if baseline else ""
-        return f"The best {best} was measured in trial {facts.best.number}{_gain(facts)}.{compared}"
+        return f"The best {best}{repeats} was measured in trial {number}{_gain(facts)}.{compared}"
     if not facts.study.finished:
         return "No trial has ended yet."
     if not facts.measured:
@@ -74,7 +77,7 @@ def _own_headline(facts: Facts) -> str:
     nearest = facts.nearest
     assert nearest is not None
     values = ", ".join(
-        f"{plain(b.metric, 60)} = {number(nearest.metrics[b.metric])} instead of {bound(b)}"
+        f"{plain(b.metric, 60)} = {_value(facts, nearest, b.metric)} instead of {bound(b)}"
         for b in facts.goal.bounds
         if b.excess(nearest.metrics[b.metric])
     )
@@ -85,7 +88,8 @@ def _gain(facts: Facts) -> str:
     starts = facts.starting_points
     if not starts:
         return ""
-    return f"; stage {starts[-1].name} alone had {number(starts[-1].metrics[facts.goal.metric])}"
+    metric = facts.goal.metric
+    return f"; stage {starts[-1].name} alone had {_value(facts, starts[-1], metric)}"
 
 
 def tiles(facts: Facts, timeline: Timeline, savings: Savings | None) -> list[Tile]:
@@ -94,13 +98,16 @@ def tiles(facts: Facts, timeline: Timeline, savings: Savings | None) -> list[Til
     shown = []
     if best is not None:
         starts = facts.starting_points
-        before = f"stage {starts[-1].name} alone: " if starts else ""
-        before += number(starts[-1].metrics[goal.metric]) if starts else ""
-        shown.append(Tile(f"best {plain(goal.metric, 40)}", _value(best, goal.metric), before))
+        notes = [facts.best_repeats] if facts.best_repeats else []
+        if starts:
+            before = _value(facts, starts[-1], goal.metric)
+            notes.append(f"stage {starts[-1].name} alone: {before}")
+        label = f"best {plain(goal.metric, 40)}"
+        shown.append(Tile(label, _value(facts, best, goal.metric), "; ".join(notes)))
         for name in dict.fromkeys(b.metric for b in goal.bounds):
             limits = [bound(b) for b in goal.bounds if b.metric == name]
             shown.append(
-                Tile(plain(name, 40), _value(best, name), f"allowed: {' and '.join(limits)}")
+                Tile(plain(name, 40), _value(facts, best, name), f"allowed: {' and '.join(limits)}")
             )
     shown.append(Tile("trials", str(len(facts.study.trials)), _states(facts)))
     if timeline.seconds:
@@ -109,16 +116,23 @@ def tiles(facts: Facts, timeline: Timeline, savings: Savings | None) -> list[Til
         shown.append(Tile("time taken", duration(timeline.seconds), note))
     if savings is not None:
         if savings.overall is not None:
-            note = "of as many full-length runs"
-            shown.append(Tile("time needed", fraction(savings.overall), note))
-        elif savings.by_parallel >= 1.05:
-            note = "of the time one after another"
-            shown.append(Tile("time needed", fraction(savings.by_parallel), note))
+            shown.append(_time_needed(savings.overall, "as many full-length runs"))
+        elif savings.most > 1:
+            shown.append(_time_needed(savings.by_parallel, "all jobs one after another"))
     return shown
 
 
-def _value(trial: Trial, metric: str) -> str:
-    return number(trial.metrics[metric])
+def _time_needed(factor: float, other: str) -> Tile:
+    """How the time compares with that of ``other``, which takes ``factor`` times as long."""
+    left = fraction(factor)
+    if left == "1":
+        return Tile("time needed", "as much", f"as {other}")
+    of = "of the time of" if factor > 1 else "the time of"
+    return Tile("time needed", left if factor > 1 else f"{left} times", f"{of} {other}")
+
+
+def _value(facts: Facts, task: Task, metric: str) -> str:
+    return facts.metric(metric, task.metrics[metric])
 
 
 def _states(facts: Facts) -> str:
@@ -188,10 +202,13 @@ def columns(facts: Facts) -> list[str]:
 def table(facts: Facts) -> list[TableRow]:
     """All trials, in the order of proposal."""
     names = facts.metric_names
-    return [_row(facts, trial, names) for trial in facts.study.trials]
+    points: dict[Point, list[int]] = {}
+    for trial in facts.measured:
+        points.setdefault(trial.point, []).append(trial.number)
+    return [_row(facts, trial, names, points.get(trial.point, [])) for trial in facts.study.trials]
 
 
-def _row(facts: Facts, trial: Trial, names: Iterable[str]) -> TableRow:
+def _row(facts: Facts, trial: Trial, names: Iterable[str], same_point: Sequence[int]) -> TableRow:
     within = facts.within(trial)
     state = "failed" if trial.status is Status.FAILED else "open"
     if trial.status is Status.DONE:
@@ -199,22 +216,37 @@ def _row(facts: Facts, trial: Trial, names: Iterable[str]) -> TableRow:
     if trial is facts.best:
         state = "best"
     cells = [Cell(str(trial.number)), Cell("best" if state == "best" else trial.status.value)]
-    cells += [Cell(parameter(value)) for value in trial.params.values()]
-    cells += [
-        Cell(number(trial.metrics[name]), repr(trial.metrics[name]))
-        if name in trial.metrics
-        else Cell("")
-        for name in names
-    ]
+    cells += [Cell(parameter(value), _key(value)) for value in trial.params.values()]
+    returned = facts.returned(trial)
+    for name in names:
+        key = repr(trial.metrics[name]) if name in trial.metrics else ""
+        cells.append(Cell(plain(returned.get(name, ""), 60), key))
     if facts.goal.bounds:
         cells.append(Cell({True: "yes", False: "no", None: ""}[within]))
-    seconds = trial.seconds
-    cells.append(Cell(duration(seconds), f"{seconds:.3f}") if seconds else Cell(""))
-    repeated = sum(attempt.verdict is Verdict.AGAIN for attempt in trial.attempts)
+    seconds = seconds_of(trial)
+    ran = seconds > 0 or len(trial.attempts) > 1
+    cells.append(Cell(time_text(trial), repr(seconds)) if ran else Cell(""))
     remarks = [plain(trial.reason, 300)] if trial.reason else []
-    remarks += [f"repeated {count(repeated, 'time')}"] if repeated else []
-    cells.append(Cell("; ".join(remarks)))
+    cells.append(Cell("; ".join([*remarks, *_repeats(trial, same_point)])))
     return TableRow(state, tuple(cells))
+
+
+def _key(value: Value) -> str:
+    """What a parameter is sorted by: numbers as numbers, to their last digit."""
+    return repr(value) if isinstance(value, float) else ""
+
+
+def _repeats(trial: Trial, measured: Sequence[int]) -> list[str]:
+    """A remark on the other trials that measured a trial's point, if there are any."""
+    others = [number for number in measured if number != trial.number]
+    return [f"same point as {_trials(others)}"] if trial.metrics and others else []
+
+
+def _trials(numbers: Sequence[int], most: int = 12) -> str:
+    """``trials 3, 5, 8``."""
+    more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
+    what = "trial" if len(numbers) == 1 else "trials"
+    return f"{what} {', '.join(map(str, numbers[:most]))}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,17 +257,14 @@ class Failure:
     trials: str
 
 
-def failures(facts: Facts, most: int = 12) -> list[Failure]:
+def failures(facts: Facts) -> list[Failure]:
     """Why trials failed, the most frequent reason first."""
     by_reason: dict[str, list[int]] = {}
     for trial in facts.study.with_status(Status.FAILED):
         by_reason.setdefault(trial.reason or "no reason is known", []).append(trial.number)
     found = []
     for reason, numbers in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        listed = ", ".join(map(str, numbers[:most]))
-        more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
-        what = "trial" if len(numbers) == 1 else "trials"
-        found.append(Failure(plain(reason, 500), f"{what} {listed}{more}"))
+        found.append(Failure(plain(reason, 500), _trials(numbers)))
     return found
 
 

@@ -1,4 +1,4 @@
-"""How the report writes numbers, parameters and texts that programs and users made up."""
+"""How the report writes parameters, bounds, and texts that programs and users made up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from dsice.goal import Bound
 from dsice.grid import Value
-from dsice.study.command import brief
+from dsice.units import number, setting
 
 _SIGNS: Final = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
 _CONTROL_PICTURES: Final = 0x2400
@@ -38,39 +38,29 @@ def _visible(character: str) -> str:
     return "\ufffd" if category in _HIDDEN else character
 
 
-def number(value: float) -> str:
-    """A measured number, to five digits."""
-    return f"{value:.5g}"
-
-
 def parameter(value: Value) -> str:
-    """A parameter value, to six digits, as short as the space beside a point allows."""
-    return plain(brief(value), 80)
+    """A parameter value, fit to be shown in the page."""
+    return plain(setting(value), 80)
 
 
 def bound(limits: Bound) -> str:
     """A bound as people write it, ``rmse ≤ 12.5``; as in the study file while it has no limit."""
     if limits.limit is None:
         return plain(limits.text)
-    return f"{plain(limits.metric)} {_SIGNS[limits.relation]} {number(limits.limit)}"
-
-
-def count(amount: int, one: str, many: str = "") -> str:
-    """``1 trial``, ``2 trials``."""
-    return f"{amount} {one if amount == 1 else many or one + 's'}"
+    return f"{plain(limits.metric)} {_SIGNS[limits.relation]} {setting(limits.limit)}"
 
 
 def fraction(factor: float) -> str:
-    """What is left of a time divided by ``factor``: ``1/27``, ``1/1.9``; ``1.3 times`` if more."""
-    if factor < 0.95:
-        return f"{1 / factor:.3g} times"
-    return f"1/{factor:.0f}" if factor >= 9.95 else f"1/{factor:.1f}".removesuffix(".0")
+    """What is left of a time divided by ``factor``: ``1/27.3``; ``1.78`` if it has become more."""
+    return f"1/{number(factor)}".removesuffix("/1") if factor >= 1 else number(1 / factor)
 
 
-def hours(seconds: float) -> str:
-    """Machine time in hours, to three digits or to the hour: ``4,905``, ``12.3``, ``0.0512``."""
-    amount = seconds / 3600
-    return f"{amount:,.0f}" if amount >= 100 else f"{amount:.3g}"
+def time_share(factor: float) -> str:
+    """`fraction` in words: ``1/27.3 of the time``, ``1.78 times the time``, ``the same time``."""
+    left = fraction(factor)
+    if left == "1":
+        return "the same time"
+    return f"{left} of the time" if factor > 1 else f"{left} times the time"
 
 
 def moment(seconds: float, clock: str = "%H:%M") -> str:

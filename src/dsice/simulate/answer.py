@@ -11,6 +11,7 @@ import numpy as np
 
 from dsice.goal import Goal
 from dsice.simulate.campaign import Campaign, Played
+from dsice.units import number, percent
 
 SHARES: Final = (0.25, 0.5, 1.0)
 """Of all trials: where the best so far is told."""
@@ -116,20 +117,21 @@ class Answer:
             return said
         if nears[0] < math.inf:
             said.append(
-                f"To come within {NEAR:.0%} of the best that {fewest} would find, "
+                f"To come within {percent(NEAR)} of the best that {fewest} would find, "
                 f"{_paying(self.rows, nears)}"
             )
         suffering = [row for row in self.rows[1:] if row.worse > NEAR]
         if suffering:
             row = suffering[0]
             said.append(
-                f"With {row.slots} slots the best after all trials is {row.worse:.1%} worse than "
-                f"with {fewest}, at the median: many trials begin without the results of others."
+                f"With {row.slots} slots the best after all trials is {number(100 * row.worse)} % "
+                f"worse than with {fewest}, at the median: many trials begin without the results "
+                "of others."
             )
         elif len(self.rows) > 1 and nears[0] < math.inf:
             said.append(
                 "The best after all trials does not suffer from more slots: the median stays "
-                f"within {NEAR:.0%} of that with {fewest}."
+                f"within {percent(NEAR)} of that with {fewest}."
             )
         return said
 
@@ -214,7 +216,7 @@ def _paying(rows: Sequence[Row], times: Sequence[float]) -> str:
         doublings = math.log2(more.slots / row.slots)
         saved = 1 - (less / time) ** (1 / doublings)
         if saved < PAYS:
-            effect = f"save only {saved:.0%}" if saved > 0 else "save nothing"
+            effect = f"save only {percent(saved)}" if saved > 0 else "save nothing"
             return (
                 f"more slots pay up to {row.slots}: from there to {more.slots}, twice as many "
                 f"{effect} of the time."
@@ -222,5 +224,5 @@ def _paying(rows: Sequence[Row], times: Sequence[float]) -> str:
     last, before = rows[-1].slots, rows[-2].slots
     return (
         f"more slots pay as far as was played: from {before} to {last}, twice as many still save "
-        f"{saved:.0%} of the time (50% would be ideal)."
+        f"{percent(saved)} of the time (50 % would be ideal)."
     )

@@ -100,8 +100,7 @@ def _positive(text: str) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
+    from dsice.console import answers
     from dsice.simulate.answer import Answer
     from dsice.simulate.campaign import play_all
     from dsice.simulate.show import Counter, show
@@ -119,9 +118,7 @@ def _simulate(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(answer.as_json() | {"worlds": list(source.words)}, indent=1))
         return 0
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 200
+    console = answers()
     console.print(f"{config.name}: {config.goal if source.goal is None else source.goal}")
     waits = [f"Each job waits {text(options.queue)} before it begins."] if options.queue else []
     show(answer, [*source.words, *waits], console)

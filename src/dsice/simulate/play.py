@@ -11,10 +11,11 @@ import math
 import statistics
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from dsice.goal import Goal, Metrics
 from dsice.grid import Point
+from dsice.incumbent import incumbents
 from dsice.search.base import Search
 from dsice.simulate.world import Result, World
 
@@ -84,17 +85,26 @@ class Play:
     def curve(self, goal: Goal) -> list[tuple[float, float]]:
         """When each trial ended, and the best feasible cost by then, infinite before there is one.
 
-        In the order of ends.
+        In the order of ends. What is best is decided as in a study, see `dsice.incumbent`.
         """
+        ends = sorted(enumerate(self.jobs), key=lambda pair: (pair[1].ended, pair[0]))
+        told = [(k, job.point, job.result.metrics) for k, job in ends]
+        measured = [_Measured(k, point, found) for k, point, found in told if found is not None]
+        changes = {each.latest.number: each.best.metrics for each in incumbents(measured, goal)}
         best, points = math.inf, []
-        for _, job in sorted(enumerate(self.jobs), key=lambda pair: (pair[1].ended, pair[0])):
-            best = min(best, _cost(goal, job.result.metrics))
+        for k, job in ends:
+            if (metrics := changes.get(k)) is not None:
+                best = goal.cost(metrics) if goal.feasible(metrics) else math.inf
             points.append((job.ended, best))
         return points
 
 
-def _cost(goal: Goal, metrics: Metrics | None) -> float:
-    return goal.cost(metrics) if metrics is not None and goal.feasible(metrics) else math.inf
+class _Measured(NamedTuple):
+    """A measurement, as `dsice.incumbent` sees it."""
+
+    number: int
+    point: Point
+    metrics: Metrics
 
 
 def play(search: Search, world: World, slots: int, terms: Terms) -> Play:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from dsice.console import notices
 from dsice.simulate.answer import NEAR, SHARES, Answer, Quartiles, Row
-from dsice.terminal import number
-from dsice.units import duration
+from dsice.units import duration, hours, number, percent, span
 
 _BAR = 16  # characters
 
@@ -24,7 +25,7 @@ class Counter:
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, markup=False)
+        self._console = notices()
         columns = (TextColumn("playing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Progress(*columns, console=self._console, transient=True)
         self._task = self._bar.add_task("playing", total=None)
@@ -43,7 +44,8 @@ class Counter:
         if self._console.is_terminal:
             self._bar.update(self._task, completed=done, total=total)
         elif done % max(1, total // 5) == 0:
-            self._console.print(f"[{done}/{total}] plays")
+            with suppress(OSError):  # nobody listens any more: the answer is what counts
+                self._console.print(f"[{done}/{total}] plays")
 
 
 def show(answer: Answer, words: Sequence[str], console: Console) -> None:
@@ -52,16 +54,16 @@ def show(answer: Answer, words: Sequence[str], console: Console) -> None:
     console.print(f"{answer.trials} trials, played {times} with each number of slots.")
     for line in words:
         console.print(f"  {line}")
-    console.print(_table(answer))
+    console.print(_table(answer, "#" if console.options.ascii_only else ""))
     for line in answer.sentences():
         console.print(line)
     console.print(f"Jobs one after another take {_spelled(answer.rows[0].work)}.")
     if answer.goal is not None:
-        cost = duration(answer.cpu) if answer.cpu >= 0.95 else f"{1000 * answer.cpu:.1f} ms"
+        cost = duration(answer.cpu)
         console.print(f"Not counted: the search's own computing, here {cost} a trial.")
 
 
-def _table(answer: Answer) -> Table:
+def _table(answer: Answer, block: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     unit, name = _unit(answer.rows)
     table.add_column("slots", justify="right")
@@ -77,16 +79,16 @@ def _table(answer: Answer) -> Table:
             after = math.ceil(share * answer.trials)
             table.add_column(f"{answer.goal.metric} after {after}", justify="right")
         fewest = answer.rows[0].slots
-        table.add_column(f"{name} to {NEAR:.0%} of\nthe best with {fewest}", justify="right")
+        table.add_column(f"{name} to {percent(NEAR)} of\nthe best with {fewest}", justify="right")
     longest = max(row.wall.median for row in answer.rows) or 1.0
     for row in answer.rows:
         cells = [
             str(row.slots),
-            *([f"{row.trials.median:.0f}"] if fewer else []),
-            _time(row.wall.median / unit),
-            _bar(row.wall.median / longest),
-            f"{row.speed_up.median:.1f}",
-            f"{row.efficiency:.0%}",
+            *([number(row.trials.median)] if fewer else []),
+            number(row.wall.median / unit),
+            _bar(row.wall.median / longest, block),
+            number(row.speed_up.median),
+            percent(row.efficiency),
             *map(_value, row.best),
         ]
         if row.near is not None:
@@ -103,38 +105,29 @@ def _unit(rows: Sequence[Row]) -> tuple[float, str]:
     return 1.0, "seconds"
 
 
-def _bar(share: float) -> str:
+def _bar(share: float, block: str) -> str:
+    """A bar of eighths of a character, or of whole ``block`` characters."""
     eighths = max(1, round(8 * _BAR * share))
+    if block:
+        return block * -(-eighths // 8)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
-
-
-def _time(amount: float) -> str:
-    return f"{amount:,.0f}" if amount >= 99.5 else f"{amount:.1f}"
 
 
 def _value(values: Quartiles) -> str:
     """``5.68 (5.61 to 5.7)``: the median and the quartiles."""
     if not math.isfinite(values.median):
         return "none keeps the bounds"
-    if values.low == values.high:
-        return _short(values.median)
     low, high = sorted((values.low, values.high))
-    spread = f"{_short(low)} to {_short(high)}" if math.isfinite(low + high) else "..."
-    return f"{_short(values.median)} ({spread})"
-
-
-def _short(value: float) -> str:
-    plain = value == 0 or 1e-3 <= abs(value) < 1e5
-    return f"{value:.4g}" if plain else number(value)
+    spread = span(low, high) if math.isfinite(low + high) else "..."
+    return number(values.median) + (f" ({spread})" if spread != number(values.median) else "")
 
 
 def _near(row: Row, unit: float, repetitions: int) -> str:
     if row.near is None or not math.isfinite(row.near.median):
         return f"not in most ({row.reached} of {repetitions})"
     missed = f" ({row.reached} of {repetitions})" if row.reached < repetitions else ""
-    return _time(row.near.median / unit) + missed
+    return number(row.near.median / unit) + missed
 
 
 def _spelled(work: Quartiles) -> str:
-    hours = work.median / 3600
-    return f"{hours:,.0f} hours" if hours >= 10 else duration(work.median)
+    return f"{hours(work.median)} hours" if work.median >= 36000 else duration(work.median)

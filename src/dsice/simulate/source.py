@@ -22,8 +22,7 @@ from dsice.simulate.play import Terms
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
 from dsice.study.config import StudyConfig
 from dsice.study.state import Status, Study, Trial
-from dsice.terminal import number
-from dsice.units import duration
+from dsice.units import duration, number, percent
 
 SECONDS: Final = "seconds"
 """The column of a table that says how long a trial took."""
@@ -191,25 +190,26 @@ def _seconds(trial: Trial) -> float:
 
 
 def _lasting_words(lasting: Lasting) -> str:
-    spread = f" on average (lognormal, sigma {lasting.spread:g})" if lasting.spread else ""
+    spread = f" on average (lognormal, sigma {number(lasting.spread)})" if lasting.spread else ""
     return duration(lasting.mean) + spread
 
 
 def _fitted_words(what: str, worlds: Fitted) -> list[str]:
     words = [f"Each repetition draws a world that agrees with {what}."]
     shares = [
-        f"{max(found.fit.explained, 0.0):.0%} of {name}" for name, found in worlds.metrics.items()
+        f"{percent(max(found.fit.explained, 0.0))} of {name}"
+        for name, found in worlds.metrics.items()
     ]
     words.append(f"Left out one by one, their surface predicts {' and '.join(shares)}.")
     if min(found.fit.explained for found in worlds.metrics.values()) < _TRUSTED:
         words.append("That is little: what is said of the best is a guess, and likely too good.")
     if worlds.failing:
-        words.append(f"{worlds.failing:.0%} of the trials failed.")
+        words.append(f"{percent(worlds.failing)} of the trials failed.")
     if worlds.lasting is not None:
         words.append(f"Every trial takes {_lasting_words(worlds.lasting)}.")
     elif worlds.duration is not None:
         share = worlds.duration.fit.explained
-        words.append(f"Durations follow a surface of their own, which predicts {share:.0%}.")
+        words.append(f"Durations follow a surface of their own, which predicts {percent(share)}.")
     else:
         words.append("Durations are drawn from the measured ones: they do not show on the grid.")
     return words

@@ -66,11 +66,6 @@ def shown(value: Value) -> str:
     return str(value)
 
 
-def brief(value: Value) -> str:
-    """A parameter value for people: as it stands in a command, floats to six digits."""
-    return f"{value:.6g}" if isinstance(value, float) else shown(value)
-
-
 def check_program(program: str, path: str | None = None) -> None:
     """Check that a program exists.
 

@@ -28,7 +28,7 @@ from dsice.study.directory import StudyDirectory
 from dsice.study.run import require_free
 from dsice.study.spec import exists, faulty_templates, missing_paths, missing_programs, next_job
 from dsice.study.state import Status, Study, Trial
-from dsice.units import duration
+from dsice.units import duration, hours, setting
 
 _WIDTH: Final = 12  # of the first column
 _LEVELS: Final = 6  # of an axis that are shown
@@ -143,7 +143,7 @@ def _how(program: CommandConfig, config: StudyConfig) -> str:
     """The time limit of a program, and what each of its jobs gets."""
     facts = []
     if isinstance(program.timeout, TimesMedian):
-        facts.append(f"time limit {program.timeout.times:g} x the median of trials")
+        facts.append(f"time limit {setting(program.timeout.times)} x the median of trials")
     elif program.timeout is not None:
         facts.append(f"time limit {duration(program.timeout)}")
     if program.retries:
@@ -167,8 +167,8 @@ def _settings(program: CommandConfig, config: StudyConfig) -> BatchSettings | No
 def _budget(config: StudyConfig) -> str:
     run = config.run
     trials = "until the search has finished" if run.trials is None else f"{run.trials:,} in all"
-    hours = "" if run.hours is None else f", {run.hours:g} hours at most"
-    return f"{trials}{hours}, {run.parallel:,} at once"
+    most = "" if run.hours is None else f", {setting(run.hours)} hours at most"
+    return f"{trials}{most}, {run.parallel:,} at once"
 
 
 def _where(config: StudyConfig) -> str:
@@ -193,9 +193,9 @@ def _time(config: StudyConfig) -> Iterator[str]:
         yield f"stages at most {duration(sum(stages))}"
     if each is not None and config.run.trials is not None:
         waves = -(-config.run.trials // config.run.parallel)
-        hours = config.run.trials * each / 3600
         yield (
-            f"trials at most {config.run.trials:,} x {duration(each)} = {hours:,.0f} job-hours, "
+            f"trials at most {config.run.trials:,} x {duration(each)} = "
+            f"{hours(config.run.trials * each)} job-hours, "
             f"{duration(waves * each)} with {config.run.parallel:,} at once, time in queues and "
             "further tries not counted"
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -25,6 +25,7 @@ from msgspec import UnsetType
 from dsice.errors import DamagedStudy, InvalidInput, NoResult
 from dsice.goal import Goal, Metrics
 from dsice.grid import Params, Point
+from dsice.incumbent import Incumbent, Standing, best_standing, incumbents, standings
 from dsice.launch.job import JobFolder, Kind
 from dsice.search.why import Why
 from dsice.study.config import StudyConfig
@@ -552,21 +553,37 @@ class Study:
     def best_for(self, goal: Goal) -> Trial | None:
         """The best trial for any goal: the same history, asked another question.
 
-        A point that was measured several times is as good as the middle one of its trials, which
-        stands for it (of two, the worse): one lucky measurement does not win.
+        It stands for its point, see `dsice.incumbent`.
 
         Raises:
             InvalidInput: no trial has a metric of the goal.
         """
-        done = self.with_status(Status.DONE)
-        able = [trial for trial in done if goal.missing(trial.metrics) is None]
+        found = self.best_standing(goal)
+        return None if found is None else found.median
+
+    def best_standing(self, goal: Goal) -> Standing[Trial] | None:
+        """All measurements of the best point for a goal; None if no point keeps its bounds.
+
+        Raises:
+            InvalidInput: no trial has a metric of the goal.
+        """
+        done, able = self.with_status(Status.DONE), self.measured_for(goal)
         if done and not able:
             raise InvalidInput(
                 f"metric {goal.missing(done[0].metrics)!r} is in no result: "
                 f"there are {', '.join(sorted(done[0].metrics))}"
             )
-        feasible = [trial for trial in _middle_ones(able, goal) if goal.feasible(trial.metrics)]
-        return min(feasible, key=lambda t: (goal.cost(t.metrics), t.number), default=None)
+        return best_standing(able, goal)
+
+    def incumbents_for(self, goal: Goal) -> list[Incumbent[Trial]]:
+        """The best point so far, each time that it changed, in the order of the trials' ends."""
+        ended = [t for t in self.finished if t.status is Status.DONE]
+        return incumbents([t for t in ended if goal.missing(t.metrics) is None], goal)
+
+    def measured_for(self, goal: Goal) -> list[Trial]:
+        """The trials that have every metric of a goal, in the order of proposal."""
+        done = self.with_status(Status.DONE)
+        return [trial for trial in done if goal.missing(trial.metrics) is None]
 
     def best_prior(self, goal: Goal) -> Prior | None:
         """The best of the results from elsewhere for a goal, or None if none keeps its bounds.
@@ -589,8 +606,7 @@ class Study:
         prior = self.best_prior(goal)
         if prior is None:
             return None
-        done = [t for t in self.with_status(Status.DONE) if goal.missing(t.metrics) is None]
-        best = self.best_for(goal) if done else None
+        best = self.best_for(goal) if self.measured_for(goal) else None
         is_better = best is None or goal.cost(prior.metrics) < goal.cost(best.metrics)
         return prior if is_better else None
 
@@ -608,8 +624,8 @@ class Study:
 
         if self.best_for(goal) is None:
             return []
-        done = [t for t in self.with_status(Status.DONE) if goal.missing(t.metrics) is None]
-        kept = [trial for trial in _middle_ones(done, goal) if goal.feasible(trial.metrics)]
+        middle = [standing.median for standing in standings(self.measured_for(goal), goal)]
+        kept = [trial for trial in middle if goal.feasible(trial.metrics)]
         return [kept[index] for index in front([goal.costs(trial.metrics) for trial in kept])]
 
     @property
@@ -656,19 +672,3 @@ def _no_garbage() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _middle_ones(trials: Sequence[Trial], goal: Goal) -> list[Trial]:
-    """Of each point the trial in the middle, from best to worst; in the order of proposal.
-
-    One that breaks a bound is worse than one that does not. Of an even number it is the worse one.
-    """
-    points: dict[Point, list[Trial]] = {}
-    for trial in trials:
-        points.setdefault(trial.point, []).append(trial)
-
-    def badness(trial: Trial) -> tuple[bool, float, int]:
-        return not goal.feasible(trial.metrics), goal.cost(trial.metrics), trial.number
-
-    middle = [sorted(each, key=badness)[len(each) // 2] for each in points.values()]
-    return sorted(middle, key=lambda trial: trial.number)

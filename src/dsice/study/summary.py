@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import statistics
+import time
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from dsice.goal import Metrics
+from dsice.goal import Goal
+from dsice.incumbent import Standing
+from dsice.launch.job import JobFolder
 from dsice.launch.output import finite, last_line, shown
 from dsice.study.baseline import Baseline
 from dsice.study.state import Status, Study, Task, Trial
-from dsice.units import duration
+from dsice.units import duration, hours, number, span
 
 
 def as_json(study: Study) -> dict[str, Any]:
     """What ``dsice status --json`` prints."""
-    best, baseline = study.best_or_none, Baseline.of(study)
+    best, baseline = study.best_standing(study.goal), Baseline.of(study)
     queued = len(study.queued)
     running = len(study.with_status(Status.RUNNING)) - queued
     return {
@@ -35,7 +39,7 @@ def as_json(study: Study) -> dict[str, Any]:
             stage.name: {"status": stage.status.value, "metrics": dict(stage.metrics)}
             for stage in study.stages.values()
         },
-        "best": None if best is None else trial_as_json(best),
+        "best": None if best is None else best_as_json(best),
         "baseline": None if baseline is None else baseline.as_json(study.goal),
         "known": _known(study),
         "failures": {t.number: t.reason for t in study.with_status(Status.FAILED)},
@@ -104,24 +108,113 @@ def batch_line(study: Study) -> str:
     if waited is not None:
         facts.append(f"half of them waited less than {duration(waited)} in the queue")
     if count := gpus(study):
-        facts.append(f"{study.job_seconds / 3600 * count:.1f} GPU-hours used")
+        facts.append(f"{hours(study.job_seconds * count)} GPU-hours used")
     return "; ".join(facts) + "."
 
 
 def trial_as_json(trial: Trial) -> dict[str, Any]:
-    """One trial, as ``dsice best --json`` prints it."""
+    """One trial, for programs; ``seconds`` is the time of all its attempts."""
     return {
         "trial": trial.number,
         "params": trial.params,
         "metrics": dict(trial.metrics),
+        "others": other_results(trial),
         "point": list(trial.point),
-        "seconds": trial.seconds,
+        "seconds": seconds_of(trial),
+        "attempts": len(trial.attempts),
         "directory": str(trial.folder.work),
     }
 
 
-def progress(task: Task, most: int = 5) -> Metrics:
-    """The newest intermediate metrics of a running task, by names fit to be shown."""
+def best_as_json(best: Standing[Trial]) -> dict[str, Any]:
+    """The best trial, as ``dsice best --json`` prints it, with all trials of its point."""
+    return trial_as_json(best.median) | {
+        "repeats": [{"trial": t.number, "metrics": dict(t.metrics)} for t in best.of]
+    }
+
+
+def metric_text(name: str, value: float, goal: Goal) -> str:
+    """A measured metric: see `dsice.units.number`; it is seen whether it keeps its bounds."""
+    limits = [bound.limit for bound in goal.bounds if bound.metric == name]
+    return number(value, *(limit for limit in limits if limit is not None))
+
+
+def repeats_text(standing: Standing[Trial], metric: str) -> str:
+    """``median of 3 (4.02 to 8.74)``: how a point was measured; empty if once."""
+    count = len(standing.of)
+    if count == 1:
+        return ""
+    spread = span(*standing.spread(metric))
+    every = "" if " to " in spread else "all "
+    return f"{'worse' if count == 2 else 'median'} of {count} ({every}{spread})"
+
+
+def seconds_of(task: Task) -> float:
+    """How long all attempts of a task ran together; one that runs does not count yet."""
+    return sum(attempt.seconds for attempt in task.attempts)
+
+
+def time_text(task: Task) -> str:
+    """``3 min 20 s``, ``3 min 20 s in 2 attempts``: the time of all attempts."""
+    count = len(task.attempts)
+    return duration(seconds_of(task)) + (f" in {count} attempts" if count > 1 else "")
+
+
+def under_way(trial: Trial) -> str:
+    """How long a trial whose job is under way has run or waited by now."""
+    attempt = trial.attempts[-1]
+    claim = trial.job.claimant() if attempt.begun else None
+    began = attempt.submitted if claim is None else max(claim.time, attempt.submitted)
+    since = duration(max(time.time() - began, 0.0))
+    again = f", attempt {attempt.number}" if attempt.number > 1 else ""
+    return f"{'has run' if attempt.begun else 'has waited'} for {since}{again}"
+
+
+def no_best_text(study: Study, goal: Goal) -> str:
+    """Why there is no best trial, as a sentence."""
+    failed = len(study.with_status(Status.FAILED))
+    failures = f"; {failed} failed" if failed else ""
+    if study.with_status(Status.DONE):
+        return f"No trial keeps the bounds: {goal}{failures}."
+    return f"No trial has been measured yet{failures}."
+
+
+def other_results(task: Task) -> dict[str, str]:
+    """What the newest job of a task returned besides the task's metrics, by name, as text.
+
+    NaN and texts above all; of a task that failed, its numbers too.
+    """
+    try:
+        found = _returned(task.job)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {name: text for name, text in found.items() if name not in task.metrics}
+
+
+@cache
+def _returned(job: JobFolder) -> dict[str, str]:
+    """All that a job returned, as text. It does not change once it is there.
+
+    Raises:
+        ValueError: it has not ended.
+    """
+    outcome = job.outcome()
+    if outcome is None:
+        raise ValueError(f"{job} has not ended")
+    numbers = {name: number(value) for name, value in (outcome.metrics or {}).items()}
+    return numbers | {name: _unquoted(text) for name, text in outcome.others.items()}
+
+
+def _unquoted(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text
+
+
+def progress(task: Task, most: int = 5) -> dict[str, str]:
+    """The newest intermediate metrics of a running task, by names fit to be shown, as text."""
     line = last_line(task.job.progress)
     try:
         entry = json.loads(line) if line else {}
@@ -129,8 +222,18 @@ def progress(task: Task, most: int = 5) -> Metrics:
         return {}
     if not isinstance(entry, dict):
         return {}
-    numbers = [(shown(name), float(value)) for name, value in entry.items() if finite(value)]
-    return dict(numbers[:most])
+    texts = [(shown(name), _intermediate(value)) for name, value in entry.items()]
+    return dict([(name, text) for name, text in texts if text][:most])
+
+
+def _intermediate(value: object) -> str:
+    """A number, NaN, infinity or a text; empty for all else."""
+    if finite(value):
+        assert isinstance(value, int | float)
+        return number(value)
+    if isinstance(value, float):
+        return json.dumps(value)
+    return shown(value) if isinstance(value, str) else ""
 
 
 def driver_line(study: Study, touching: bool = True) -> str:

@@ -13,9 +13,10 @@ from dsice.explain.moment import replayed
 from dsice.front import hypervolume
 from dsice.goal import Goal
 from dsice.grid import Params
+from dsice.incumbent import standings
 from dsice.search.asynchronous import Dsice
 from dsice.search.why import Prospect
-from dsice.study.state import Status, Study, Trial
+from dsice.study.state import Study, Trial
 from dsice.swept import Swept
 
 ROWS: Final = 12  # bounds, if nobody chooses others
@@ -134,16 +135,16 @@ def answer_of(study: Study, swept: Swept, limits: Sequence[float] = ()) -> Answe
     assert swept.strictest is not None
     assert swept.loosest is not None
     chosen = list(limits) or np.linspace(swept.strictest, swept.loosest, ROWS).tolist()
-    chosen.sort(key=lambda limit: swept.sign * limit)
+    chosen = sorted(set(chosen), key=lambda limit: swept.sign * limit)
     search = Dsice(
         study.config.grid, goal, seed=study.config.seed, capacity=study.config.run.parallel
     )
     replayed(search, study)
     prospects = search.prospects([[limit] for limit in chosen])
-    measured = [
-        trial for trial in study.with_status(Status.DONE) if goal.missing(trial.metrics) is None
-    ]
-    kept = [trial for trial in measured if goal.feasible(trial.metrics)]
+    measured = study.measured_for(goal)
+    # As the front, and the best at each bound, count points: by the median of their measurements.
+    points = [standing.median for standing in standings(measured, goal)]
+    kept = [trial for trial in points if goal.feasible(trial.metrics)]
     worst = max(kept, key=lambda trial: goal.cost(trial.metrics))
     costs = np.array([goal.costs(trial.metrics) for trial in kept])
     strictest = swept.sign * swept.strictest

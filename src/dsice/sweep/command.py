@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
+from dsice.units import number, setting
 
 if TYPE_CHECKING:
     from dsice.study.state import Study
@@ -90,7 +91,7 @@ def _sweep(options: argparse.Namespace) -> int:
     _print(answer, options.json)
     if options.trials is not None and not options.json:
         gained = answer.hypervolume - _area(before, answer)
-        print(f"These trials added {gained:.4g} to the hypervolume.")
+        print(f"These trials added {number(gained)} to the hypervolume.")
     return 0
 
 
@@ -113,7 +114,7 @@ def _require_inside(swept: Swept, limits: tuple[float, ...]) -> None:
     low, high = sorted((swept.strictest, swept.loosest))
     for limit in limits:
         if not low <= limit <= high:
-            raise InvalidInput(f"--at {limit:g}: not within the range {swept}")
+            raise InvalidInput(f"--at {setting(limit)}: not within the range {swept}")
 
 
 def _answer(study: Study, swept: Swept, options: argparse.Namespace) -> Answer:
@@ -126,7 +127,7 @@ def _answer(study: Study, swept: Swept, options: argparse.Namespace) -> Answer:
         others = len(study.goal.over(swept).bounds) > (swept.loosest is not None)
         raise _NothingFound(
             f"no trial keeps the bounds anywhere in {swept}: the strictest {swept.metric} measured "
-            f"is {strictest:g}" + (", and other bounds hold besides" if others else "")
+            f"is {number(strictest)}" + (", and other bounds hold besides" if others else "")
         )
     return answer
 
@@ -173,14 +174,10 @@ def _measure(study: Study, swept: Swept, options: argparse.Namespace) -> Study:
 def _print(answer: Answer, as_json: bool) -> None:
     import json
 
-    from rich.console import Console
-
+    from dsice.console import answers
     from dsice.sweep.show import show
 
     if as_json:
         print(json.dumps(answer.as_json(), indent=1))
         return
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 200
-    show(answer, console)
+    show(answer, answers())

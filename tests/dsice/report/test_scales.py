@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
+from dsice.domain import focus
 from dsice.grid import Axis
-from dsice.report.scales import focus, parameter
+from dsice.report.scales import parameter, quantity
 
 
 def kind(axis: Axis) -> str:
@@ -33,19 +36,34 @@ def test_axes_are_drawn_as_their_levels_are_spaced(axis: Axis, expected: str) ->
 
 
 def test_a_run_that_diverged_does_not_squeeze_the_others() -> None:
-    low, high = focus([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 900.0])
+    low, high, log = focus([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 900.0])
     assert low < 1
     assert high < 2
+    assert not log
 
 
 def test_what_must_show_is_in_range() -> None:
-    low, high = focus([1.0, 1.1, 1.2, 1.3, 1.4, 1.5], keep=[50.0])
+    low, high, _ = focus([1.0, 1.1, 1.2, 1.3, 1.4, 1.5], keep=[50.0])
     assert low < 1
     assert high > 50
 
 
+def test_values_that_span_decades_have_a_logarithmic_scale() -> None:
+    values = [10.0 ** (-k / 3) for k in range(12)]
+    domain = focus(values)
+    assert domain.log
+    assert 0 < domain.low < min(values)
+    assert domain.place(domain.low) == 0
+    assert domain.place(math.sqrt(domain.low * domain.high)) == pytest.approx(0.5)
+    for others in (0.0, -1.0):
+        assert not focus([*values, others]).log
+    assert not focus(values[:5]).log
+    scale = quantity("y", "loss", domain)["scale"]
+    assert (scale["type"], scale["domain"]) == ("log", [domain.low, domain.high])
+
+
 @pytest.mark.parametrize("values", [[], [3.0], [0.0, 0.0], [2.0] * 9, [-1e300, 1e300]])
 def test_there_is_always_a_range(values: list[float]) -> None:
-    low, high = focus(values)
-    assert low < high
-    assert all(low <= value <= high for value in values)
+    domain = focus(values)
+    assert domain.low < domain.high
+    assert all(map(domain.holds, values))

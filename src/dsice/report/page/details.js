@@ -40,7 +40,7 @@ async function showDetails() {
 function described(trial) {
   const parts = [];
   if (trial.reason) parts.push(element("p", trial.reason, { class: "reason" }));
-  if (!trial.why) parts.push(element("p", `Why it was proposed: dsice explain DIR ${trial.trial}`, { class: "aside" }));
+  if (!trial.why) parts.push(element("p", `Why it was proposed: ${trial.explain}`, { class: "aside" }));
   for (const sentence of trial.why ?? []) parts.push(element("p", sentence));
   if (trial.line) parts.push(lineFigure(trial.line));
   parts.push(...pairs("Parameters", trial.params), ...pairs("Metrics", trial.metrics));

@@ -1,0 +1,133 @@
+"""Which measured point is the best, now and at every moment before: the rule that all views follow.
+
+A point that was measured several times is as good as the median of its measurements: one lucky
+measurement does not win. The incumbent, the best so far, therefore gets worse where measuring its
+point again shows that it had been lucky.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from dsice.goal import Goal, Metrics
+from dsice.grid import Point
+
+Key = tuple[bool, float, float, int]
+
+
+class Measured(Protocol):
+    """A measurement of a point that has every metric of the goal."""
+
+    @property
+    def number(self) -> int:
+        """Tells equally good ones apart: the lower one comes first."""
+
+    @property
+    def point(self) -> Point:
+        """Level indices."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """What was measured."""
+
+
+M = TypeVar("M", bound=Measured)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing(Generic[M]):
+    """How a point stands by all measurements of it.
+
+    Attributes:
+        of: its measurements, from best to worst.
+    """
+
+    of: tuple[M, ...]
+
+    @property
+    def median(self) -> M:
+        """The measurement that stands for the point: of an even number the worse middle one."""
+        return self.of[len(self.of) // 2]
+
+    def spread(self, metric: str) -> tuple[float, float]:
+        """The least and the largest value of a metric."""
+        values = [each.metrics[metric] for each in self.of]
+        return min(values), max(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Incumbent(Generic[M]):
+    """The best point from one moment on.
+
+    Attributes:
+        after: how many measurements had come by then.
+        latest: the measurement that made it so.
+        standing: of the best point then.
+    """
+
+    after: int
+    latest: M
+    standing: Standing[M]
+
+    @property
+    def best(self) -> M:
+        """The measurement that stands for the best point."""
+        return self.standing.median
+
+
+def standings(measured: Iterable[M], goal: Goal) -> list[Standing[M]]:
+    """How each point stands, in the order of the measurements that stand for them."""
+    points: dict[Point, list[M]] = {}
+    for each in measured:
+        points.setdefault(each.point, []).append(each)
+    found = [_standing(each, goal) for each in points.values()]
+    return sorted(found, key=lambda standing: standing.median.number)
+
+
+def best_standing(measured: Iterable[M], goal: Goal) -> Standing[M] | None:
+    """How the best point stands that keeps all bounds; None if none does."""
+    found = min(standings(measured, goal), key=lambda s: _key(s.median, goal), default=None)
+    return found if found is not None and goal.feasible(found.median.metrics) else None
+
+
+def incumbents(measured: Sequence[M], goal: Goal) -> list[Incumbent[M]]:
+    """The best point after each measurement that changed it, or that changed how it stands.
+
+    While no point keeps all bounds, the best is the one that breaks them least. The last incumbent
+    is that of `best_standing`, if it keeps the bounds.
+
+    Args:
+        measured: in the order in which they came.
+        goal: its bounds settled.
+    """
+    points: dict[Point, list[M]] = {}
+    now: dict[Point, Standing[M]] = {}
+    found: list[Incumbent[M]] = []
+    best: Point | None = None
+
+    def rank(point: Point) -> Key:
+        return _key(now[point].median, goal)
+
+    for after, each in enumerate(measured, 1):
+        points.setdefault(each.point, []).append(each)
+        before = None if best is None else rank(best)
+        now[each.point] = _standing(points[each.point], goal)
+        if before is None or best is None or rank(each.point) < before:
+            best = each.point
+        elif each.point != best:
+            continue
+        else:
+            # It may have become worse than another.
+            best = min(now, key=rank)
+        found.append(Incumbent(after, each, now[best]))
+    return found
+
+
+def _standing(measurements: Iterable[M], goal: Goal) -> Standing[M]:
+    return Standing(tuple(sorted(measurements, key=lambda each: _key(each, goal))))
+
+
+def _key(measured: Measured, goal: Goal) -> Key:
+    return (*goal.key(measured.metrics), measured.number)
