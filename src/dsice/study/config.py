@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from dsice.errors import InvalidInput
-from dsice.goal import Goal
+from dsice.goal import Bound, Goal
 from dsice.grid import Axis, Grid, Point, check_name
 from dsice.launch.make import LOCAL, SETTINGS
 from dsice.launch.settings import (
@@ -29,9 +28,11 @@ from dsice.launch.settings import (
 from dsice.search import DEFAULT_SEARCH, FRONT_SEARCHES, SEARCHES, make_search
 from dsice.study import command, templates
 from dsice.study.first import points_of, setting_of
+from dsice.study.problems import first_problem, option_problem, shown
 from dsice.units import seconds
 
 Text = Annotated[str, Field(min_length=1)]
+Level = bool | int | float | str
 _LONGEST: Final = 2_000_000  # characters of a study file: a million levels can be listed
 
 
@@ -154,7 +155,7 @@ class Range(Table):
     linear: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
     geometric: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
     integers: Annotated[tuple[int, int], Field(strict=False)] | None = None
-    choice: list[bool | int | float | str] | None = None
+    choice: list[Level] | None = None
     levels: int | None = None
     step: float | None = None
 
@@ -210,7 +211,7 @@ class StudyFile(Table):
     search: str | dict[str, Any] = DEFAULT_SEARCH
     seed: Annotated[int, Field(ge=0)] = 0
     paths: dict[str, Text] = Field(default_factory=dict)
-    grid: Annotated[dict[str, list[Any] | Range], Field(min_length=1)]
+    grid: Annotated[dict[str, list[Level] | Range], Field(min_length=1)]
     stage: dict[str, CommandConfig] = Field(default_factory=dict)
     trial: CommandConfig
     run: RunConfig = Field(default_factory=RunConfig)
@@ -283,7 +284,7 @@ def parse(text: str, folder: Path, source: str = "study file") -> StudyConfig:
     try:
         return _checked(StudyFile.model_validate(data), folder, text)
     except ValidationError as error:
-        raise InvalidInput(f"{source}: {_first_problem(error, data)}") from None
+        raise InvalidInput(f"{source}: {first_problem(error, StudyFile)}") from None
     except InvalidInput as error:
         raise InvalidInput(f"{source}: {error}") from None
 
@@ -306,8 +307,7 @@ def with_budget(
     try:
         run = RunConfig.model_validate(config.run.model_dump() | changed)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise InvalidInput(f"--{problem['loc'][0]} {problem['input']}: {problem['msg']}") from None
+        raise InvalidInput(option_problem(error, RunConfig)) from None
     return _batch_checked(replace(config, run=run))
 
 
@@ -351,14 +351,23 @@ _TABLES: Final = {"paths", "grid", "stage", "trial", "run", "report"}
 
 def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     _require_no_swallowed(file)
-    axes = [_axis(name, entry) for name, entry in file.grid.items()]
-    grid = Grid(axes, file.allowed, file.only_ratios_of)
+    axes = []
+    for name, entry in file.grid.items():
+        with _within_key(f"grid.{name}"):
+            axes.append(_axis(name, entry))
+    with _within_key("allowed", unless="only_ratios_of"):
+        grid = Grid(axes, file.allowed, file.only_ratios_of)
+    with _within_key("subject_to"):
+        for text_of_bound in file.subject_to:
+            Bound.parse(text_of_bound)
     goal = Goal(minimize=file.minimize, maximize=file.maximize, subject_to=file.subject_to)
     first = First(settings=file.first) if isinstance(file.first, list) else file.first
     search, options = _search(file.search, grid, goal)
     for bound in goal.bounds:
         if unknown := sorted(bound.stages - set(file.stage)):
-            raise InvalidInput(f"bound {bound.text!r}: there is no stage {unknown[0]!r}")
+            raise InvalidInput(
+                f"key 'subject_to': bound {bound.text!r}: there is no stage {unknown[0]!r}"
+            )
     paths = _paths(file.paths, grid, folder)
     known = [*_COMMON_FIELDS, *paths]
     for name, stage in file.stage.items():
@@ -392,6 +401,17 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     return _batch_checked(checked)
 
 
+@contextmanager
+def _within_key(key: str, unless: str = "") -> Iterator[None]:
+    """What is refused within is what this key has, unless the message names the key ``unless``."""
+    try:
+        yield
+    except InvalidInput as error:
+        if unless and unless in str(error):
+            raise
+        raise InvalidInput(f"key {key!r}: {error}") from None
+
+
 def _batch_checked(config: StudyConfig) -> StudyConfig:
     """``config``, if its jobs are told what its batch system must know."""
     batch = config.run.batch
@@ -423,9 +443,12 @@ def _paths(entries: Mapping[str, str], grid: Grid, folder: Path) -> dict[str, Pa
 def _search(entry: str | dict[str, Any], grid: Grid, goal: Goal) -> tuple[str, dict[str, Any]]:
     """The name and the options in ``search = "name"`` or ``{ name = "...", option = ... }``."""
     options = {"name": entry} if isinstance(entry, str) else dict(entry)
-    name = options.pop("name", None)
-    if name not in SEARCHES:
-        raise InvalidInput(f"key 'search' = {name!r}: accepted are {', '.join(SEARCHES)}")
+    accepted = f"accepted are {', '.join(SEARCHES)}"
+    if "name" not in options:
+        raise InvalidInput(f"key 'search.name' is missing: {accepted}")
+    name = options.pop("name")
+    if not isinstance(name, str) or name not in SEARCHES:
+        raise InvalidInput(f"key 'search' = {shown(name)}: {accepted}")
     for key in ("grid", "goal", "seed", "capacity"):
         if key in options:
             raise InvalidInput(f"key 'search': {key!r} is no option of a search")
@@ -464,7 +487,7 @@ def _within(where: str, text: str, known: list[str]) -> None:
         raise InvalidInput(f"{where}: {error}") from None
 
 
-def _axis(name: str, entry: list[Any] | Range) -> Axis:
+def _axis(name: str, entry: list[Level] | Range) -> Axis:
     if isinstance(entry, list):
         return Axis(name, entry)
     kinds = [k for k in ("linear", "geometric", "integers", "choice") if getattr(entry, k)]
@@ -472,59 +495,19 @@ def _axis(name: str, entry: list[Any] | Range) -> Axis:
         raise InvalidInput(f"axis {name!r} has no levels: at least one is needed")
     if len(kinds) != 1:
         raise InvalidInput(
-            f"[grid] {name}: give a list of levels, or a table with one of linear, geometric, "
+            f"give a list of levels, or a table with one of linear, geometric, "
             f"integers, choice; found {', '.join(kinds) or 'none of them'}"
         )
     if entry.choice is not None:
         if entry.levels is not None or entry.step is not None:
-            raise InvalidInput(f"[grid] {name}: a choice has neither levels nor step")
+            raise InvalidInput("a choice has neither levels nor step")
         return Axis.choice(name, entry.choice)
     if entry.integers is not None:
         whole = entry.step is None or float(entry.step).is_integer()
         if entry.levels is not None or not whole:
-            raise InvalidInput(f"[grid] {name}: integers take a whole step, and no levels")
+            raise InvalidInput("integers take a whole step, and no levels")
         return Axis.integers(name, *entry.integers, step=int(entry.step or 1))
     if entry.linear is not None:
         return Axis.linear(name, *entry.linear, levels=entry.levels, step=entry.step)
     assert entry.geometric is not None
     return Axis.geometric(name, *entry.geometric, levels=entry.levels, step=entry.step)
-
-
-def _first_problem(error: ValidationError, data: Mapping[str, Any]) -> str:
-    """The first finding of pydantic, as one line that names key, value and what is accepted."""
-    problems = error.errors()
-    # Of a value that fits neither of two forms, the finding that lies deepest says most.
-    problem = max(problems, key=lambda p: (p["type"] == "extra_forbidden", len(p["loc"])))
-    # Among the keys stand the names of the forms that were tried.
-    keys = [str(key) for key in problem["loc"] if key not in ("list[any]", "Range")]
-    where = ".".join(keys)
-    if problem["type"] == "extra_forbidden":
-        accepted = _accepted(problem["loc"][:-1])
-        close = difflib.get_close_matches(keys[-1], accepted, 1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        return f"unknown key {where!r}: {hint}accepted are {', '.join(accepted)}"
-    if problem["type"] == "missing":
-        return f"key {where!r} is missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    value = json.dumps(problem["input"], default=str, ensure_ascii=False)
-    return f"key {where!r} = {value if len(value) < 200 else value[:197] + '...'}: {message}"
-
-
-def _accepted(location: tuple[int | str, ...]) -> list[str]:
-    """The keys of the table at ``location``."""
-    tables: dict[str, type[BaseModel]] = {
-        "stage": CommandConfig,
-        "trial": CommandConfig,
-        "run": RunConfig,
-        "report": ReportConfig,
-        "grid": Range,
-    }
-    if not location:
-        return list(StudyFile.model_fields)
-    if location[:2] == ("report", "pictures"):
-        return list(PictureRow.model_fields)
-    if "resources" in location:
-        return list(Resources.model_fields)
-    if location[0] == "run" and location[-1] in SETTINGS:
-        return list(SETTINGS[str(location[-1])].model_fields)
-    return list(tables[str(location[0])].model_fields)
