@@ -69,6 +69,7 @@ class Story:
     def log(self, number: int, output: str, errors: str = "", command: str = "run") -> None:
         """Write what the first attempt of a trial ran, and what it printed."""
         job = self.study.directory.trial(number).job(1)
+        job.spec_file.unlink(missing_ok=True)
         job.create(JobSpec(f"trial-{number}", (command, str(number)), str(job.path)))
         job.stdout.write_text(output)
         job.stderr.write_text(errors)
