@@ -242,3 +242,52 @@ def test_the_page_names_the_command_that_explains_a_trial(tmp_path: Path) -> Non
     story = noisy_story(place, "minimize")
     command = all_details(Facts.of(story.study))[3]["explain"]
     assert shlex.split(command) == ["dsice", "explain", str(place), "3"]
+
+
+UPHILL = """
+name = "uphill"
+{sense} = "y"
+subject_to = ["heat >= -100"]
+[grid]
+a = {{ integers = [0, 9] }}
+b = {{ integers = [0, 3] }}
+[trial]
+command = ["run"]
+"""
+
+
+@pytest.mark.parametrize("sense", ["minimize", "maximize"])
+@pytest.mark.parametrize("decades", [False, True])
+def test_bars_stand_for_the_metric_whatever_is_wanted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], sense: str, decades: bool
+) -> None:
+    """The metric grows with a, its bound's metric falls with it."""
+    story = Story(UPHILL.format(sense=sense), tmp_path / "study")
+    story.write()
+    story.session()
+    for k in range(40):
+        a, b = k % 10, k // 10
+        trial = story.propose((a, b))
+        started = story.begin(trial)
+        story.now += 10
+        y = 10.0 ** (a / 2 - 2) if decades else 2.0 + a
+        story.end(trial, started, {"y": y * (1 + 0.01 * b), "heat": -(a**1.5)})
+    text = said(["explain", str(tmp_path / "study")], capsys)
+    objective, bounded = text.split("What each parameter does to ")[1:]
+
+    def heights(part: str) -> list[int]:
+        (line,) = (line for line in part.splitlines() if line.startswith("a "))
+        return ["▁▂▃▄▅▆▇█".index(sign) for sign in line if sign in "▁▂▃▄▅▆▇█"]
+
+    rising, falling = heights(objective), heights(bounded)
+    assert (rising[0], rising[-1], rising) == (0, 7, sorted(rising))
+    assert (falling[0], falling[-1], falling) == (7, 0, sorted(falling, reverse=True))
+    # On a logarithmic scale the steps are even; on a linear one all but the last would be flat.
+    assert len(set(rising)) > 5
+    domains = [
+        layer["encoding"]["y"]["scale"]
+        for figure in Figures.of(story.study).progress
+        for layer in figure.spec["layer"]
+        if "field" in layer["encoding"]["y"]
+    ]
+    assert {scale.get("type", "linear") for scale in domains} == {"log" if decades else "linear"}

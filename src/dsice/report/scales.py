@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,8 @@ FREE: Final[Spec] = {"labelOverlap": "greedy", "labelSeparation": 5}
 """Labels of an axis that leave out those which would touch."""
 
 _FEW: Final = 8
+_FEW_TICKS: Final = 4
+_MANY_TICKS: Final = 9
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 _MANY_LEVELS: Final = 60
 _SHORT: Final = 24
@@ -77,8 +80,18 @@ def quantity(field: str, title: str | None, domain: Domain | None = None, **axis
         scale["domain"] = [domain.low, domain.high]
         if domain.log:
             scale = {"type": "log", "domain": scale["domain"], "nice": False}
-            axis = {"labelExpr": _PLAIN_LABEL, **FREE} | axis
+            axis |= {"labelExpr": _PLAIN_LABEL, "values": _log_ticks(domain), **FREE}
     return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
+
+
+def _log_ticks(domain: Domain) -> list[float]:
+    """Powers of ten, or 1, 2 and 5 times them where these are few."""
+    first, last = math.ceil(math.log10(domain.low)), math.floor(math.log10(domain.high))
+    powers = range(first, last + 1)
+    if len(powers) >= _FEW_TICKS:
+        return [float(f"1e{power}") for power in powers[:: math.ceil(len(powers) / _MANY_TICKS)]]
+    ticks = [float(f"{m}e{power}") for power in range(first - 1, last + 1) for m in (1, 2, 5)]
+    return [tick for tick in ticks if domain.holds(tick)]
 
 
 def parameter(axis: Axis, field: str) -> Spec:
@@ -100,7 +113,11 @@ def parameter(axis: Axis, field: str) -> Spec:
     levels = [float(level) for level in axis.levels]
     scale = {"nice": False, "padding": 8, "domain": [min(levels), max(levels)]}
     scale |= {"type": "log"} if _is_geometric(levels) else {"zero": False}
-    look |= {"values": levels, "labelExpr": _PLAIN_LABEL} if short else {"tickCount": 4}
+    shown = levels if short else levels[:: math.ceil(len(levels) / _FEW)]
+    if short or _is_geometric(levels):
+        look |= {"values": shown, "labelExpr": _PLAIN_LABEL}
+    else:
+        look["tickCount"] = 4
     return {**encoding, "type": "quantitative", "scale": scale, "axis": look}
 
 

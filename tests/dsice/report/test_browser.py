@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +91,64 @@ def undrawn(page: Page) -> list[str]:
 def marks(figure: str) -> str:
     """Selects the marks of measured trials in a figure."""
     return f'[data-figure="{figure}"] .mark-symbol path[aria-roledescription="point"]'
+
+
+def colliding(page: Page) -> list[list[str]]:
+    """Labels of one axis that touch: the figure and the two texts; slanted ones do not count."""
+    found: list[list[str]] = page.eval_on_selector_all(
+        "[data-figure], [data-drawing]",
+        """places => places.flatMap(place =>
+            [...place.querySelectorAll('.role-axis-label')].flatMap(axis => {
+                const texts = [...axis.querySelectorAll('text')]
+                    .filter(text => text.getAttribute('opacity') !== '0' && text.textContent
+                        && !(text.getAttribute('transform') ?? '').includes('rotate'));
+                const boxes = texts.map(text => text.getBoundingClientRect());
+                return texts.flatMap((text, k) => texts.slice(k + 1).flatMap((other, j) => {
+                    const [a, b] = [boxes[k], boxes[k + 1 + j]];
+                    const apart = a.right + 1 < b.left || b.right + 1 < a.left
+                        || a.bottom <= b.top || b.bottom <= a.top;
+                    return apart ? []
+                        : [[place.dataset.figure, text.textContent, other.textContent]];
+                }));
+            }))""",
+    )
+    return found
+
+
+CROWDED = """
+name = "crowded"
+maximize = "y"
+subject_to = ["z <= 1000"]
+[grid]
+size = { geometric = [16, 32768], step = 2 }
+rate = { geometric = [0.00001, 1], levels = 11 }
+kind = { choice = ["rectified linear", "gaussian error linear", "sigmoid linear", "x", "y"] }
+many = { linear = [0, 1], levels = 101 }
+odd = [1, 2, 5, 17, 33, 1000001, 1000003, 2000005]
+[trial]
+command = ["true"]
+"""
+
+
+@pytest.mark.parametrize("width", [400, 1000, 1600])
+def test_labels_of_axes_do_not_collide(browser: Browser, tmp_path: Path, width: int) -> None:
+    story = Story(CROWDED, tmp_path)
+    story.session()
+    chance = random.Random(1)
+    for _ in range(60):
+        point = tuple(chance.randrange(n) for n in story.study.config.grid.shape)
+        trial = story.propose(point)
+        started = story.begin(trial)
+        story.now += 10
+        y = 10 ** (-sum(point[:3]) / 4 + point[0] * point[1] / 30)
+        story.end(trial, started, {"y": y, "z": 10.0 ** (sum(point) % 6)})
+    path = tmp_path / "report.html"
+    dsice.report.write_report(story.study, path)
+    with opened(browser, path.as_uri(), width) as page:
+        assert page.locator("[data-figure^=pair]").count() == 2
+        assert undrawn(page) == []
+        assert colliding(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def shade(page: Page, selector: str) -> float:

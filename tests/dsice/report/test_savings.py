@@ -4,7 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dsice.report.facts import Facts
+from dsice.report.parts import section
 from dsice.report.savings import Savings
+from dsice.report.summary import tiles
 from dsice.report.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -58,3 +61,24 @@ def test_jobs_that_ran_without_a_driver_cost_time(tell: Tell) -> None:
     assert saved is not None
     assert saved.by_parallel == pytest.approx(1)
     assert saved.overall is None
+
+
+def test_slower_than_one_after_another_is_said_so(tell: Tell) -> None:
+    story = tell('name = "a"\nminimize = "y"\n[grid]\nk = [1, 2]\n[trial]\ncommand = ["run"]')
+    story.session()
+    both = [story.propose((0,)), story.propose((1,))]
+    begun = [story.begin(trial) for trial in both]
+    story.now += 10
+    for trial, started in zip(both, begun, strict=True):
+        story.end(trial, started, {"y": 1})
+    story.now += 36
+    story.tell("session_end", why="the budget of 2 trials is used")
+    facts, timeline = Facts.of(story.study), Timeline.of(story.study)
+    saved = Savings.of(story.study, timeline)
+    assert saved is not None
+    assert saved.by_parallel == pytest.approx(20 / 46)
+    (needed,) = (t for t in tiles(facts, timeline, saved) if t.label == "time needed")
+    assert (needed.value, needed.note) == ("2.3 times", "the time of all jobs one after another")
+    text = section("saved", {"savings": saved})
+    assert "in parallel: 2.3 times the time" in text
+    assert "earlier" not in text

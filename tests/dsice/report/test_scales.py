@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from dsice.domain import focus
+from dsice.domain import Domain, focus
 from dsice.grid import Axis
 from dsice.report.scales import parameter, quantity
 
@@ -60,6 +60,18 @@ def test_values_that_span_decades_have_a_logarithmic_scale() -> None:
     assert not focus(values[:5]).log
     scale = quantity("y", "loss", domain)["scale"]
     assert (scale["type"], scale["domain"]) == ("log", [domain.low, domain.high])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.8, 120.0, [1, 2, 5, 10, 20, 50, 100]),
+        (3e-5, 40.0, [1e-4, 1e-3, 1e-2, 0.1, 1, 10]),
+        (1e-30, 1e30, [float(f"1e{k}") for k in range(-30, 31, 7)]),
+    ],
+)
+def test_ticks_of_a_logarithmic_scale_are_round(low: float, high: float, ticks: object) -> None:
+    assert quantity("y", "loss", Domain(low, high, log=True))["axis"]["values"] == ticks
 
 
 @pytest.mark.parametrize("values", [[], [3.0], [0.0, 0.0], [2.0] * 9, [-1e300, 1e300]])

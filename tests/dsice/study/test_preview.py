@@ -190,3 +190,8 @@ def test_a_path_that_is_missing_is_an_error_before_anything_starts(
     assert done.returncode == 2
     assert f"dsice: [paths] photos = '{tmp_path}/photos': there is no such" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_short_trials_take_time_too(study_file: StudyFile) -> None:
+    path = study_file(run="trials = 30", trial='timeout = "30 s"')
+    assert "trials at most 30 x 30 s = 0.25 job-hours, 15 min with 1 at once" in previewed(path)[0]
