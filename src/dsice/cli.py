@@ -444,6 +444,7 @@ class _NothingFound(DsiceError):
 
 def _report(options: argparse.Namespace) -> int:
     from dsice.exchange.output import put
+    from dsice.files import is_open_file
     from dsice.report import write_report
     from dsice.report.html import report
     from dsice.study.state import Study
@@ -459,7 +460,7 @@ def _report(options: argparse.Namespace) -> int:
         write_report(study, path)
     except OSError as error:
         raise InvalidInput(f"cannot write {path}: {error.strerror}") from None
-    print(f"Report: {path}")
+    print(f"Report: {path}", file=sys.stderr if is_open_file(path) else sys.stdout)
     return 0
 
 

@@ -3,6 +3,10 @@
 A study's directory may come from anywhere. Reading from it never waits, whatever lies at a path: a
 FIFO, a device or a folder is an error with a clear message. Writing in it follows no symbolic link,
 which could lead to any file of whoever runs dsice.
+
+A new file of a study may be read by whoever may read the folder it lies in, and written by its
+owner alone, whatever the umask: who can change a study's files can run commands as its owner. So
+the permissions of the study's directory decide, see `dsice.study.share`.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 _KINDS: Final = {
     stat.S_IFLNK: "a symbolic link",
@@ -27,12 +31,15 @@ _KINDS: Final = {
 }
 
 
-class NotRegular(OSError):
-    """Something else than a regular file lies at a path; ``strerror`` says what."""
+SMALL: Final = 16_000_000
+"""More bytes than the files of a study have that say a few things; a journal has no limit."""
 
-    def __init__(self, path: Path | str, mode: int) -> None:
-        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
-        super().__init__(errno.EINVAL, f"it is {kind}, not a regular file", str(path))
+
+class NotRegular(OSError):
+    """No regular file of a reasonable size lies at a path; ``strerror`` says what does."""
+
+    def __init__(self, path: Path | str, what: str) -> None:
+        super().__init__(errno.EINVAL, what, str(path))
 
 
 def open_regular(path: str, flags: int) -> int:
@@ -46,35 +53,74 @@ def open_regular(path: str, flags: int) -> int:
 
 
 def open_private(path: str, flags: int) -> int:
-    """Open a regular file of a study for writing: as `open_regular`, but no link is followed.
-
-    A new file is its owner's alone.
-    """
+    """Open a regular file of a study for writing: as `open_regular`, but no link is followed."""
     return _opened(path, flags | os.O_NOFOLLOW, os.lstat)
 
 
 def _opened(path: str, flags: int, look: Callable[[str], os.stat_result]) -> int:
     # Looked at before, since opening a device can already do something, and once it is open, since
     # it may have been replaced in between. A FIFO would wait for its other end without O_NONBLOCK.
-    with suppress(FileNotFoundError):
+    try:
         _require_regular(path, look(path))
+        new = False
+    except FileNotFoundError:
+        new = True
     try:
         file = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, 0o600)
     except OSError as error:
         if error.errno == errno.ELOOP and flags & os.O_NOFOLLOW:
-            raise NotRegular(path, stat.S_IFLNK) from None
+            raise _irregular(path, stat.S_IFLNK) from None
         raise
     try:
         _require_regular(path, os.fstat(file))
+        if new:
+            _permit(file, _as_open_as(Path(path).parent))
+        os.set_blocking(file, True)
     except OSError:
         os.close(file)
         raise
     return file
 
 
+def _permissions(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def _as_open_as(folder: Path) -> int:
+    """The permissions of a study's file: its owner writes, others read if they may read there."""
+    return 0o600 | _permissions(folder) & 0o044
+
+
+def _permit(file: int | Path, mode: int) -> None:
+    """Set the permissions of a file or folder; some file systems have none."""
+    with suppress(OSError):
+        os.fchmod(file, mode) if isinstance(file, int) else file.chmod(mode)
+
+
+def make_folder(path: Path, private: bool = False) -> None:
+    """Make a folder of a study, and those above it, if they are missing.
+
+    ``private``: it is its owner's alone, even if others may read the folder it lies in.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    readers = 0 if private else 0o055
+    try:
+        path.mkdir(0o700)
+    except FileExistsError:  # somebody else was quicker, or no folder: then what follows fails
+        return
+    _permit(path, 0o700 | _permissions(path.parent) & (readers | stat.S_ISGID))
+
+
 def _require_regular(path: str, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise NotRegular(path, found.st_mode)
+        raise _irregular(path, found.st_mode)
+
+
+def _irregular(path: str, mode: int) -> NotRegular:
+    kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+    return NotRegular(path, f"it is {kind}, not a regular file")
 
 
 def read_regular(path: Path, limit: int | None = None) -> bytes:
@@ -86,15 +132,15 @@ def read_regular(path: Path, limit: int | None = None) -> bytes:
 
     Raises:
         FileNotFoundError: nothing is there.
-        NotRegular: it is no regular file.
-        OSError: it cannot be read, or is larger than ``limit``.
+        NotRegular: it is no regular file, or larger than ``limit``.
+        OSError: it cannot be read.
     """
     with open(path, "rb", opener=open_regular) as file:
         if limit is None:
             return file.read()
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", str(path))
+        raise NotRegular(path, f"it has more than {limit:,} bytes")
     return data
 
 
@@ -112,16 +158,30 @@ def write_into(path: Path, data: str | bytes) -> None:
     try:
         found = path.stat()
     except FileNotFoundError:
-        found = None
-    if found is not None and (descriptor := _descriptor(path)) is not None:
+        # As the umask says, but in a private folder it is private as well.
+        target = Path(os.path.realpath(path))
+        new = _prepared(target, content, 0o600 | _permissions(target.parent) & 0o066)
+        _replace(target, new)
+        return
+    if (descriptor := _descriptor(path)) is not None:
         # Not opened anew: what follows must come after it, where the file is a regular one too.
         with os.fdopen(os.dup(descriptor), "wb") as file:
             file.write(content)
-    elif found is not None and not stat.S_ISREG(found.st_mode):
+    elif not stat.S_ISREG(found.st_mode):
         with path.open("wb") as file:
             file.write(content)
     else:
-        _replace(Path(os.path.realpath(path)), content, 0o666, found, durably=True)
+        target = Path(os.path.realpath(path))
+        new = _prepared(target, content)
+        with suppress(OSError):  # another user's, or a file system without owners
+            os.chown(new, found.st_uid, found.st_gid)
+        _permit(new, stat.S_IMODE(found.st_mode))
+        _replace(target, new)
+
+
+def is_open_file(path: Path) -> bool:
+    """Whether a path such as ``/dev/stdout`` leads to a file that this process has open."""
+    return _descriptor(path) is not None
 
 
 def _descriptor(path: Path) -> int | None:
@@ -137,35 +197,13 @@ def _descriptor(path: Path) -> int | None:
 
 
 def write_atomically(path: Path, data: str | bytes, durably: bool = True) -> None:
-    """Replace ``path`` by ``data``: at every moment it holds all of the old or all of the new.
+    """Replace a file of a study: at every moment it holds all of the old or all of the new.
 
     ``durably``: it is flushed to the disk, so that a crash of the machine does not undo it.
     """
-    _replace(path, _bytes(data), 0o666, None, durably)
-
-
-def _replace(
-    path: Path, data: bytes, mode: int, like: os.stat_result | None, durably: bool
-) -> None:
-    """Replace ``path``; a new file has the permissions ``mode``, or those of ``like``."""
-    temporary = _temporary(path)
-    try:
-        with _made(temporary, mode) as file:
-            if like is not None:
-                with suppress(OSError):  # another user's, or a file system without owners
-                    os.fchown(file.fileno(), like.st_uid, like.st_gid)
-                with suppress(OSError):
-                    os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))
-            file.write(data)
-            file.flush()
-            if durably:
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    if durably:
-        sync_folder(path.parent)
+    new = _prepared(path, _bytes(data), durably=durably)
+    _permit(new, _as_open_as(path.parent))
+    _replace(path, new, durably)
 
 
 def write_once(path: Path, data: object, durably: bool = True) -> bool:
@@ -173,36 +211,46 @@ def write_once(path: Path, data: object, durably: bool = True) -> bool:
 
     A hard link either appears with its whole content or not at all, on network file systems too.
     """
-    temporary = _temporary(path)
+    new = _prepared(path, json.dumps(data).encode(), durably=durably)
+    _permit(new, _as_open_as(path.parent))
     try:
-        with _made(temporary, 0o666) as file:
-            file.write(json.dumps(data).encode())
-            file.flush()
-            if durably:
-                os.fsync(file.fileno())
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    try:
-        path.hardlink_to(temporary)
+        path.hardlink_to(new)
     except FileExistsError:
         return False
     finally:
-        temporary.unlink()
+        new.unlink()
     if durably:
         sync_folder(path.parent)
     return True
 
 
-def _temporary(path: Path) -> Path:
+def _prepared(path: Path, data: bytes, mode: int = 0o600, durably: bool = True) -> Path:
+    """A new file beside ``path`` that holds ``data``, to be put in its place."""
     # The random part keeps hosts apart that share a folder and happen to share a process id, and
     # nobody can put something there beforehand.
-    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    new = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with open(new, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(data)
+            file.flush()
+            if durably:
+                os.fsync(file.fileno())
+    except FileExistsError:
+        raise
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+    return new
 
 
-def _made(path: Path, mode: int) -> BinaryIO:
-    """A new file, opened for writing; nothing may be there."""
-    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))
+def _replace(path: Path, new: Path, durably: bool = True) -> None:
+    try:
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+    if durably:
+        sync_folder(path.parent)
 
 
 def _bytes(data: str | bytes) -> bytes:

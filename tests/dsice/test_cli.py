@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -371,3 +372,49 @@ def test_the_module_and_the_script_are_the_same() -> None:
     assert script.exists()
     done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("dsice ")
+
+
+def test_what_a_user_names_is_written_into_and_never_replaced_by_a_file(
+    dsice: Dsice, study_file: StudyFile, tmp_path: Path
+) -> None:
+    study_file(run="trials = 2")
+    assert dsice("run", "study.toml").returncode == 0
+    null = Path(os.devnull).stat()
+    (tmp_path / "kept").mkdir()
+    writers = {
+        "report": ["report", "runs/small", "--out"],
+        "csv": ["export", "runs/small", "--csv"],
+        "parquet": ["export", "runs/small", "--parquet"],
+    }
+    for name, command in writers.items():
+        assert dsice(*command, "/dev/null").returncode == 0
+        link = tmp_path / f"{name}-link"
+        link.symlink_to(f"kept/{name}")
+        assert dsice(*command, link.name).returncode == 0
+        assert dsice(*command, link.name).returncode == 0
+        assert link.is_symlink()
+        assert (tmp_path / "kept" / name).stat().st_size > 0
+
+    refused = dsice("export", "runs/small", "--optuna", "/dev/null")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "dsice: cannot use /dev/null: it is a device or a FIFO; name a file\n"
+    )
+
+    after = Path(os.devnull).stat()
+    assert (after.st_mode, after.st_ino, after.st_rdev) == (
+        null.st_mode,
+        null.st_ino,
+        null.st_rdev,
+    )
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == sorted(writers)
+
+
+def test_standard_output_can_be_named(dsice: Dsice, study_file: StudyFile) -> None:
+    study_file(run="trials = 2")
+    assert dsice("run", "study.toml").returncode == 0
+    table = dsice("export", "runs/small", "--csv", "/dev/stdout")
+    assert len(table.stdout.splitlines()) == 3
+    assert table.stderr == "Wrote /dev/stdout: 2 trials\n"
+    page = dsice("report", "runs/small", "--out", "/dev/stdout")
+    assert page.stdout.rstrip().endswith("</html>")

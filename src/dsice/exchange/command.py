@@ -116,6 +116,7 @@ def add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _export(options: argparse.Namespace) -> int:
     from dsice.exchange.formats import WRITERS
     from dsice.exchange.text_file import STANDARD
+    from dsice.files import is_open_file
     from dsice.study.state import Study
 
     wanted = [(name, place) for name in WRITERS for place in getattr(options, name)]
@@ -126,6 +127,7 @@ def _export(options: argparse.Namespace) -> int:
         raise InvalidInput(f"{twice[0]} is named twice: each needs a place of its own")
     if STANDARD in options.optuna:
         raise InvalidInput("--optuna -: a storage cannot be standard output; name a file or a URL")
+    to_standard = any(place == STANDARD or is_open_file(Path(place)) for place in places)
     study = Study.open(options.directory)
     for name, place in wanted:
         try:
@@ -136,7 +138,7 @@ def _export(options: argparse.Namespace) -> int:
             where = "standard output" if place == STANDARD else place
             raise InvalidInput(f"cannot write {where}: {error.strerror}") from None
         # What reads standard output wants nothing else there.
-        print(f"Wrote {said}", file=sys.stderr if STANDARD in places else sys.stdout)
+        print(f"Wrote {said}", file=sys.stderr if to_standard else sys.stdout)
     return 0
 
 

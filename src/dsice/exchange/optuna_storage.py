@@ -55,8 +55,9 @@ def opened(place: str, writing: bool) -> Iterator[BaseStorage]:
     if file is not None and not (writing and file.parent.is_dir()) and not file.is_file():
         lacking = file.parent if writing else file
         raise InvalidInput(f"cannot use {place}: there is no {lacking}")
-    if file is not None and file.is_dir():
-        raise InvalidInput(f"cannot use {place}: it is a folder")
+    if file is not None and file.exists() and not file.is_file():
+        what = "folder" if file.is_dir() else "device or a FIFO"
+        raise InvalidInput(f"cannot use {place}: it is a {what}; name a file")
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     from sqlalchemy.exc import SQLAlchemyError

@@ -28,7 +28,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from dsice.errors import DamagedStudy
-from dsice.files import NotRegular, read_regular, write_once
+from dsice.files import NotRegular, make_folder, open_private, read_regular, write_once
 from dsice.launch.locks import is_locked, try_lock
 
 T = TypeVar("T")
@@ -183,7 +183,7 @@ class JobFolder:
         Raises:
             DamagedStudy: the folder holds another job.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         if not write_once(self.spec_file, asdict(spec), durably=False) and self.spec() != spec:
             raise DamagedStudy(
                 f"{self.path} holds another job already, {self.spec().name}: its files are left "
@@ -208,7 +208,7 @@ class JobFolder:
         A job without a folder gets one: whoever is still about to start it, a driver that stalled,
         will find it claimed.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         return self.claim("driver")
 
     def claim(self, by: str, batch_id: str = "") -> bool:
@@ -238,7 +238,7 @@ class JobFolder:
 
     def ask_to_end(self) -> None:
         """Note that the driver wants the job to end; a signal must follow."""
-        (self.path / "end-asked").touch()
+        write_once(self.path / "end-asked", "", durably=False)
 
     def is_asked_to_end(self) -> bool:
         """Whether the driver wants the job to end."""
@@ -253,7 +253,7 @@ class JobFolder:
             needed: whether to fail on a file system without locks.
         """
         deadline = time.monotonic() + patience
-        with self._lock.open("a") as file:
+        with open(self._lock, "a", opener=open_private) as file:
             while not (held := try_lock(file, needed)) and time.monotonic() < deadline:
                 time.sleep(1.0)
             yield held

@@ -7,6 +7,8 @@ import fcntl
 from pathlib import Path
 from typing import IO, Final
 
+from dsice.files import NotRegular, open_regular
+
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of some cluster file systems
 
 
@@ -30,9 +32,9 @@ def try_lock(file: IO[str], needed: bool = True) -> bool:
 def is_locked(path: Path) -> bool:
     """Whether some process holds the lock of the file at ``path``."""
     try:
-        with path.open("r") as file:
+        with open(path, opener=open_regular) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotRegular):
         return False
     except BlockingIOError:
         return True

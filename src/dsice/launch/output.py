@@ -10,6 +10,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
+from dsice.files import open_regular
+
 _TAIL: Final = 1_000_000  # bytes read from the end of a file
 _LINE: Final = 200  # characters of a line that people are shown
 _AFTER: Final = 100  # lines that may follow the metrics, such as the summary of a logger
@@ -45,7 +47,7 @@ def _read(path: Path, size: int = _TAIL) -> str:
     """As `tail`; raises OSError if the file is there and cannot be read."""
     if not path.is_file():
         return ""
-    with path.open("rb") as file:
+    with open(path, "rb", opener=open_regular) as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - size))
         # A byte order mark is no text, wherever output of several programs was put together.
         return file.read(size).decode(errors="replace").replace("\ufeff", "")

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from dsice.files import write_atomically
+from dsice.files import make_folder, open_private, write_atomically
 from dsice.launch import output
 from dsice.launch.faults import fault_behind, fault_in
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
@@ -146,7 +146,10 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
     if spec.flaw:
         return _ended(Kind.NOT_STARTED, started, spec.flaw)
     _make_files(spec)
-    with job.stdout.open("wb") as stdout, job.stderr.open("wb") as stderr:
+    with (
+        open(job.stdout, "wb", opener=open_private) as stdout,
+        open(job.stderr, "wb", opener=open_private) as stderr,
+    ):
         try:
             process = subprocess.Popen(
                 spec.command,
@@ -199,7 +202,7 @@ def _make_files(spec: JobSpec) -> None:
     """Make the input files of a program, anew for every run: the last one may have changed them."""
     for name, text in spec.files.items():
         path = Path(spec.workdir, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_atomically(path, text, durably=False)
 
 

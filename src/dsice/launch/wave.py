@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsice.files import write_once
+from dsice.files import SMALL, make_folder, read_regular, write_atomically, write_once
 from dsice.launch.job import JobFolder
 
 
@@ -49,17 +49,17 @@ class Wave:
         token = secrets.token_hex(4)
         head = re.sub(r"[^A-Za-z0-9_.-]", "_", jobs[0].spec().name)[: length - len(token) - 1]
         wave = cls(system, folder / f"{head}-{token}", tuple(jobs))
-        wave.folder.mkdir(parents=True)
+        make_folder(wave.folder, private=True)
         for index, job in enumerate(jobs):
             text = json.dumps({"system": system, "folder": str(wave.folder), "index": index})
-            job.wave_file.write_text(text)
+            write_atomically(job.wave_file, text, durably=False)
         return wave
 
     @classmethod
     def of(cls, job: JobFolder) -> tuple[Wave, int] | None:
         """The wave in which a job was submitted last, and its place there; None if it never was."""
         try:
-            data = json.loads(job.wave_file.read_text())
+            data = json.loads(read_regular(job.wave_file, SMALL))
             return cls(data["system"], Path(data["folder"])), data["index"]
         except (OSError, ValueError, KeyError, TypeError):  # not there, or cut short by a crash
             return None
@@ -76,7 +76,7 @@ class Wave:
     def ids(self) -> list[str]:
         """The jobs' ids; empty if the submission did not come so far."""
         try:
-            found: list[str] = json.loads(self._ids.read_text())
+            found: list[str] = json.loads(read_regular(self._ids, SMALL))
         except (OSError, ValueError):
             return []
         return found

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dsice.errors import DamagedStudy, DsiceError, InvalidInput
-from dsice.files import read_regular, write_atomically
+from dsice.files import make_folder, open_regular, read_regular, write_atomically
 from dsice.launch.job import JobFolder, Kind
 from dsice.study.directory import StudyDirectory, TaskFolder
 from dsice.study.events import (
@@ -53,7 +53,7 @@ class _Damage:
 def _scan(path: Path) -> Iterator[Event | _Damage]:
     """Each line of a journal: its event, or what is wrong with it; a torn last line is nothing."""
     checking = False
-    with path.open("rb") as file:
+    with open(path, "rb", opener=open_regular) as file:
         for number, line in enumerate(file, 1):
             try:
                 event, checked = decode(line.removesuffix(b"\n"))
@@ -145,13 +145,14 @@ class Repair:
         number = 1
         while (kept := place / f"repair-{number}").exists():
             number += 1
-        kept.mkdir()
-        (kept / self.directory.journal.name).write_bytes(self.directory.journal.read_bytes())
+        make_folder(kept)
+        before = read_regular(self.directory.journal)
+        write_atomically(kept / self.directory.journal.name, before)
         for path in self.set_aside:
             for job in _jobs(path):
                 job.revoke()  # one that waits in a queue must not begin any more
             target = kept / path.relative_to(place)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             path.rename(target)
         write_atomically(self.directory.journal, b"".join(map(encode, self._rewritten())))
         return kept

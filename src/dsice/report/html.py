@@ -16,7 +16,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from dsice.errors import DsiceError
-from dsice.files import write_atomically
+from dsice.files import write_into
 from dsice.report.details import all_details
 from dsice.report.facts import Facts
 from dsice.report.parts import SECTIONS, Parts, environment, parts_of
@@ -39,7 +39,7 @@ def write_report(study: Study, path: Path) -> None:
     """
     text = report(study)
     try:
-        write_atomically(path, text)
+        write_into(path, text)
     except OSError as error:
         raise DsiceError(f"cannot write the report to {path}: {error.strerror}") from error
 

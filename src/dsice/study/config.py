@@ -29,6 +29,7 @@ from dsice.search import DEFAULT_SEARCH, FRONT_SEARCHES, SEARCHES, make_search
 from dsice.study import command, templates
 from dsice.study.first import points_of, setting_of
 from dsice.study.problems import first_problem, option_problem, shown
+from dsice.study.share import Share
 from dsice.units import seconds
 
 Text = Annotated[str, Field(min_length=1)]
@@ -92,6 +93,8 @@ class RunConfig(Table):
         parallel: most trials at once.
         trials: most trials in all, or None.
         hours: most hours of wall time in all, or None.
+        share: who may read the study's directory besides its owner: ``"group"`` or ``"all"``; None:
+            nobody. Nobody else may write in it.
         slurm: what every job gets on Slurm.
         pjm: what every job gets on Fujitsu TCS.
         pbs: what every job gets on PBS.
@@ -101,6 +104,7 @@ class RunConfig(Table):
     parallel: Annotated[int, Field(ge=1, le=100_000)] = 1
     trials: Annotated[int, Field(ge=1)] | None = None
     hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    share: Share | None = None
     slurm: SlurmSettings | None = None
     pjm: PjmSettings | None = None
     pbs: PbsSettings | None = None

@@ -27,6 +27,7 @@ from dsice.errors import (
     OutOfTime,
     StageFailed,
 )
+from dsice.files import make_folder
 from dsice.goal import Goal, Metrics
 from dsice.grid import Point
 from dsice.launch.base import JobState, Launcher
@@ -339,7 +340,7 @@ class Driver:
         jobs = []
         self._journal.check()  # a driver that was taken over meanwhile must not start anything
         for task, spec in zip(tasks, specs, strict=True):
-            task.folder.work.mkdir(parents=True, exist_ok=True)
+            make_folder(task.folder.work)
             if isinstance(task, Trial):
                 write_json(task.folder.params, task.params, durably=False)
             task.job.create(spec)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsice.errors import DamagedStudy, InvalidInput, OtherStudy
-from dsice.files import write_atomically
+from dsice.files import SMALL, read_regular, write_atomically
 from dsice.grid import Axis
 from dsice.study.config import StudyConfig, load, parse
 from dsice.study.directory import StudyDirectory, write_json
@@ -118,11 +118,16 @@ def load_frozen(directory: StudyDirectory) -> StudyConfig:
         InvalidInput: the copy is missing or damaged.
     """
     try:
-        folder = directory.path / json.loads(directory.source_file.read_text())["folder"]
-        text = directory.study_file.read_text(encoding="utf-8")
-    except (OSError, ValueError, KeyError, TypeError):
+        folder = directory.path / json.loads(read_regular(directory.source_file, SMALL))["folder"]
+        text = read_regular(directory.study_file, SMALL).decode()
+    except OSError as error:
         raise InvalidInput(
-            f"{directory.path} holds a journal, but its study.toml or source.json is missing"
+            f"{directory.path} holds a journal, but {error.filename} cannot be read: "
+            f"{error.strerror}"
+        ) from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InvalidInput(
+            f"{directory.path} holds a journal, but its study.toml or source.json is damaged"
         ) from None
     return parse(text, folder, str(directory.study_file))
 

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO, Final, Protocol, Self, TypeVar
 
 from dsice.errors import DamagedStudy, DsiceError, InvalidInput, StudyLocked
+from dsice.files import open_private, open_regular
 from dsice.study.events import (
     FORMAT,
     Event,
@@ -83,7 +84,7 @@ class Lines:
             InvalidInput: a later version wrote it.
         """
         try:
-            file = self.path.open("rb")
+            file = open(self.path, "rb", opener=open_regular)  # noqa: SIM115 -- closed below
         except FileNotFoundError:
             return
         with file:
@@ -151,7 +152,7 @@ class Journal:
         self.format = 0
         self._now = now
         self._fence = fence
-        self._file = path.open("a+b", buffering=0)
+        self._file = open(path, "a+b", buffering=0, opener=open_private)  # noqa: SIM115 -- by exit
         self._size = 0
         self._flushing = True
         self._unflushed = False

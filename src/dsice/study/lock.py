@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from dsice.errors import StudyLocked
+from dsice.files import NotRegular, open_private, read_regular
 from dsice.launch.locks import is_locked, try_lock
 from dsice.units import duration
 
@@ -67,7 +68,7 @@ class DriverLock:
     def holder(self) -> Holder | None:
         """Who wrote its name last and did not leave in peace; it may be dead."""
         try:
-            return _holder(self.path.read_text())
+            return _holder(read_regular(self.path, 10_000).decode())
         except (OSError, ValueError):
             return None
 
@@ -88,7 +89,7 @@ class DriverLock:
         # The clocks of machines differ: the time of the lock is to be compared with its server's.
         try:
             probe = self.path.with_name(f".{self.path.name}.{socket.gethostname()}.{os.getpid()}")
-            probe.touch()
+            open(probe, "xb", opener=open_private).close()
             now = probe.stat().st_mtime
             probe.unlink(missing_ok=True)
             return now
@@ -113,7 +114,7 @@ class DriverLock:
             StudyLocked: another process holds the lock; the message says which, and what to do if
                 it is dead.
         """
-        with self.path.open("a+") as file:
+        with open(self.path, "a+", opener=open_private) as file:
             locked = _locked_soon(file)
             before = self.holder()
             if not locked or (
@@ -169,10 +170,12 @@ class Held:
         """
         path = self._lock.path
         try:
-            with path.open() as file:  # opened anew: a file server then tells what there is
+            with open(
+                path, opener=open_private
+            ) as file:  # opened anew: a file server then tells what there is
                 ours = os.path.samestat(os.fstat(file.fileno()), os.fstat(self._file.fileno()))
                 holder = _holder(file.read())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotRegular):
             ours = False
         except OSError:  # the file server is away: silence says enough
             return

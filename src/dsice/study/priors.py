@@ -63,7 +63,7 @@ def add_priors(
     """
     place = StudyDirectory.at(directory)
     try:
-        make_directory(place)
+        make_directory(place, config.run.share)
         with place.lock.held() as held:
             study = Study(config, place)
             if place.journal.exists():

@@ -10,9 +10,9 @@ from types import FrameType
 from typing import Final
 
 from dsice.errors import DsiceError, Interrupted, InvalidInput
-from dsice.files import write_atomically
+from dsice.files import read_regular, write_atomically
 from dsice.launch.base import Launcher
-from dsice.study import frozen
+from dsice.study import frozen, share
 from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
@@ -20,6 +20,7 @@ from dsice.study.driver import Driver, Stop
 from dsice.study.function import Function, keep_function
 from dsice.study.further import Further
 from dsice.study.journal import Journal
+from dsice.study.share import Share
 from dsice.study.spec import check_files
 from dsice.study.state import Status, Study
 from dsice.study.unknown import require_known
@@ -70,7 +71,7 @@ def run_study(
     check_files(Study(config, place))
     config.grid.require_allowed()
     try:
-        make_directory(place)
+        make_directory(place, config.run.share)
         return _run_in(
             place, config, launcher, on_change, on_stop, function, stop_after, begin_with, further
         )
@@ -145,23 +146,26 @@ def ask_to_stop(place: StudyDirectory, how: Stop) -> None:
 
 def _asked(place: StudyDirectory) -> Stop:
     try:
-        return Stop[place.stop_file.read_text().strip().upper()]
-    except (OSError, KeyError):
+        return Stop[read_regular(place.stop_file, 1000).decode().strip().upper()]
+    except (OSError, ValueError, KeyError):
         return Stop.NO
 
 
-def make_directory(place: StudyDirectory) -> None:
-    """Make the directory of a study.
+def make_directory(place: StudyDirectory, readers: Share | None) -> None:
+    """Make the directory of a study, for its owner and ``readers``.
 
     Raises:
         InvalidInput: it holds something else, which is left alone, or cannot be made.
     """
     with suppress(OSError):  # a name too long to be one; mkdir says so
         if place.journal.exists():
+            share.widen(place.path, readers)
             return
     try:
-        place.path.mkdir(parents=True, exist_ok=True)
+        place.path.parent.mkdir(parents=True, exist_ok=True)
+        place.path.mkdir(0o700, exist_ok=True)
         require_free(place)
+        share.begin(place.path, readers)
     except OSError as error:
         raise InvalidInput(f"cannot use {place.path}: {error.strerror}") from None
 

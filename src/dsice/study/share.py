@@ -1,0 +1,42 @@
+"""Who may read a study: the permissions of its directory, which all within it follow."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal
+
+Share = Literal["group", "all"]
+"""Who may read a study besides its owner, who alone may write in it."""
+
+_READERS: Final[dict[Share | None, int]] = {None: 0o000, "group": 0o050, "all": 0o055}
+
+
+def begin(directory: Path, share: Share | None) -> None:
+    """Set the permissions of the directory, still empty, of a study that begins."""
+    with suppress(OSError):  # another user's, or on a file system that has none
+        special = directory.stat().st_mode & 0o7000
+        directory.chmod(special | 0o700 | _READERS[share])
+
+
+def widen(directory: Path, share: Share | None) -> None:
+    """Let others read what a study has already, if its study file says so by now.
+
+    Not the files of launchers, which are read by their jobs alone.
+    """
+    readers = _READERS[share]
+    if directory.stat().st_mode & readers == readers:
+        return
+    for name, folders, files in os.walk(directory):
+        folder = Path(name)
+        with suppress(OSError):
+            folder.chmod(folder.stat().st_mode | readers)
+        if folder == directory / "batch":
+            folders.clear()
+        if folder.name.startswith("attempt-") and "submitit" in folders:
+            folders.remove("submitit")
+        for path in (folder / file for file in files):
+            if not path.is_symlink():
+                with suppress(OSError):
+                    path.chmod(path.stat().st_mode | readers & 0o044)
