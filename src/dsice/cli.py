@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from dsice.console import CannotWrite, complain, written
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
@@ -23,6 +23,7 @@ from dsice.live.command import add_serve, add_watch
 from dsice.repair.command import add_repair
 from dsice.simulate.command import add_simulate
 from dsice.sweep.command import add_sweep
+from dsice.text import one_line, say, visible
 from dsice.version import __version__
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ def _answer(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if interrupts:  # some imports, NumPy's for one, make an ImportError of a Ctrl-C
             return _interrupted()
+        if isinstance(error, OSError):
+            where = f"cannot use {error.filename}: " if error.filename else ""
+            say(f"dsice: {where}{error.strerror or error}", to=sys.stderr)
+            return 1
         if not isinstance(error, DsiceError):
             raise
         complain(str(error))
@@ -114,9 +119,16 @@ def _noted(interrupts: list[int]) -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser, and those of its commands, that say what is wrong with arguments safely."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line; ``command`` of what it parses is the command's function."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="dsice", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"dsice {__version__}")
@@ -316,11 +328,11 @@ def _preview(file: Path, config: StudyConfig, directory: Path) -> int:
     from dsice.study.preview import preview
 
     found = preview(config, directory)
-    print(*found.lines, sep="\n")
-    print(f"\n{file} is valid. Nothing was run or written.")
+    say(*found.lines)
+    say(f"\n{file} is valid. Nothing was run or written.")
     if found.warnings:
-        print("Not ready to run here:")
-        print(*(f"- {warning}" for warning in found.warnings), sep="\n")
+        say("Not ready to run here:")
+        say(*(f"- {warning}" for warning in found.warnings))
     return 0
 
 
@@ -335,24 +347,24 @@ def _stop(options: argparse.Namespace) -> int:
     how = Stop[options.how.upper()]
     if place.lock.is_held():
         ask_to_stop(place, how)
-        print(f"Asked the driver ({place.lock.holder()}) to stop: {options.how}.")
+        say(f"Asked the driver ({place.lock.holder()}) to stop: {options.how}.")
         return 0
     running = len(study.with_status(Status.RUNNING))
     if not running or how is not Stop.CANCEL:
         left = f", but {running} of its jobs may be; --cancel ends them" if running else ""
-        print(f"No driver is at work on {options.directory}{left}.")
+        say(f"No driver is at work on {options.directory}{left}.")
         return 0
     run = study.config.run
     end_what_runs(study, make_launcher(run.on, run.batch, place.batch))
-    print(f"Ended what a driver had left running: {running} trials, to begin again on resumption.")
+    say(f"Ended what a driver had left running: {running} trials, to begin again on resumption.")
     return 0
 
 
 def _print_end(study: Study) -> None:
-    print(f"Ended: {study.sessions[-1].why}.")
+    say(one_line(f"Ended: {study.sessions[-1].why}."))
     _print_best(study)
     where = shlex.quote(os.path.relpath(study.directory.path))
-    print(f"Everything is in {where}. For pictures: dsice report {where}")
+    say(f"Everything is in {where}. For pictures: dsice report {where}")
 
 
 def _print_best(study: Study) -> None:
@@ -364,16 +376,16 @@ def _print_best(study: Study) -> None:
     best = study.best_standing(goal)
     for stage in study.stages.values():
         if goal.missing(stage.metrics) is None:
-            print(f"Stage {stage.name}: {metrics_line(stage.metrics, goal)}")
+            say(f"Stage {stage.name}: {metrics_line(stage.metrics, goal)}")
     if best is None:
-        print(no_best_text(study, goal))
+        say(no_best_text(study, goal))
     else:
-        print(f"Best (trial {best.median.number}): {standing_line(best, goal)}")
-        print(f"  {params_line(best.median.params)}")
+        say(f"Best (trial {best.median.number}): {standing_line(best, goal)}")
+        say(f"  {params_line(best.median.params)}")
     if better := better_line(study, goal):
-        print(better)
+        say(better)
     if baseline := Baseline.of(study):
-        print(baseline.line(goal))
+        say(one_line(baseline.line(goal)))
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -385,10 +397,10 @@ def _status(options: argparse.Namespace) -> int:
 
     study = Study.open(options.directory).look_at_jobs()
     if options.json:
-        print(json.dumps(as_json(study), indent=1))
+        say(json.dumps(as_json(study), indent=1))
         return 0
     if study.warning:
-        print(f"Warning: {study.warning}", file=sys.stderr)
+        say(f"Warning: {study.warning}", to=sys.stderr)
     console = answers()
     console.print(view(study, live=study.directory.lock.is_held()))
     grid = f"Grid: {study.config.grid.counts()}."
@@ -418,23 +430,23 @@ def _best(options: argparse.Namespace) -> int:
         print_front(study, goal, options.json)
         return 0
     if options.json:
-        print(json.dumps(None if best is None else best_as_json(best), indent=1))
+        say(json.dumps(None if best is None else best_as_json(best), indent=1))
     if best is None:
         why, better = no_best_text(study, goal), better_line(study, goal)
         why = why[0].lower() + why[1:]
         raise _NothingFound(f"{why}\n{better}" if better else why)
     if not options.json:
         trial = best.median
-        print(f"{standing_line(best, goal)}  (trial {trial.number}, {goal})")
+        say(f"{standing_line(best, goal)}  (trial {trial.number}, {goal})")
         for name, value in trial.params.items():
-            print(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
+            say(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
         others = {k: number(v) for k, v in trial.metrics.items() if k not in goal.metrics}
         found = [f"{shown(k)} {shown(v)}" for k, v in (others | other_results(trial)).items()]
         if found:
-            print(f"  also: {', '.join(found)}")
-        print(f"  files: {trial.folder.work}")
+            say(f"  also: {', '.join(found)}")
+        say(f"  files: {trial.folder.work}")
         if better := better_line(study, goal):
-            print(better)
+            say(better)
     return 0
 
 
@@ -460,7 +472,7 @@ def _report(options: argparse.Namespace) -> int:
         write_report(study, path)
     except OSError as error:
         raise InvalidInput(f"cannot write {path}: {error.strerror}") from None
-    print(f"Report: {path}", file=sys.stderr if is_open_file(path) else sys.stdout)
+    say(f"Report: {path}", to=sys.stderr if is_open_file(path) else sys.stdout)
     return 0
 
 
@@ -469,7 +481,7 @@ def _init(options: argparse.Namespace) -> int:
 
     text = files("dsice").joinpath("study", "template.toml").read_text(encoding="utf-8")
     if str(options.file) == "-":
-        print(text, end="")
+        say(text.removesuffix("\n"))
         return 0
     try:
         with options.file.open("x", encoding="utf-8") as file:
@@ -478,14 +490,14 @@ def _init(options: argparse.Namespace) -> int:
         raise InvalidInput(f"{options.file} exists already; it is left as it is") from None
     except OSError as error:
         raise InvalidInput(f"cannot write {options.file}: {error.strerror}") from None
-    print(f"Wrote {options.file}. Edit it, then: dsice run {shlex.quote(str(options.file))}")
+    say(f"Wrote {options.file}. Edit it, then: dsice run {shlex.quote(str(options.file))}")
     return 0
 
 
 def _schema(options: argparse.Namespace) -> int:
     from dsice.study.schema import schema
 
-    print(json.dumps(schema(), indent=2))
+    say(json.dumps(schema(), indent=2))
     return 0
 
 

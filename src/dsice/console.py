@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from dsice.text import say, visible
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderableType
 
 WIDE: Final = 200
 """Columns of what is written to a file or to another program."""
@@ -50,12 +52,12 @@ def written() -> Iterator[None]:
 def complain(text: str) -> None:
     """Print a line to standard error, if that can be written."""
     with suppress(OSError):
-        print(f"dsice: {text}", file=sys.stderr, flush=True)
+        say(f"dsice: {text}", to=sys.stderr)
 
 
 def answers() -> Console:
     """Where answers are printed: standard output. Lines for a file or a program are not broken."""
-    console = _console()
+    console = safe_console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDE
     return console
@@ -63,17 +65,32 @@ def answers() -> Console:
 
 def notices() -> Console:
     """Where it is said how things go: standard error, which leaves standard output to answers."""
-    return _console(stderr=True)
+    return safe_console(stderr=True)
 
 
-def _console(stderr: bool = False) -> Console:
+def safe_console(**options: Any) -> Console:
+    """A console on which text stays text: no value of a study can style, move or clear anything.
+
+    Args:
+        options: of `rich.console.Console`.
+    """
     from rich import console  # takes longer to load than a short command
+    from rich.segment import Segment
 
-    class Honest(console.Console):
+    class Safe(console.Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                if segment.control:
+                    yield segment
+                else:
+                    yield segment._replace(text=visible(segment.text))
+
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # Rich would close standard output and end the program
 
-    return Honest(stderr=stderr, highlight=False, markup=False)
+    return Safe(highlight=False, markup=False, emoji=False, **options)
 
 
 def _accept_any_character() -> None:

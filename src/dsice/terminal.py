@@ -29,6 +29,7 @@ from dsice.study.summary import (
     time_text,
     under_way,
 )
+from dsice.text import one_line
 from dsice.units import duration, number, setting
 
 _REFRESH: Final = 0.5  # seconds between drawings of the live view
@@ -39,7 +40,7 @@ _RUNNING: Final = 12  # trials listed as running
 def metrics_line(metrics: Metrics, goal: Goal, note: str = "") -> str:
     """``niqe 5.02, rmse 12.3``: the goal's metrics only; ``note`` follows the objective."""
     names = [name for name in goal.metrics if name in metrics]
-    said = [f"{name} {metric_text(name, metrics[name], goal)}" for name in names]
+    said = [f"{one_line(name)} {metric_text(name, metrics[name], goal)}" for name in names]
     return ", ".join([*said[:1], *([note] if note else []), *said[1:]])
 
 
@@ -54,7 +55,8 @@ def better_line(study: Study, goal: Goal) -> str:
     if prior is None:
         return ""
     found = metrics_line(prior.metrics, goal)
-    return f"Better, known from elsewhere: {found}  ({prior.named}: {params_line(prior.params)})"
+    where = one_line(prior.named)
+    return f"Better, known from elsewhere: {found}  ({where}: {params_line(prior.params)})"
 
 
 def params_line(params: Params) -> str:
@@ -206,14 +208,14 @@ def view(study: Study, notice: str = "", *, live: bool = True) -> RenderableType
     if better := better_line(study, goal):
         parts.append(Text(better))
     if study.trouble and live:
-        parts.append(Text(f"For now: {study.trouble}", style="yellow"))
+        parts.append(Text(f"For now: {one_line(study.trouble)}", style="yellow"))
     if notice:
         parts.append(Text(notice, style="bold yellow"))
     return Group(*parts)
 
 
 def _title(study: Study) -> str:
-    return f"{study.config.name}: {study.goal}"
+    return one_line(f"{study.config.name}: {study.goal}")
 
 
 def _progress(study: Study, live: bool) -> RenderableType:

@@ -12,6 +12,7 @@ import re
 from typing import Final
 
 from dsice.errors import InvalidInput
+from dsice.text import one_line
 
 _DIGITS: Final = 3
 _MOST_DIGITS: Final = 17
@@ -108,7 +109,7 @@ def setting(value: object) -> str:
     """What somebody set, such as a level or a limit: as it was written, numbers to six digits."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else one_line(str(value))
 
 
 def percent(share: float) -> str:

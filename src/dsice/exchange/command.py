@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dsice.errors import InvalidInput
+from dsice.text import one_line, say
 
 if TYPE_CHECKING:
     from dsice.exchange.match import Matched
@@ -138,7 +139,7 @@ def _export(options: argparse.Namespace) -> int:
             where = "standard output" if place == STANDARD else place
             raise InvalidInput(f"cannot write {where}: {error.strerror}") from None
         # What reads standard output wants nothing else there.
-        print(f"Wrote {said}", file=sys.stderr if to_standard else sys.stdout)
+        say(f"Wrote {said}", to=sys.stderr if to_standard else sys.stdout)
     return 0
 
 
@@ -173,7 +174,7 @@ def _import(options: argparse.Namespace) -> int:
     new = add_priors(config, directory, found.results, source.what)
     _say(source.what, found, len(new))
     line = known_line(Study.open(directory))
-    print(f"{line} In {directory}." if line else f"{directory} has them as its own trials.")
+    say(f"{line} In {directory}." if line else f"{directory} has them as its own trials.")
     return 0
 
 
@@ -209,12 +210,12 @@ def _say(what: str, found: Matched, new: int, would: str = "") -> None:
 
     count = len(found.results)
     failed = sum(result.metrics is None for result in found.results)
-    print(
+    say(
         f"{what}: {count} {'result' if count == 1 else 'results'}, {failed} of them failures; "
         f"{new} {would}new, {count - new} known before."
     )
     for reason, (rows, example) in found.left_out.items():
-        print(f"  {rows} left out: {reason} (the first: {example})")
+        say(one_line(f"  {rows} left out: {reason} (the first: {example})"))
     if found.others:
-        print(f"  Other columns, kept as metrics: {listed(found.others)}")
-        print("  (if one is a parameter, add it to the grid; --ignore NAME leaves one out)")
+        say(one_line(f"  Other columns, kept as metrics: {listed(found.others)}"))
+        say("  (if one is a parameter, add it to the grid; --ignore NAME leaves one out)")

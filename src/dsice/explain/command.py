@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsice.errors import InvalidInput
+from dsice.text import say
 
 if TYPE_CHECKING:
     from dsice.explain.effects import Effects
@@ -48,7 +49,7 @@ def _explain(options: argparse.Namespace) -> int:
         _require(study, options.trial)
         found = explanation_of(study, options.trial)
         if options.json:
-            print(json.dumps(asdict(found), indent=1))
+            say(json.dumps(asdict(found), indent=1))
         else:
             show_trial(console, found, study.goal)
         return 0
@@ -58,7 +59,7 @@ def _explain(options: argparse.Namespace) -> int:
     if options.json:
         parts: dict[str, Sequence[Any]] = {"roles": roles, "walk": walk, "effects": effects}
         plain = {name: [asdict(each) for each in part] for name, part in parts.items()}
-        print(json.dumps(plain, indent=1))
+        say(json.dumps(plain, indent=1))
     else:
         show_story(console, study.goal, roles, walk, effects)
     return 0

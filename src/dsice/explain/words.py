@@ -12,6 +12,7 @@ from dsice.goal import Goal
 from dsice.search.why import Estimate, Role
 from dsice.study.state import Status
 from dsice.terminal import metrics_line
+from dsice.text import one_line
 from dsice.units import count, number, percent
 
 ROLES: Final[Mapping[Role | None, str]] = {
@@ -135,7 +136,7 @@ def _about(estimate: Estimate) -> str:
 def _outcome(found: Explanation, goal: Goal) -> str:
     match found.status:
         case Status.FAILED:
-            return f"It failed: {found.reason}."
+            return f"It failed: {one_line(found.reason)}."
         case Status.WAITING | Status.RUNNING:
             return "It has not ended yet."
     if not found.metrics:

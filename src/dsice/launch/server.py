@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from dsice.files import open_private
 from dsice.launch.job import JobFolder
 from dsice.launch.shim import SAFE_PATH_ADDED, run_job
 
@@ -107,8 +108,8 @@ def _become_shim(path: str) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)
         # What a shim that cannot begin says becomes the job's error output.
-        log = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-        said = os.open(JobFolder(Path(path)).stderr, log, 0o600)
+        log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        said = open_private(str(JobFolder(Path(path)).stderr), log)
         for source, target in ((nothing, 0), (nothing, 1), (said, 2)):
             os.dup2(source, target)
         os.close(nothing)

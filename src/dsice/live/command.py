@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
+from dsice.text import say
+
 PORT: Final = 8765
 
 # The rest is imported by the command that needs it, so that --help is quick.
@@ -58,7 +60,7 @@ def _watch(options: argparse.Namespace) -> int:
             study = watch(options.directory, terminal)
         except KeyboardInterrupt:  # the reader has seen enough
             return 0
-    print(driver_line(study, touching=False))
+    say(driver_line(study, touching=False))
     return 0
 
 
@@ -71,7 +73,7 @@ def _serve(options: argparse.Namespace) -> int:
     news = News(options.directory)
     token = secrets.token_urlsafe(24) if options.token or not is_local(options.host) else ""
     with Server(news, options.host, options.port, token) as server:
-        print(f"{options.directory} is at {server.address}\nCtrl-C ends it.", flush=True)
+        say(f"{options.directory} is at {server.address}\nCtrl-C ends it.")
         try:
             server.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:

@@ -16,9 +16,10 @@ from dsice.report.explained import why_of
 from dsice.report.facts import Facts
 from dsice.report.html import PROGRAMS, page
 from dsice.report.parts import Parts, parts_of, section
-from dsice.report.words import parameter, plain
+from dsice.report.words import parameter
 from dsice.study.state import Status, Study, Trial
 from dsice.study.summary import batch_line, driver_line, progress, under_way
+from dsice.text import plain
 from dsice.units import count
 
 _LOOK: Final = 1.0  # seconds between two looks at the disk, however many browsers ask

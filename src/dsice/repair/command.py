@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from dsice.text import one_line, say
+
 
 def add_repair(commands: Any) -> None:
     """Add the command to the parser's ``commands``."""
@@ -40,19 +42,19 @@ def _repair(options: argparse.Namespace) -> int:
         found = Repair.of(directory, adopt=not options.set_aside)
         _say(found)
         if found.findings:
-            print("Nothing was changed. --write does this.")
+            say("Nothing was changed. --write does this.")
         return 1 if found.findings else 0
     with place.lock.held():
         found = Repair.of(directory, adopt=not options.set_aside)
         _say(found)
         if found.findings:
             kept = found.write()
-            print(f"Done. What was replaced or moved is in {kept}.")
+            say(f"Done. What was replaced or moved is in {kept}.")
     return 0
 
 
 def _say(found: Any) -> None:
     for finding in found.findings:
-        print(f"- {finding}")
+        say(one_line(f"- {finding}"))
     if not found.findings:
-        print("Nothing is wrong.")
+        say("Nothing is wrong.")

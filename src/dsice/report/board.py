@@ -11,6 +11,7 @@ from dsice.goal import Metrics
 from dsice.report import words
 from dsice.report.facts import Facts
 from dsice.report.scales import Row, Spec, is_labelled, tip
+from dsice.text import plain
 from dsice.units import count
 
 _MANY: Final = 300
@@ -160,7 +161,7 @@ class Board:
     @property
     def objective(self) -> str:
         """The objective's name, as a title."""
-        return words.plain(self.facts.goal.metric, 60)
+        return plain(self.facts.goal.metric, 60)
 
 
 def _name_layer(start: Row, x: Spec, y: Spec, upwards: bool) -> Spec:
@@ -203,7 +204,7 @@ def _starts(facts: Facts, groups: Groups) -> list[Row]:
     rows = []
     for stage in facts.starting_points:
         text = f"stage {stage.name} alone"
-        lines = [f"{words.plain(n, 60)}: {facts.metric(n, v)}" for n, v in stage.metrics.items()]
+        lines = [f"{plain(n, 60)}: {facts.metric(n, v)}" for n, v in stage.metrics.items()]
         rows.append(
             {
                 "group": groups.start,

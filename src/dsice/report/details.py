@@ -16,9 +16,10 @@ from typing import Any, Final, Self
 from dsice.launch import output
 from dsice.launch.job import JobSpec
 from dsice.report.facts import Facts
-from dsice.report.words import moment, parameter, plain
+from dsice.report.words import moment, parameter
 from dsice.study.events import Verdict
 from dsice.study.state import Attempt, Status, Trial
+from dsice.text import plain
 from dsice.units import duration
 
 LINES: Final = 40

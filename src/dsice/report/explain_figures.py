@@ -24,6 +24,7 @@ from dsice.report.scales import (
     tip,
 )
 from dsice.search.why import Estimate
+from dsice.text import plain
 from dsice.units import number, percent
 
 STEPS: Final = 24
@@ -96,7 +97,7 @@ def line_figure(line: TrialLine, grid: Grid, metric: str, log: bool = False) -> 
             },
         },
     ]
-    way = f"along {words.plain(along)}" if along else f"over {', '.join(line.axes)} together"
+    way = f"along {plain(along)}" if along else f"over {', '.join(line.axes)} together"
     return Figure(
         name=f"line-{line.trial}",
         title=f"The line of trial {line.trial}, {way}",

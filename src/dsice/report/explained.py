@@ -14,7 +14,7 @@ from dsice.explain.words import sentences, what_matters
 from dsice.report.explain_figures import effect_figures, line_figure, pair_figure, walk_figure
 from dsice.report.facts import Facts
 from dsice.report.scales import Figure
-from dsice.report.words import plain
+from dsice.text import plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from dsice.domain import spans_decades
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.incumbent import Incumbent, Standing, standings
-from dsice.report.words import parameter, plain
+from dsice.report.words import parameter
 from dsice.study.state import Stage, Status, Study, Trial
 from dsice.study.summary import metric_text, other_results, repeats_text, seconds_of, time_text
+from dsice.text import plain
 
 
 @dataclass(frozen=True, slots=True)

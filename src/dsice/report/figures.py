@@ -32,6 +32,7 @@ from dsice.report.scales import (
 )
 from dsice.report.timeline import Timeline
 from dsice.study.state import Study, Trial
+from dsice.text import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def _bound_figure(board: Board, metric: str) -> Figure:
     starts = [row for row in board.starts if field in row]
     domain = board.domain(field, [bound.limit for bound in bounds if bound.limit is not None])
     y_domain = board.domain("y")
-    shown, objective = words.plain(metric, 60), board.objective
+    shown, objective = plain(metric, 60), board.objective
     x, y = quantity(field, shown, domain, tickCount=TICKS), quantity("y", objective, y_domain)
     layers = [layer for bound in bounds for layer in _limit_layers(bound, x, domain)]
     for bound in bounds:

@@ -21,8 +21,8 @@ from dsice.report.details import all_details
 from dsice.report.facts import Facts
 from dsice.report.parts import SECTIONS, Parts, environment, parts_of
 from dsice.report.themes import THEMES
-from dsice.report.words import plain
 from dsice.study.state import Study
+from dsice.text import plain
 
 PROGRAMS: Final = ("data.js", "figures.js", "pictures.js", "table.js", "details.js")
 """The page's own programs, in the order in which they run, as one."""

@@ -6,10 +6,10 @@ import math
 from typing import Final
 
 from dsice.domain import Domain
-from dsice.report import words
 from dsice.report.scales import TICKS, Figure, Row, Spec, framed, mark, quantity, tip
 from dsice.report.timeline import OUTCOMES, Span, Timeline, outcome
 from dsice.study.state import Stage, Trial
+from dsice.text import plain
 from dsice.units import count, duration
 
 _UNITS: Final = (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0))
@@ -132,9 +132,9 @@ def _bar(span: Span, seconds: float, wide: float) -> Row:
     lines = [
         f"{span.name[0].upper()}{span.name[1:]}: {outcome(span)}",
         f"attempt {span.attempt.number}" if len(span.task.attempts) > 1 else "",
-        words.plain(span.attempt.reason, 200),
+        plain(span.attempt.reason, 200),
         f"{duration(span.end - span.begin)}{' so far' if span.running else ''}",
-        f"on {words.plain(span.attempt.host, 60)}" if span.attempt.host else "",
+        f"on {plain(span.attempt.host, 60)}" if span.attempt.host else "",
     ]
     named = isinstance(span.task, Stage) and span.end - span.begin >= wide
     number = {"trial": span.task.number} if isinstance(span.task, Trial) else {}

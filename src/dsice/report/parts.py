@@ -22,8 +22,9 @@ from dsice.report.pictures import picture_rows
 from dsice.report.savings import Savings
 from dsice.report.scales import Figure, Row
 from dsice.report.timeline import Timeline
-from dsice.report.words import bound, fraction, moment, parameter, plain, time_share
+from dsice.report.words import bound, fraction, moment, parameter, time_share
 from dsice.study.state import Study
+from dsice.text import plain
 from dsice.units import count, duration, hours, number
 
 SECTIONS: Final = (

@@ -9,10 +9,10 @@ from typing import Final
 
 from dsice.grid import Value
 from dsice.report.facts import Facts
-from dsice.report.words import plain
 from dsice.study import command
 from dsice.study.directory import TaskFolder
 from dsice.study.spec import folder_fields
+from dsice.text import plain
 
 LARGEST: Final = 4_000_000
 """Most bytes of one picture."""

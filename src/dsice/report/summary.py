@@ -11,10 +11,11 @@ from dsice.report.details import job_spec
 from dsice.report.facts import Facts
 from dsice.report.savings import Savings
 from dsice.report.timeline import Timeline
-from dsice.report.words import bound, fraction, moment, parameter, plain
+from dsice.report.words import bound, fraction, moment, parameter
 from dsice.study.baseline import Baseline
 from dsice.study.state import Status, Task, Trial
 from dsice.study.summary import seconds_of, time_text
+from dsice.text import plain
 from dsice.units import count, duration
 
 

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import datetime
 from typing import Final
 
 from dsice.goal import Bound
 from dsice.grid import Value
+from dsice.text import plain
 from dsice.units import number, setting
 
 _SIGNS: Final = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
-_CONTROL_PICTURES: Final = 0x2400
-_HIDDEN: Final = frozenset({"Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_JOINERS: Final = "\u200c\u200d"
-"""Format characters that some scripts need to be written at all."""
-
-
-def plain(text: str, limit: int = 2000) -> str:
-    """``text`` without anything that does not show: it is safe to print, and to encode.
-
-    Control characters become their pictures (␛), invisible characters and lone surrogates become �;
-    line breaks stay. Texts longer than ``limit`` characters are cut.
-    """
-    if len(text) > limit:
-        text = text[: limit - 1] + "…"
-    return "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    if character in "\n\t" or character in _JOINERS:
-        return character
-    category = unicodedata.category(character)
-    if category == "Cc":
-        code = ord(character)
-        return chr(_CONTROL_PICTURES + code) if code < 0x20 else "\ufffd"
-    return "\ufffd" if category in _HIDDEN else character
 
 
 def parameter(value: Value) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dsice.errors import InvalidInput
+from dsice.text import say
 
 if TYPE_CHECKING:
     from dsice.simulate.source import Source
@@ -116,7 +117,7 @@ def _simulate(options: argparse.Namespace) -> int:
         played = play_all(campaign, options.parallel, options.repetitions, counter, quick)
     answer = Answer.of(campaign, played, judged=source.goal is not None)
     if options.json:
-        print(json.dumps(answer.as_json() | {"worlds": list(source.words)}, indent=1))
+        say(json.dumps(answer.as_json() | {"worlds": list(source.words)}, indent=1))
         return 0
     console = answers()
     console.print(f"{config.name}: {config.goal if source.goal is None else source.goal}")

@@ -15,6 +15,7 @@ from dsice.launch.job import JobFolder
 from dsice.launch.output import finite, last_line, shown
 from dsice.study.baseline import Baseline
 from dsice.study.state import Status, Study, Task, Trial
+from dsice.text import one_line
 from dsice.units import duration, hours, number, span
 
 
@@ -77,7 +78,7 @@ def known_line(study: Study) -> str:
     failed = sum(prior.status is Status.FAILED for prior in study.priors)
     sources = list(dict.fromkeys(prior.source for prior in study.priors))
     count = len(study.priors)
-    return (
+    return one_line(
         f"+ {count} known {'result' if count == 1 else 'results'} from "
         f"{', '.join(sources[:3])}{' and others' if len(sources) > 3 else ''}"
         f"{f', {failed} of them failures' if failed else ''}."
@@ -247,12 +248,12 @@ def driver_line(study: Study, touching: bool = True) -> str:
     when = datetime.fromtimestamp(last.seen).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     lock = study.directory.lock
     if lock.is_held(touching):
-        return (
+        return one_line(
             f"A driver is at work (process {last.pid} on {last.host}); last event {when}, last "
             f"sign of life {duration(lock.silence(touching))} ago."
         )
     if last.why:
-        return f"The driver ended at {when}: {last.why}."
+        return one_line(f"The driver ended at {when}: {last.why}.")
     return (
         f"The driver was killed after {duration(last.seen - last.started)}, last event {when}; "
         "the same 'dsice run' command resumes."

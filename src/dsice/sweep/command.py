@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
+from dsice.text import say
 from dsice.units import number, setting
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _sweep(options: argparse.Namespace) -> int:
     _print(answer, options.json)
     if options.trials is not None and not options.json:
         gained = answer.hypervolume - _area(before, answer)
-        print(f"These trials added {number(gained)} to the hypervolume.")
+        say(f"These trials added {number(gained)} to the hypervolume.")
     return 0
 
 
@@ -178,6 +179,6 @@ def _print(answer: Answer, as_json: bool) -> None:
     from dsice.sweep.show import show
 
     if as_json:
-        print(json.dumps(answer.as_json(), indent=1))
+        say(json.dumps(answer.as_json(), indent=1))
         return
     show(answer, answers())

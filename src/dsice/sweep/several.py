@@ -14,6 +14,7 @@ from dsice.incumbent import standings
 from dsice.study.state import Study
 from dsice.study.summary import metric_text, trial_as_json
 from dsice.terminal import params_line
+from dsice.text import say
 from dsice.units import count, number
 
 
@@ -34,7 +35,7 @@ def print_front(study: Study, goal: Goal, as_json: bool) -> None:
     area = hypervolume([goal.costs(trial.metrics) for trial in front], goal.costs(reference))
     if as_json:
         trials = [trial_as_json(trial) for trial in front]
-        print(json.dumps({"front": trials, "hypervolume": area, "reference": reference}, indent=1))
+        say(json.dumps({"front": trials, "hypervolume": area, "reference": reference}, indent=1))
         return
     console = answers()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

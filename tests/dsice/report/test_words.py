@@ -1,29 +1,9 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from dsice.goal import Bound
 from dsice.report import words
-
-
-def test_what_does_not_show_is_made_visible() -> None:
-    assert words.plain("a\x1b[31m\x00\x7f") == "a␛[31m␀\ufffd"
-    assert words.plain("\u202egnp\ufeff\ud800") == "\ufffdgnp\ufffd\ufffd"
-    assert words.plain("two\nlines\tand a tab") == "two\nlines\tand a tab"
-
-
-def test_plain_text_can_always_be_encoded() -> None:
-    words.plain(json.loads(r'"\ud83d alone"')).encode()
-
-
-def test_scripts_that_need_joiners_keep_them() -> None:
-    assert words.plain("می\u200cخواهم") == "می\u200cخواهم"
-
-
-def test_long_texts_are_cut() -> None:
-    assert words.plain("x" * 300, limit=10) == "x" * 9 + "…"
 
 
 def test_bounds_are_written_as_people_do() -> None:
