@@ -3,6 +3,7 @@
 Only GET, only the routes of `_Handler`; nothing of a request is ever used as a path. On this
 machine's own address it needs no token, on any other it does. A page from elsewhere cannot reach it
 through a name that was made to point here: the Host header must be an address, or a name of ours.
+Nobody can keep others out by keeping connections, see `dsice.live.connections`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import hmac
 import ipaddress
 import json
 import socket
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from dsice.errors import DsiceError, InvalidInput
+from dsice.live.connections import REQUEST, Connections
 from dsice.live.news import News
 
 _HEADERS: Final = {
@@ -29,6 +32,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 _JSON: Final = "application/json"
+_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Server(ThreadingHTTPServer):
@@ -52,6 +56,7 @@ class Server(ThreadingHTTPServer):
         self.news: Final = news
         self.token: Final = token
         self.host: Final = host
+        self.connections: Final = Connections()
         names = [
             "localhost",
             host,
@@ -74,6 +79,25 @@ class Server(ThreadingHTTPServer):
         host = f"[{self.host}]" if ":" in self.host else self.host
         query = f"?token={self.token}" if self.token else ""
         return f"http://{host}:{self.server_address[1]}/{query}"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer on a thread of its own, if there is a place."""
+        if self.connections.admit(request):
+            super().process_request(request, client_address)
+        else:
+            with suppress(OSError):
+                request.settimeout(0)
+                request.sendall(_BUSY)
+            self.shutdown_request(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        self.connections.remove(request)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """End the connections that take too long."""
+        self.connections.end_slow()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Let a browser go that has closed its connection."""
@@ -102,10 +126,16 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "dsice"
     sys_version = ""
-    timeout = 60  # seconds that a silent connection is kept
+    timeout = REQUEST
+
+    def handle_one_request(self) -> None:
+        """Await a request, and answer it."""
+        self.server.connections.awaits_request(self.connection)
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         """Answer one of the routes."""
+        self.server.connections.answers(self.connection)
         try:
             url = urlsplit(self.path)
             query = {name: values[-1] for name, values in parse_qs(url.query).items()}
