@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,15 +80,22 @@ def _files(
     files = {}
     for name in config.files:
         try:
-            files[name] = templates.render(_template(study, config, name), values)
+            path, root = _template(study, config, name)
+            files[name] = templates.render(path, values, root)
         except InvalidInput as error:
             return {}, f"cannot make {name!r}: {error}"
     return files, ""
 
 
-def _template(study: Study, config: CommandConfig, name: str) -> Path:
-    """Where the template of the input file ``name`` lies, absolute."""
-    return study.config.folder / command.fill(config.files[name], _fixed_fields(study))
+def _template(study: Study, config: CommandConfig, name: str) -> tuple[Path, Path]:
+    """Where the template of the input file ``name`` lies, and the folder that it may not leave.
+
+    That is the study file's, or the template's own if the study file names another one.
+    """
+    folder = study.config.folder
+    path = folder / command.fill(config.files[name], _fixed_fields(study))
+    inside = Path(os.path.normpath(path)).is_relative_to(folder)
+    return path, folder if inside else path.parent
 
 
 def time_limit(study: Study, config: CommandConfig) -> float | None:
@@ -188,7 +196,8 @@ def _faults(study: Study, config: CommandConfig, where: str, known: list[str]) -
     faults = []
     for name in config.files:
         try:
-            templates.check(_template(study, config, name), known)
+            path, root = _template(study, config, name)
+            templates.check(path, known, root)
         except InvalidInput as error:
             faults.append(f"{where} files {name!r}: {error}")
     return faults

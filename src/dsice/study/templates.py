@@ -1,24 +1,33 @@
 """Input files of a program, made from templates: ``[trial] files``.
 
 A template is a text with fields in the language of Jinja, ``rate = {{ rate }}``. Whatever it names
-must be known: a misspelt name is an error, never an empty text.
+must be known: a misspelt name is an error, never an empty text. It is rendered by a process of its
+own, `dsice.study.renderer`, in which it can neither run anything nor go on for ever.
 """
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from dsice.errors import InvalidInput
-from dsice.study.command import shown
-
-if TYPE_CHECKING:
-    import jinja2
 
 STAGE: Final = "stage."
 """Begins the names of the folders of stages; in a template they are the attributes of ``stage``."""
+
+SECONDS: Final = 10
+"""Most processor time of a template."""
+MEMORY: Final = 1 << 30
+"""Most bytes of memory of a template."""
 
 
 def check_target(name: str) -> None:
@@ -32,99 +41,95 @@ def check_target(name: str) -> None:
         raise InvalidInput(f"{name!r}: give the name of a file in the program's own folder {{dir}}")
 
 
-def check(path: Path, known: Sequence[str]) -> None:
+def check(path: Path, known: Sequence[str], root: Path | None = None) -> None:
     """Check a template without rendering it: that it can be read, and what it names.
 
     Args:
         path: of the template.
         known: the names that it may use, as the fields of a command.
+        root: the folder out of which no link may lead; that of the template if not given.
 
     Raises:
         InvalidInput: something is wrong; the message names file, line and what is accepted.
     """
-    import jinja2
-    from jinja2 import meta, nodes
-
-    environment = _environment(path.parent)
-    try:
-        tree = environment.parse(path.read_text(encoding="utf-8"))
-        undeclared = meta.find_undeclared_variables(tree)
-    except OSError as error:
-        raise InvalidInput(f"cannot read {str(path)!r}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InvalidInput(f"cannot read {str(path)!r}: not UTF-8 text") from None
-    except jinja2.TemplateSyntaxError as error:
-        raise InvalidInput(f"{path}, line {error.lineno}: {error.message}") from None
-    stages = {name.removeprefix(STAGE) for name in known if name.startswith(STAGE)}
-    plain = {"stage" if name.startswith(STAGE) else name for name in known}
-    # What is set in one branch alone counts as undeclared; rendering will tell whether it is.
-    made = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
-    unknown = undeclared - plain - environment.globals.keys() - made
-    wrong = [(node.lineno, node.name) for node in tree.find_all(nodes.Name) if node.name in unknown]
-    wrong += [
-        (node.lineno, STAGE + node.attr)
-        for node in tree.find_all(nodes.Getattr)
-        if isinstance(node.node, nodes.Name)
-        and node.node.name == "stage"
-        and node.attr not in stages
-    ]
-    for line, name in sorted(wrong):
-        raise InvalidInput(
-            f"{path}, line {line}: unknown name {name!r}: accepted are {', '.join(known)}"
-        )
+    _ask(path, root, known=list(known))
 
 
-def render(path: Path, values: Mapping[str, Any]) -> str:
+def render(path: Path, values: Mapping[str, Any], root: Path | None = None) -> str:
     """The text that the template at ``path`` becomes.
 
     Args:
         path: of the template; what it includes is looked for in its own folder.
         values: by the names of the fields of a command.
+        root: as for `check`.
 
     Raises:
         InvalidInput: it cannot be rendered; the message names file and line.
     """
-    names = {key: value for key, value in values.items() if not key.startswith(STAGE)}
-    names["stage"] = {
-        key.removeprefix(STAGE): value for key, value in values.items() if key.startswith(STAGE)
-    }
-    try:
-        return _environment(path.parent).get_template(path.name).render(names)
-    except Exception as error:  # a template may do whatever an expression can
-        raise InvalidInput("".join([*_where(path, error), _what(error)])) from None
+    return _ask(path, root, values=dict(values))
 
 
-def _environment(folder: Path) -> jinja2.Environment:
-    import jinja2  # imported here: most studies have no templates, and all commands are to be quick
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        undefined=jinja2.StrictUndefined,
-        finalize=lambda value: shown(value) if isinstance(value, bool) else value,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # plain text, made for a program of the user's own
-    )
-
-
-def _where(path: Path, error: Exception) -> Iterator[str]:
-    """The file and line of a template that an error comes from, if it says so."""
-    line = getattr(error, "lineno", None)  # of an error of syntax
-    file = getattr(error, "filename", None)
-    frames = [] if line else traceback.extract_tb(error.__traceback__)
-    for frame in frames:  # the innermost comes last
-        if Path(frame.filename).is_relative_to(path.parent):
-            file, line = frame.filename, frame.lineno
-    yield str(file or path)
-    yield ": " if line is None else f", line {line}: "
+def _ask(path: Path, root: Path | None, **more: Any) -> str:
+    request = {"path": str(path), "root": str(root or path.parent), **more}
+    line = json.dumps(request).encode() + b"\n"
+    answer = _RENDERER.ask(line)
+    if isinstance(answer, int) and answer != -signal.SIGXCPU:
+        answer = _RENDERER.ask(line)  # it was killed from outside
+    if isinstance(answer, int):
+        over = answer == -signal.SIGXCPU
+        why = f"it takes more than {SECONDS} s" if over else f"its process was ended: {answer}"
+        raise InvalidInput(f"{path}: {why}")
+    found: dict[str, str] = json.loads(answer)
+    if "error" in found:
+        raise InvalidInput(found["error"])
+    return found["text"]
 
 
-def _what(error: Exception) -> str:
-    import jinja2
+class _Renderer:
+    """The process that renders, begun when there is a need."""
 
-    if isinstance(error, jinja2.TemplateNotFound):
-        return f"there is no template {error.name!r} in its folder"
-    if isinstance(error, jinja2.TemplateError) and error.message:
-        return error.message
-    return f"{type(error).__name__}: {error}"
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, line: bytes) -> bytes | int:
+        """Its answer to a request, or the exit code with which it has ended."""
+        with self._lock:
+            if self._process is None:
+                self._process = self._begun()
+            process = self._process
+            assert process.stdin is not None
+            assert process.stdout is not None
+            answer = b""
+            with suppress(BrokenPipeError):
+                process.stdin.write(line)
+                process.stdin.flush()
+                answer = process.stdout.readline()
+            if answer.endswith(b"\n"):
+                return answer
+            self._process = None
+            return _ended(process)
+
+    def _begun(self) -> subprocess.Popen[bytes]:
+        env = os.environ | {"PYTHONSAFEPATH": "1"}
+        command = [sys.executable, "-m", "dsice.study.renderer", str(SECONDS), str(MEMORY)]
+        process = subprocess.Popen(
+            command,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C is for the driver
+        )
+        weakref.finalize(self, _ended, process)
+        return process
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Let a process end; its exit code."""
+    with suppress(BrokenPipeError):
+        process.communicate()
+    return process.returncode
+
+
+_RENDERER: Final = _Renderer()

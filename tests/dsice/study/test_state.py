@@ -170,5 +170,5 @@ def test_opening_a_directory(tmp_path: Path) -> None:
     with pytest.raises(DamagedStudy, match=r"journal\.jsonl: line 17 does not follow"):
         Study.open(place.path)
     place.study_file.unlink()
-    with pytest.raises(InvalidInput, match=r"study\.toml or source\.json is missing"):
+    with pytest.raises(InvalidInput, match=r"study\.toml cannot be read: No such file"):
         Study.open(place.path)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsice.errors import InvalidInput
@@ -41,6 +43,7 @@ def written(study_file: StudyFile, file: Path, text: str = TEMPLATE, trial: str 
     )
 
 
+@settings(deadline=None)  # the first one begins a process
 @given(st.text(st.characters(exclude_characters="{}\r", codec="utf-8")), st.floats(), st.integers())
 def test_what_is_no_field_stays_as_it_is(
     tmp_path_factory: pytest.TempPathFactory, text: str, a: float, b: int
@@ -178,3 +181,183 @@ def test_a_stage_has_files_too(dsice: Dsice, study_file: StudyFile, file: Path) 
     assert f"[stage.build] files 'x': {file}, line 1: unknown name 'a'" in dsice("run", path).stderr
     file.write_text("of {{ study }}")
     assert f"| of {file.parent}\n" in dsice("run", "--dry-run", path).stdout
+
+
+# -- of strangers ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ cycler.__init__.__globals__.os.popen('touch PLACE').read() }}",
+        "{{ joiner.__init__.__globals__['os'].system('touch PLACE') }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ ''|attr('__class__') }}",
+        "{{ a['__class__'] }}",
+        "{{ '{0.__class__.__init__}'.format(a) }}",
+        "{{ ('{0.__class__.__init__}'|attr('format'))(a) }}",
+        "{% set f = '{0.__class__.__init__}'.format %}{{ f(a) }}",
+        "{{ [a]|map(attribute='__class__')|first }}",
+        "{{ self._TemplateReference__context.vars }}",
+        "{% set g = dict.__base__ %}{{ g }}",
+    ],
+)
+def test_a_template_runs_nothing(
+    dsice: Dsice, study_file: StudyFile, file: Path, text: str, tmp_path: Path
+) -> None:
+    text = text.replace("PLACE", str(tmp_path / "made"))
+    path = written(study_file, file, f"{text}\n")
+    before = sorted(tmp_path.rglob("*"))
+
+    shown = dsice("run", "--dry-run", path)
+
+    assert shown.returncode == 0
+    assert re.search(
+        r"- cannot make 'conf/in\.txt': \S+, line 1: .*(unsafe|no attribute)", shown.stdout
+    )
+    assert "Nothing was run or written." in shown.stdout
+    assert sorted(tmp_path.rglob("*")) == before
+    done = dsice("run", path)
+    assert done.returncode == 2
+    assert "cannot make 'conf/in.txt'" in done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for i in range(10 ** 12) %}{% endfor %}",
+        "{% macro f(n) %}{{ f(n - 1) ~ f(n - 1) if n }}{% endmacro %}{{ f(60) }}",
+        "{{ 10 ** (10 ** 9) }}",
+    ],
+)
+def test_a_template_does_not_go_on_for_ever(
+    file: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(templates, "SECONDS", 1)
+    monkeypatch.setattr(templates, "_RENDERER", templates._Renderer())
+    file.write_text(text)
+    with pytest.raises(InvalidInput) as error:
+        templates.render(file, {})
+    assert str(error.value) == f"{file}: it takes more than 1 s"
+    file.write_text("{{ a }}")
+    assert templates.render(file, {"a": 1}) == "1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ 'a' * 10 ** 12 }}",
+        "{{ [0] * 10 ** 11 }}",
+        "{{ range(10 ** 12)|list }}",
+        "{{ 'a'|center(10 ** 11) }}",
+        "{{ '%100000000000s' % 1 }}",
+        "{{ '{:100000000000}'.format(1) }}",
+        "{% set n = namespace(x=1) %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+    ],
+)
+def test_a_template_does_not_take_all_memory(
+    file: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(templates, "MEMORY", 100_000_000)
+    monkeypatch.setattr(templates, "_RENDERER", templates._Renderer())
+    file.write_text(text)
+    with pytest.raises(InvalidInput, match="line 1: it takes too much memory"):
+        templates.render(file, {})
+    file.write_text("{{ a }}")
+    assert templates.render(file, {"a": 1}) == "1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% include 'in.j2' %}",
+    ],
+)
+def test_a_template_that_is_nested_too_deeply(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(InvalidInput, match="it is nested too deeply"):
+        templates.render(file, {})
+
+
+def test_checking_a_template_has_limits_too(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "SECONDS", 1)
+    monkeypatch.setattr(templates, "_RENDERER", templates._Renderer())
+    file.write_text("{{ 10 ** (10 ** 9) }}")  # constants are worked out when it is read
+    with pytest.raises(InvalidInput, match="it takes more than 1 s"):
+        templates.check(file, [])
+
+
+def test_what_a_template_needs_much_of_is_given(file: Path) -> None:
+    file.write_text("{% for i in range(200000) %}{{ i }}\n{% endfor %}")
+    assert templates.render(file, {}).count("\n") == 200_000
+    file.write_text("{% set l = [] %}{% set _ = l.append(a) %}{{ l }}")
+    assert templates.render(file, {"a": 1}) == "[1]"
+
+
+def test_a_renderer_that_was_killed_is_begun_anew(file: Path) -> None:
+    file.write_text("{{ a }}")
+    assert templates.render(file, {"a": 1}) == "1"
+    process = templates._RENDERER._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    assert templates.render(file, {"a": 2}) == "2"
+
+
+def test_no_link_leads_out_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    folder = tmp_path / "study"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "real.j2").write_text("{{ a }}")
+    file = folder / "in.j2"
+    file.write_text("{% include 'part' %}")
+    part = folder / "part"
+    for target in ("../secret", tmp_path / "secret", "/etc/passwd"):
+        part.unlink(missing_ok=True)
+        part.symlink_to(target)
+        for path in (file, part):
+            with pytest.raises(InvalidInput, match=r"part': it lies outside of .*/study, at /"):
+                templates.render(path, {"a": 1})
+        with pytest.raises(InvalidInput, match="it lies outside of"):
+            templates.check(part, ["a"])
+    for name in ("../secret", "/etc/passwd", str(tmp_path / "secret")):
+        file.write_text(f"{{% include '{name}' %}}")
+        with pytest.raises(InvalidInput, match=r"there is no template|it lies outside of"):
+            templates.render(file, {})
+    part.unlink()
+    part.symlink_to("real.j2")
+    (folder / "sub" / "up.j2").symlink_to("../real.j2")
+    assert templates.render(part, {"a": 1}) == "1"
+    assert templates.render(folder / "sub" / "up.j2", {"a": 2}, folder) == "2"
+    with pytest.raises(InvalidInput, match="it lies outside of"):
+        templates.render(folder / "sub" / "up.j2", {"a": 2})
+
+
+def test_a_study_names_a_template_elsewhere_itself(
+    dsice: Dsice, study_file: StudyFile, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "in.j2").write_text("x = {{ a }}")
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "in.j2").symlink_to("../elsewhere/in.j2")
+    text = study_file(trial='files = { "x" = "in.j2" }').read_text()
+    path = folder / "study.toml"
+    path.write_text(text)
+    refused = dsice("run", "--dry-run", path)
+    assert f"cannot read '{folder}/in.j2': it lies outside of {folder}, at" in refused.stdout
+    for place in ("../elsewhere/in.j2", f"{tmp_path}/elsewhere/in.j2"):
+        path.write_text(text.replace('"in.j2"', f'"{place}"'))
+        assert "| x = " in dsice("run", "--dry-run", path).stdout
+
+
+def test_a_template_that_is_no_file_is_not_waited_for(file: Path) -> None:
+    os.mkfifo(file)
+    with pytest.raises(InvalidInput, match=r"in\.j2': it is a FIFO, not a regular file"):
+        templates.check(file, [])
+    other = file.with_name("other.j2")
+    other.write_text("{% include 'in.j2' %}")
+    with pytest.raises(InvalidInput, match=r"in\.j2': it is a FIFO, not a regular file"):
+        templates.render(other, {})
