@@ -60,15 +60,15 @@ def open_private(path: str, flags: int) -> int:
 def _opened(path: str, flags: int, look: Callable[[str], os.stat_result]) -> int:
     # Looked at before, since opening a device can already do something, and once it is open, since
     # it may have been replaced in between. A FIFO would wait for its other end without O_NONBLOCK.
+    new = False
     try:
-        _require_regular(path, look(path))
-        new = False
-    except FileNotFoundError:
-        new = True
-    try:
+        try:
+            _require_regular(path, look(path))
+        except FileNotFoundError:
+            new = True
         file = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, 0o600)
     except OSError as error:
-        if error.errno == errno.ELOOP and flags & os.O_NOFOLLOW:
+        if error.errno == errno.ELOOP:
             raise _irregular(path, stat.S_IFLNK) from None
         raise
     try:
@@ -136,12 +136,9 @@ def read_regular(path: Path, limit: int | None = None) -> bytes:
         OSError: it cannot be read.
     """
     with open(path, "rb", opener=open_regular) as file:
-        if limit is None:
-            return file.read()
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise NotRegular(path, f"it has more than {limit:,} bytes")
-    return data
+        if limit is not None and os.fstat(file.fileno()).st_size > limit:
+            raise NotRegular(path, f"it has more than {limit:,} bytes")
+        return file.read()
 
 
 def write_into(path: Path, data: str | bytes) -> None:

@@ -138,7 +138,7 @@ def test_the_live_view_of_a_hostile_study(evil: Story) -> None:
         ["explain", "evil"],
         ["explain", "evil", "4"],
         ["explain", "evil", "4", "--json"],
-        ["sweep", "evil", "y", "<=", "1..5"],
+        ["sweep", "evil", "--bound", EVIL, "1:5"],
         ["simulate", "evil/study.toml", "--history", "evil", "--repetitions", "1"],
         ["run", "evil/study.toml", "--dry-run", "--in", "other"],
         ["run", "evil/study.toml", "--in", "other"],

@@ -32,7 +32,7 @@ from dsice.study.events import (
     healed,
 )
 from dsice.study.frozen import fingerprints, load_frozen
-from dsice.study.journal import Lines
+from dsice.study.journal import Lines, lines_of
 from dsice.study.state import Stage, Status, Study, Task, Trial
 from dsice.study.unknown import numbers_in, unknown_folders
 
@@ -54,7 +54,7 @@ def _scan(path: Path) -> Iterator[Event | _Damage]:
     """Each line of a journal: its event, or what is wrong with it; a torn last line is nothing."""
     checking = False
     with open(path, "rb", opener=open_regular) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(lines_of(file, path), 1):
             try:
                 event, checked = decode(line.removesuffix(b"\n"))
                 if checking and not checked:

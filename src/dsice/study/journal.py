@@ -30,6 +30,8 @@ from dsice.study.events import (
 
 E = TypeVar("E", bound=Event)
 
+LONGEST: Final = 1 << 28
+"""More bytes than a line has."""
 _NEWLINE: Final = ord("\n")
 
 
@@ -53,6 +55,18 @@ class _Alone:
 
 ALONE: Final = _Alone()
 """The fence of a journal that no other process knows of."""
+
+
+def lines_of(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    """The lines of a journal, from the present place of the open file on.
+
+    Raises:
+        DamagedStudy: one is longer than a line of a journal is.
+    """
+    while line := file.readline(LONGEST):
+        if len(line) == LONGEST:
+            raise DamagedStudy(f"{path} is no journal: a line has {LONGEST:,} bytes or more")
+        yield line
 
 
 class Lines:
@@ -92,7 +106,7 @@ class Lines:
 
     def read(self, file: IO[bytes]) -> Iterator[Event]:
         """The events from the present place of an open file on."""
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(lines_of(file, self.path), 1):
             whole = line[-1] == _NEWLINE
             try:
                 event = self._event(line[:-1] if whole else line)

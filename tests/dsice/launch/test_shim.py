@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dsice.files import NotRegular
 from dsice.launch import shim
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 
@@ -87,3 +88,22 @@ def test_a_job_that_was_revoked_is_left_alone(job: JobFolder) -> None:
     shim.run_job(str(job.path))
     assert job.outcome() is None
     assert not job.stdout.exists()
+
+
+@pytest.mark.parametrize("name", ["stdout.txt", "stderr.txt", "alive.lock", "end-asked"])
+def test_a_job_writes_through_no_link(job: JobFolder, tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (job.path / name).symlink_to(victim)
+    if name == "alive.lock":
+        with pytest.raises(NotRegular):
+            shim.run_job(str(job.path))
+    else:
+        shim.run_job(str(job.path))
+    job.ask_to_end()
+    assert victim.read_text() == "precious"
+    outcome = job.outcome()
+    if name.startswith("std"):
+        assert outcome is not None
+        assert outcome.kind is Kind.NOT_STARTED
+        assert "it is a symbolic link, not a regular file" in outcome.reason
