@@ -238,9 +238,9 @@ def test_looking_runs_nothing_and_changes_nothing(
 
     place = story.study.directory
     place.function.write_bytes(pickle.dumps(Bomb()))
-    job = story.study.trials[0].job
-    job.launcher_files.mkdir()
-    (job.launcher_files / "1_submitted.pkl").write_bytes(pickle.dumps(Bomb()))
+    wave = place.batch / "strange-1"
+    wave.mkdir(parents=True)
+    (wave / "1_submitted.pkl").write_bytes(pickle.dumps(Bomb()))
     (place.path / "sitecustomize.py").write_text("open('BOOM', 'w')")
     (place.path / "json.py").write_text("open('BOOM', 'w')")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dsice.files import read_regular
 from dsice.grid import Value
 from dsice.report.facts import Facts
 from dsice.study import command
@@ -104,7 +105,7 @@ def _read(path: Path, most: int) -> tuple[str, bytes]:
             limit = LARGEST if size > LARGEST else MOST
             whose = "one picture" if size > LARGEST else "all together"
             raise _Unreadable(f"{shown} is too large (at most {limit // 1_000_000} MB for {whose})")
-        content = path.read_bytes()
+        content = read_regular(path)
     except (OSError, ValueError) as error:
         raise _Unreadable(f"cannot read {shown}: {error}") from None
     kind = _kind(content)

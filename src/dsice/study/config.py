@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from dsice.errors import InvalidInput
+from dsice.files import read_regular
 from dsice.goal import Bound, Goal
 from dsice.grid import Axis, Grid, Point, check_name
 from dsice.launch.make import LOCAL, SETTINGS
@@ -34,7 +35,7 @@ from dsice.units import seconds
 
 Text = Annotated[str, Field(min_length=1)]
 Level = bool | int | float | str
-_LONGEST: Final = 2_000_000  # characters of a study file: a million levels can be listed
+_LONGEST: Final = 2_000_000  # bytes of a study file: a million levels can be listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,15 +268,10 @@ def load(path: Path) -> StudyConfig:
             what is accepted.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(_LONGEST + 1)  # /dev/zero has no end
+        text = read_regular(path, _LONGEST).decode()
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InvalidInput(f"cannot read study file {str(path)!r}: {what}") from None
-    if len(text) > _LONGEST:
-        raise InvalidInput(
-            f"cannot read study file {str(path)!r}: it has more than {_LONGEST:,} characters"
-        )
     return parse(text, path.resolve().parent, str(path))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dsice.errors import OtherStudy
-from dsice.files import write_atomically
+from dsice.files import SMALL, read_regular, write_atomically
 from dsice.fingerprint import VERSION
 from dsice.study.directory import StudyDirectory, write_json
 
@@ -75,7 +75,7 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
 
 def _versions(place: StudyDirectory) -> list[dict[str, Any]]:
     try:
-        found = json.loads(place.function_versions.read_text())
+        found = json.loads(read_regular(place.function_versions, SMALL))
     except (OSError, ValueError):  # of an earlier version of dsice, or damaged
         return []
     if isinstance(found, list) and all(isinstance(each, dict) for each in found):

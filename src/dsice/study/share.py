@@ -23,7 +23,7 @@ def begin(directory: Path, share: Share | None) -> None:
 def widen(directory: Path, share: Share | None) -> None:
     """Let others read what a study has already, if its study file says so by now.
 
-    Not the files of launchers, which are read by their jobs alone.
+    Not what was handed to a batch system, which its jobs alone read.
     """
     readers = _READERS[share]
     if directory.stat().st_mode & readers == readers:
@@ -34,8 +34,6 @@ def widen(directory: Path, share: Share | None) -> None:
             folder.chmod(folder.stat().st_mode | readers)
         if folder == directory / "batch":
             folders.clear()
-        if folder.name.startswith("attempt-") and "submitit" in folders:
-            folders.remove("submitit")
         for path in (folder / file for file in files):
             if not path.is_symlink():
                 with suppress(OSError):

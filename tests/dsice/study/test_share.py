@@ -49,12 +49,12 @@ def entries(directory: Path) -> Iterator[tuple[str, int, bool]]:
 
 
 def is_launchers(name: str) -> bool:
-    return "submitit" in name.split("/") or name.startswith("batch/")
+    return name.startswith("batch/")
 
 
 def is_programs(name: str) -> bool:
-    """Whether the program made it, or submitit, in a folder that is closed anyway."""
-    return name.endswith("/made") or "/submitit/" in name
+    """Whether the program made it."""
+    return name.endswith("/made")
 
 
 @pytest.mark.parametrize("umask", [0o002, 0o077])
