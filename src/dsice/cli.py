@@ -462,16 +462,12 @@ def _report(options: argparse.Namespace) -> int:
     from dsice.study.state import Study
 
     study = Study.open(options.directory)
-    path = options.out or study.directory.report
-    if str(path) == "-":
+    if str(options.out) == "-":
         put("-", report(study))
         return 0
-    if path.is_dir():
-        raise InvalidInput(f"cannot write {path}: it is a folder; name a file")
-    try:
-        write_report(study, path)
-    except OSError as error:
-        raise InvalidInput(f"cannot write {path}: {error.strerror}") from None
+    if options.out is not None and options.out.is_dir():
+        raise InvalidInput(f"cannot write {options.out}: it is a folder; name a file")
+    path = write_report(study, options.out)
     say(f"Report: {path}", to=sys.stderr if is_open_file(path) else sys.stdout)
     return 0
 

@@ -53,7 +53,7 @@ def open_regular(path: str, flags: int) -> int:
 
 
 def open_private(path: str, flags: int) -> int:
-    """Open a regular file of a study for writing: as `open_regular`, but no link is followed."""
+    """Open a regular file of a study, for writing above all: as `open_regular`, without links."""
     return _opened(path, flags | os.O_NOFOLLOW, os.lstat)
 
 
@@ -155,10 +155,8 @@ def write_into(path: Path, data: str | bytes) -> None:
     try:
         found = path.stat()
     except FileNotFoundError:
-        # As the umask says, but in a private folder it is private as well.
         target = Path(os.path.realpath(path))
-        new = _prepared(target, content, 0o600 | _permissions(target.parent) & 0o066)
-        _replace(target, new)
+        _replace(target, _prepared(target, content, 0o666))
         return
     if (descriptor := _descriptor(path)) is not None:
         # Not opened anew: what follows must come after it, where the file is a regular one too.

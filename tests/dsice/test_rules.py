@@ -134,7 +134,7 @@ def test_what_would_take_for_ever_is_refused(
     assert "cannot read /dev/zero: not a text file" in done.stderr
     done = dsice("run", "/dev/zero")
     assert done.returncode == 2
-    assert "cannot read study file '/dev/zero': it has more than" in done.stderr
+    assert "cannot read study file '/dev/zero': it is a device, not a regular file" in done.stderr
 
 
 # -- the searches ----------------------------------------------------------------------------------

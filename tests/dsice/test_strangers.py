@@ -17,11 +17,13 @@ from types import FrameType
 
 import pytest
 
+from dsice import load
 from dsice.cli import main
 from dsice.errors import DsiceError
 from dsice.launch.job import Claim, JobSpec
-from dsice.live import news
+from dsice.live import connections, news
 from dsice.live.news import News
+from dsice.study import templates
 from tests.conftest import Dsice, StudyFile
 from tests.dsice.stories import Story
 
@@ -35,6 +37,7 @@ b = { integers = [0, 9] }
 [trial]
 command = ["touch", "TOUCHED"]
 files = { "input" = "input.j2" }
+env = { TOKEN = "sesame" }
 [run]
 trials = 3
 [[report.pictures]]
@@ -138,7 +141,9 @@ def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
         if k < 12:
             story.end(task, started, {"y": float(k % 7), "z": float(k % 5)})
         job = story.study.trials[k].job
-        job.create(JobSpec(f"strange.{k}.1", ("touch", "TOUCHED"), str(job.path)))
+        job.create(
+            JobSpec(f"strange.{k}.1", ("touch", "TOUCHED"), str(job.path), env={"TOKEN": "sesame"})
+        )
         job.path.joinpath("claim.json").write_text(json.dumps(asdict(Claim("job", 1, "far"))))
         job.progress.write_text('{"y": 1}\n')
         job.stdout.write_text("out\n")
@@ -253,7 +258,44 @@ def test_looking_runs_nothing_and_changes_nothing(
     before = state()
     for command in LOOKS.values():
         look(command, capsys)
+    assert len(load(place.path).trials) == 13
     assert state() == before
+
+
+def test_a_report_goes_through_no_link_that_was_planted(
+    story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "victim").write_text(PRECIOUS)
+    place = story.study.directory.report
+    place.symlink_to(tmp_path / "victim")
+    assert look(["report", "study"], capsys)[0] == 0
+    assert (tmp_path / "victim").read_text() == PRECIOUS
+    assert not place.is_symlink()
+    assert "<html" in place.read_text()
+
+
+def test_a_report_holds_no_secret_and_nothing_that_the_log_of_a_job_links_to(
+    story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "id_rsa").write_text("PRIVATE KEY\n")
+    for trial in story.study.trials:
+        trial.job.stderr.unlink()
+        trial.job.stderr.symlink_to(tmp_path / "id_rsa")
+    look(LOOKS["report"], capsys)
+    page = Path("page.html").read_text()
+    assert "TOKEN" in page
+    assert "sesame" not in page
+    assert "PRIVATE" not in page
+    assert "PRIVATE" not in News(story.study.directory.path).page()
+
+
+def test_the_page_on_trust_gives_the_numbers_that_are_in_force() -> None:
+    page = Path(__file__).parents[2] / "docs" / "trust.md"
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    assert f"At most {connections.MOST} connections" in text
+    assert (connections.REQUEST, connections.ANSWER) == (60, 60)
+    assert f"{templates.SECONDS} s of processor time and 1 GiB of memory" in text
+    assert templates.MEMORY == 1024**3
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -62,9 +62,18 @@ def _last_line(text: str) -> str:
     return next((line.strip() for line in reversed(lines(text)) if line.strip()), "")
 
 
+def log(path: Path, size: int) -> str:
+    """The end of a log, as `tail`, for people.
+
+    Nothing that a link leads to: whoever made the study could have a file of the reader's put into
+    a report, which is handed on.
+    """
+    return "" if path.is_symlink() else tail(path, size)
+
+
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of a file, fit to be shown."""
-    text = tail(path, 20_000).rstrip()
+    """The last lines of a log, fit to be shown."""
+    text = log(path, 20_000).rstrip()
     return [shown(line) for line in lines(text)[-count:]] if text else []
 
 

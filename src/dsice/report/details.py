@@ -88,7 +88,7 @@ def job_spec(trial: Trial) -> JobSpec | None:
 
 def log_tail(path: Path) -> tuple[str, ...]:
     """The last lines of a log: bounded in number and length, with nothing that does not show."""
-    text = output.tail(path, _READ)
+    text = output.log(path, _READ)
     # A line that was overwritten in place, as progress bars are, counts as it was seen last.
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip("\n").split("\n")]
     return tuple(plain(line, _LINE) for line in lines[-LINES:]) if text.strip() else ()

@@ -16,7 +16,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from dsice.errors import DsiceError
-from dsice.files import write_into
+from dsice.files import write_atomically, write_into
 from dsice.report.details import all_details
 from dsice.report.facts import Facts
 from dsice.report.parts import SECTIONS, Parts, environment, parts_of
@@ -31,17 +31,30 @@ _FOLDER: Final = files("dsice.report") / "page"
 _SCRIPT_ESCAPES: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
-def write_report(study: Study, path: Path) -> None:
+def write_report(study: Study, path: Path | None = None) -> Path:
     """Write the report of a study in any state: one HTML file that works without a network.
+
+    Args:
+        study: which.
+        path: where, and a link that lies there is followed; by default the place in the study's
+            directory, which whoever prepared that could have made a link to any file.
+
+    Returns:
+        Where.
 
     Raises:
         DsiceError: the file cannot be written.
     """
     text = report(study)
     try:
-        write_into(path, text)
+        if path is None:
+            write_atomically(study.directory.report, text)
+        else:
+            write_into(path, text)
     except OSError as error:
-        raise DsiceError(f"cannot write the report to {path}: {error.strerror}") from error
+        where = path or study.directory.report
+        raise DsiceError(f"cannot write the report to {where}: {error.strerror}") from error
+    return path or study.directory.report
 
 
 def report(study: Study) -> str:
