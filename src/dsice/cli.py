@@ -76,15 +76,11 @@ def _answer(arguments: Sequence[str] | None) -> int:
         return code
     except KeyboardInterrupt:
         return _interrupted()
-    except (BrokenPipeError, CannotWrite):
+    except (OSError, CannotWrite):
         raise
     except Exception as error:
         if interrupts:  # some imports, NumPy's for one, make an ImportError of a Ctrl-C
             return _interrupted()
-        if isinstance(error, OSError):
-            where = f"cannot use {error.filename}: " if error.filename else ""
-            say(f"dsice: {where}{error.strerror or error}", to=sys.stderr)
-            return 1
         if not isinstance(error, DsiceError):
             raise
         complain(str(error))

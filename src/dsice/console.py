@@ -22,7 +22,10 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class CannotWrite(Exception):
-    """Standard output takes no more; the message says why, and is empty if its reader has left."""
+    """A file or standard output takes no more, or is not there; the message says why.
+
+    It is empty if the reader of standard output has left.
+    """
 
 
 @contextmanager
@@ -42,10 +45,10 @@ def written() -> Iterator[None]:
         _silence()
         raise CannotWrite from None
     except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        _silence()
         where = error.filename or "the output"
+        if error.errno not in _FULL:
+            raise CannotWrite(f"cannot use {where}: {error.strerror or error}") from None
+        _silence()
         raise CannotWrite(f"cannot write {where}: {error.strerror}") from None
 
 
