@@ -57,6 +57,11 @@ def noisy_story(directory: Path, sense: str) -> Story:
     return story
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 def said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert cli.main(arguments) == 0
     return capsys.readouterr().out
