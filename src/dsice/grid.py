@@ -185,7 +185,8 @@ class Counts(NamedTuple):
         """``61,440 points, 14,190 distinct``."""
         parts = [f"{self.points:,} points" if self.points > 1 else "1 point"]
         if self.allowed is None:
-            parts.append(f"at least {self.least:,} allowed" if self.least else "not all counted")
+            known = f"at least {self.least:,} allowed" if self.least else "allowed ones not counted"
+            parts.append(known)
         elif self.allowed < self.points:
             parts.append(f"{self.allowed:,} allowed" if self.allowed else "none allowed")
         if self.distinct is not None and self.allowed != self.distinct:

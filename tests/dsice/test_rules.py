@@ -85,6 +85,20 @@ def test_a_rule_that_allows_nothing_is_an_error_before_anything_is_done(
     assert "the rule 'allowed' lets no point be measured" in done.stdout
 
 
+def test_a_rule_that_cannot_be_counted_ends_in_words(dsice: Dsice, study_file: StudyFile) -> None:
+    study_file(
+        top='minimize = "y"\nallowed = "(a * b + b * c + c * a) ** 2 % 1000003 == 5"',
+        grid="\n".join(f"{name} = {{ integers = [1, 1000] }}" for name in "abc"),
+    )
+    done = dsice("run", "study.toml", "--dry-run")
+    assert done.returncode == 0
+    assert "Grid        1,000,000,000 points, allowed ones not counted" in done.stdout
+    assert "no point that the rule 'allowed' allows was found" in done.stdout
+    done = dsice("run", "study.toml", "--in", "out")
+    assert done.returncode == 1
+    assert "Ended: no other point that the rule allows was found in 20,000 tries." in done.stdout
+
+
 def test_a_rule_without_a_value_is_an_error_before_anything_is_done(
     dsice: Dsice, study_file: StudyFile, tmp_path: Path
 ) -> None:

@@ -75,7 +75,11 @@ def preview(config: StudyConfig, directory: Path | str) -> Preview:
         lines += _command(specs[-1])
     lines += _row("Trials", f"{_budget(config)}; {_how(config.trial, config)}")
     if point is None:
-        warnings.append("the rule 'allowed' lets no point be measured")
+        warnings.append(
+            "the rule 'allowed' lets no point be measured"
+            if config.grid.allowed_count == 0
+            else "no point that the rule 'allowed' allows was found: it may be that none is"
+        )
     else:
         first = Trial(study, number=1, point=point)
         specs.append(next_job(study, first))
