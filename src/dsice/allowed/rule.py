@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # What needs NumPy is imported when points are looked for: a grid is to be made quickly.
 
 Point = tuple[int, ...]
-_REMEMBERED: Final = 100_000  # answers of each condition
+_REMEMBERED: Final = 30_000  # answers of each condition
 
 
 class Rule:

@@ -64,6 +64,7 @@ def test_the_points_are_those_that_the_rule_allows(
 PUBLISHED = "ranks * threads == 128 and tile * unroll <= 64 and tile % unroll == 0"
 SIZES = {"ranks": 128, "threads": 128, "tile": 64, "unroll": 16}
 TWELVE = {f"p{k}": TEN for k in range(12)}
+MANY = {f"p{k}": TEN for k in range(25)}
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,8 @@ TWELVE = {f"p{k}": TEN for k in range(12)}
         (" + ".join(TWELVE) + " <= 2", TWELVE, 91, 500),
         (" + ".join(TWELVE) + " >= 5", TWELVE, 10**12 - 1820, 1000),
         (" * ".join(TWELVE) + " == 2 ** 30", TWELVE, 11_440, 100_000),
+        (" + ".join(MANY) + " >= 3", MANY, 10**25 - 351, 2000),  # beyond NumPy's integers
+        (" + ".join(TWELVE) + " >= 3", MANY, (10**12 - 91) * 10**13, 2000),
         ("p1 > 100", TWELVE, 0, 1),
         ("p1 > p2 and p1 + p3 < 0", TWELVE, 0, 200),
         (PUBLISHED, {name: range(1, n + 1) for name, n in SIZES.items()}, 768, 20_000),
