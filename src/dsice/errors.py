@@ -7,6 +7,7 @@
     ├── NoResult (also a ValueError)       a study that has no best trial so far
     ├── StudyLocked                        another driver holds the directory
     ├── StageFailed                        a stage before the trials did not end well
+    ├── GaveUp                             trials failed alike in a row, as the machine is at fault
     ├── LaunchError                        jobs cannot be started or asked about
     ├── OutOfTime                          the driver's own time is over
     └── Interrupted                        the user stopped the run
@@ -49,6 +50,13 @@ class StudyLocked(DsiceError):
 
 class StageFailed(DsiceError):
     """A stage before the trials failed; its log is in the message."""
+
+
+class GaveUp(DsiceError):
+    """Trials failed alike in a row: the machine or the program is at fault; they do not count.
+
+    The message has the program's last words and what to do.
+    """
 
 
 class LaunchError(DsiceError):

@@ -177,6 +177,7 @@ class Terminal:
                 self._stages[stage.name] = key
                 self._console.print(_stage_line(stage), soft_wrap=True)
         goal = study.goal
+        self._told = min(self._told, len(study.finished))  # failures may come to count no more
         for trial in study.finished[self._told :]:
             self._told += 1
             self._console.print(

@@ -70,7 +70,7 @@ class SimulatedLauncher(Launcher):
                 continue
             outcome, seconds = self._program(job.spec())
             ended = now + seconds
-            outcome = replace(outcome, started=now, ended=ended, host="simulated")
+            outcome = replace(outcome, started=now, ended=ended, host=outcome.host or "simulated")
             heapq.heappush(self._ends, (ended, next(self._number), job, outcome))
             self.runs.append((now, ended))
 

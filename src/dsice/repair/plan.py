@@ -27,6 +27,7 @@ from dsice.study.events import (
     SessionBegan,
     UnreadableLine,
     Verdict,
+    Voided,
     decode,
     encode,
     healed,
@@ -282,6 +283,8 @@ class Repair:
             if event.opens:
                 token = secrets.token_hex(4)
             event.session = token
+            if isinstance(event, Voided):
+                event.attempts = [a for a in event.attempts if a[0] not in self._doubtful]
             if not self._is_doubtful(event):
                 yield event
 

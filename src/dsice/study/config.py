@@ -96,6 +96,8 @@ class RunConfig(Table):
         hours: most hours of wall time in all, or None.
         share: who may read the study's directory besides its owner: ``"group"`` or ``"all"``; None:
             nobody. Nobody else may write in it.
+        max_consecutive_failures: so many trials in a row that fail alike and quickly end the run:
+            the machine is taken to be at fault, and they do not count. 0: they never do.
         slurm: what every job gets on Slurm.
         pjm: what every job gets on Fujitsu TCS.
         pbs: what every job gets on PBS.
@@ -106,6 +108,7 @@ class RunConfig(Table):
     trials: Annotated[int, Field(ge=1)] | None = None
     hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     share: Share | None = None
+    max_consecutive_failures: Annotated[int, Field(ge=0, le=1000)] = 5
     slurm: SlurmSettings | None = None
     pjm: PjmSettings | None = None
     pbs: PbsSettings | None = None

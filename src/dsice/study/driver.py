@@ -21,6 +21,7 @@ from msgspec import UNSET, Raw
 from dsice.errors import (
     DamagedStudy,
     DsiceError,
+    GaveUp,
     Interrupted,
     InvalidInput,
     LaunchError,
@@ -33,9 +34,9 @@ from dsice.grid import Point
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.faults import fault_in
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
-from dsice.launch.output import last_line, last_lines
 from dsice.search.base import Search
 from dsice.search.why import Role, Why
+from dsice.study import advice
 from dsice.study.clock import Clock
 from dsice.study.config import RunConfig
 from dsice.study.directory import write_json
@@ -52,12 +53,14 @@ from dsice.study.events import (
     SweepEnded,
     Trouble,
     Verdict,
+    Voided,
 )
 from dsice.study.frozen import fingerprints
 from dsice.study.further import Further, search_of
 from dsice.study.journal import Journal
+from dsice.study.outage import Job, Outage, Watch
 from dsice.study.spec import check_files, config_of, next_job, usual_seconds
-from dsice.study.state import Prior, Stage, Status, Study, Task, Trial
+from dsice.study.state import Prior, Status, Study, Task, Trial
 from dsice.study.verdict import judge
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened
@@ -127,6 +130,8 @@ class Driver:
         self._running: dict[JobFolder, Task] = {}
         self._submitted: set[JobFolder] = set()  # in this session
         self._stillborn = 0
+        self._watch = Watch(study, budget.max_consecutive_failures)
+        self._outage: Outage | None = None  # that ends this session
         self._search: Search | None = None
         self._goal: Goal = study.config.goal
         self._deadline = inf
@@ -144,6 +149,7 @@ class Driver:
 
         Raises:
             StageFailed: a stage failed.
+            GaveUp: trials failed alike in a row.
             Interrupted: `stop` was called, or somebody asked to stop.
             OutOfTime: `stop_after` is over.
             InvalidInput: the program does not exist, or lacks a metric of the goal.
@@ -157,8 +163,8 @@ class Driver:
             why = self._run_trials()
             if self._further is not None:
                 self._record(SweepEnded(sweep=self.study.sessions[-1].sweep or 0))
-        except (Interrupted, OutOfTime) as error:
-            why = str(error)
+        except (Interrupted, OutOfTime, GaveUp) as error:
+            why = str(error).partition("\n")[0]
             raise
         except KeyboardInterrupt:
             why = "left at once on request; what ran was left running"
@@ -214,7 +220,7 @@ class Driver:
             while stage.status is not Status.DONE:
                 # A stage that failed in an earlier session has perhaps been mended since.
                 if stage.status is Status.FAILED and tried:
-                    raise StageFailed(_failure(stage))
+                    raise StageFailed(advice.stage_failed(stage))
                 if not self._running:
                     self._raise_if_stopping()
                     self._submit([stage], self._begin_attempts([stage]))
@@ -223,16 +229,48 @@ class Driver:
 
     def _run_trials(self) -> str:
         """Run trials until nothing is left to do; returns why."""
-        study = self.study
-        check_files(study)
+        check_files(self.study)
         self._search = self._computed(self._make_search)
         while True:
-            search = None if self.stopping or self._out_of_time else self._search
+            rests = self._holds_back() or self.stopping or self._out_of_time
+            search = None if rests else self._search
             why = "" if search is None else self._fill(search)
             if not self._running:
                 self._raise_if_stopping()
+                self._raise_if_failing()
                 return why
             self._wait()
+
+    def _holds_back(self) -> bool:
+        """Whether to begin nothing new, as failures in a row seem to be the machine's.
+
+        Once that is sure they are void, and the session ends when nothing runs any more. Those of
+        an earlier session say nothing about the machine as it is now.
+        """
+        if self._outage is not None:
+            self._void(self._watch.further(self._outage), self._outage)
+            return True
+        found = self._watch.look(self._clock.now())
+        if found is None or not found.sure:
+            return found is not None
+        self._void(found.jobs, found)
+        if any(job.own for job in found.jobs):
+            self._outage = found
+        else:
+            self._search = self._computed(self._make_search)
+        return self._outage is not None
+
+    def _void(self, jobs: Sequence[Job], outage: Outage) -> None:
+        if jobs:
+            attempts = [(job.trial.number, job.attempt.number) for job in jobs]
+            self._record(Voided(attempts=attempts, why=advice.summary(outage), host=outage.host))
+
+    def _raise_if_failing(self) -> None:
+        if self._outage is None and (outage := self._watch.at_end()) is not None:
+            self._void(outage.jobs, outage)
+            self._outage = outage
+        if self._outage is not None:
+            raise GaveUp(advice.gave_up(self.study, self._outage))
 
     def _make_search(self) -> Search:
         """The search, told all that is known."""
@@ -345,6 +383,8 @@ class Driver:
                 write_json(task.folder.params, task.params, durably=False)
             task.job.create(spec)
             self._running[task.job] = task
+            if isinstance(task, Trial):
+                self._watch.began(task)
             jobs.append(task.job)
         self._submitted.update(jobs)
         self._launcher.submit(jobs)
@@ -362,12 +402,15 @@ class Driver:
                     self._running[job].attempts[-1].begun = state is JobState.RUNNING
                     if state is JobState.QUEUED:
                         queued.append(job)
+                    else:
+                        self._watch.runs(job, self._clock.now())
                 else:
                     self._end(self._running.pop(job), state)
                     changed = True
-        if self.stopping is Stop.DRAIN and queued:
+        if (self.stopping is Stop.DRAIN or self._outage is not None) and queued:
             self._launcher.cancel(queued)
-        if (trouble := self._launcher.trouble) != self.study.trouble:
+        outage = self._outage and f"begins no more trials: {advice.summary(self._outage)}"
+        if (trouble := self._launcher.trouble or outage or "") != self.study.trouble:
             self._record(Trouble(text=trouble))
         self._on_change(self.study)
         self._pause = _MIN_PAUSE if changed else min(self._pause * 1.3, self._launcher.pause)
@@ -391,8 +434,9 @@ class Driver:
         is_trial = isinstance(task, Trial)
         needed = self._goal.metrics if is_trial else ()
         retries = config_of(self.study, task).retries
-        verdict, reason = judge(outcome, task.attempts[:-1], retries, needed)
-        hopeless = is_trial and self._is_hopeless(outcome)
+        earlier = [attempt for attempt in task.attempts[:-1] if not attempt.void]
+        verdict, reason = judge(outcome, earlier, retries, needed)
+        hopeless = isinstance(task, Trial) and self._watch.is_hopeless(outcome, self._goal)
         if hopeless:
             verdict = Verdict.AGAIN
         self._record(
@@ -412,9 +456,10 @@ class Driver:
         if isinstance(task, Trial) and verdict is not Verdict.AGAIN:
             self._tell(task)
         self._count_stillborn(task, state)
-        # What an earlier session began says nothing about the program as it is now.
-        if hopeless and task.job in self._submitted:
-            raise InvalidInput(f"{task.job.path}: {reason}. Mend it and run the same command again")
+        if isinstance(task, Trial):
+            self._watch.ended(task.job, self._clock.now())
+            if hopeless:
+                self._give_up_at_once(task)
 
     def _outcome(self, task: Task) -> Outcome | None:
         """The outcome of a task's newest job, if it has one, made sure to be of this very job."""
@@ -436,14 +481,12 @@ class Driver:
                 f"its files are in {job}"
             )
 
-    def _is_hopeless(self, outcome: Outcome) -> bool:
-        """Whether the study, not the trial, is at fault, so that no other trial would do better."""
-        if any(trial.status is Status.DONE for trial in self.study.trials):
-            return False
-        if outcome.kind is Kind.NOT_STARTED:
-            return True
-        present = {*(outcome.metrics or ()), *outcome.others}
-        return outcome.kind is Kind.OK and not present.issuperset(self._goal.metrics)
+    def _give_up_at_once(self, trial: Trial) -> None:
+        attempt = trial.attempts[-1]
+        self._record(Voided(attempts=[(trial.number, attempt.number)], why=attempt.reason))
+        # What an earlier session began says nothing about the program as it is now.
+        if trial.job in self._submitted:
+            raise InvalidInput(advice.hopeless(self.study.config, trial.job, attempt))
 
     def _raise_if_stopping(self) -> None:
         if self._out_of_time and not (self._running and self.stopping is Stop.CANCEL):
@@ -490,11 +533,3 @@ def _without_outcome(state: JobState) -> Outcome:
         return Outcome(Kind.NOT_BEGUN, "not begun")
     why = "vanished without a result: killed from outside, out of memory, or the machine went down"
     return Outcome(Kind.LOST, why)
-
-
-def _failure(stage: Stage) -> str:
-    job = stage.job
-    log = job.stderr if last_line(job.stderr) else job.stdout
-    lines = [f"    {line}" for line in last_lines(log, 15)] or ["    (no output)"]
-    tail = "\n".join(lines)
-    return f"stage {stage.name!r} failed: {stage.reason}\n  the end of {log}:\n{tail}"

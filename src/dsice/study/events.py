@@ -184,6 +184,20 @@ class AttemptEnded(Event, tag="ended"):
     host: str = ""
 
 
+class Voided(Event, tag="voided"):
+    """Failures do not count: the machine or the study was at fault, and not their points.
+
+    Attributes:
+        attempts: of each, the number of its trial and that of the attempt.
+        why: in words.
+        host: of all of them, if trials on other hosts did not fail so; else empty.
+    """
+
+    attempts: list[tuple[int, int]]
+    why: str
+    host: str = ""
+
+
 class SweepBegan(Event, tag="sweep"):
     """This session measures ``trials`` more points for a range of bounds."""
 

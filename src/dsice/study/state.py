@@ -44,6 +44,7 @@ from dsice.study.events import (
     SweepEnded,
     Trouble,
     Verdict,
+    Voided,
 )
 from dsice.study.frozen import load_frozen, require_fingerprints
 from dsice.study.journal import Lines
@@ -79,6 +80,7 @@ class Attempt:
         ended: when it ended, Unix time.
         host: where it ran.
         begun: whether its program has begun, as far as was seen; not in the journal.
+        void: whether its failure does not count, as the machine was at fault.
     """
 
     number: int
@@ -90,6 +92,7 @@ class Attempt:
     ended: float = 0.0
     host: str = ""
     begun: bool = False
+    void: bool = False
 
     @property
     def seconds(self) -> float:
@@ -387,6 +390,8 @@ class Study:
                     task.status = Status.RUNNING
             case AttemptEnded():
                 self._end(self._task(event), event)
+            case Voided():
+                self._void(event)
             case Header():
                 self.format, self.id = event.format, event.id
                 self.fingerprints = event.fingerprints
@@ -506,6 +511,24 @@ class Study:
         if isinstance(task, Trial):
             self.finished.append(task)
             self.history.append((task, True))
+
+    def _void(self, event: Voided) -> None:
+        forgotten = set()
+        for number, attempt_number in event.attempts:
+            trial = self.trials[number - 1]
+            attempt = trial.attempts[attempt_number - 1]
+            if attempt.verdict in (None, Verdict.DONE):
+                raise ValueError(f"attempt {attempt_number} of trial {number} has not failed")
+            if attempt.verdict is Verdict.FAILED:
+                forgotten.add(number)
+                trial.status, trial.reason = Status.WAITING, ""
+            attempt.verdict, attempt.void = Verdict.AGAIN, True
+        self.finished[:] = [trial for trial in self.finished if trial.number not in forgotten]
+        self.history[:] = [
+            (known, ended)
+            for known, ended in self.history
+            if not (ended and isinstance(known, Trial) and known.number in forgotten)
+        ]
 
     def stage(self, name: str) -> Stage:
         """The stage of this name, as far as it has come."""
