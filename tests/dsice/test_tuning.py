@@ -284,7 +284,7 @@ def test_where_a_change_cannot_be_told_it_is_said(tmp_path: Path, kept: str | No
     ("more", "message"),
     [
         ({"parallel": 0}, r"dsice\.tune: key 'run\.parallel' = 0"),
-        ({"search": "magic"}, "'magic': accepted are"),
+        ({"search": "magic"}, '"magic": accepted are'),
         ({"timeout": -1}, "is no duration"),
         ({"trials": "ten"}, r"key 'run\.trials'"),
         ({"changed": "yes"}, "changed = 'yes': accepted are 'refuse' and 'accept'"),

@@ -35,7 +35,7 @@ def test_optuna_sees_the_study_as_it_is(tmp_path: Path) -> None:
     assert seen.metric_names == ["niqe"]
     assert seen.direction == optuna.study.StudyDirection.MINIMIZE
     about = seen.user_attrs
-    assert about["best"].startswith(f"number {study.best.number - 1}: niqe = ")
+    assert about["best"].startswith(f"number {study.best.number - 1}: niqe ")
     assert about["goal"] == str(study.goal)
     assert about["directory"] == str(study.directory.path)
     assert len(seen.trials) == len(study.trials)

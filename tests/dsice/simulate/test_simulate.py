@@ -125,7 +125,7 @@ def test_a_duration_answers_what_concerns_time(dsice: Dsice, study_file: StudyFi
         "simulate", "study.toml", "--duration", "1 h", "--queue", "30 min", "--parallel", "10,20"
     )
     assert "nothing is known of quality" in queued.stdout
-    assert "15.0" in queued.stdout
+    assert " 15 " in queued.stdout
 
 
 def test_the_own_history_is_found_and_left_alone(
@@ -227,9 +227,9 @@ def test_the_answer_says_where_slots_stop_paying() -> None:
     assert (four.near.median, four.reached) == (float("inf"), 0)
     assert four.worse == pytest.approx(0.1)
     said = found.sentences()
-    assert "more slots pay up to 2: from there to 4, twice as many save only 7% of" in said[0]
+    assert "more slots pay up to 2: from there to 4, twice as many save only 7 % of" in said[0]
     assert "from there to 4, twice as many save nothing" in said[1]
-    assert "With 4 slots the best after all trials is 10.0% worse than with 1 slot" in said[2]
+    assert "With 4 slots the best after all trials is 10 % worse than with 1 slot" in said[2]
     assert json.loads(json.dumps(found.as_json()))["slots"][2]["near_best_hours"]["median"] is None
 
 
