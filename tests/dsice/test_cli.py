@@ -310,7 +310,7 @@ def test_a_journal_without_its_study_file_is_left_alone(
     study_file(run="trials = 2")
     assert dsice("run", "study.toml", "--in", "out").returncode == 0
     (tmp_path / "out" / "study.toml").unlink()
-    assert "its study.toml or source.json is missing" in one_line(
+    assert "study.toml cannot be read: No such file or directory" in one_line(
         dsice("run", "study.toml", "--in", "out")
     )
 

@@ -149,7 +149,7 @@ def test_a_command_is_a_list_and_not_empty() -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"none\.toml': No such file"):
         load(tmp_path / "none.toml")
-    with pytest.raises(InvalidInput, match="Is a directory"):
+    with pytest.raises(InvalidInput, match="it is a folder, not a regular file"):
         load(tmp_path)
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidInput, match="not UTF-8 text"):
