@@ -9,6 +9,7 @@ from typing import Final
 
 from dsice.errors import InvalidInput
 from dsice.grid import Grid
+from dsice.units import duration
 
 LIMIT: Final = 0.01  # seconds at one point
 _POINTS: Final = 3
@@ -34,7 +35,7 @@ def require_quick(grid: Grid, clock: Callable[[], float] = time.perf_counter) ->
         if quickest <= LIMIT:
             return
     raise InvalidInput(
-        f"the rule of the grid takes {quickest:.2g} s at one point, and a search asks it at "
-        f"thousands of points for each proposal: up to {LIMIT:g} s are accepted. Make it quicker, "
-        "write it as an expression, or let the program fail where it does not apply"
+        f"the rule of the grid takes {duration(quickest)} at one point, and a search asks it at "
+        f"thousands of points for each proposal: up to {duration(LIMIT)} are accepted. Make it "
+        "quicker, write it as an expression, or let the program fail where it does not apply"
     )

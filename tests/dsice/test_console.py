@@ -58,6 +58,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that run at once are told of a narrow terminal."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @contextmanager
 def writing_to(stream: TextIO) -> Iterator[None]:
     """Within, what is printed goes there."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dsice.goal import Goal
+from dsice.incumbent import standings
 from dsice.search.why import Role
 from dsice.study.state import Status, Study, Trial
+from dsice.units import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,7 @@ class Baseline:
     """A study's baseline, and the best beside it.
 
     Attributes:
-        trial: stands for the baseline: of several measurements the one in the middle.
+        trial: stands for the baseline: of several measurements the median, see `dsice.incumbent`.
         measured: how many measurements it has.
         best: the best trial; None if nothing keeps the bounds.
     """
@@ -32,11 +34,10 @@ class Baseline:
         if first is None:
             return None
         goal = study.goal
-        same = [trial for trial in study.trials if trial.point == first.point]
-        done = [t for t in same if t.status is Status.DONE and goal.missing(t.metrics) is None]
-        middle = sorted(done, key=lambda t: goal.key(t.metrics))[len(done) // 2] if done else first
-        able = any(goal.missing(t.metrics) is None for t in study.with_status(Status.DONE))
-        return cls(middle, len(done), study.best_for(goal) if able else None)
+        able = study.measured_for(goal)
+        same = standings([trial for trial in able if trial.point == first.point], goal)
+        trial, measured = (same[0].median, len(same[0].of)) if same else (first, 0)
+        return cls(trial, measured, study.best_for(goal) if able else None)
 
     def line(self, goal: Goal) -> str:
         """One line on it, for people."""
@@ -69,8 +70,10 @@ def gain(goal: Goal, best: Trial, baseline: Trial) -> str:
     """How a trial's objective compares with another's: ``seconds 45 % lower (1.83 times less)``."""
     ours, theirs = best.metrics[goal.metric], baseline.metrics[goal.metric]
     way = "lower" if ours < theirs else "higher"
-    if ours * theirs <= 0 or ours == theirs:
-        return f"{goal.metric} {abs(ours - theirs):.3g} {way}"
-    text = f"{goal.metric} {abs(ours - theirs) / abs(theirs) * 100:.3g} % {way}"
+    if ours == theirs:
+        return f"the same {goal.metric}"
+    if ours * theirs <= 0:
+        return f"{goal.metric} {number(abs(ours - theirs))} {way}"
+    text = f"{goal.metric} {number(100 * abs(ours - theirs) / abs(theirs))} % {way}"
     ratio = max(ours / theirs, theirs / ours)
-    return f"{text} (by a factor of {ratio:.3g})" if ratio >= 1.2 else text
+    return f"{text} (by a factor of {number(ratio)})" if ratio >= 1.2 else text
