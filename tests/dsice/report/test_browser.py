@@ -146,9 +146,24 @@ def test_labels_of_axes_do_not_collide(browser: Browser, tmp_path: Path, width: 
     dsice.report.write_report(story.study, path)
     with opened(browser, path.as_uri(), width) as page:
         assert page.locator("[data-figure^=pair]").count() == 2
+        assert page.inner_text("#state option >> nth=1") == "within the bounds"
         assert undrawn(page) == []
         assert colliding(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_without_bounds_nothing_is_within_or_outside(browser: Browser, tmp_path: Path) -> None:
+    story = Story(CROWDED.replace('"z <= 1000"', ""), tmp_path)
+    story.session()
+    trial = story.propose((0, 0, 0, 0, 0))
+    story.end(trial, story.begin(trial), {"y": 1.0})
+    path = tmp_path / "report.html"
+    dsice.report.write_report(story.study, path)
+    with opened(browser, path.as_uri()) as page:
+        shown = page.locator("#state option:not([hidden])").all_text_contents()
+        assert shown == ["all", "measured", "failed", "not ended"]
+        page.select_option("#state", label="measured")
+        assert page.inner_text("#shown") == "1 of 1 trials"
 
 
 def shade(page: Page, selector: str) -> float:

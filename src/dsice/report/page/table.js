@@ -44,8 +44,17 @@ function filterTable() {
   document.getElementById("shown").textContent = `${shown} of ${rows.length} trials`;
 }
 
+// Without bounds there is nothing within or outside of them.
+function nameStates() {
+  const [within, outside] = ["best within", "outside"].map((state) => stateFilter.querySelector(`[value="${state}"]`));
+  const bounded = trialTable.querySelector("thead")?.textContent.includes("keeps the bounds") ?? true;
+  within.textContent = bounded ? "within the bounds" : "measured";
+  outside.hidden = !bounded;
+}
+
 // After the table was made anew: as the reader had it.
 function arrangeTable() {
+  nameStates();
   sortTable();
   filterTable();
 }
