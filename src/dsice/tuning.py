@@ -35,6 +35,7 @@ def tune(
     hours: float | None = None,
     timeout: float | None = None,
     retries: int = 0,
+    max_consecutive_failures: int = 5,
     threads: int = 1,
     progress: bool = True,
     changed: Literal["refuse", "accept"] = "refuse",
@@ -63,6 +64,8 @@ def tune(
         hours: most hours of wall time in all, or None.
         timeout: time limit of one call in seconds, or None.
         retries: how often a failed call is tried again.
+        max_consecutive_failures: so many calls in a row that fail alike and quickly end the study:
+            the function or the machine is taken to be at fault, and they do not count. 0: never.
         threads: threads that numerical libraries may use in one call.
         progress: whether to show how it goes.
         changed: what to do if the directory holds results of another version of the function:
@@ -81,6 +84,7 @@ def tune(
         OtherStudy: the directory holds another study, or results of another version of the
             function.
         StudyLocked: another driver is at work on the directory.
+        GaveUp: calls failed alike in a row; the message says how and what to do.
         Interrupted: Ctrl-C.
     """
     import cloudpickle
@@ -122,7 +126,13 @@ def tune(
             "first": [dict(each) for each in first] or None,
         },
         trial={"timeout": timeout, "retries": retries, "threads": threads},
-        run={"on": "local", "parallel": parallel, "trials": trials, "hours": hours},
+        run={
+            "on": "local",
+            "parallel": parallel,
+            "trials": trials,
+            "hours": hours,
+            "max_consecutive_failures": max_consecutive_failures,
+        },
     )
     config = replace(parse(text, place.path, "dsice.tune"), goal=goal)
     if isinstance(grid, Grid):

@@ -60,7 +60,7 @@ def write(study: Study, place: str, name: str | None = None) -> str:
         writer = _Writer(study)
         fact = writer.columns.facts["trial"]
         there = {t.user_attrs.get(fact): t for t in storage.get_all_trials(number, deepcopy=False)}
-        added = updated = 0
+        added = updated = void = 0
         for trial in study.trials:
             earlier = there.get(trial.number)
             if earlier is None:
@@ -68,7 +68,12 @@ def write(study: Study, place: str, name: str | None = None) -> str:
                 added += 1
             elif not earlier.state.is_finished():
                 updated += _update(storage, earlier, writer.frozen(trial))
+            elif earlier.state != writer.frozen(trial).state:
+                void += 1  # in Optuna there is no way back
     what = f"{added} trials" if is_new else f"{added} more trials, {updated} brought up to date"
+    if void:
+        do = "does" if void == 1 else "do"
+        what += f"; {void} that failed there {do} not count here any more: give --name NAME"
     return f"{place}, study {name!r}: {what}"
 
 
