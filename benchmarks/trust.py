@@ -227,6 +227,8 @@ def restores(field: Field) -> int:
                 backups.append((field.runs / "journal.jsonl").read_bytes())
         driver.kill()
         field.ended(driver)
+        if not backups:  # the driver was killed before it had begun
+            continue
         (field.runs / "journal.jsonl").write_bytes(field.chance.choice(backups))
         command = [sys.executable, "-m", "dsice.cli", "repair", str(field.runs), "--write"]
         done = subprocess.run(command, capture_output=True, text=True)
