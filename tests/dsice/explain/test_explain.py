@@ -75,9 +75,12 @@ def test_every_trial_of_a_real_run(directory: Path, dsice: Dsice) -> None:
     proposed = {e["trial"]: e for e in journal if e["event"] == "trial"}
     ended = {e["trial"]: e for e in journal if e["event"] == "ended" and e["verdict"] != "again"}
     assert len(study.trials) == len(ended) == 34
-    done = [trial for trial in study.finished if trial.status is Status.DONE]
-    keys = [study.goal.key(trial.metrics) for trial in done]
-    improved = {t.number for k, t in enumerate(done) if all(keys[k] < key for key in keys[:k])}
+    earlier = None
+    improved = set()
+    for each in study.incumbents_for(study.goal):
+        if each.best.point != earlier and each.latest.point == each.best.point:
+            improved.add(each.latest.number)
+        earlier = each.best.point
     lines = 0
     for trial in study.trials:
         found = explanation_of(study, trial.number)
@@ -182,10 +185,13 @@ def test_the_story_of_a_real_run(directory: Path, dsice: Dsice) -> None:
     study = Study.open(directory)
     walk, roles = walk_of(study), roles_of(study)
     assert sum(each.proposed for each in roles) == 34
-    assert sum(each.improved for each in roles) == len(walk)
-    assert walk[-1].point == study.best.point
-    keys = [study.goal.key(study.trials[step.trial - 1].metrics) for step in walk]
-    assert keys == sorted(set(keys), reverse=True)
+    assert sum(each.improved for each in roles) == sum(step.improved for step in walk)
+    assert (walk[-1].trial, walk[-1].point) == (study.best.number, study.best.point)
+    assert walk[-1].value == study.best.metrics["y"]
+    for one, other in itertools.pairwise(walk):
+        assert one.point != other.point
+        by = study.trials[other.by - 1]
+        assert by.point == (other.point if other.improved else one.point)
     text = dsice("explain", directory)
     assert text.returncode == 0, text.stderr
     assert "The walk of the best point" in text.stdout
