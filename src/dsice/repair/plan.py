@@ -164,6 +164,8 @@ class Repair:
         """Keep an event, and before it what it takes for granted and the journal has lost."""
         for missing in (*self._missing_session(event), *self._missing_before(event)):
             self._keep(missing)
+        if isinstance(event, Voided):
+            self._find_failures(event)
         if isinstance(event, Proposed) and event.trial <= len(self._study.trials):
             known = self._study.trials[event.trial - 1]
             if event.session == self._study.token and self._study.point_of(event) != known.point:
@@ -215,6 +217,16 @@ class Repair:
                 began = AttemptBegan(trial=event.trial, stage=event.stage, attempt=attempt)
                 found.append(self._stamped(began, event))
         return found
+
+    def _find_failures(self, event: Voided) -> None:
+        """Bring back the ends of the attempts that ``event`` says do not count."""
+        for number, attempt in event.attempts:
+            began = self._stamped(AttemptBegan(trial=number, attempt=attempt + 1), event)
+            for missing in self._missing_before(began):
+                self._keep(missing)
+            trial = self._study.trials[number - 1]
+            if trial.attempts[attempt - 1].verdict is None:
+                self._keep(self._stamped(_given_up(trial), event))
 
     @staticmethod
     def _stamped(event: Event, like: Event) -> Event:

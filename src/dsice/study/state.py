@@ -513,14 +513,21 @@ class Study:
             self.history.append((task, True))
 
     def _void(self, event: Voided) -> None:
-        forgotten = set()
+        void = []
         for number, attempt_number in event.attempts:
+            if not 0 < number <= len(self.trials):
+                raise ValueError(f"there is no trial {number}")
             trial = self.trials[number - 1]
+            if not 0 < attempt_number <= len(trial.attempts):
+                raise ValueError(f"attempt {attempt_number} of trial {number} never began")
             attempt = trial.attempts[attempt_number - 1]
             if attempt.verdict in (None, Verdict.DONE):
                 raise ValueError(f"attempt {attempt_number} of trial {number} has not failed")
+            void.append((trial, attempt))
+        forgotten = set()
+        for trial, attempt in void:
             if attempt.verdict is Verdict.FAILED:
-                forgotten.add(number)
+                forgotten.add(trial.number)
                 trial.status, trial.reason = Status.WAITING, ""
             attempt.verdict, attempt.void = Verdict.AGAIN, True
         self.finished[:] = [trial for trial in self.finished if trial.number not in forgotten]

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from dsice.errors import GaveUp, InvalidInput
+from dsice.errors import DamagedStudy, GaveUp, InvalidInput
 from dsice.launch.job import JobSpec, Kind, Outcome
 from dsice.launch.simulated import SimulatedLauncher, VirtualClock
+from dsice.repair.plan import Repair
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver, Stop
-from dsice.study.events import Voided
+from dsice.study.events import AttemptEnded, Event, Voided, encode
+from dsice.study.frozen import freeze
 from dsice.study.journal import Journal, Lines
 from dsice.study.state import Status, Study
 
@@ -431,6 +433,56 @@ def test_failures_before_a_kill_are_taken_into_account(tmp_path: Path) -> None:
         campaign.run(killed)
     study, _ = campaign.gives_up()
     assert len(study.with_status(Status.WAITING)) == len(study.trials) - 5 == 5
+
+
+def rewritten(campaign: Campaign, keep: Callable[[Event], bool]) -> None:
+    """The journal with the events that are kept; ``keep`` may change them."""
+    events = [event for event in Lines(campaign.place.journal) if keep(event)]
+    campaign.place.journal.write_bytes(b"".join(map(encode, events)))
+
+
+def test_a_journal_that_has_lost_what_is_void(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path, breaks_after(5), "trials = 30")
+    before = points(campaign.gives_up()[0])
+    freeze(campaign.config, campaign.place)
+    rewritten(campaign, lambda event: getattr(event, "trial", None) != 7)
+    with pytest.raises(DamagedStudy, match="expected trial 7, not 8"):
+        campaign.look()
+    Repair.of(tmp_path).write()
+    assert points(campaign.look()) == before
+    mend(campaign)
+    assert len(campaign.run().with_status(Status.DONE)) == 30
+
+
+def test_doubtful_results_that_are_void(tmp_path: Path) -> None:
+    """A repair drops the attempts of a trial whose result is another's, and names them no more."""
+
+    def of_another(event: Event) -> bool:
+        if isinstance(event, AttemptEnded) and event.trial == 7:
+            event.started -= 10_000.0
+        return True
+
+    campaign = Campaign(tmp_path, breaks_after(5), "trials = 30")
+    campaign.gives_up()
+    freeze(campaign.config, campaign.place)
+    rewritten(campaign, of_another)
+    Repair.of(tmp_path).write()
+    study = campaign.look()
+    assert (study.trials[6].attempts, study.trials[6].status) == ([], Status.WAITING)
+    assert not study.with_status(Status.FAILED)
+    mend(campaign)
+    assert len(campaign.run().with_status(Status.DONE)) == 30
+
+
+@pytest.mark.parametrize("attempts", [[(1, 1)], [(9, 2)], [(99, 1)], [(0, 1)], [(9, 0)]])
+def test_only_failures_can_be_void(tmp_path: Path, attempts: list[tuple[int, int]]) -> None:
+    campaign = Campaign(tmp_path, breaks_after(5), "trials = 30")
+    campaign.gives_up()
+    study = campaign.look()
+    event = Voided(attempts=attempts, why="because")
+    event.session = study.token
+    with pytest.raises(DamagedStudy):
+        study.apply([event])
 
 
 def test_stopping_while_it_gives_up(tmp_path: Path) -> None:
