@@ -155,7 +155,7 @@ def test_readers_are_named_by_words(study_file: StudyFile, dsice: Dsice) -> None
     refused = dsice("run", "study.toml")
     assert refused.returncode == 2
     assert "run.share" in refused.stderr
-    assert "'group' or 'all'" in refused.stderr
+    assert 'accepted is "group" or "all"' in refused.stderr
 
 
 def test_a_report_in_a_private_folder_is_private(
