@@ -96,7 +96,8 @@ def main() -> None:
     gc.freeze()  # what is there already is shared by all of them
     while text := _line(0):
         if pid := os.fork():
-            os.write(1, b"%d\n" % pid)
+            with suppress(BrokenPipeError):  # the driver was killed: the next read says so
+                os.write(1, b"%d\n" % pid)
         else:
             _become_shim(json.loads(text))
 

@@ -500,7 +500,9 @@ class Study:
         attempt.host = event.host
         match attempt.verdict:
             case Verdict.AGAIN:
-                task.status = Status.WAITING
+                # In a journal that was repaired, the end of an earlier attempt may come late.
+                if event.attempt == len(task.attempts):
+                    task.status = Status.WAITING
                 return
             case Verdict.DONE:
                 task.status = Status.DONE

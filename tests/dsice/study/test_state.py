@@ -172,3 +172,12 @@ def test_opening_a_directory(tmp_path: Path) -> None:
     place.study_file.unlink()
     with pytest.raises(InvalidInput, match=r"study\.toml cannot be read: No such file"):
         Study.open(place.path)
+
+
+def test_the_late_end_of_an_earlier_attempt_changes_nothing(tmp_path: Path) -> None:
+    told = [event for event in events() if event.get("trial") != 4]
+    late = next(e for e in told if e.get("verdict") == "again")
+    told.remove(late)
+    found = study(tmp_path).apply(map(of, [*told, late]))
+    assert found.trials[2].status is Status.FAILED
+    assert found.trials[2].attempts[0].verdict is not None
