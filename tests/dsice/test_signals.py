@@ -27,13 +27,14 @@ class Rule:
     Then it does not return before the signal has broken it off.
     """
 
-    def __init__(self, path: Path, number: signal.Signals) -> None:
-        self.path = path
+    def __init__(self, folder: Path, number: signal.Signals) -> None:
+        self.armed = folder / "armed"
+        self.called = folder / "called"
         self.number = number
 
     def __call__(self, params: dict[str, int]) -> bool:
-        if self.path.exists():
-            self.path.unlink()
+        if self.called.exists() and self.armed.exists():
+            self.armed.unlink()
             os.kill(os.getpid(), self.number)
             end = time.monotonic() + PATIENCE
             while time.monotonic() < end:
@@ -56,10 +57,10 @@ def test_a_signal_breaks_off_a_proposal_and_nothing_is_lost(
         called.touch()
         return {"y": float(sum(params.values()))}
 
-    def go_on(rule: Callable[[dict[str, int]], bool]) -> Study:
+    def go_on() -> Study:
         return tune(
             program,
-            Grid(axes, rule),
+            Grid(axes, Rule(tmp_path, number)),
             Goal(minimize="y"),
             trials=5,
             parallel=2,
@@ -68,12 +69,13 @@ def test_a_signal_breaks_off_a_proposal_and_nothing_is_lost(
             progress=False,
         )
 
+    (tmp_path / "armed").touch()
     with pytest.raises(Interrupted):
-        go_on(Rule(called, number))
+        go_on()
     broken_off = Study.open(tmp_path / "out")
     assert 1 <= len(broken_off.trials) < 5
     assert broken_off.sessions[-1].why.startswith(("stopped on request", "left on request"))
-    done = go_on(lambda params: True)
+    done = go_on()
     assert len(done.with_status(Status.DONE)) == len(done.trials) == 5
     assert [t.params for t in done.trials][: len(broken_off.trials)] == [
         t.params for t in broken_off.trials

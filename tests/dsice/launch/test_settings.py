@@ -110,7 +110,7 @@ time = "10 min"
         ('queue = "q"', "unknown key 'run.slurm.queue': accepted are "),
         ('partition = "a b"', "key 'run.slurm.partition' = \"a b\": letters, digits and "),
         ('memory = "lots"', "key 'run.slurm.memory' = \"lots\": write '16 GB' or '800 MB'"),
-        ('poll = "soon"', "key 'run.slurm.poll' = \"soon\": 'soon' is no duration"),
+        ('poll = "soon"', "key 'run.slurm.poll' = \"soon\" is no duration"),
         ("cpus = 0", "key 'run.slurm.cpus' = 0: "),
         ('cpus = "4"', "key 'run.slurm.cpus' = \"4\": "),
         ("submit_rate = 0", "key 'run.slurm.submit_rate' = 0: "),
