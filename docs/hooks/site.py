@@ -93,6 +93,7 @@ def study_file(whole: dict[str, Any]) -> str:
     ]
     tables = {
         "The top": whole,
+        "first, as a table": whole["$defs"]["First"],
         "[grid]: one key per parameter": whole["$defs"]["Range"],
         "[trial] and [stage.NAME]": whole["$defs"]["CommandConfig"],
         "resources": whole["$defs"]["Resources"],
