@@ -7,24 +7,17 @@ compared. Plays are spread over processes.
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context
 from typing import Any
 
-from dsice.errors import DsiceError
 from dsice.goal import Goal
 from dsice.grid import Grid
-from dsice.launch.processes import die_with_parent
 from dsice.search import make_search
 from dsice.simulate.play import Terms, play
+from dsice.simulate.workers import spread
 from dsice.simulate.world import Worlds
-from dsice.study.spec import thread_limits
 
 
 @dataclass(frozen=True)
@@ -119,58 +112,23 @@ def play_all(
     jobs = [(count, repetition) for repetition in range(repetitions) for count in slots]
     on_end(0, len(jobs))
     processes = min(len(jobs), processes or len(os.sched_getaffinity(0)))
-    found = {}
+    found: dict[tuple[int, int], Played] = {}
+
+    def keep(job: tuple[int, int], played: Played) -> None:
+        found[job] = played
+        on_end(len(found), len(jobs))
+
     if processes == 1:
         for job in jobs:
-            found[job] = play_once(campaign, *job)
-            on_end(len(found), len(jobs))
+            keep(job, play_once(campaign, *job))
     else:
-        try:
-            with (
-                _one_thread(),
-                ProcessPoolExecutor(processes, get_context("spawn"), die_with_parent) as pool,
-                _ended_by_interrupts(),
-            ):
-                with _without_interrupts():  # processes that are started inherit that
-                    futures = {pool.submit(play_once, campaign, *job): job for job in jobs}
-                for future in as_completed(futures):
-                    found[futures[future]] = future.result()
-                    on_end(len(found), len(jobs))
-        except BrokenProcessPool:
-            raise DsiceError("a process of the simulation was killed: is memory short?") from None
+        spread(_Plays(campaign), jobs, processes, keep)
     return [found[job] for job in jobs]
 
 
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Within, a Ctrl-C waits: a process that is half started would complain."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+@dataclass(frozen=True)
+class _Plays:
+    campaign: Campaign
 
-
-@contextmanager
-def _ended_by_interrupts() -> Iterator[None]:
-    """Within, a KeyboardInterrupt ends the processes that were started: a pool waits for them."""
-    before = set(active_children())
-    try:
-        yield
-    except KeyboardInterrupt:
-        for child in set(active_children()) - before:
-            child.kill()
-        raise
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Within, processes begin with numerical libraries that keep to one thread."""
-    before = dict(os.environ)
-    os.environ.update(thread_limits(1))
-    try:
-        yield
-    finally:
-        for name in thread_limits(1):
-            os.environ.pop(name)
-        os.environ.update({name: before[name] for name in thread_limits(1) if name in before})
+    def __call__(self, job: tuple[int, int]) -> Played:
+        return play_once(self.campaign, *job)
