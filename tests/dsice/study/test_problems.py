@@ -14,6 +14,7 @@ from dsice.launch.make import SETTINGS
 from dsice.launch.settings import Resources
 from dsice.study.config import (
     CommandConfig,
+    First,
     PictureRow,
     Range,
     ReportConfig,
@@ -38,11 +39,13 @@ TABLES: list[tuple[str, str, type[BaseModel]]] = [
     ("report", "{{ {} }}", ReportConfig),
     ("report", "{{ pictures = [{{ files = {{ }}, {} }}] }}", PictureRow),
     ("grid", "{{ a = {{ {} }} }}", Range),
+    ("first", "{{ settings = [], {} }}", First),
 ]
 WRONG = (
     *("3", "-1", "0", "1.5", "nan", "inf", "true", '""', '"a b"', '"x"', "[]", "[3]", '[""]'),
     *("[[1]]", "[1, 2, 3]", '["a", 3]', "{}", "{ x = 3 }", "[{}]", "1979-05-27", "99999999999"),
 )
+NEEDED = ('command = ["run"], ', 'command = ["make"], ', "files = { }, ", "settings = [], ")
 PYDANTIC = re.compile(
     r"Input should| valid |constrained|tuple|\bdict|pydantic|Value error|instance|type=|validation"
     r"|None|list\[|Range|function-|union|\bstr\b|\bint\b|\bfloat\b|\bbool\b|nullable|model"
@@ -59,7 +62,12 @@ def keys_and_files() -> Iterator[tuple[str, str]]:
         for key in model.model_fields:
             for value in WRONG:
                 inside = form.format(f"{key} = {value}")
-                for needed in ('command = ["run"], ', 'command = ["make"], ', "files = { }, "):
+                for needed in (
+                    'command = ["run"], ',
+                    'command = ["make"], ',
+                    "files = { }, ",
+                    "settings = [], ",
+                ):
                     if needed.startswith(f"{key} = "):
                         inside = inside.replace(needed, "")
                 yield key, text(**{table: inside})
@@ -80,8 +88,8 @@ def test_every_key_given_what_it_cannot_be() -> None:
             assert message.startswith("study.toml: "), file
             assert "\n" not in message, file
             assert PYDANTIC.search(message.replace(file, "")) is None, f"{file}\n{message}"
-            named = key in message or "'grid.a'" in message or "goal" in message
-            assert named, f"{file}\n{message}"
+            others = ("'grid.a'", "goal", "first setting")
+            assert any(name in message for name in (key, *others)), f"{file}\n{message}"
     assert refused > 1000
 
 
