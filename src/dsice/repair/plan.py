@@ -32,7 +32,7 @@ from dsice.study.events import (
     encode,
     healed,
 )
-from dsice.study.frozen import fingerprints, load_frozen
+from dsice.study.frozen import header_of, load_frozen
 from dsice.study.journal import Lines, lines_of
 from dsice.study.state import Stage, Status, Study, Task, Trial
 from dsice.study.unknown import numbers_in, unknown_folders
@@ -283,8 +283,7 @@ class Repair:
 
     def _rewritten(self) -> Iterator[Event]:
         """The events as they are to be, in the present format."""
-        config = self._study.config
-        header = Header.new(config.name, fingerprints(config))
+        header = header_of(self._study.config)
         header.id = self._study.id or header.id
         header.t = self._events[0].t if self._events else 0.0
         header.session = token = secrets.token_hex(4)

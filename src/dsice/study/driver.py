@@ -45,7 +45,6 @@ from dsice.study.events import (
     AttemptBegan,
     AttemptEnded,
     Event,
-    Header,
     Proposed,
     SessionBegan,
     SessionEnded,
@@ -55,7 +54,7 @@ from dsice.study.events import (
     Verdict,
     Voided,
 )
-from dsice.study.frozen import fingerprints
+from dsice.study.frozen import header_of
 from dsice.study.further import Further, search_of
 from dsice.study.journal import Journal
 from dsice.study.outage import Job, Outage, Watch
@@ -186,8 +185,7 @@ class Driver:
         if run.hours is not None:
             self._deadline = self._clock.now() + run.hours * 3600 - self.study.wall_seconds
         if self._journal.format < FORMAT:
-            config = self.study.config
-            self._record(Header.new(config.name, fingerprints(config)))
+            self._record(header_of(self.study.config))
         self._record(
             SessionBegan(
                 host=socket.gethostname(),

@@ -13,6 +13,7 @@ from dsice.files import SMALL, read_regular, write_atomically
 from dsice.grid import Axis
 from dsice.study.config import StudyConfig, load, parse
 from dsice.study.directory import StudyDirectory, write_json
+from dsice.study.events import Header
 
 if TYPE_CHECKING:
     from dsice.study.state import Study
@@ -50,6 +51,11 @@ def fingerprints(config: StudyConfig) -> dict[str, str]:
         what: hashlib.sha256(json.dumps(part, default=_plain).encode()).hexdigest()[:16]
         for what, part in _identity(config).items()
     }
+
+
+def header_of(config: StudyConfig) -> Header:
+    """The first line of what this version writes into the journal of a study, with a new id."""
+    return Header.new(config.name, fingerprints(config))
 
 
 def require_fingerprints(study: Study) -> None:

@@ -14,7 +14,7 @@ from dsice.study import frozen
 from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
-from dsice.study.events import FORMAT, Header, Imported, Known
+from dsice.study.events import FORMAT, Imported, Known
 from dsice.study.journal import Journal
 from dsice.study.run import make_directory
 from dsice.study.state import Status, Study
@@ -74,7 +74,7 @@ def add_priors(
                 study.apply(journal.replay())
                 new = unknown(study, results)
                 if journal.format < FORMAT:
-                    journal.append(Header.new(config.name, frozen.fingerprints(config)))
+                    journal.append(frozen.header_of(config))
                 if new:
                     entries = [_entry(each, config.grid) for each in new]
                     journal.append(Imported(source=source, results=entries))
