@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
@@ -132,6 +133,7 @@ class Driver:
         self._watch = Watch(study, budget.max_consecutive_failures)
         self._outage: Outage | None = None  # that ends this session
         self._search: Search | None = None
+        self._given: deque[Point] = deque()  # what the user wants first, still to be proposed
         self._goal: Goal = study.config.goal
         self._deadline = inf
         self._pause = _MIN_PAUSE
@@ -274,6 +276,7 @@ class Driver:
         """The search, told all that is known."""
         search = search_of(self.study, self._budget.parallel, self.study.sessions[-1].sweep)
         self._goal = search.goal
+        self._given = self._still_given()
         for each, ended in self.study.history:
             if ended:
                 search.tell(each.point, self._useful(each))
@@ -323,7 +326,8 @@ class Driver:
             free = max(0, run.trials - len(study.trials))
             why = f"the budget of {run.trials} trials is used"
         with self._journal.together():
-            for point in self._given()[:free]:
+            while free and self._given:
+                point = self._given.popleft()
                 search.pend(point)
                 self._propose(point, Why(Role.GIVEN, known=len(study.finished)))
                 wave.append(study.trials[-1])
@@ -342,13 +346,11 @@ class Driver:
             self._submit(wave, specs)
         return why
 
-    def _given(self) -> list[Point]:
+    def _still_given(self) -> deque[Point]:
         """The points that the user wants first and that nobody has measured or measures."""
-        if not self.study.config.first:
-            return []
-        same = self.study.config.grid.program
-        known = {same(each.point) for each, _ in self.study.history}
-        return [point for point in self.study.config.first if same(point) not in known]
+        wanted, same = self.study.config.first, self.study.config.grid.program
+        known = {same(each.point) for each, _ in self.study.history} if wanted else ()
+        return deque(point for point in wanted if same(point) not in known)
 
     def _propose(self, point: Point, why: Why | None) -> None:
         params = self.study.config.grid.params(point)
