@@ -3,7 +3,7 @@
 The state of a study is what folding its journal gives (`dsice.study.state`). An event is durable
 when `Journal.append` returns, or the block of `Journal.together`. A last line that a crash tore is
 no event: it is dropped with a warning. Every other damage is an error that names the line;
-`dsice.study.repair` brings back what can be brought back.
+`dsice.repair` brings back what can be brought back.
 """
 
 from __future__ import annotations
