@@ -181,39 +181,41 @@ def kills(field: Field) -> int:
 def stalls(field: Field) -> int:
     """The driver stops, another one begins after its lock was deleted, and the first one wakes."""
     for _ in range(3):
-        first = field.driver()
-        field.wait()
-        first.send_signal(signal.SIGSTOP)
+        first = _stopped(field)
         (field.runs / "lock").unlink(missing_ok=True)
-        second = field.driver()
-        field.wait()
-        first.send_signal(signal.SIGCONT)
-        field.wait()
-        first.kill()
-        second.kill()
-        field.ended(first)
-        field.ended(second)
+        _taken_over(field, first)
     return 3
 
 
 def takeovers(field: Field) -> int:
     """As stalls, between two machines whose locks do not reach each other."""
     for _ in range(3):
-        first = field.driver("here")
-        field.wait()
-        first.send_signal(signal.SIGSTOP)
+        first = _stopped(field, "here")
         time.sleep(2.5)  # its jobs end, and its last sign of life grows old
-        second = field.driver("there")
-        field.wait()
-        first.send_signal(signal.SIGCONT)
-        field.wait()
-        first.kill()
-        second.kill()
-        field.ended(first)
-        field.ended(second)
+        _taken_over(field, first, "there")
         time.sleep(2.0)
     (field.runs / "lock").unlink(missing_ok=True)
     return 3
+
+
+def _stopped(field: Field, host: str = "") -> subprocess.Popen[str]:
+    """A driver that was at work for a while and then stopped."""
+    driver = field.driver(host)
+    field.wait()
+    driver.send_signal(signal.SIGSTOP)
+    return driver
+
+
+def _taken_over(field: Field, first: subprocess.Popen[str], host: str = "") -> None:
+    """Let another driver begin, then wake the first one; both are killed in the end."""
+    second = field.driver(host)
+    field.wait()
+    first.send_signal(signal.SIGCONT)
+    field.wait()
+    for driver in (first, second):
+        driver.kill()
+    for driver in (first, second):
+        field.ended(driver)
 
 
 def restores(field: Field) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.trust import damaged
 from dsice.errors import DamagedStudy, InvalidInput, OtherStudy, StudyLocked
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.repair.plan import Repair
@@ -317,30 +318,6 @@ def test_deleting_the_folder_of_a_job_that_was_revoked_claims_it(tmp_path: Path)
     assert not job.revoke()
     job.create(JobSpec("late", ("true",), str(tmp_path)))  # by a driver that wakes up
     assert not job.claim("job")
-
-
-def damaged(chance: random.Random, data: bytes) -> bytes:
-    """``data`` with a bit flipped, a piece gone, zeroed, doubled or put in another order."""
-    at = chance.randrange(len(data))
-    end = min(len(data), at + chance.choice([1, 3, 20, 200, 700]))
-    match chance.randrange(6):
-        case 0:
-            return data[:at] + bytes([data[at] ^ (1 << chance.randrange(8))]) + data[at + 1 :]
-        case 1:
-            return data[:at] + data[end:]
-        case 2:
-            return data[:at] + bytes(end - at) + data[end:]
-        case 3:
-            return data[:end] + data[at:]
-        case 4:
-            lines = data.splitlines(keepends=True)
-            first, second = sorted(chance.sample(range(len(lines)), 2))
-            lines[first], lines[second] = lines[second], lines[first]
-            return b"".join(lines)
-        case _:
-            lines = data.splitlines(keepends=True)
-            del lines[chance.randrange(len(lines))]
-            return b"".join(lines)
 
 
 def test_damaged_journals_are_repaired_or_refused_in_words(tmp_path: Path) -> None:
