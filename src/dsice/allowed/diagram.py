@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.allowed.columns import Indices
-from dsice.allowed.groups import Combination, Group, Numbers, placed, whole
+from dsice.allowed.groups import Combination, Counted, Numbers, placed, whole
 from dsice.allowed.layers import Edges
 
 
@@ -31,7 +31,7 @@ class _Layer:
     before: NDArray[Any]
 
 
-class Diagram(Group):
+class Diagram(Counted):
     """Combinations as paths.
 
     Args:

@@ -33,8 +33,12 @@ class Group(ABC):
     least: int
 
     @abstractmethod
-    def rows(self, numbers: Numbers) -> Indices:
-        """The combinations with these numbers, from 0 to ``count`` - 1; shape (N, axes)."""
+    def draws(self, count: int, random: Random) -> Indices:
+        """Up to ``count`` random combinations, shape (N, axes).
+
+        Each is drawn from all with the same probability. Where they are not counted, some are
+        likelier than others, and there may be fewer.
+        """
 
     @abstractmethod
     def nearest(self, target: Combination) -> Combination | None:
@@ -44,18 +48,23 @@ class Group(ABC):
         is near.
         """
 
-    def draws(self, count: int, random: Random) -> Indices:
-        """Up to ``count`` random combinations, shape (N, axes).
 
-        Each is drawn from all with the same probability. Where they are not counted, some are
-        likelier than others, and there may be fewer.
-        """
+class Counted(Group):
+    """A group whose combinations are counted, and numbered."""
+
+    count: int
+
+    @abstractmethod
+    def rows(self, numbers: Numbers) -> Indices:
+        """The combinations with these numbers, from 0 to ``count`` - 1; shape (N, axes)."""
+
+    def draws(self, count: int, random: Random) -> Indices:  # noqa: D102  (as the base)
         if not self.count:
             return np.zeros((0, len(self.axes)), dtype=np.intp)
         return self.rows([random.randrange(self.count) for _ in range(count)])
 
 
-class Listed(Group):
+class Listed(Counted):
     """Combinations that are listed.
 
     Args:

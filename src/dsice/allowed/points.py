@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.allowed.columns import Indices
-from dsice.allowed.groups import Group, Numbers, placed, whole
+from dsice.allowed.groups import Counted, Group, Numbers, placed, whole
 
 Point = tuple[int, ...]
 _SORTED: Final = 2**20  # points that are put in index order
@@ -29,12 +29,12 @@ class AllowedPoints:
 
     def __init__(self, groups: Sequence[Group]) -> None:
         self.groups: Final = tuple(sorted(groups, key=lambda group: group.axes))
-        counts = [group.count for group in self.groups]
+        self._counted: Final = tuple(g for g in self.groups if isinstance(g, Counted))
         self.count: int | None = None
-        if 0 in counts:
+        if any(group.count == 0 for group in self._counted):
             self.count = 0
-        elif None not in counts:
-            self.count = math.prod(count for count in counts if count is not None)
+        elif len(self._counted) == len(self.groups):
+            self.count = math.prod(group.count for group in self._counted)
         known = math.prod(group.least for group in self.groups)
         self.least: Final = known if self.count is None else self.count
 
@@ -46,6 +46,8 @@ class AllowedPoints:
         """All allowed points, if they are counted; in index order up to a million."""
         if self.count is None:
             raise ValueError("points that are not counted cannot be listed")
+        if not self.count:  # whether or not all groups are counted
+            return
         if self.count <= _SORTED:
             table = self._table(range(self.count)).astype(np.int32)
             table = table[np.lexsort(table.T[::-1])]
@@ -57,7 +59,7 @@ class AllowedPoints:
             yield from map(tuple, self._table(numbers).tolist())
 
     def _table(self, numbers: Numbers) -> Indices:
-        axes, columns = _combined(self.groups, numbers)
+        axes, columns = _combined(self._counted, numbers)
         return placed(axes, columns)
 
     def draws(self, count: int, random: Random) -> list[Point]:
@@ -95,27 +97,28 @@ class AllowedPoints:
             many allowed points each of these stands for. None if they are more than ``most`` or not
             counted.
         """
-        chosen = [group for group in self.groups if not set(axes).isdisjoint(group.axes)]
-        count = math.prod(group.count or 0 for group in chosen)
-        if self.count is None or count > most:
+        tied = [group for group in self.groups if not set(axes).isdisjoint(group.axes)]
+        chosen = [group for group in tied if isinstance(group, Counted)]
+        count = math.prod(group.count for group in chosen)
+        if self.count is None or len(chosen) < len(tied) or count > most:
             return None
         found, columns = _combined(chosen, range(count))
         return found, np.stack(columns, axis=1), self.count // count if count else 0
 
 
 def _combined(
-    groups: Sequence[Group], numbers: Numbers
+    groups: Sequence[Counted], numbers: Numbers
 ) -> tuple[list[int], list[NDArray[np.intp]]]:
     """The combinations of counted groups with these numbers; those of the last change fastest.
 
     Returns:
         The axes, and a column for each.
     """
-    rest: NDArray[Any] = np.array(numbers, dtype=whole([group.count or 1 for group in groups]))
+    rest: NDArray[Any] = np.array(numbers, dtype=whole([group.count for group in groups]))
     axes: list[int] = []
     columns: list[NDArray[np.intp]] = []
     for group in reversed(groups):
-        count = group.count or 1
+        count = max(group.count, 1)  # of none there are no numbers
         rows = group.rows(rest % count)
         rest = rest // count
         axes += group.axes

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsice.allowed.columns import Indices, evaluate
-from dsice.allowed.groups import Combination, Group, Numbers, placed, squares
+from dsice.allowed.groups import Combination, Group, placed, squares
 from dsice.allowed.layers import Coupled
 
 TRIED: Final = 10_000
@@ -40,10 +40,7 @@ class Probed(Group):
         self.count = None
         self.least = len(self.draws(_BEAM, Random(0)))
 
-    def rows(self, numbers: Numbers) -> Indices:  # noqa: D102  (as the base)
-        raise NotImplementedError("these combinations have no numbers")
-
-    def draws(self, count: int, random: Random) -> Indices:  # noqa: D102
+    def draws(self, count: int, random: Random) -> Indices:  # noqa: D102  (as the base)
         chance = np.random.default_rng(random.getrandbits(64))
         found = self._blind(chance)
         if len(found) < count:
@@ -102,10 +99,7 @@ class Opaque(Group):
         self._shape: Final = shape
         self._allows: Final = allows
 
-    def rows(self, numbers: Numbers) -> Indices:  # noqa: D102  (as the base)
-        raise NotImplementedError("these combinations have no numbers")
-
-    def draws(self, count: int, random: Random) -> Indices:  # noqa: D102
+    def draws(self, count: int, random: Random) -> Indices:  # noqa: D102  (as the base)
         found: dict[Combination, None] = {}
         for _ in range(16 * count):
             point = tuple(random.randrange(n) for n in self._shape)

@@ -158,6 +158,22 @@ def test_nothing_may_be_found_where_nothing_can_be_counted(
     assert points.draws(3, Random(0)) == []
 
 
+def test_nothing_is_allowed_though_a_part_cannot_be_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(find, "MOST_STATES", 1)
+    axes = {name: list(range(1, 7)) for name in "abcd"}
+    points = Rule("a * b == c + a and d > 20", axes).points
+    assert any(isinstance(group, Probed) for group in points.groups)
+    assert points.count == 0
+    assert list(points) == []
+    assert points.tied([0, 3], 1000) is None
+    assert points.draws(3, Random(0)) == []
+    assert points.nearest((1, 1, 1, 1)) is None
+    grid = Grid([Axis(name, axes[name]) for name in "abcd"], "a * b == c + a and d > 2")
+    assert list(grid.within([range(6), range(6), range(6), [0, 1]])) == []
+
+
 def test_a_function_is_asked_point_by_point() -> None:
     few = Rule(lambda params: params["a"] == params["b"], dict.fromkeys("ab", TEN))
     assert few.points.count == 10
