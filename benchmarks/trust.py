@@ -34,7 +34,8 @@ from typing import Final
 
 from dsice.cli import main as dsice
 from dsice.errors import InvalidInput
-from dsice.study.state import Status, Study
+from dsice.study.facts import Status
+from dsice.study.state import Study
 
 TRIALS: Final = 24
 STUDY: Final = f"""

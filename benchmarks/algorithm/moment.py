@@ -15,7 +15,8 @@ from dsice.search import make_search
 from dsice.search.history import History
 from dsice.search.model import factors_of
 from dsice.search.targets import of_bound, of_costs
-from dsice.study.state import Prior, Status, Study, Trial
+from dsice.study.facts import KnownResult, Status, Trial
+from dsice.study.state import Study
 from dsice.surface.anova import Anova
 from dsice.surface.axis import Array
 from dsice.surface.evidence import SCALE_COUNT, learn
@@ -24,7 +25,7 @@ from dsice.surface.posterior import Posterior
 _JITTER = 1e-6  # as in the search
 
 
-def result(trial: Trial | Prior) -> Metrics | None:
+def result(trial: Trial | KnownResult) -> Metrics | None:
     """What a search is told of a finished trial, or of a result from elsewhere."""
     return trial.metrics if trial.status is Status.DONE else None
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from benchmarks.algorithm.moment import Moment
 from dsice.grid import Point
-from dsice.study.state import Status, Study, Trial
+from dsice.study.facts import Status, Trial
+from dsice.study.state import Study
 
 _TAKEOVER: Final = 5  # results before which no surface is worth a picture
 

@@ -20,7 +20,8 @@ from benchmarks.algorithm.moment import result
 from dsice.domain import focus
 from dsice.grid import Point
 from dsice.search.start import FirstPoints
-from dsice.study.state import Status, Study, Trial
+from dsice.study.facts import Status, Trial
+from dsice.study.state import Study
 
 
 def walk_figure(study: Study) -> Spec:

@@ -281,9 +281,9 @@ def _run(options: argparse.Namespace) -> int:
     from dsice.launch.make import make_launcher
     from dsice.study.config import with_budget, with_first
     from dsice.study.directory import StudyDirectory
+    from dsice.study.facts import Status
     from dsice.study.frozen import load_study_file
     from dsice.study.run import run_study
-    from dsice.study.state import Status
     from dsice.terminal import Terminal
 
     given = {key: getattr(options, key) for key in ("on", "parallel", "trials", "hours")}
@@ -335,8 +335,9 @@ def _preview(file: Path, config: StudyConfig, directory: Path) -> int:
 def _stop(options: argparse.Namespace) -> int:
     from dsice.launch.make import make_launcher
     from dsice.study.driver import Stop
+    from dsice.study.facts import Status
     from dsice.study.run import ask_to_stop, end_what_runs
-    from dsice.study.state import Status, Study
+    from dsice.study.state import Study
 
     study = Study.open(options.directory)
     place = study.directory

@@ -20,7 +20,8 @@ from dsice.grid import Params
 from dsice.incumbent import Standing
 from dsice.launch.output import shown
 from dsice.study.driver import Stop
-from dsice.study.state import Stage, Status, Study, Task, Trial
+from dsice.study.facts import Stage, Status, Task, Trial
+from dsice.study.state import Study
 from dsice.study.summary import (
     metric_text,
     no_best_text,
@@ -51,12 +52,12 @@ def standing_line(standing: Standing[Trial], goal: Goal) -> str:
 
 def better_line(study: Study, goal: Goal) -> str:
     """A line on a result from elsewhere that is better than every trial; empty if none is."""
-    prior = study.better_prior(goal)
-    if prior is None:
+    known = study.better_known(goal)
+    if known is None:
         return ""
-    found = metrics_line(prior.metrics, goal)
-    where = one_line(prior.named)
-    return f"Better, known from elsewhere: {found}  ({where}: {params_line(prior.params)})"
+    found = metrics_line(known.metrics, goal)
+    where = one_line(known.named)
+    return f"Better, known from elsewhere: {found}  ({where}: {params_line(known.params)})"
 
 
 def params_line(params: Params) -> str:

@@ -14,7 +14,8 @@ import pytest
 
 from dsice import Axis, Goal, Grid, tune
 from dsice.errors import Interrupted
-from dsice.study.state import Status, Study
+from dsice.study.facts import Status
+from dsice.study.state import Study
 from tests.conftest import ENVIRONMENT
 
 StudyFile = Callable[..., Path]

@@ -14,7 +14,8 @@ from typing import Final
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Value
-from dsice.study.state import Status, Study, Trial
+from dsice.study.facts import Status, Trial
+from dsice.study.state import Study
 
 FACTS: Final = ("trial", "state", "reason", "feasible", "started", "ended", "seconds", "host")
 _FACT: Final = "dsice_"

@@ -148,7 +148,7 @@ def _import(options: argparse.Namespace) -> int:
     from dsice.exchange.match import match
     from dsice.exchange.text_file import STANDARD
     from dsice.exchange.wishes import Wishes
-    from dsice.study.priors import add_priors, unknown
+    from dsice.study.known import add_known, unknown
     from dsice.study.state import Study
     from dsice.study.summary import known_line
 
@@ -171,7 +171,7 @@ def _import(options: argparse.Namespace) -> int:
     if not found.results:
         _say(source.what, found, 0)
         return 1
-    new = add_priors(config, directory, found.results, source.what)
+    new = add_known(config, directory, found.results, source.what)
     _say(source.what, found, len(new))
     line = known_line(Study.open(directory))
     say(f"{line} In {directory}." if line else f"{directory} has them as its own trials.")

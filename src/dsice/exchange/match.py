@@ -15,7 +15,7 @@ from dsice.exchange.source import ABSENT, Row, RowState, Source, is_blank, numbe
 from dsice.exchange.wishes import Get, Unread, Wishes, getter, listed
 from dsice.goal import Goal, Metrics
 from dsice.grid import Grid, Point
-from dsice.study.priors import Result
+from dsice.study.known import Result
 
 
 @dataclass(frozen=True, slots=True)

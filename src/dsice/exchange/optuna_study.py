@@ -20,7 +20,8 @@ from dsice.exchange.source import Row, RowState, Source, is_blank
 from dsice.goal import Bound, Goal, Metrics
 from dsice.incumbent import Standing
 from dsice.study.config import StudyConfig
-from dsice.study.state import Status, Study, Trial
+from dsice.study.facts import Status, Trial
+from dsice.study.state import Study
 from dsice.study.summary import metric_text, no_best_text, repeats_text
 from dsice.terminal import standing_line
 from dsice.units import setting

@@ -9,7 +9,8 @@ from dsice.errors import InvalidInput
 from dsice.exchange.columns import metric_column
 from dsice.exchange.source import Row, RowState, Source
 from dsice.study.config import StudyConfig
-from dsice.study.state import Prior, Status, Study, Trial
+from dsice.study.facts import KnownResult, Status, Trial
+from dsice.study.state import Study
 
 _STATES: Final = {
     Status.DONE: RowState.ENDED,
@@ -36,8 +37,8 @@ def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
 
 
 def _rows(study: Study) -> Iterator[Row]:
-    known: list[tuple[str, Prior | Trial]] = []
-    known += ((f"known from {prior.named}", prior) for prior in study.priors)
+    known: list[tuple[str, KnownResult | Trial]] = []
+    known += ((f"known from {each.named}", each) for each in study.known)
     known += ((f"trial {trial.number}", trial) for trial in study.trials)
     for where, each in known:
         metrics = {metric_column(n, each.params): value for n, value in each.metrics.items()}

@@ -32,7 +32,8 @@ from dsice.grid import Axis, Grid, Point, Value
 from dsice.search.history import History
 from dsice.search.targets import of_bound, of_costs, to_costs, to_values
 from dsice.search.why import Estimate
-from dsice.study.state import Status, Study
+from dsice.study.facts import Status
+from dsice.study.state import Study
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
 from dsice.surface.evidence import SCALE_COUNT, learn

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dsice.goal import Metrics
 from dsice.search.base import Search
+from dsice.study.facts import KnownResult, Status, Trial
 from dsice.study.further import search_of
-from dsice.study.state import Prior, Status, Study, Trial
+from dsice.study.state import Study
 
 
-def result(known: Trial | Prior) -> Metrics | None:
+def result(known: Trial | KnownResult) -> Metrics | None:
     """What a search is told of a trial that has ended, or of a result from elsewhere."""
     return known.metrics if known.status is Status.DONE else None
 

@@ -16,7 +16,7 @@ from dsice.explain.trial import Explanation
 from dsice.explain.walk import RoleCount, Step
 from dsice.explain.words import ROLES, sentences, what_matters
 from dsice.goal import Goal
-from dsice.study.state import Status
+from dsice.study.facts import Status
 from dsice.study.summary import metric_text
 from dsice.terminal import params_line
 from dsice.units import apart, number, percent, setting

@@ -12,7 +12,8 @@ from dsice.goal import Goal, Metrics
 from dsice.grid import Params
 from dsice.search.history import History
 from dsice.search.why import Estimate, Forecast, Why
-from dsice.study.state import Prior, Status, Study, Trial
+from dsice.study.facts import KnownResult, Status, Trial
+from dsice.study.state import Study
 
 
 class Came(StrEnum):
@@ -112,7 +113,7 @@ def _pending(study: Study, trial: Trial) -> tuple[int, ...]:
     for each, ended in study.history:
         if each is trial:
             break
-        if isinstance(each, Prior):
+        if isinstance(each, KnownResult):
             continue
         if ended:
             under_way.pop(each.number, None)

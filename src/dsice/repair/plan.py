@@ -32,9 +32,10 @@ from dsice.study.events import (
     encode,
     healed,
 )
+from dsice.study.facts import Stage, Status, Task, Trial
 from dsice.study.frozen import header_of, load_frozen
 from dsice.study.journal import Lines, lines_of
-from dsice.study.state import Stage, Status, Study, Task, Trial
+from dsice.study.state import Study
 from dsice.study.unknown import numbers_in, unknown_folders
 
 _SHOWN: Final = 60  # bytes of a damaged line

@@ -18,7 +18,7 @@ from dsice.launch.job import JobSpec
 from dsice.report.facts import Facts
 from dsice.report.words import moment, parameter
 from dsice.study.events import Verdict
-from dsice.study.state import Attempt, Status, Trial
+from dsice.study.facts import Attempt, Status, Trial
 from dsice.text import plain
 from dsice.units import duration
 

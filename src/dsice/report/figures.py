@@ -31,7 +31,8 @@ from dsice.report.scales import (
     tip,
 )
 from dsice.report.timeline import Timeline
-from dsice.study.state import Study, Trial
+from dsice.study.facts import Trial
+from dsice.study.state import Study
 from dsice.text import plain
 
 

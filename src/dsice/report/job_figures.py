@@ -8,7 +8,7 @@ from typing import Final
 from dsice.domain import Domain
 from dsice.report.scales import TICKS, Figure, Row, Spec, framed, mark, quantity, tip
 from dsice.report.timeline import OUTCOMES, Span, Timeline, outcome
-from dsice.study.state import Stage, Trial
+from dsice.study.facts import Stage, Trial
 from dsice.text import plain
 from dsice.units import count, duration
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from dsice.report.timeline import Timeline
-from dsice.study.state import Status, Study
+from dsice.study.facts import Status
+from dsice.study.state import Study
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dsice.report.savings import Savings
 from dsice.report.timeline import Timeline
 from dsice.report.words import bound, fraction, moment, parameter
 from dsice.study.baseline import Baseline
-from dsice.study.state import Status, Task, Trial
+from dsice.study.facts import Status, Task, Trial
 from dsice.study.summary import seconds_of, time_text
 from dsice.text import plain
 from dsice.units import count, duration
@@ -52,11 +52,11 @@ def headline(facts: Facts) -> str:
 def _known(facts: Facts) -> str:
     """What was known from elsewhere, where it is better than any trial."""
     metric = facts.goal.metric
-    prior = facts.study.better_prior(facts.goal)
-    if prior is None:
+    known = facts.study.better_known(facts.goal)
+    if known is None:
         return ""
-    value = f"{plain(metric, 60)} = {facts.metric(metric, prior.metrics[metric])}"
-    return f" Better is known from elsewhere: {value} ({plain(prior.named, 120)})."
+    value = f"{plain(metric, 60)} = {facts.metric(metric, known.metrics[metric])}"
+    return f" Better is known from elsewhere: {value} ({plain(known.named, 120)})."
 
 
 def _own_headline(facts: Facts) -> str:

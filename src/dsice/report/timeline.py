@@ -15,7 +15,8 @@ from typing import Self
 
 from dsice.launch.job import Kind
 from dsice.study.events import Verdict
-from dsice.study.state import Attempt, Stage, Study, Task, Trial
+from dsice.study.facts import Attempt, Stage, Task, Trial
+from dsice.study.state import Study
 
 Interval = tuple[float, float]
 

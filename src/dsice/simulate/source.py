@@ -21,7 +21,8 @@ from dsice.simulate.fitted import Fitted
 from dsice.simulate.play import Terms
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
 from dsice.study.config import StudyConfig
-from dsice.study.state import Status, Study, Trial
+from dsice.study.facts import Status, Trial
+from dsice.study.state import Study
 from dsice.units import duration, number, percent
 
 SECONDS: Final = "seconds"

@@ -9,8 +9,9 @@ from dsice.launch.job import JobFolder, Kind
 from dsice.launch.output import last_line, last_lines
 from dsice.study import command
 from dsice.study.config import StudyConfig
+from dsice.study.facts import Attempt, Stage
 from dsice.study.outage import Outage
-from dsice.study.state import Attempt, Stage, Study
+from dsice.study.state import Study
 
 _LINES: Final = 15  # of a log
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from dsice.goal import Goal
 from dsice.incumbent import standings
 from dsice.search.why import Role
-from dsice.study.state import Status, Study, Trial
+from dsice.study.facts import Status, Trial
+from dsice.study.state import Study
 from dsice.units import number
 
 

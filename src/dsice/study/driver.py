@@ -55,12 +55,13 @@ from dsice.study.events import (
     Verdict,
     Voided,
 )
+from dsice.study.facts import KnownResult, Status, Task, Trial
 from dsice.study.frozen import header_of
 from dsice.study.further import Further, search_of
 from dsice.study.journal import Journal
 from dsice.study.outage import Job, Outage, Watch
 from dsice.study.spec import check_files, config_of, next_job, usual_seconds
-from dsice.study.state import Prior, Status, Study, Task, Trial
+from dsice.study.state import Study
 from dsice.study.verdict import judge
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened
@@ -361,7 +362,7 @@ class Driver:
         if (search := self._search) is not None:
             self._computed(lambda: search.tell(trial.point, self._useful(trial)))
 
-    def _useful(self, known: Trial | Prior) -> Metrics | None:
+    def _useful(self, known: Trial | KnownResult) -> Metrics | None:
         """What the search is told of a result: None unless all metrics of the goal are there."""
         able = known.status is Status.DONE and self._goal.missing(known.metrics) is None
         return known.metrics if able else None

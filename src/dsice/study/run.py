@@ -17,12 +17,13 @@ from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver, Stop
+from dsice.study.facts import Status
 from dsice.study.function import Function, keep_function
 from dsice.study.further import Further
 from dsice.study.journal import Journal
 from dsice.study.share import Share
 from dsice.study.spec import check_files
-from dsice.study.state import Status, Study
+from dsice.study.state import Study
 from dsice.study.unknown import require_known
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -15,7 +15,8 @@ from dsice.launch.processes import search_path
 from dsice.study import command, templates
 from dsice.study.config import CommandConfig, TimesMedian
 from dsice.study.directory import TaskFolder
-from dsice.study.state import Stage, Status, Study, Task, Trial
+from dsice.study.facts import Stage, Status, Task, Trial
+from dsice.study.state import Study
 
 _FEW: Final = 5  # trials whose median means something
 _LATEST: Final = 200

@@ -14,7 +14,8 @@ from dsice.incumbent import Standing
 from dsice.launch.job import JobFolder
 from dsice.launch.output import finite, last_line, shown
 from dsice.study.baseline import Baseline
-from dsice.study.state import Status, Study, Task, Trial
+from dsice.study.facts import Status, Task, Trial
+from dsice.study.state import Study
 from dsice.text import one_line
 from dsice.units import duration, hours, number, span
 
@@ -60,11 +61,11 @@ def as_json(study: Study) -> dict[str, Any]:
 
 
 def _known(study: Study) -> dict[str, Any]:
-    best = study.best_prior(study.goal)
+    best = study.best_known(study.goal)
     return {
-        "results": len(study.priors),
-        "failed": sum(prior.status is Status.FAILED for prior in study.priors),
-        "sources": list(dict.fromkeys(prior.source for prior in study.priors)),
+        "results": len(study.known),
+        "failed": sum(result.status is Status.FAILED for result in study.known),
+        "sources": list(dict.fromkeys(result.source for result in study.known)),
         "best": None
         if best is None
         else {"params": best.params, "metrics": dict(best.metrics), "where": best.named},
@@ -73,11 +74,11 @@ def _known(study: Study) -> dict[str, Any]:
 
 def known_line(study: Study) -> str:
     """One line on results from elsewhere; empty if there are none."""
-    if not study.priors:
+    if not study.known:
         return ""
-    failed = sum(prior.status is Status.FAILED for prior in study.priors)
-    sources = list(dict.fromkeys(prior.source for prior in study.priors))
-    count = len(study.priors)
+    failed = sum(result.status is Status.FAILED for result in study.known)
+    sources = list(dict.fromkeys(result.source for result in study.known))
+    count = len(study.known)
     return one_line(
         f"+ {count} known {'result' if count == 1 else 'results'} from "
         f"{', '.join(sources[:3])}{' and others' if len(sources) > 3 else ''}"

@@ -16,7 +16,8 @@ from dsice.grid import Params
 from dsice.incumbent import standings
 from dsice.search.asynchronous import Dsice
 from dsice.search.why import Prospect
-from dsice.study.state import Study, Trial
+from dsice.study.facts import Trial
+from dsice.study.state import Study
 from dsice.swept import Swept
 
 ROWS: Final = 12  # bounds, if nobody chooses others

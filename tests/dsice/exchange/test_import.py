@@ -15,7 +15,7 @@ from dsice.study.config import load
 from dsice.study.directory import StudyDirectory
 from dsice.study.events import Event, Header, Imported, Known, Proposed
 from dsice.study.journal import Journal, Lines
-from dsice.study.priors import Result, add_priors
+from dsice.study.known import Result, add_known
 from dsice.study.state import Study
 from tests.dsice.stories import Story
 from tests.dsice.study.test_driver import Bench
@@ -128,7 +128,7 @@ def test_mistakes_change_nothing(
         found, complaint = dsice("import", "runs/small", "bad.csv", "--metric", "y=4")
     assert found == 2
     assert "driver" in complaint
-    assert len(Study.open(tmp_path / "runs/small").priors) == 1
+    assert len(Study.open(tmp_path / "runs/small").known) == 1
 
 
 class Said:
@@ -287,9 +287,9 @@ def test_an_import_that_was_cut_short_is_all_or_nothing(
     config = load(study_file())
     results = [Result(p, {"y": 1.0 / 3}, "", f"line {k}") for k, p in enumerate(EVEN, 2)]
     whole = tmp_path / "whole"
-    assert add_priors(config, whole, results, "t.csv") == results
+    assert add_known(config, whole, results, "t.csv") == results
     journal = (whole / "journal.jsonl").read_bytes()
-    entries = Study.open(whole).priors
+    entries = Study.open(whole).known
     assert [(p.point, p.metrics) for p in entries] == [(r.point, r.metrics) for r in results]
     cut = tmp_path / "cut"
     for length in range(0, len(journal), 7):
@@ -297,19 +297,19 @@ def test_an_import_that_was_cut_short_is_all_or_nothing(
         (cut / "study.toml").write_bytes((whole / "study.toml").read_bytes())
         (cut / "source.json").write_bytes((whole / "source.json").read_bytes())
         (cut / "journal.jsonl").write_bytes(journal[:length])
-        assert Study.open(cut).priors == []
-        add_priors(config, cut, results, "t.csv")
-        assert Study.open(cut).priors == entries
-        assert add_priors(config, cut, results, "t.csv") == []
+        assert Study.open(cut).known == []
+        add_known(config, cut, results, "t.csv")
+        assert Study.open(cut).known == entries
+        assert add_known(config, cut, results, "t.csv") == []
 
 
 def test_equal_results_are_counted(tmp_path: Path, study_file: StudyFile) -> None:
     config = load(study_file())
     twice = [Result((1, 1), {"y": 2.0}, "", f"line {k}") for k in (2, 3)]
     failed = Result((1, 1), None, "broke", "line 4")
-    assert len(add_priors(config, tmp_path / "out", twice[:1], "t.csv")) == 1
-    assert add_priors(config, tmp_path / "out", [*twice, failed], "t.csv") == [twice[1], failed]
-    assert add_priors(config, tmp_path / "out", [*twice, failed], "u.csv") == []
+    assert len(add_known(config, tmp_path / "out", twice[:1], "t.csv")) == 1
+    assert add_known(config, tmp_path / "out", [*twice, failed], "t.csv") == [twice[1], failed]
+    assert add_known(config, tmp_path / "out", [*twice, failed], "u.csv") == []
 
 
 @pytest.mark.parametrize("search", ["dsice", "dsice-2018", "random"])
@@ -333,7 +333,7 @@ def test_a_study_with_known_results_resumes_as_if_unbroken(tmp_path: Path, searc
     know(unbroken, EVEN)
     study = unbroken.run()
     assert 10 <= len(study.trials) <= 18  # the published form has seen enough before
-    assert len(study.priors) == len(EVEN)
+    assert len(study.known) == len(EVEN)
     assert not {trial.point for trial in study.trials} & set(EVEN)
     proposed = [event for event in Lines(unbroken.place.journal) if isinstance(event, Proposed)]
 
@@ -373,4 +373,4 @@ def test_a_study_with_known_results_resumes_as_if_unbroken(tmp_path: Path, searc
     points = [trial.point for trial in later.trials]
     assert len(set(points)) == len(points) >= len(study.trials)
     assert not set(points[len(study.trials) :]) & set(odd)
-    assert later.priors[-1].point == odd[-1]
+    assert later.known[-1].point == odd[-1]

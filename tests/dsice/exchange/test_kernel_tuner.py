@@ -15,7 +15,7 @@ from dsice.exchange.kernel_tuner import read
 from dsice.exchange.match import Matched, match
 from dsice.exchange.wishes import Wishes
 from dsice.study.config import StudyConfig, parse
-from dsice.study.priors import add_priors
+from dsice.study.known import add_known
 
 STUDY = """
 name = "kernel"
@@ -175,8 +175,8 @@ def test_cache_and_t4_of_one_run_are_the_same_results(
     files = [json.dumps({**HEADER, "cache": cache}), json.dumps({"results": results})]
     first, second = (found(tmp_path, files[k], study) for k in order)
     assert [r.reason for r in first.results] == [r.reason for r in second.results]
-    assert len(add_priors(config, tmp_path / "out", first.results, "first")) == 3
-    assert add_priors(config, tmp_path / "out", second.results, "second") == []
+    assert len(add_known(config, tmp_path / "out", first.results, "first")) == 3
+    assert add_known(config, tmp_path / "out", second.results, "second") == []
 
 
 def test_the_form_of_the_auto_tuning_hub(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dsice.exchange.formats import READERS, guess
 from dsice.exchange.match import Matched, match
 from dsice.exchange.wishes import Wishes
 from dsice.study.config import parse
-from dsice.study.priors import Result, add_priors, unknown
+from dsice.study.known import Result, add_known, unknown
 from dsice.study.state import Study
 from tests.dsice.exchange.reading import found
 from tests.dsice.stories import Story
@@ -54,7 +54,7 @@ def old(directory: Path, text: str = OLD) -> Study:
     story.begin(story.propose((0, 1, 1)))
     story.propose((2, 0, 1))
     result = Result((1, 1, 9), {"speed": 9.0, "seconds": 0.5}, "", "line 2")
-    add_priors(story.study.config, directory, [result], "t.csv")
+    add_known(story.study.config, directory, [result], "t.csv")
     return Study.open(directory)
 
 

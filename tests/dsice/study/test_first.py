@@ -14,8 +14,9 @@ from dsice.goal import Goal
 from dsice.grid import Axis, Grid
 from dsice.search.why import Role
 from dsice.study.baseline import Baseline, gain
+from dsice.study.facts import Trial
 from dsice.study.first import points_of, setting_of
-from dsice.study.state import Study, Trial
+from dsice.study.state import Study
 from tests.conftest import Dsice, StudyFile
 
 GRID = Grid(

@@ -18,9 +18,10 @@ from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver, Stop
 from dsice.study.events import AttemptEnded, Event, Voided, encode
+from dsice.study.facts import Status
 from dsice.study.frozen import freeze
 from dsice.study.journal import Journal, Lines
-from dsice.study.state import Status, Study
+from dsice.study.state import Study
 
 TEXT = """
 name = "small"

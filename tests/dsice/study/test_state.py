@@ -13,8 +13,9 @@ from dsice.goal import Goal
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.events import of
+from dsice.study.facts import Status, Trial
 from dsice.study.frozen import freeze
-from dsice.study.state import Status, Study, Trial
+from dsice.study.state import Study
 
 TEXT = """
 name = "small"

@@ -15,9 +15,10 @@ from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.events import FORMAT, Imported, Known
+from dsice.study.facts import Status
 from dsice.study.journal import Journal
 from dsice.study.run import make_directory
-from dsice.study.state import Status, Study
+from dsice.study.state import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Result:
     where: str
 
 
-def add_priors(
+def add_known(
     config: StudyConfig, directory: Path | str, results: Sequence[Result], source: str
 ) -> list[Result]:
     """Make results known to the study in ``directory``, which is begun if need be.

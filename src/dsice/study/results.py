@@ -1,0 +1,184 @@
+"""The results of a study, and the questions asked of them: which trial is best, for any goal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dsice.errors import InvalidInput, NoResult
+from dsice.goal import Goal, Metrics
+from dsice.incumbent import Incumbent, Standing, best_standing, incumbents, standings
+from dsice.study.config import StudyConfig
+from dsice.study.directory import StudyDirectory
+from dsice.study.facts import KnownResult, Session, Stage, Status, Sweep, Trial
+
+
+@dataclass(slots=True)
+class Results:
+    """What is known in a study.
+
+    Attributes:
+        config: its study file, with the budget that the newest session was given.
+        directory: its files.
+        stages: by name, those begun or asked for.
+        trials: in the order of proposal.
+        finished: done and failed trials in the order of their ends.
+        known: results from elsewhere, in the order in which they became known.
+        sessions: the drivers so far.
+        sweeps: what was asked for ranges of bounds.
+        id: unique; empty in a study of format 1.
+    """
+
+    config: StudyConfig
+    directory: StudyDirectory
+    stages: dict[str, Stage] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+    finished: list[Trial] = field(default_factory=list)
+    known: list[KnownResult] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
+    sweeps: list[Sweep] = field(default_factory=list)
+    id: str = ""
+
+    def stage(self, name: str) -> Stage:
+        """The stage of this name, as far as it has come."""
+        return self.stages.setdefault(name, Stage(self, name=name))
+
+    @property
+    def goal(self) -> Goal:
+        """The goal, its bounds settled by the stages that have ended."""
+        ended = self.stage_metrics
+        if all(bound.stages <= ended.keys() for bound in self.config.goal.bounds):
+            return self.config.goal.settled(ended)
+        return self.config.goal
+
+    @property
+    def stage_metrics(self) -> dict[str, Metrics]:
+        """The metrics of the stages that have ended well, by stage."""
+        return {s.name: s.metrics for s in self.stages.values() if s.status is Status.DONE}
+
+    @property
+    def best(self) -> Trial:
+        """The best feasible trial.
+
+        Raises:
+            NoResult: there is none so far.
+        """
+        best = self.best_or_none
+        if best is None:
+            raise NoResult(f"{self.directory.path} has no best trial: {self._why_no_best()}")
+        return best
+
+    @property
+    def best_or_none(self) -> Trial | None:
+        """The best feasible trial, or None."""
+        return self.best_for(self.goal)
+
+    def _why_no_best(self) -> str:
+        done, failed = self.with_status(Status.DONE), self.with_status(Status.FAILED)
+        if done:
+            return f"none of {len(done)} that were measured keeps the bounds: {self.goal}"
+        if failed:
+            last = failed[-1]
+            return f"all {len(failed)} failed; the last, trial {last.number}: {last.reason}"
+        return "no trial has ended"
+
+    def best_for(self, goal: Goal) -> Trial | None:
+        """The best trial for any goal: the same history, asked another question.
+
+        It stands for its point, see `dsice.incumbent`.
+
+        Raises:
+            InvalidInput: no trial has a metric of the goal.
+        """
+        found = self.best_standing(goal)
+        return None if found is None else found.median
+
+    def best_standing(self, goal: Goal) -> Standing[Trial] | None:
+        """All measurements of the best point for a goal; None if no point keeps its bounds.
+
+        Raises:
+            InvalidInput: no trial has a metric of the goal.
+        """
+        done, able = self.with_status(Status.DONE), self.measured_for(goal)
+        if done and not able:
+            raise InvalidInput(
+                f"metric {goal.missing(done[0].metrics)!r} is in no result: "
+                f"there are {', '.join(sorted(done[0].metrics))}"
+            )
+        return best_standing(able, goal)
+
+    def incumbents_for(self, goal: Goal) -> list[Incumbent[Trial]]:
+        """The best point so far, each time that it changed, in the order of the trials' ends."""
+        ended = [t for t in self.finished if t.status is Status.DONE]
+        return incumbents([t for t in ended if goal.missing(t.metrics) is None], goal)
+
+    def measured_for(self, goal: Goal) -> list[Trial]:
+        """The trials that have every metric of a goal, in the order of proposal."""
+        done = self.with_status(Status.DONE)
+        return [trial for trial in done if goal.missing(trial.metrics) is None]
+
+    def best_known(self, goal: Goal) -> KnownResult | None:
+        """The best of the results from elsewhere for a goal, or None if none keeps its bounds.
+
+        None, too, while a bound waits for the result of a stage.
+        """
+        if any(bound.limit is None for bound in goal.bounds):
+            return None
+        feasible = [
+            result
+            for result in self.known
+            if result.status is Status.DONE
+            and goal.missing(result.metrics) is None
+            and goal.feasible(result.metrics)
+        ]
+        return min(feasible, key=lambda result: goal.cost(result.metrics), default=None)
+
+    def better_known(self, goal: Goal) -> KnownResult | None:
+        """The best result from elsewhere if it is better than every trial of this study."""
+        result = self.best_known(goal)
+        if result is None:
+            return None
+        best = self.best_for(goal) if self.measured_for(goal) else None
+        is_better = best is None or goal.cost(result.metrics) < goal.cost(best.metrics)
+        return result if is_better else None
+
+    def front_for(self, goal: Goal) -> list[Trial]:
+        """The trials that keep the bounds and that no other beats at every bound swept.
+
+        With several objectives: that no other beats in one of them without being worse in another.
+        They are in the order of the (first) swept metric, strictest first; without one it is the
+        best trial alone.
+
+        Raises:
+            InvalidInput: no trial has a metric of the goal.
+        """
+        from dsice.front import front  # NumPy takes longer to load than a short command
+
+        if self.best_for(goal) is None:
+            return []
+        middle = [standing.median for standing in standings(self.measured_for(goal), goal)]
+        kept = [trial for trial in middle if goal.feasible(trial.metrics)]
+        return [kept[index] for index in front([goal.costs(trial.metrics) for trial in kept])]
+
+    @property
+    def front(self) -> list[Trial]:
+        """The front for the study's own goal, see `front_for`."""
+        return self.front_for(self.goal)
+
+    def with_status(self, status: Status) -> list[Trial]:
+        """The trials of one status, in the order of proposal."""
+        return [trial for trial in self.trials if trial.status is status]
+
+    @property
+    def queued(self) -> list[Trial]:
+        """The trials whose jobs were submitted and have not begun, as far as was seen."""
+        return [t for t in self.with_status(Status.RUNNING) if not t.attempts[-1].begun]
+
+    @property
+    def job_seconds(self) -> float:
+        """Time that all jobs of trials took, one after another; running ones do not count yet."""
+        return sum(attempt.seconds for trial in self.trials for attempt in trial.attempts)
+
+    @property
+    def wall_seconds(self) -> float:
+        """Time in which some driver was at work."""
+        return sum(session.seen - session.started for session in self.sessions)
