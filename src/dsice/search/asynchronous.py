@@ -200,7 +200,7 @@ class Dsice(Search):
         return epoch
 
     def _to_repeat(self) -> Point | None:
-        if not self._repeats or (best := self.history.best()) is None or best in self.pending:
+        if not self._repeats or (best := self.ledger.incumbent) is None or best in self.pending:
             return None
         return best if self.history.weight(best) <= self._repeats else None
 

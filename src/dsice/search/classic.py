@@ -93,7 +93,7 @@ class ClassicSearch(RoundSearch):
             self._most_changes = min(max_changes, self._most_changes)
 
     def _first_base(self) -> Point | None:
-        return self.history.best() or self.grid.nearest(self.grid.centre)
+        return self.ledger.incumbent or self.grid.nearest(self.grid.centre)
 
     def _directions(self, changes: int) -> Iterator[Point]:
         """The directions that change this number of axes; axes of one level never change."""
@@ -134,7 +134,7 @@ class ClassicSearch(RoundSearch):
 
     def _better(self, base: Point) -> Point | None:
         """The best point measured if it is better than ``base``, else None."""
-        best = self.history.best()
+        best = self.ledger.incumbent
         if best is None or self.history.key(best) >= self.history.key(base):
             return None
         return best

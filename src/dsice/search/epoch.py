@@ -175,7 +175,7 @@ class Epoch:
         Infinite while nothing is feasible or a neighbour of the best point along an axis is not
         evaluated. Changes nothing.
         """
-        best = self._ledger.history.best()
+        best = self._ledger.incumbent
         if best is None or not self._model.unit or self._is_open(best):
             return math.inf
         probe = self._probe()

@@ -143,7 +143,7 @@ class Model:
     def rival(self, point: Point) -> Point | None:
         """The incumbent; of a front, that at the bound for which ``point`` gains most."""
         if not isinstance(self._objective, Tradeoff):
-            return self.ledger.history.best()
+            return self.ledger.incumbent
         return self._at_row(self._objective.best_for(point))
 
     def prospects(
