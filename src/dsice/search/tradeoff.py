@@ -130,14 +130,12 @@ class Tradeoff:
         for quantity in self._quantities:
             quantity.update()
         self._means = self._objective.means_measured()
-        self._behind = 0.0
-        worst = self._best_means(self._limits)
-        worst = worst[np.isfinite(worst)]
         best = float(self._means[self._eligible].min())
-        spread = max(float(worst.max(initial=best)) - best, 1.0)
-        self._behind = float(worst.max(initial=best)) + BEHIND * spread
+        means = self._best_means(self._limits)
+        worst = float(means[np.isfinite(means)].max(initial=best))
+        self._behind = worst + BEHIND * max(worst - best, 1.0)
         self._thresholds = self._targets_of(self._limits)
-        self._bests = self._improvable(self._limits)
+        self._bests = np.minimum(means, self._behind)
         self.unit = self._slope()
 
     # -- bounds ------------------------------------------------------------------------------------
@@ -171,10 +169,6 @@ class Tradeoff:
 
     def _best_means(self, limits: Array) -> Array:
         return np.asarray(np.where(self._kept(limits), self._means, np.inf).min(axis=1))
-
-    def _improvable(self, limits: Array) -> Array:
-        """What is to be improved on at each of ``limits``, in targets."""
-        return np.minimum(self._best_means(limits), self._behind)
 
     def _slope(self) -> float:
         eligible = np.array(self._eligible)
@@ -255,7 +249,8 @@ class Tradeoff:
         signs = [each.sign for each in self._goal.swept]
         wanted = np.array(limits, dtype=float) * signs
         moments = [quantity.at_slots(slots) for quantity in self._quantities]
-        bests, thresholds = self._improvable(wanted), self._targets_of(wanted)
+        bests = np.minimum(self._best_means(wanted), self._behind)
+        thresholds = self._targets_of(wanted)
         found: list[tuple[int | None, int | None, float, float]] = []
         for k, row in enumerate(map(self._best_row, wanted)):
             if not len(slots):
