@@ -69,12 +69,15 @@ class Pool:
     def scatter(self, points: Iterable[Point], origin: Origin) -> None:
         """Make candidates of points that lie on no line."""
         found = dict.fromkeys(map(self._grid.canonical, points), origin)
-        self.add(found)
+        self._take(found)
         self._apart.update(p for p in found if self.origin(p) is origin)
 
     def add(self, found: Mapping[Point, Origin]) -> bool:
         """Make candidates of those points that are new and allowed; whether there were any."""
-        found = {self._grid.canonical(point): origin for point, origin in found.items()}
+        return self._take({self._grid.canonical(p): origin for p, origin in found.items()})
+
+    def _take(self, found: Mapping[Point, Origin]) -> bool:
+        """`add` for canonical points."""
         for point in self._apart & found.keys():
             if found[point].line is not None:  # on a line after all
                 self.origins[self._slot[point]] = found[point]
