@@ -52,12 +52,13 @@ class Column:
             return columns[0]
         valid = None
         if any(column.valid is not None for column in columns):
-            valid = np.concatenate([column._mask() for column in columns])
+            valid = np.concatenate([column.mask() for column in columns])
         if len({column.values.dtype for column in columns}) == 1:
             return cls(np.concatenate([column.values for column in columns]), valid)
         return cls(cls.of([v for column in columns for v in column.values.tolist()]).values, valid)
 
-    def _mask(self) -> Mask:
+    def mask(self) -> Mask:
+        """Where there is a value."""
         return np.ones(len(self.values), dtype=bool) if self.valid is None else self.valid
 
     def blank(self, rows: int) -> Column:
@@ -168,7 +169,7 @@ def _chosen(condition: Column, yes: Column, no: Column) -> Column:
     else:
         triples = zip(holds, yes.values.tolist(), no.values.tolist(), strict=True)
         values = Column.of([one if holding else other for holding, one, other in triples]).values
-    return _column(values, condition._mask() & np.where(holds, yes._mask(), no._mask()))
+    return _column(values, condition.mask() & np.where(holds, yes.mask(), no.mask()))
 
 
 def apply(operation: str, parts: Sequence[Column]) -> Column:

@@ -98,7 +98,7 @@ def _alone(
         name = next(iter(condition.names), next(iter(levels)))
         column = evaluate(condition, {Node("name", name): Column.of(levels[name])})
         column = column.spread(len(levels[name]))
-        valid = np.ones(len(column.values), dtype=bool) if column.valid is None else column.valid
+        valid = column.mask()
         left[name] &= column.truth() | ~valid
         doubtful.append((condition, name, valid))
     for condition, name, valid in doubtful:

@@ -218,8 +218,8 @@ class Coupled:
                 continue
             if self._complete[axis + 1][number]:
                 column = evaluate(condition, columns).spread(len(row))
-                there = np.ones(len(row), dtype=bool) if column.valid is None else column.valid
-                holds, fails = there & column.truth(), there & ~column.truth()
+                there, truth = column.mask(), column.truth()
+                holds, fails = there & truth, there & ~truth
             else:
                 limits = bounds(condition, columns, self._open[axis + 1])
                 holds = np.broadcast_to(limits.always(), len(row))

@@ -67,7 +67,7 @@ class Probed(Group):
         holds = np.ones(_BLIND, dtype=bool)
         for condition in self._coupled.conditions:
             column = evaluate(condition, known)
-            holds &= column.truth() & (True if column.valid is None else column.valid)
+            holds &= column.truth() & column.mask()
         return placed(self._order, [domain.indices[rows][holds] for domain, rows in pairs])
 
     def _followed(self, rank: Callable[[Indices], NDArray[Any]]) -> Indices:
