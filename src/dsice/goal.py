@@ -70,24 +70,27 @@ class Bound:
         """
         if self.limit is not None:
             return self
-        right = self.text.split(self.relation, 1)[1]
         values = {f"stage.{s}.{m}": v for s, metrics in stages.items() for m, v in metrics.items()}
         try:
-            return replace(self, limit=_number(Expression(right)(values)))
+            return replace(self, limit=_number(Expression(self._right)(values)))
         except InvalidInput as error:
             raise InvalidInput(f"bound {self.text!r}: {error}") from None
 
     @property
+    def _right(self) -> str:
+        """The limit as written."""
+        return self.text.split(self.relation, 1)[1].strip()
+
+    @property
     def stages(self) -> frozenset[str]:
         """Names of the stages whose metrics the limit reads."""
-        names = Expression(self.text.split(self.relation, 1)[1]).names
+        names = Expression(self._right).names
         return frozenset(name.split(".")[1] for name in names)
 
     @property
     def exact(self) -> str:
         """The bound to the last digit: equal for two bounds if and only if they mean the same."""
-        right = self.text.split(self.relation, 1)[1].strip()
-        limit = ast.unparse(ast.parse(right, mode="eval")) if self.limit is None else self.limit
+        limit = ast.unparse(ast.parse(self._right, mode="eval")) if self.limit is None else self.limit
         return f"{self.metric} {self.relation} {limit}"
 
     def excess(self, value: float) -> float:
