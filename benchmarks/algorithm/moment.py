@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Self
 
 import numpy as np
@@ -13,7 +14,8 @@ from dsice.goal import Metrics
 from dsice.grid import Point
 from dsice.search import make_search
 from dsice.search.history import History
-from dsice.search.model import factors_of
+from dsice.search.ledger import Ledger
+from dsice.search.model import Model
 from dsice.search.targets import of_bound, of_costs
 from dsice.study.facts import KnownResult, Status, Trial
 from dsice.study.state import Study
@@ -55,28 +57,34 @@ class Moment:
 
     Attributes:
         study: all of it, later events included.
-        history: the results at that moment.
-        pending: the points under way.
+        ledger: the results at that moment, and the points under way.
     """
 
     study: Study
-    history: History
-    pending: tuple[Point, ...]
+    ledger: Ledger
 
     @classmethod
     def before(cls, study: Study, trial: Trial | None) -> Self:
         """When ``trial`` was about to be proposed; None: after the last event."""
-        history = History(study.config.grid, study.goal)
-        pending: dict[Point, None] = {}
+        ledger = Ledger(study.config.grid, study.goal)
         for each, ended in study.history:
             if each is trial:
                 break
             if ended:
-                history.add(each.point, result(each))
-                pending.pop(each.point, None)
+                ledger.record(each.point, result(each))
             else:
-                pending[each.point] = None
-        return cls(study, history, tuple(pending))
+                ledger.submit(each.point)
+        return cls(study, ledger)
+
+    @property
+    def history(self) -> History:
+        """The results."""
+        return self.ledger.history
+
+    @property
+    def pending(self) -> Collection[Point]:
+        """The points under way."""
+        return self.ledger.pending
 
     @property
     def measured(self) -> list[Point]:
@@ -137,28 +145,11 @@ class Moment:
 
     def ratings(self, candidates: Sequence[Point]) -> Array:
         """Logarithms of expected improvement times probabilities, as the search works them out."""
-        grid, measured = self.study.config.grid, self.measured
-        results = [self.history.metrics(point) for point in measured]
-        objective, constraints, feasibility = factors_of(self.study.goal, results)
-        slots = np.arange(len(candidates))
-        total = np.zeros(len(candidates))
-        for factor in (objective, *constraints, *feasibility):
-            for row, metrics in enumerate(results):
-                factor.append()
-                factor.learn(row, metrics)
-            for _ in self.pending:
-                factor.append()
-            factor.fit(
-                Anova(grid.shape, [axis.ordered for axis in grid.axes]),
-                self.points,
-                self.weights,
-                np.arange(len(measured)),
-                len(slots),
-            )
-            factor.fill(slots, np.array(candidates, dtype=np.intp))
-            factor.update()
-            total += factor.log_factor(slots)
-        return total
+        config, slots = self.study.config, np.arange(len(candidates))
+        model = Model(config.grid, self.study.goal, self.ledger, Random(0), len(slots))
+        model.fill(slots, np.array(candidates, dtype=np.intp))
+        model.update()
+        return model.log_acquisition(slots)
 
     @property
     def points(self) -> np.ndarray[tuple[int, int], np.dtype[np.intp]]:
