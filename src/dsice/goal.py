@@ -89,8 +89,9 @@ class Bound:
 
     @property
     def exact(self) -> str:
-        """The bound to the last digit: equal for two bounds if and only if they mean the same."""
-        limit = ast.unparse(ast.parse(self._right, mode="eval")) if self.limit is None else self.limit
+        """The bound to the last digit: bounds are equal in it only if they mean the same."""
+        right = ast.parse(self._right, mode="eval")
+        limit = ast.unparse(right) if self.limit is None else self.limit
         return f"{self.metric} {self.relation} {limit}"
 
     def excess(self, value: float) -> float:
@@ -222,7 +223,7 @@ class Goal:
 
     @property
     def exact(self) -> str:
-        """The goal to the last digit: equal for two goals if and only if they mean the same."""
+        """The goal to the last digit: goals are equal in it only if they mean the same."""
         objectives = [f"{sense} {name}" for name, sense in self.objectives]
         swept = [f"every {each.text}" for each in self.swept if each.closed]
         parts = [*(bound.exact for bound in self.bounds), *swept]

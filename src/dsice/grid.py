@@ -306,7 +306,8 @@ class Grid:
     def within(self, levels: Sequence[Sequence[int]]) -> Iterator[Point]:
         """The points whose level of each axis is among those given.
 
-        Only allowed ones, unless they cannot be counted, as those of a function cannot.
+        Only allowed ones where the rule is an expression whose points can be counted; otherwise
+        all of them.
         """
         found = None if self._rule is None else self._rule.within(levels)
         if found is not None and found.count is not None:

@@ -1,7 +1,7 @@
 """Numbers and durations, as people write and read them.
 
-Every number that a person reads is written here, so that it looks the same everywhere: what was
-measured has three significant digits (`number`), what was set keeps those it was given (`setting`).
+What was measured is written with three significant digits (`number`), what was set with those it
+was given (`setting`), so that numbers look the same everywhere that a person reads of a study.
 Journals and JSON have all digits.
 """
 

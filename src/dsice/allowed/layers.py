@@ -93,7 +93,8 @@ class Coupled:
 
     Args:
         domains: of the axes, in the order in which they are given values.
-        conditions: on these axes, all of which hold; each reads two axes at least.
+        conditions: on these axes, all of which hold. One that reads a single axis has no value at
+            some level that is left.
     """
 
     def __init__(self, domains: Sequence[Domain], conditions: Sequence[Node]) -> None:

@@ -15,7 +15,8 @@ from dsice.allowed.groups import Combination, Group, placed, squares
 from dsice.allowed.layers import Coupled
 
 TRIED: Final = 10_000
-"""Combinations that are tested, one by one, to find one that a function allows."""
+"""Combinations that a function is asked about, one by one: all of them where there are no more,
+else those nearest to where one is wanted."""
 
 _BEAM: Final = 2048  # partial combinations that are followed
 _TRIES: Final = 2**17  # ways on that are tried for one axis

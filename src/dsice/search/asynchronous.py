@@ -2,7 +2,7 @@
 
 Whenever a worker is free, the next point is chosen on lines through the best points, by a Gaussian
 process conditioned on all results so far and all pending points (`dsice.search.epoch`). No worker
-waits for another, and nothing is measured twice.
+waits for another, and nothing is measured twice, unless the best is to be repeated.
 """
 
 from __future__ import annotations

@@ -28,9 +28,10 @@ class Search(ABC):
     1. It is made by `dsice.make_search`. Measurements from elsewhere may be told at once: *prior
        knowledge*, which spares measuring these points again.
     2. `ask` hands out points; they are *pending* until `tell` reports their metrics, in any order,
-       or their failure. A point is handed out once only, and never if it has been measured. Nor is
-       one whose program is the same as that of such a point (`Grid.program`): a result is true for
-       all points of its program, and a program goes by the first of its points that was named.
+       or their failure. A point is handed out once only, and never if it has been measured, except
+       by a search that repeats the best one (``repeats``). Nor is one whose program is the same as
+       that of such a point (`Grid.program`): a result is true for all points of its program, and a
+       program goes by the first of its points that was named.
     3. It is `finished` when nothing is pending and nothing left to propose. There is no stall: if
        `ask` gives no point, either some are pending or the search is finished from then on.
 
@@ -86,9 +87,9 @@ class Search(ABC):
     def ask(self, count: int = 1) -> list[Point]:
         """Up to ``count`` points to measure, most wanted first; they are pending from now on.
 
-        They are distinct programs, allowed, and were never asked, pended or measured before. There
-        are fewer
-        if the search has nothing more to propose before it is told some of the pending results.
+        They are distinct programs, allowed, and were never asked, pended or measured before, but
+        for repeats of the best one. There are fewer if the search has nothing more to propose
+        before it is told some of the pending results.
         """
         at_least("count", count, 0)
         self._begin_once()

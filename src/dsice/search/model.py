@@ -41,6 +41,8 @@ class Model:
 
     Attributes:
         ledger: as given.
+        evaluated: the points with results that it was conditioned on when it was fitted, in their
+            order: all of them, or a selection of very many.
         unit: how much of the objective one unit of its targets is near the best point; 0 if that is
             not known, or not what is modelled.
     """
