@@ -39,7 +39,6 @@ from dsice.search.base import Search
 from dsice.search.why import Role, Why
 from dsice.study import advice
 from dsice.study.clock import Clock
-from dsice.study.config import RunConfig
 from dsice.study.directory import write_json
 from dsice.study.events import (
     FORMAT,
@@ -62,6 +61,7 @@ from dsice.study.journal import Journal
 from dsice.study.outage import Job, Outage, Watch
 from dsice.study.spec import check_files, config_of, next_job, usual_seconds
 from dsice.study.state import Study
+from dsice.study.tables import RunConfig
 from dsice.study.verdict import judge
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened

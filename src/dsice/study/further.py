@@ -8,9 +8,9 @@ from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.search import DEFAULT_SEARCH, make_search
 from dsice.search.base import Search
-from dsice.study.config import RunConfig
 from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.tables import RunConfig
 from dsice.swept import Swept
 
 

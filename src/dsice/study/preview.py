@@ -23,12 +23,13 @@ from dsice.launch.wave import Wave
 from dsice.search import make_search
 from dsice.study import frozen
 from dsice.study.command import shown
-from dsice.study.config import CommandConfig, StudyConfig, TimesMedian
+from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.facts import Status, Trial
 from dsice.study.run import require_free
 from dsice.study.spec import exists, faulty_templates, missing_paths, missing_programs, next_job
 from dsice.study.state import Study
+from dsice.study.tables import CommandConfig, TimesMedian
 from dsice.units import duration, hours, setting
 
 _WIDTH: Final = 12  # of the first column

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from dsice.launch.settings import Table
 from dsice.search import SEARCHES
-from dsice.study.config import StudyFile
+from dsice.study.tables import StudyFile
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ATTRIBUTES: Final = re.compile(r"^Attributes:\n(.*?)(?=^\S|\Z)", re.DOTALL | re.MULTILINE)

@@ -13,10 +13,10 @@ from dsice.grid import Value
 from dsice.launch.job import JobSpec
 from dsice.launch.processes import search_path
 from dsice.study import command, templates
-from dsice.study.config import CommandConfig, TimesMedian
 from dsice.study.directory import TaskFolder
 from dsice.study.facts import Stage, Status, Task, Trial
 from dsice.study.state import Study
+from dsice.study.tables import CommandConfig, TimesMedian
 
 _FEW: Final = 5  # trials whose median means something
 _LATEST: Final = 200

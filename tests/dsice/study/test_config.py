@@ -8,8 +8,9 @@ import pytest
 
 from dsice.errors import InvalidInput, OtherStudy
 from dsice.grid import Axis
-from dsice.study.config import StudyConfig, TimesMedian, load, parse, with_budget
+from dsice.study.config import StudyConfig, load, parse, with_budget
 from dsice.study.frozen import require_same
+from dsice.study.tables import TimesMedian
 
 TEXT = """
 name = "stencil"

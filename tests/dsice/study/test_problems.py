@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from dsice.errors import InvalidInput
 from dsice.launch.make import SETTINGS
 from dsice.launch.settings import Resources
-from dsice.study.config import (
+from dsice.study.config import parse, with_budget
+from dsice.study.tables import (
     CommandConfig,
     First,
     PictureRow,
@@ -20,8 +21,6 @@ from dsice.study.config import (
     ReportConfig,
     RunConfig,
     StudyFile,
-    parse,
-    with_budget,
 )
 
 FILE = {

@@ -12,8 +12,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dsice.errors import InvalidInput
-from dsice.study.config import StudyFile, parse
+from dsice.study.config import parse
 from dsice.study.schema import attributes, schema
+from dsice.study.tables import StudyFile
 from tests.conftest import Dsice
 
 ROOT = Path(__file__).parents[3]

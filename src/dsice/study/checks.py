@@ -1,0 +1,152 @@
+"""What must hold between the keys of a study file, and what they stand for.
+
+Each function refuses what cannot be meant with an `InvalidInput` that names the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from dsice.errors import InvalidInput
+from dsice.goal import Goal
+from dsice.grid import Axis, Grid, check_name
+from dsice.search import FRONT_SEARCHES, SEARCHES, make_search
+from dsice.study import command, templates
+from dsice.study.problems import shown
+from dsice.study.tables import CommandConfig, Level, Range, StudyFile
+
+
+def require_no_swallowed(file: StudyFile) -> None:
+    """Check that no key of the file stands in a table below it, which would take any name.
+
+    TOML counts a line to the last ``[table]`` above it: ``search = "random"`` below ``[paths]`` is
+    a path named ``search``.
+    """
+    top = set(StudyFile.model_fields) - _TABLES
+    program = set(CommandConfig.model_fields)
+    open_tables: dict[str, tuple[Collection[str], set[str]]] = {"[paths]": (file.paths, top)}
+    programs = {f"stage.{name}": stage for name, stage in file.stage.items()}
+    for name, config in (programs | {"trial": file.trial}).items():
+        open_tables[f"[{name}.env]"] = (config.env, top | program)
+        open_tables[f"[{name}.files]"] = (config.files, top | program)
+    for table, (keys, elsewhere) in open_tables.items():
+        for key in keys:
+            if key in elsewhere:
+                where = "the first [table]" if key in top else table
+                raise InvalidInput(
+                    f"{table} {key}: this is a key of its own, and must stand above {where}"
+                )
+
+
+_TABLES: Final = {"paths", "grid", "stage", "trial", "run", "report"}
+
+
+@contextmanager
+def within_key(key: str, unless: str = "") -> Iterator[None]:
+    """What is refused within is what this key has, unless the message names the key ``unless``."""
+    try:
+        yield
+    except InvalidInput as error:
+        if unless and unless in str(error):
+            raise
+        raise InvalidInput(f"key {key!r}: {error}") from None
+
+
+def paths_of(entries: Mapping[str, str], grid: Grid, folder: Path) -> dict[str, Path]:
+    """``[paths]``: relative ones begin at the study file's folder, ``~`` is the user's own."""
+    paths = {}
+    for name, text in entries.items():
+        check_name("[paths]: name", name)
+        if name in grid.names:
+            raise InvalidInput(f"[paths] {name}: a parameter has this name; choose another")
+        try:
+            paths[name] = folder / Path(text).expanduser()
+        except RuntimeError:
+            raise InvalidInput(f"[paths] {name} = {text!r}: there is no such user") from None
+    return paths
+
+
+def search_of(entry: str | dict[str, Any], grid: Grid, goal: Goal) -> tuple[str, dict[str, Any]]:
+    """The name and the options in ``search = "name"`` or ``{ name = "...", option = ... }``."""
+    options = {"name": entry} if isinstance(entry, str) else dict(entry)
+    accepted = f"accepted are {', '.join(SEARCHES)}"
+    if "name" not in options:
+        raise InvalidInput(f"key 'search.name' is missing: {accepted}")
+    name = options.pop("name")
+    if not isinstance(name, str) or name not in SEARCHES:
+        raise InvalidInput(f"key 'search' = {shown(name)}: {accepted}")
+    for key in ("grid", "goal", "seed", "capacity"):
+        if key in options:
+            raise InvalidInput(f"key 'search': {key!r} is no option of a search")
+    if goal.swept and name not in FRONT_SEARCHES:
+        raise InvalidInput(
+            f"key 'search' = {name!r}: of several objectives it looks for one; accepted are "
+            f"{', '.join(FRONT_SEARCHES)}"
+        )
+    if options:  # making a search loads SciPy, which takes longer than most commands
+        try:
+            make_search(name, grid, Goal(minimize="any"), **options)
+        except InvalidInput as error:
+            raise InvalidInput(f"key 'search': {error}") from None
+    return name, options
+
+
+def check_fields(
+    config: CommandConfig, known: list[str], where: str, paths: Collection[str]
+) -> None:
+    """Check that a program's argument list, environment and files use known fields only.
+
+    Args:
+        config: of the program.
+        known: the fields that there are.
+        where: the table, for messages: ``[trial]``.
+        paths: the names in ``[paths]``, which the paths of templates may use.
+    """
+    for argument in config.command:
+        within(f"{where} command", argument, known)
+    for key, value in config.env.items():
+        within(f"{where} env.{key}", value, known)
+    for target, source in config.files.items():
+        within(f"{where} files {target!r}", source, ["study", *paths])
+        try:
+            templates.check_target(target)
+        except InvalidInput as error:
+            raise InvalidInput(f"{where} files: {error}") from None
+
+
+def within(where: str, text: str, known: list[str]) -> None:
+    """Check that a text uses known fields only; ``where`` names it in messages."""
+    try:
+        command.check(text, known)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from None
+
+
+def axis_of(name: str, entry: list[Level] | Range) -> Axis:
+    """The axis that a list of levels, or a table that says them, stands for."""
+    if isinstance(entry, list):
+        return Axis(name, entry)
+    kinds = [k for k in ("linear", "geometric", "integers", "choice") if getattr(entry, k)]
+    if entry.choice is not None and not entry.choice:
+        raise InvalidInput(f"axis {name!r} has no levels: at least one is needed")
+    if len(kinds) != 1:
+        raise InvalidInput(
+            f"give a list of levels, or a table with one of linear, geometric, "
+            f"integers, choice; found {', '.join(kinds) or 'none of them'}"
+        )
+    if entry.choice is not None:
+        if entry.levels is not None or entry.step is not None:
+            raise InvalidInput("a choice has neither levels nor step")
+        return Axis.choice(name, entry.choice)
+    if entry.integers is not None:
+        whole = entry.step is None or float(entry.step).is_integer()
+        if entry.levels is not None or not whole:
+            raise InvalidInput("integers take a whole step, and no levels")
+        return Axis.integers(name, *entry.integers, step=int(entry.step or 1))
+    if entry.linear is not None:
+        return Axis.linear(name, *entry.linear, levels=entry.levels, step=entry.step)
+    assert entry.geometric is not None
+    return Axis.geometric(name, *entry.geometric, levels=entry.levels, step=entry.step)

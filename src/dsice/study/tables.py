@@ -1,0 +1,218 @@
+"""The tables of a study file, as pydantic checks them: which keys there are, and of which kinds.
+
+What one key means for another is checked in `dsice.study.checks`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from dsice.errors import InvalidInput
+from dsice.launch.make import LOCAL, SETTINGS
+from dsice.launch.settings import (
+    BatchSettings,
+    PbsSettings,
+    PjmSettings,
+    Resources,
+    SlurmSettings,
+    Table,
+    duration_schema,
+)
+from dsice.search import DEFAULT_SEARCH
+from dsice.study.share import Share
+from dsice.units import seconds
+
+Text = Annotated[str, Field(min_length=1)]
+Level = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class TimesMedian:
+    """A time limit learned from the trials that were measured: so many times their median."""
+
+    times: float
+
+
+def _timeout(value: object) -> float | TimesMedian:
+    match = _TIMES_MEDIAN.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return seconds(value)
+    if float(match[1]) < 1:
+        raise InvalidInput(f"{value!r}: half of all trials take longer than the median")
+    return TimesMedian(float(match[1]))
+
+
+_TIMES_MEDIAN: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*x\s*median\s*")
+Timeout = Annotated[
+    float | TimesMedian,
+    BeforeValidator(_timeout),
+    WithJsonSchema(duration_schema(_TIMES_MEDIAN.pattern)),
+]
+
+
+class CommandConfig(Table):
+    """A program to run: ``[trial]`` or ``[stage.NAME]``.
+
+    Attributes:
+        command: argument list with fields, see `dsice.study.command`.
+        timeout: time limit in seconds, learned from other trials, or None.
+        retries: how often a failed run is tried again.
+        threads: threads that numerical libraries may use; None leaves them alone.
+        env: further environment variables; their values may have fields.
+        files: made before the program starts: name in its working directory to the path of a
+            template, which may have the fields ``{study}`` and those of paths; see
+            `dsice.study.templates`.
+        resources: what it needs of a batch system, where that differs from ``[run.SYSTEM]``.
+    """
+
+    command: Annotated[tuple[Text, ...], Field(min_length=1, strict=False)]
+    timeout: Timeout | None = None
+    retries: Annotated[int, Field(ge=0, le=100)] = 0
+    threads: Annotated[int, Field(ge=1)] | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, Text] = Field(default_factory=dict)
+    resources: Resources = Resources()
+
+
+class RunConfig(Table):
+    """Where and how much: ``[run]``.
+
+    Attributes:
+        on: the launcher: on this machine, or the batch system whose table is read.
+        parallel: most trials at once.
+        trials: most trials in all, or None.
+        hours: most hours of wall time in all, or None.
+        share: who may read the study's directory besides its owner: ``"group"`` or ``"all"``; None:
+            nobody. Nobody else may write in it.
+        max_consecutive_failures: so many trials in a row that fail alike and quickly end the run:
+            the machine is taken to be at fault, and they do not count. 0: they never do.
+        slurm: what every job gets on Slurm.
+        pjm: what every job gets on Fujitsu TCS.
+        pbs: what every job gets on PBS.
+    """
+
+    on: Literal["local", "slurm", "pjm", "pbs"] = "local"
+    parallel: Annotated[int, Field(ge=1, le=100_000)] = 1
+    trials: Annotated[int, Field(ge=1)] | None = None
+    hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    share: Share | None = None
+    max_consecutive_failures: Annotated[int, Field(ge=0, le=1000)] = 5
+    slurm: SlurmSettings | None = None
+    pjm: PjmSettings | None = None
+    pbs: PbsSettings | None = None
+
+    @property
+    def batch(self) -> BatchSettings | None:
+        """The settings of the batch system; None on this machine."""
+        if self.on == LOCAL:
+            return None
+        given: BatchSettings | None = getattr(self, self.on)
+        return given or SETTINGS[self.on]()
+
+
+class PictureRow(Table):
+    """One row of pictures in the report: ``[[report.pictures]]``.
+
+    Attributes:
+        title: said above the row.
+        files: caption to path; paths may have the fields of a trial and ``{best}``, the folder of
+            the best trial.
+    """
+
+    title: str = ""
+    files: dict[str, Text]
+
+
+class ReportConfig(Table):
+    """What the report is told: ``[report]``.
+
+    Attributes:
+        full_length: how many times as long as one trial a full-length run would take, if trials are
+            shortened (fine-tuning instead of training from nothing).
+        pictures: rows of pictures.
+    """
+
+    full_length: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    pictures: Annotated[tuple[PictureRow, ...], Field(strict=False)] = ()
+
+
+class Range(Table):
+    """Levels of one parameter: one of linear, geometric, integers and choice.
+
+    Attributes:
+        linear: first and last of evenly spaced levels; with levels or step.
+        geometric: first and last of levels with one ratio; with levels, or with the ratio as step.
+        integers: first and last of all whole numbers between, or of every step-th.
+        choice: values without an order.
+        levels: how many.
+        step: from one level to the next.
+    """
+
+    linear: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
+    geometric: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
+    integers: Annotated[tuple[int, int], Field(strict=False)] | None = None
+    choice: list[Level] | None = None
+    levels: int | None = None
+    step: float | None = None
+
+
+class First(Table):
+    """Settings that are measured first: ``first``.
+
+    Attributes:
+        settings: a value of every parameter, by name; the first of them is the baseline.
+        nearest: whether a number that is no level stands for the nearest one.
+    """
+
+    settings: list[dict[str, Any]]
+    nearest: bool = False
+
+
+class StudyFile(Table):
+    """The whole file.
+
+    Attributes:
+        name: of the study, and of its folder under ``runs``.
+        minimize: the metric to make small; a list of several asks for their front.
+        maximize: the metric to make large; a list of several asks for their front.
+        subject_to: bounds on other metrics, ``["rmse <= 12.5"]``; a limit may use the result of a
+            stage, ``"rmse <= 1.015 * stage.pretrain.rmse"``.
+        allowed: a rule on parameter values that excludes points at no cost,
+            ``"tile * unroll <= 512"``.
+        only_ratios_of: parameters of which only the ratios matter, such as weights of a loss:
+            points that differ in them by a common factor are measured once.
+        first: settings that are known to work, ``[{ lr = 1e-3, layout = "aos" }]``, measured before
+            anything else; the first one is the baseline that the best is compared with. As a table
+            ``{ settings = [...], nearest = true }``, numbers stand for their nearest levels.
+        search: the search by name, or a table with ``name`` and its options,
+            ``{ name = "dsice", tolerance = 0.01, repeats = 2 }``.
+        seed: of the search's random choices.
+        paths: files and folders that the programs need and that must be there, by the names of
+            their fields; relative ones begin at the study file's folder.
+        grid: the parameters: each a list of levels in order, or a table that says them.
+        stage: programs that run once, in order, before the trials; ``{stage.NAME}`` is the folder
+            of one.
+        trial: the program that is tuned.
+        run: where, how many at once and for how long.
+        report: what the report is told.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    minimize: Text | list[Text] | None = None
+    maximize: Text | list[Text] | None = None
+    subject_to: list[str] = Field(default_factory=list)
+    allowed: str | None = None
+    only_ratios_of: list[Text] = Field(default_factory=list)
+    first: list[dict[str, Any]] | First = Field(default_factory=list)
+    search: str | dict[str, Any] = DEFAULT_SEARCH
+    seed: Annotated[int, Field(ge=0)] = 0
+    paths: dict[str, Text] = Field(default_factory=dict)
+    grid: Annotated[dict[str, list[Level] | Range], Field(min_length=1)]
+    stage: dict[str, CommandConfig] = Field(default_factory=dict)
+    trial: CommandConfig
+    run: RunConfig = Field(default_factory=RunConfig)
+    report: ReportConfig = Field(default_factory=ReportConfig)
