@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from dsice.allowed import Rule
 from dsice.errors import InvalidInput
+from dsice.levels import geometric, integers, linear
 from dsice.ratios import Ratios
 
 Value = bool | int | float | str
@@ -24,8 +25,6 @@ Point = tuple[int, ...]
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED: Final = frozenset({"study", "stage", "dir", "result", "progress", "params", "best"})
-_MAX_LEVELS: Final = 1_000_000
-_LARGEST: Final = 1e300
 _COUNTED: Final = 100_000  # points that are looked at, one by one, to count different programs
 
 
@@ -85,19 +84,7 @@ class Axis:
         Levels are integers where the ends are integers and every level falls on one. With a step,
         the last level is the largest one not beyond ``last``.
         """
-        _check_range(name, first, last, levels, step)
-        if step is None:
-            gaps = _count(name, levels) - 1
-            step = (last - first) / gaps if gaps else 0.0
-            if _whole(first, last) and gaps and (last - first) % gaps == 0:
-                step = (last - first) // gaps
-        else:
-            if not (_is_number(step) and step * (last - first) > 0):
-                raise InvalidInput(f"axis {name!r}: step {step!r} does not lead to {last!r}")
-            gaps = _steps(name, (last - first) / step)
-        if _whole(first, last, step):
-            return cls(name, [first + k * step for k in range(gaps + 1)])
-        return cls(name, _values([first + k * step for k in range(gaps + 1)], first, last, levels))
+        return cls(name, linear(name, first, last, levels, step))
 
     @classmethod
     def geometric(
@@ -114,34 +101,12 @@ class Axis:
         Both ends are positive. Levels are integers where the ends are integers and every level
         falls on one (``Axis.geometric("tile", 1, 64, step=2)``).
         """
-        _check_range(name, first, last, levels, step)
-        if first <= 0 or last <= 0:
-            raise InvalidInput(f"axis {name!r}: both ends of a geometric range must be positive")
-        span = math.log(last) - math.log(first)
-        if step is None:
-            gaps = _count(name, levels) - 1
-            step = math.exp(span / gaps) if gaps else 1.0
-            if _whole(first, last) and first * round(step) ** gaps == last:
-                step = round(step)
-        else:
-            if not (_is_number(step) and step > 0 and math.log(step) * span > 0):
-                raise InvalidInput(f"axis {name!r}: ratio {step!r} does not lead to {last!r}")
-            gaps = _steps(name, span / math.log(step))
-        if _whole(first, last, step):
-            return cls(name, [first * step**k for k in range(gaps + 1)])
-        ratio = span / gaps if levels and gaps else math.log(step)
-        values = [math.exp(math.log(first) + k * ratio) for k in range(gaps + 1)]
-        return cls(name, _values(values, first, last, levels))
+        return cls(name, geometric(name, first, last, levels, step))
 
     @classmethod
     def integers(cls, name: str, first: int, last: int, step: int = 1) -> Axis:
         """The integers from ``first`` to ``last``, both included, by ``step``."""
-        if not all(isinstance(v, int) and not isinstance(v, bool) for v in (first, last, step)):
-            raise InvalidInput(f"axis {name!r}: integers are needed, not {[first, last, step]!r}")
-        if step == 0 or (last - first) * step < 0:
-            raise InvalidInput(f"axis {name!r}: step {step!r} does not lead to {last!r}")
-        _count(name, (last - first) // step + 1)
-        return cls(name, list(range(first, last + (1 if step > 0 else -1), step)))
+        return cls(name, integers(name, first, last, step))
 
     @classmethod
     def choice(cls, name: str, values: Sequence[Value]) -> Axis:
@@ -462,56 +427,8 @@ def check_name(what: str, name: object) -> None:
         raise InvalidInput(f"{what} {name!r} is reserved: {', '.join(sorted(_RESERVED))}")
 
 
-def _tidy(value: float) -> float:
-    """``value`` without the last bits of rounding: 0.30000000000000004 is meant to be 0.3."""
-    return float(f"{value:.12g}")
-
-
-def _values(
-    values: Sequence[float], first: float, last: float, levels: int | None
-) -> Sequence[Value]:
-    """``values`` without rounding errors; integers if all are and the ends are given as such."""
-    tidy = [_tidy(value) for value in values]
-    tidy[0] = float(first)
-    if levels is not None and len(tidy) > 1:
-        tidy[-1] = float(last)
-    if _whole(first, last) and all(v.is_integer() and abs(v) < 1e12 for v in tidy):
-        return [int(value) for value in tidy]
-    return tidy
-
-
 def _listed(name: str, levels: object) -> list[Value]:
     if isinstance(levels, str | bytes) or not hasattr(levels, "__iter__"):
         raise InvalidInput(f"axis {name!r}: levels must be a list, not {levels!r}")
     # NumPy arrays and ranges are welcome; their scalars become Python's own.
     return [v.item() if hasattr(v, "item") else v for v in levels]
-
-
-def _is_number(value: object) -> bool:
-    # Differences and ratios of the ends must not overflow either.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
-
-
-def _check_range(
-    name: str, first: float, last: float, levels: int | None, step: float | None
-) -> None:
-    for end in (first, last):
-        if not _is_number(end):
-            raise InvalidInput(f"axis {name!r}: {end!r} is no number up to {_LARGEST:g}")
-    if (levels is None) == (step is None):
-        raise InvalidInput(f"axis {name!r}: give either levels or step")
-
-
-def _whole(*values: float) -> bool:
-    return all(isinstance(value, int) for value in values)
-
-
-def _steps(name: str, steps: float) -> int:
-    """How many whole steps fit, forgiving rounding in the last bits."""
-    return _count(name, math.floor(min(steps * (1 + 1e-12), 1e18)) + 1) - 1
-
-
-def _count(name: str, levels: int | None) -> int:
-    if not isinstance(levels, int) or isinstance(levels, bool) or not 1 <= levels <= _MAX_LEVELS:
-        raise InvalidInput(f"axis {name!r}: levels = {levels!r}; 1 to {_MAX_LEVELS} are accepted")
-    return levels
