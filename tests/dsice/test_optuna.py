@@ -310,6 +310,20 @@ def test_a_distribution_that_has_changed_is_searched_as_it_is_now(
     assert len(left) == len(set(left))
 
 
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
+def test_choices_may_be_lists() -> None:
+    layers = [[16], [32], [32, 16]]
+
+    def objective(trial: optuna.Trial) -> float:
+        chosen = trial.suggest_categorical("layers", layers)
+        return float(sum(chosen) + trial.suggest_int("epochs", 1, 4))
+
+    study = optuna.create_study(sampler=DsiceSampler(seed=0))
+    study.optimize(objective, n_trials=40)
+    assert study.best_params == {"layers": [16], "epochs": 1}
+    assert len(study.trials) == 12  # each point once
+
+
 def test_a_parameter_whose_range_depends_on_another_is_drawn_evenly() -> None:
     def dependent(trial: optuna.Trial) -> float:
         low = trial.suggest_int("low", 0, 3)

@@ -41,7 +41,7 @@ class Columns:
     Attributes:
         params: column by parameter.
         metrics: column by metric.
-        facts: column by fact; all of them in a table that was written here.
+        facts: column by fact, for all of `FACTS`.
     """
 
     params: dict[str, str]

@@ -101,6 +101,8 @@ class _Reader:
         Raises:
             InvalidInput: rows with the same parameters differ there as others do.
         """
+        if not columns:
+            return
         keys = [None if row.state is RowState.OPEN else self._key(row) for row in rows]
         points = {k: key for k, key in enumerate(keys) if key is not None}
         found = hidden([rows[k] for k in points], list(points.values()), columns)

@@ -29,7 +29,7 @@ from dsice.version import __version__
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, TrialState
 
 _CONSTRAINTS: Final = "constraints"
 _METRIC_NAMES: Final = "study:metric_names"
@@ -68,8 +68,8 @@ def write(study: Study, place: str, name: str | None = None) -> str:
                 storage.create_new_trial(number, writer.frozen(trial))
                 added += 1
             elif not earlier.state.is_finished():
-                updated += _update(storage, earlier, writer.frozen(trial))
-            elif earlier.state != writer.frozen(trial).state:
+                updated += _update(storage, earlier, writer, trial)
+            elif earlier.state != writer.state(trial):
                 void += 1  # in Optuna there is no way back
     what = f"{added} trials" if is_new else f"{added} more trials, {updated} brought up to date"
     if void:
@@ -112,7 +112,7 @@ def _describe(storage: BaseStorage, number: int, study: Study) -> None:
         storage.set_study_user_attr(number, key, value)
     storage.set_study_system_attr(number, _METRIC_NAMES, [metric for metric, _ in goal.objectives])
     attrs = storage.get_study_system_attrs(number)
-    note = _note(study)
+    note = _note(study, best)
     parts = [note[k : k + _NOTE_PART] for k in range(0, len(note), _NOTE_PART)]
     old = sum(key.startswith(_NOTE) for key in attrs)
     storage.set_study_system_attr(number, _NOTE_VERSION, int(attrs.get(_NOTE_VERSION, 0)) + 1)
@@ -125,9 +125,8 @@ def _best_line(goal: Goal, best: Standing[Trial]) -> str:
     return f"number {number - 1}: {standing_line(best, goal)} (trial {number} of dsice)"
 
 
-def _note(study: Study) -> str:
+def _note(study: Study, standing: Standing[Trial] | None) -> str:
     goal = study.goal
-    standing = study.best_standing(goal)
     lines = [f"# {study.config.name}", str(goal), ""]
     if standing is None:
         lines.append(no_best_text(study, goal))
@@ -155,18 +154,24 @@ class _Writer:
         self._axes: Final = study.config.grid.axes
         self._made: Final = {axis.name: distribution_of(optuna, axis) for axis in self._axes}
 
+    def state(self, trial: Trial) -> TrialState:
+        """The state of a trial, as Optuna names it."""
+        from optuna.trial import TrialState
+
+        whole = self._study.goal.missing(trial.metrics) is None
+        return {
+            Status.WAITING: TrialState.WAITING,
+            Status.RUNNING: TrialState.RUNNING,
+            Status.DONE: TrialState.COMPLETE if whole else TrialState.FAIL,
+            Status.FAILED: TrialState.FAIL,
+        }[trial.status]
+
     def frozen(self, trial: Trial) -> FrozenTrial:
         """A trial as Optuna keeps it."""
         from optuna.trial import FrozenTrial, TrialState
 
-        goal = self._study.goal
-        done = trial.status is Status.DONE and goal.missing(trial.metrics) is None
-        state = {
-            Status.WAITING: TrialState.WAITING,
-            Status.RUNNING: TrialState.RUNNING,
-            Status.DONE: TrialState.COMPLETE if done else TrialState.FAIL,
-            Status.FAILED: TrialState.FAIL,
-        }[trial.status]
+        goal, state = self._study.goal, self.state(trial)
+        done = state is TrialState.COMPLETE
         started, ended = _times(trial)
         return FrozenTrial(
             number=trial.number - 1,
@@ -192,10 +197,11 @@ class _Writer:
         return {key: value for key, value in told.items() if value is not None}
 
 
-def _update(storage: BaseStorage, earlier: FrozenTrial, now: FrozenTrial) -> bool:
+def _update(storage: BaseStorage, earlier: FrozenTrial, writer: _Writer, trial: Trial) -> bool:
     """Give a trial that had not ended its results; returns whether there was anything new."""
-    if now.state == earlier.state:
+    if writer.state(trial) == earlier.state:
         return False
+    now = writer.frozen(trial)
     number = earlier._trial_id
     for key, value in now.user_attrs.items():
         storage.set_trial_user_attr(number, key, value)

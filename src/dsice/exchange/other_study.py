@@ -41,5 +41,6 @@ def _rows(study: Study) -> Iterator[Row]:
     known += ((f"known from {each.named}", each) for each in study.known)
     known += ((f"trial {trial.number}", trial) for trial in study.trials)
     for where, each in known:
-        metrics = {metric_column(n, each.params): value for n, value in each.metrics.items()}
-        yield Row(where, {**each.params, **metrics}, _STATES[each.status], each.reason)
+        params = each.params
+        metrics = {metric_column(n, params): value for n, value in each.metrics.items()}
+        yield Row(where, {**params, **metrics}, _STATES[each.status], each.reason)

@@ -149,8 +149,9 @@ def _deciding(grid: Grid, examples: Sequence[Asked]) -> int | None:
 class BranchedGrid(Grid):
     """A grid of a program that asks for some parameters only at some values of others.
 
-    Without a rule or ratios only canonical points are listed and counted: those that have a fixed
-    level in the middle wherever a parameter is not asked for.
+    Without a rule or ratios only canonical points are listed and counted: wherever a parameter is
+    not asked for, they have its middle level, or the first one of a choice. With them all points
+    are listed, and of up to 100,000 allowed ones the distinct ones are counted one by one.
     """
 
     def __init__(self, grid: Grid, tree: Tree) -> None:

@@ -29,7 +29,6 @@ class LearnedSpace:
         self._levels: Final = levels
         self._seen: set[int] = set()
         self._asked: dict[str, list[BaseDistribution]] = {}  # by name, two alike in a row at most
-        self._usable: dict[BaseDistribution, bool] = {}
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
         """Take note of the trials that are new among all those of the study."""
@@ -39,7 +38,9 @@ class LearnedSpace:
             self._seen.add(trial.number)
             for name, distribution in trial.distributions.items():
                 asked = self._asked.setdefault(name, [])
-                if self._has_levels(distribution) and asked[-2:] != [distribution] * 2:
+                if asked[-2:] == [distribution] * 2:
+                    continue
+                if levels_if_any(distribution, self._levels) is not None:
                     asked.append(distribution)
 
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -51,12 +52,6 @@ class LearnedSpace:
                 found[name] = runs[-1][0]
         return found
 
-    def _has_levels(self, distribution: BaseDistribution) -> bool:
-        if distribution not in self._usable:
-            usable = levels_if_any(distribution, self._levels) is not None
-            self._usable[distribution] = usable
-        return self._usable[distribution]
-
 
 def _is_settled(runs: Sequence[tuple[BaseDistribution, int]]) -> bool:
     """Whether the program asks for the last distribution from now on, as far as can be seen.
@@ -65,7 +60,8 @@ def _is_settled(runs: Sequence[tuple[BaseDistribution, int]]) -> bool:
         runs: the distributions asked for and how often in a row, twice at most.
     """
     lengths = [length for _, length in runs]
-    goes_back = len({kind for kind, _ in runs}) < len(runs)
+    # Compared, not hashed: choices may be lists.
+    goes_back = any(a == b for a, b in itertools.combinations([kind for kind, _ in runs], 2))
     return len(runs) == 1 or (
         not goes_back and lengths[-1] > 1 and (len(runs) == 2 or min(lengths) > 1)
     )

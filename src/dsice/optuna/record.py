@@ -191,7 +191,8 @@ class Record:
 
     def _listed(self, params: Mapping[str, Any]) -> Iterator[Point]:
         """The first points with these values, in their order."""
-        return itertools.islice(self.space.listed(params), _LISTED)
+        # A generator: a rule is read for these levels when the first of them is asked for.
+        yield from itertools.islice(self.space.listed(params), _LISTED)
 
     def _metrics(self, trial: FrozenTrial) -> Metrics | None:
         value = None if trial.state == TrialState.FAIL else trial.value
@@ -218,10 +219,10 @@ class Record:
 
     def again(self, params: Mapping[str, Any]) -> Point | None:
         """The best of the points measured least often that have these values; None if none is."""
-        history, grid = self._search.history, self.space.grid
+        history, grid, fixed = self._search.history, self.space.grid, self.space.indices(params)
         running = Counter(map(grid.program, self._open.values()))
         return min(
-            (point for point in history if self.space.has(point, params) and grid.allows(point)),
+            (point for point in history if self.space.has(point, fixed) and grid.allows(point)),
             key=lambda point: (
                 history.metrics(point) is None,
                 history.weight(point) + running[grid.program(point)],

@@ -307,7 +307,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         before = _claimed(study, trial)
         before.pop(name, None)
         if self._record is not None and self._record.space.branches and name in self._record.space:
-            # The trial turned out to ask for other parameters than were expected of its point.
+            # Only what was asked for counts: the rest was claimed for another point, if at all.
             before = {known: value for known, value in before.items() if known in trial.params}
         while True:
             trials = _trials(study)

@@ -96,10 +96,10 @@ class Space:
         """The points with these values, in their order: see `Grid.within`."""
         return self.grid.within(self.free(params))
 
-    def has(self, point: Point, params: Mapping[str, Any]) -> bool:
-        """Whether a trial at ``point`` has these values in all of them that it asks for."""
+    def has(self, point: Point, fixed: Sequence[int | None]) -> bool:
+        """Whether a trial at ``point`` has these levels, None for any, where it asks for one."""
         expected = self.expected(point) or ()
-        levels = enumerate(zip(self.indices(params), point, strict=True))
+        levels = enumerate(zip(fixed, point, strict=True))
         return all(k in (None, at) or axis not in expected for axis, (k, at) in levels)
 
     def free(self, params: Mapping[str, Any]) -> list[Sequence[int]]:

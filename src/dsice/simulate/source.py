@@ -121,8 +121,8 @@ def from_table(
     """Worlds that give the rows of a CSV file, or agree with them where some points are missing.
 
     The file has a column for each parameter and each metric of the goal, and may have one named
-    ``seconds``. A row without metrics is a trial that failed, unless a column ``state`` says that
-    it has not ended.
+    ``seconds``. A row without metrics, or whose ``state`` says so, is a trial that failed. One that
+    has not ended or was stopped is left out.
 
     Args:
         config: the study.
