@@ -1,14 +1,14 @@
-"""``dsice export`` and ``dsice import``: their arguments, and what they do with them."""
+"""``dsice import``: its arguments, and what it does with them."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from dsice.commands.arguments import Subparsers
 from dsice.errors import InvalidInput
 from dsice.text import one_line, say
 
@@ -16,18 +16,8 @@ if TYPE_CHECKING:
     from dsice.exchange.match import Matched
     from dsice.study.config import StudyConfig
 
-_EXPORT: Final = """\
-Write the trials of a study for other programs. It only reads DIR, also while the study runs.
 
-  dsice export runs/demo --optuna sqlite:///demo.db   then: optuna-dashboard sqlite:///demo.db
-  dsice export runs/demo --optuna demo.log            Optuna's journal instead of a database
-  dsice export runs/demo --csv demo.csv --parquet demo.parquet
-
-The same --optuna again brings an earlier export of DIR up to date. A study of that name which is no
-export of DIR is left alone. Files of --csv and --parquet are replaced.
-"""
-
-_IMPORT: Final = """\
+_ABOUT: Final = """\
 Make results from elsewhere known to a study. Its search learns from them and does not measure their
 points again; they are no trials and use no budget. Give the same command as often as you like: what
 is known already is not added again.
@@ -44,33 +34,12 @@ A row without any metric of the goal is one that failed. What is called otherwis
 """
 
 
-def add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``dsice export``."""
-    parser = commands.add_parser(
-        "export",
-        help="write the trials for optuna-dashboard, as CSV or as Parquet",
-        description=_EXPORT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("directory", type=Path, metavar="DIR")
-    for kind, place, said in (
-        ("optuna", "STORAGE", "a URL, a .db file or a journal file"),
-        ("csv", "FILE", "a table, one line for each trial; - for standard output"),
-        ("parquet", "FILE", "the same as Parquet"),
-    ):
-        parser.add_argument(
-            f"--{kind}", action="append", default=[], metavar=place, help=f"{said}; may be repeated"
-        )
-    parser.add_argument("--name", help="of the study in STORAGE, instead of its own")
-    parser.set_defaults(command=_export)
-
-
-def add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add(commands: Subparsers) -> None:
     """Add ``dsice import``."""
     parser = commands.add_parser(
         "import",
         help="make results from elsewhere known to a study",
-        description=_IMPORT,
+        description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("study", type=Path, metavar="STUDY", help="study file, or its directory")
@@ -112,35 +81,6 @@ def add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be added")
     parser.set_defaults(command=_import)
-
-
-def _export(options: argparse.Namespace) -> int:
-    from dsice.exchange.formats import WRITERS
-    from dsice.exchange.text_file import STANDARD
-    from dsice.files import is_open_file
-    from dsice.study.state import Study
-
-    wanted = [(name, place) for name in WRITERS for place in getattr(options, name)]
-    if not wanted:
-        raise InvalidInput("nothing to write: give --optuna STORAGE, --csv FILE or --parquet FILE")
-    places = [place for _, place in wanted]
-    if twice := [place for place in places if places.count(place) > 1]:
-        raise InvalidInput(f"{twice[0]} is named twice: each needs a place of its own")
-    if STANDARD in options.optuna:
-        raise InvalidInput("--optuna -: a storage cannot be standard output; name a file or a URL")
-    to_standard = any(place == STANDARD or is_open_file(Path(place)) for place in places)
-    study = Study.open(options.directory)
-    for name, place in wanted:
-        try:
-            said = WRITERS[name](study, place, options.name)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            where = "standard output" if place == STANDARD else place
-            raise InvalidInput(f"cannot write {where}: {error.strerror}") from None
-        # What reads standard output wants nothing else there.
-        say(f"Wrote {said}", to=sys.stderr if to_standard else sys.stdout)
-    return 0
 
 
 def _import(options: argparse.Namespace) -> int:

@@ -1,31 +1,18 @@
-"""``dsice watch`` and ``dsice serve``."""
+"""``dsice serve``: its arguments, and what it does with them."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from dsice.commands.arguments import Subparsers
 from dsice.text import say
 
 PORT: Final = 8765
 
-# The rest is imported by the command that needs it, so that --help is quick.
 
-
-def add_watch(commands: Any) -> None:
-    """Add ``watch`` to the subparsers of the command line."""
-    watch = commands.add_parser(
-        "watch",
-        help="the live view of a study that runs elsewhere",
-        description="Show a study as 'dsice run' does, from any machine that sees the directory, "
-        "until its driver ends or Ctrl-C. Nothing is changed, and the study goes on.",
-    )
-    watch.add_argument("directory", type=Path, metavar="DIR")
-    watch.set_defaults(command=_watch)
-
-
-def add_serve(commands: Any) -> None:
+def add(commands: Subparsers) -> None:
     """Add ``serve`` to the subparsers of the command line."""
     serve = commands.add_parser(
         "serve",
@@ -48,20 +35,6 @@ def add_serve(commands: Any) -> None:
         "--token", action="store_true", help="ask for a token on this machine's own address, too"
     )
     serve.set_defaults(command=_serve)
-
-
-def _watch(options: argparse.Namespace) -> int:
-    from dsice.live.watch import watch
-    from dsice.study.summary import driver_line
-    from dsice.terminal import Terminal
-
-    with Terminal(watching=True) as terminal:
-        try:
-            study = watch(options.directory, terminal)
-        except KeyboardInterrupt:  # the reader has seen enough
-            return 0
-    say(driver_line(study, touching=False))
-    return 0
 
 
 def _serve(options: argparse.Namespace) -> int:

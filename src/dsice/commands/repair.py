@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from dsice.commands.arguments import Subparsers
 from dsice.text import one_line, say
 
 
-def add_repair(commands: Any) -> None:
+def add(commands: Subparsers) -> None:
     """Add the command to the parser's ``commands``."""
     parser = commands.add_parser(
         "repair",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from dsice.commands.arguments import Subparsers, duration
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
 from dsice.text import say
 from dsice.units import number, setting
@@ -35,8 +35,8 @@ same command goes on, and measures N in all; once they are measured, it measures
 """
 
 
-def add_sweep(commands: Any, duration: Callable[[str], float]) -> None:
-    """Add the command to the subparsers; ``duration`` reads "9 h" from an argument."""
+def add(commands: Subparsers) -> None:
+    """Add the command to the subparsers."""
     parser = commands.add_parser(
         "sweep",
         help="the best at every bound of a range, and where more is to be found",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from dsice.commands.arguments import Subparsers, duration
 from dsice.errors import InvalidInput
 from dsice.text import say
 
@@ -34,10 +34,7 @@ With --duration besides a history or a table, trials take that long instead of w
 """
 
 
-def add_simulate(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    duration: Callable[[str], float],
-) -> None:
+def add(commands: Subparsers) -> None:
     """Add the command; ``duration`` reads "9 h" from an argument."""
     parser = commands.add_parser(
         "simulate",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsice.commands.arguments import Subparsers
 from dsice.errors import InvalidInput
 from dsice.text import say
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 # The rest is imported when the command runs, so that --help is quick.
 
 
-def add_explain(commands: Any) -> None:
+def add(commands: Subparsers) -> None:
     """Add ``explain`` to the subparsers of the command line."""
     explain = commands.add_parser(
         "explain",

@@ -1,0 +1,159 @@
+"""``dsice run``: its arguments, and what it does with them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dsice.commands.arguments import Subparsers, duration
+from dsice.errors import Interrupted, OutOfTime
+from dsice.text import one_line, say
+
+if TYPE_CHECKING:
+    from dsice.study.config import StudyConfig
+    from dsice.study.state import Study
+
+
+def add(commands: Subparsers) -> None:
+    """Add the command to the subparsers."""
+    parser = commands.add_parser(
+        "run",
+        help="run a study, or resume it",
+        description="Run a study until its budget is used. Give the same command again to resume "
+        "after Ctrl-C, a crash or a reboot: nothing is lost and nothing is measured twice. "
+        "Exit codes: 0 finished, 1 failed, 2 bad input or another driver at work, 75 out of its "
+        "own time (see --stop-after), 130 stopped on request.",
+    )
+    parser.add_argument("study", type=Path, metavar="STUDY.toml", help="the study file")
+    parser.add_argument(
+        "--in",
+        dest="directory",
+        type=Path,
+        metavar="DIR",
+        help="where to keep everything (runs/NAME)",
+    )
+    parser.add_argument(
+        "--parallel", type=int, metavar="N", help="trials at once, instead of the file's"
+    )
+    parser.add_argument(
+        "--trials", type=int, metavar="N", help="trials in all, instead of the file's"
+    )
+    parser.add_argument(
+        "--hours", type=float, metavar="H", help="hours in all, instead of the file's"
+    )
+    parser.add_argument(
+        "--first",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE,...",
+        help="settings that are known to work, measured before anything else; the first of them is "
+        "the baseline that the best is compared with. May be repeated",
+    )
+    parser.add_argument(
+        "--on",
+        choices=["local", "slurm", "pjm", "pbs"],
+        help="where trials run, instead of the file's: on this machine, or as jobs of Slurm, "
+        "Fujitsu TCS (pjsub) or PBS; settings are in the file's [run.slurm], [run.pjm], [run.pbs]",
+    )
+    parser.add_argument(
+        "--stop-after",
+        type=duration,
+        metavar="TIME",
+        help="leave after '23 h', '90 min', ... with exit code 75, for a driver that is a batch "
+        "job itself: its jobs go on, and the same command takes them up. Inside a Slurm job the "
+        "time is known without this",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the file and say what would be run, where and for how long, with the commands "
+        "and the job script, and what is missing here; nothing is run or written",
+    )
+    parser.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from dsice.launch.make import make_launcher
+    from dsice.study.config import with_budget, with_first
+    from dsice.study.directory import StudyDirectory
+    from dsice.study.facts import Status
+    from dsice.study.frozen import load_study_file
+    from dsice.study.run import run_study
+    from dsice.terminal import Terminal
+
+    given = {key: getattr(options, key) for key in ("on", "parallel", "trials", "hours")}
+    budget = {key: value for key, value in given.items() if value is not None}
+    config = with_budget(load_study_file(options.study), **budget)
+    config = with_first(config, options.first)
+    directory = options.directory or Path("runs") / config.name
+    if options.dry_run:
+        return _preview(options.study, config, directory)
+    repeated = [part for key, value in budget.items() for part in (f"--{key}", str(value))]
+    repeated += [part for text in options.first for part in ("--first", text)]
+    resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory), *repeated])
+    stop_after = options.stop_after
+    if stop_after is None and config.run.on == "slurm":
+        from dsice.launch.slurm import own_time_left
+
+        stop_after = own_time_left()
+    place = StudyDirectory.at(directory)
+    launcher = make_launcher(config.run.on, config.run.batch, place.batch)
+    try:
+        with Terminal() as terminal:
+            study = run_study(
+                config,
+                directory,
+                launcher,
+                terminal.show,
+                terminal.stopping,
+                stop_after=stop_after,
+            )
+    except (Interrupted, OutOfTime) as error:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # on the way out already
+        raise type(error)(f"{error}. Resume with: {resume}") from None
+    _print_end(study)
+    return 0 if study.with_status(Status.DONE) else 1
+
+
+def _preview(file: Path, config: StudyConfig, directory: Path) -> int:
+    from dsice.study.preview import preview
+
+    found = preview(config, directory)
+    say(*found.lines)
+    say(f"\n{file} is valid. Nothing was run or written.")
+    if found.warnings:
+        say("Not ready to run here:")
+        say(*(f"- {warning}" for warning in found.warnings))
+    return 0
+
+
+def _print_end(study: Study) -> None:
+    say(one_line(f"Ended: {study.sessions[-1].why}."))
+    _print_best(study)
+    where = shlex.quote(os.path.relpath(study.directory.path))
+    say(f"Everything is in {where}. For pictures: dsice report {where}")
+
+
+def _print_best(study: Study) -> None:
+    from dsice.study.baseline import Baseline
+    from dsice.study.summary import no_best_text
+    from dsice.terminal import better_line, metrics_line, params_line, standing_line
+
+    goal = study.goal
+    best = study.best_standing(goal)
+    for stage in study.stages.values():
+        if goal.missing(stage.metrics) is None:
+            say(f"Stage {stage.name}: {metrics_line(stage.metrics, goal)}")
+    if best is None:
+        say(no_best_text(study, goal))
+    else:
+        say(f"Best (trial {best.median.number}): {standing_line(best, goal)}")
+        say(f"  {params_line(best.median.params)}")
+    if better := better_line(study, goal):
+        say(better)
+    if baseline := Baseline.of(study):
+        say(one_line(baseline.line(goal)))
