@@ -249,27 +249,27 @@ class AdversarialStep:
     """main_gan.py: train."""
 
     def __init__(
-        self, generator: Generator, critic: Discriminator, weights: LossWeights, device: str
+        self, generator: Generator, discriminator: Discriminator, weights: LossWeights, device: str
     ) -> None:
         self.generator: nn.Module = generator
-        self.critic = critic
-        self.optimiser, self.critic_optimiser = adam(generator), adam(critic)
+        self.discriminator = discriminator
+        self.optimiser, self.discriminator_optimiser = adam(generator), adam(discriminator)
         self._weights = weights
         self._device = device
 
     def __call__(self, sample: Sample) -> None:
         low, high = (normalised(images).to(self._device) for images in sample[:2])
         real = torch.ones(len(low), 1, device=self._device)
-        self.critic_optimiser.zero_grad()
-        critic_loss = functional.binary_cross_entropy(self.critic(high), real)
-        judged = self.critic(self.fake_for_critic(low))
-        critic_loss = critic_loss + functional.binary_cross_entropy(judged, 1 - real)
-        critic_loss.backward()  # type: ignore[no-untyped-call]
-        self.critic_optimiser.step()
+        self.discriminator_optimiser.zero_grad()
+        discriminator_loss = functional.binary_cross_entropy(self.discriminator(high), real)
+        judged = self.discriminator(self.fake_for_discriminator(low))
+        discriminator_loss = discriminator_loss + functional.binary_cross_entropy(judged, 1 - real)
+        discriminator_loss.backward()  # type: ignore[no-untyped-call]
+        self.discriminator_optimiser.step()
 
         self.optimiser.zero_grad()
         fake = self.fake_for_generator(low)
-        adversarial = functional.binary_cross_entropy(self.critic(fake), real)
+        adversarial = functional.binary_cross_entropy(self.discriminator(fake), real)
         perceptual, style = feature_terms(fake.detach(), high)
         weights = self._weights
         loss = (
@@ -280,10 +280,10 @@ class AdversarialStep:
         )
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        for term in (loss, critic_loss):
+        for term in (loss, discriminator_loss):
             term.item()
 
-    def fake_for_critic(self, low: Tensor) -> Tensor:
+    def fake_for_discriminator(self, low: Tensor) -> Tensor:
         """With its gradient, that goes on into the generator; the next zero_grad discards it."""
         fake: Tensor = self.generator(low)
         return fake

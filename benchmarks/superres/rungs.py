@@ -37,7 +37,7 @@ RUNGS = {
     "sums": "+ maps convolved one by one, not concatenated",
     "channels": "+ channels last in memory",
     "fused": "+ Adam as one kernel",
-    "critic": "+ our discriminator, run once an image for both networks",
+    "discriminator": "+ our discriminator, run once an image for both networks",
     "features": "+ features of a network, with gradient: superres, fp32",
     "bf16": "+ networks in bfloat16: superres, bf16",
     "compiled": "+ torch.compile",
@@ -88,7 +88,7 @@ def loop(rung: str, what: str, task: Task) -> Loop[published.Sample] | Loop[Batc
         task: for both programs.
     """
     order = list(RUNGS).index(rung)
-    if order < list(RUNGS).index("critic"):
+    if order < list(RUNGS).index("discriminator"):
         return _published_loop(rung, what, task)
     return _own_loop(rung, what, task)
 
@@ -113,8 +113,8 @@ def _published_loop(rung: str, what: str, task: Task) -> Loop[published.Sample]:
         # A step normalises its images in place.
         return Loop(lambda: _same(source), lambda s: pixel_step((s[0].clone(), s[1].clone(), s[2])))
     side = published.SCALE * task.patch
-    critic = published.Discriminator(preset.critic_width, side).to(task.device)
-    step = Between(generator, critic, rung, task.device)
+    discriminator = published.Discriminator(preset.discriminator_width, side).to(task.device)
+    step = Between(generator, discriminator, rung, task.device)
     return Loop(source, step)
 
 
@@ -136,7 +136,7 @@ def _own_loop(rung: str, what: str, task: Task) -> Loop[Batch]:
     own_features = _has(rung, "features")
     update = FourTermUpdate(
         generator,
-        Discriminator(preset.critic_width),
+        Discriminator(preset.discriminator_width),
         _features(task) if own_features else PooledImages(),
         DEFAULT_WEIGHTS,
         _LEARNING_RATE,
@@ -152,11 +152,11 @@ class Between(published.AdversarialStep):
     def __init__(
         self,
         generator: published.Generator,
-        critic: published.Discriminator,
+        discriminator: published.Discriminator,
         rung: str,
         device: str,
     ) -> None:
-        super().__init__(generator, critic, DEFAULT_WEIGHTS, device)
+        super().__init__(generator, discriminator, DEFAULT_WEIGHTS, device)
         self._rung = rung
         self._fake: Tensor | None = None
         if _has(rung, "sums"):
@@ -167,13 +167,13 @@ class Between(published.AdversarialStep):
                 ):
                     own.copy_(other)
         if _has(rung, "channels"):
-            for module in (self.generator, self.critic):
+            for module in (self.generator, self.discriminator):
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = _adam(self.generator, rung)
-        self.critic_optimiser = _adam(self.critic, rung)
+        self.discriminator_optimiser = _adam(self.discriminator, rung)
 
-    def fake_for_critic(self, low: Tensor) -> Tensor:
-        self._fake = super().fake_for_critic(low)
+    def fake_for_discriminator(self, low: Tensor) -> Tensor:
+        self._fake = super().fake_for_discriminator(low)
         return self._fake.detach() if _has(self._rung, "detached") else self._fake
 
     def fake_for_generator(self, low: Tensor) -> Tensor:

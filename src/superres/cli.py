@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from superres.arguments import make_parser
 from superres.errors import Diverged, Stopped, UserError
+from superres.files import require_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,8 +220,7 @@ def _upscale(a: argparse.Namespace) -> None:
 def _import(a: argparse.Namespace) -> None:
     from superres.released import import_released
 
-    if a.out.exists() and not a.out.is_dir():
-        raise UserError(f"{a.out} is a file, not a folder")
+    require_folder(a.out)
     checkpoint = import_released(a.file, residual=a.residual, normalised=a.pirm)
     checkpoint.save(a.out)
     print(f"{a.out}: {checkpoint.generator.config}")
@@ -245,8 +245,8 @@ def _start(a: argparse.Namespace) -> tuple[Recorder, Dataset]:
 
     for name in ("out", "crops", "images"):
         folder = getattr(a, name, None)
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise UserError(f"{folder} is a file, not a folder")
+        if folder is not None:
+            require_folder(folder)
     threads = getattr(a, "threads", None)
     if threads is not None and threads < 1:
         raise UserError(f"--threads must be 1 at least, not {threads}")

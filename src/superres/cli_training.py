@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import math
 import os
 import signal
@@ -11,7 +10,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import Any
@@ -26,6 +24,7 @@ from superres.discriminator import Discriminator
 from superres.errors import Diverged, Stopped, UserError
 from superres.evaluation import Pictures, evaluate
 from superres.features import FeatureNetwork, pooled_image, random_features, vgg19_features
+from superres.files import sha256
 from superres.losses import LossWeights
 from superres.metrics.ma import MaModel
 from superres.model import PRESETS, Generator, GeneratorConfig, Preset, parameter_count
@@ -84,7 +83,7 @@ def run_finetune(a: argparse.Namespace, recorder: Recorder, model: MaModel | Non
     else:
         _no_network_options(a)
         start = Checkpoint.load(a.start)
-        begun = {"start": _hash(a.start / "generator.safetensors")}
+        begun = {"start": sha256(a.start / "generator.safetensors")}
     features = _features(a)
     length = chosen.scratch if a.scratch else chosen.finetune
     settings = _settings(a, chosen, length, _given(a.lr, chosen.learning_rate), dataset)
@@ -145,7 +144,7 @@ class _Job:
         a.out.mkdir(parents=True, exist_ok=True)
         facts = {
             **self.facts,
-            "data": _hash(a.data / "manifest.json"),
+            "data": sha256(a.data / "manifest.json"),
             "precision": compute.precision,
         }
         snapshots = Snapshots(a.out / SNAPSHOT, facts, a.snapshot_every)
@@ -269,7 +268,7 @@ def _network(a: argparse.Namespace, chosen: Recipe, scale: int) -> Preset:
         scale=scale,
         recurrences=_given(a.recurrences, size.recurrences),
     )
-    return Preset(config, named.critic_width, _given(a.lr, named.learning_rate))
+    return Preset(config, named.discriminator_width, _given(a.lr, named.learning_rate))
 
 
 def _no_network_options(a: argparse.Namespace) -> None:
@@ -307,11 +306,6 @@ def _settings(
         steps = steps_of_epochs(epochs, len(dataset.manifest.train), batch)
     patch = _given(a.patch, chosen.patch)
     return Settings(steps, batch, patch, learning_rate, a.seed, a.schedule, a.clip)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _given(value: Any, default: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Where and how networks are computed while they are trained: device, precision, compilation.
+"""Where and how networks are computed: device, precision, compilation.
 
-What is computed is decided elsewhere. On the CPU the same choices give the same networks, to the
-last bit; on a GPU they do with `deterministic`.
+What is computed is decided elsewhere. Trainings with the same choices give the same networks to
+the last bit: on the CPU with the same number of threads, on a GPU with `deterministic`.
 """
 
 from __future__ import annotations

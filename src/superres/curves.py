@@ -17,7 +17,7 @@ _TITLES = {
     "vgg": "perceptual term",
     "adv": "adversarial term",
     "style": "style term",
-    "critic": "discriminator's loss",
+    "discriminator": "discriminator's loss",
     "rmse": "RMSE of patches",
     "val_rmse": "RMSE of test images",
     "val_niqe": "NIQE of test images",

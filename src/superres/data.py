@@ -15,7 +15,6 @@ the end of a run, so they stay apart.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superres.errors import UserError
+from superres.files import write_whole
 from superres.resize import Downscaling, enlarge
 from superres.scale import DEFAULT_SCALE, check_scale
 
@@ -85,13 +85,9 @@ class Manifest:
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json`, which makes the folder complete, at one stroke."""
-        content = {"format": _FORMAT, **asdict(self)}
-        partial = folder / UNFINISHED
-        with partial.open("w") as file:
-            file.write(json.dumps(content, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(folder / "manifest.json")
+        text = json.dumps({"format": _FORMAT, **asdict(self)}, indent=1) + "\n"
+        write_whole(folder / "manifest.json", lambda file: file.write(text.encode()))
+        (folder / UNFINISHED).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +121,7 @@ class Dataset:
         return self.manifest.scale
 
     def bicubic(self, low: Pixels) -> Pixels:
-        """Enlarge (H, W, 3) by the scale, in the way in which low resolution was made."""
+        """Enlarge (H, W, 3) by the scale, as the manifest's `downscaling` says."""
         return enlarge(low, self.scale, self.manifest.downscaling)
 
     def require_scale(self, scale: int) -> None:

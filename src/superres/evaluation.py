@@ -1,9 +1,4 @@
-"""Judging an enlargement by the protocol of PIRM 2018.
-
-Images are enlarged on one thread whatever the training used, since the number of threads can
-change the last bits of a convolution: the same checkpoint has the same figures wherever it is
-judged on one machine.
-"""
+"""Judging an upscaler on the test images of a data folder."""
 
 from __future__ import annotations
 
@@ -51,7 +46,9 @@ def evaluate(
     """Enlarge every test image and judge the results.
 
     Args:
-        upscaler: (H, W, 3) to (sH, sW, 3), uint8 RGB, s being the scale of the data.
+        upscaler: (H, W, 3) to (sH, sW, 3), uint8 RGB, s being the scale of the data. That of a
+            network uses one thread unless told otherwise (`superres.tiling`), since the number of
+            threads can change the last bits of a convolution.
         dataset: gives the test images.
         pictures: where pictures of the results go.
         model: of Ma's score; without it there is neither Ma nor PI.
@@ -68,7 +65,8 @@ def evaluate(
         for test in dataset.test_images():
             result = upscaler(test.low)
             showcase = cut(result, test.entry.showcase)
-            shown.append(showcase)
+            if wanted.sheet is not None and len(shown) < _ROWS:
+                shown.append(showcase.copy())  # a view would keep the whole image
             for folder, image in ((wanted.crops, showcase), (wanted.images, result)):
                 if folder is not None:
                     Image.fromarray(image).save(folder / f"{test.entry.name}.png")

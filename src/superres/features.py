@@ -14,7 +14,6 @@ its own.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from torch.nn import functional
 
 from superres.compute import exactly
 from superres.errors import UserError
+from superres.files import sha256
 from superres.losses import DEFAULT_WEIGHTS, Level, gram
 
 _VGG19_LEVELS = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4)
@@ -123,7 +123,7 @@ def vgg19_features(path: Path) -> FeatureNetwork:
     network = FeatureNetwork(
         _blocks(_VGG19_LEVELS),
         f"VGG19 from {path}",
-        sha256=_hash(path),
+        sha256=sha256(path),
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
     )
@@ -163,11 +163,6 @@ def _blocks(levels: tuple[tuple[int, ...], ...]) -> list[nn.Sequential]:
             channels = width
         blocks.append(nn.Sequential(*layers))
     return blocks
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

@@ -1,11 +1,14 @@
-"""Writing files at one stroke."""
+"""Files and folders: writing at one stroke, hashes, checks."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
+
+from superres.errors import UserError
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -28,3 +31,23 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     except BaseException:  # an interruption as well
         partial.unlink(missing_ok=True)
         raise
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_folder(path: Path) -> None:
+    """Make sure that `path` is a folder, or can become one.
+
+    Raises:
+        UserError: something else is there.
+    """
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file, not a folder")

@@ -1,7 +1,7 @@
-"""Judging results against their originals by the protocol of PIRM 2018, in parallel.
+"""Judging results against their originals, by default by the protocol of PIRM 2018.
 
-Images are judged each by itself, in processes that know nothing of torch; what they hand back is
-a few numbers. The forests of Ma's score, which are large, stay in the first process.
+Images are judged each by itself, in parallel if asked for; worker processes load no torch and hand
+back a few numbers. The forests of Ma's score, which are large, stay in the first process.
 """
 
 from __future__ import annotations

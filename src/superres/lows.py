@@ -17,7 +17,8 @@ def with_lows(
 ) -> tuple[list[Source], list[LeftOut]]:
     """Find the low-resolution image of every photograph.
 
-    That of `0801.png` is `0801x4.png`, as in DIV2K, or has the same name; extensions do not count.
+    At 4x, that of `0801.png` is `0801x4.png`, as in DIV2K, `0801_x4.png` or `0801-x4.png`, or has
+    the same name; neither extensions nor upper case of the x count.
 
     Args:
         sources: the photographs.

@@ -93,22 +93,22 @@ class Preset:
 
     Attributes:
         generator: size of the generator.
-        critic_width: channels of the discriminator's first layer.
+        discriminator_width: channels of the discriminator's first layer.
         learning_rate: Adam's learning rate for the pre-training.
     """
 
     generator: GeneratorConfig
-    critic_width: int
+    discriminator_width: int
     learning_rate: float
 
 
 def _published(stages: int, recurrences: int = 1) -> Preset:
     config = GeneratorConfig(256, 64, stages, recurrences=recurrences)
-    return Preset(config, critic_width=64, learning_rate=1e-4)
+    return Preset(config, discriminator_width=64, learning_rate=1e-4)
 
 
 PRESETS = {
-    "tiny": Preset(GeneratorConfig(64, 16, 2), critic_width=16, learning_rate=3e-3),
+    "tiny": Preset(GeneratorConfig(64, 16, 2), discriminator_width=16, learning_rate=3e-3),
     "dbpn-s": _published(2),
     "d-dbpn": _published(7),
     "dbpnll": _published(10),

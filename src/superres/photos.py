@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import stat
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from superres.errors import UserError
+from superres.files import sha256
 from superres.images import is_deep, is_several
 from superres.progress import Progress
 
@@ -123,7 +123,7 @@ def wheel_photos() -> list[Source]:
                 f"the demonstration photographs are missing ({package}/{resource}): "
                 'pip install "dsice[demo]", or name a folder with --photos'
             )
-        sources.append(Source(path.stem, path, f"{package}/{resource}", split, _hash(path)))
+        sources.append(Source(path.stem, path, f"{package}/{resource}", split, sha256(path)))
     return sources
 
 
@@ -269,16 +269,11 @@ def _free_name(stem: str, taken: Sequence[str] | set[str]) -> str:
     return name
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def hash_or_reason(path: Path) -> str | Unusable:
     """SHA-256 of a file, or why it cannot be read."""
     try:
         # A pipe would be waited for.
-        return _hash(path) if stat.S_ISREG(path.stat().st_mode) else Unusable("no regular file")
+        return sha256(path) if stat.S_ISREG(path.stat().st_mode) else Unusable("no regular file")
     except OSError as error:
         return Unusable("cannot be read", f" ({error.strerror})")
 

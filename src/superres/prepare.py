@@ -17,6 +17,7 @@ from superres.arrays import ArrayWriter, write_array
 from superres.cutting import Prepared, Sizes, cut_photo
 from superres.data import UNFINISHED, Manifest, TestEntry, TrainEntry, cut
 from superres.errors import UserError
+from superres.files import require_folder
 from superres.photos import LeftOut, Source, Unusable, read_size
 from superres.progress import Progress
 from superres.resize import enlarge
@@ -172,8 +173,7 @@ def _check_test(left_out: Sequence[LeftOut], tests: int) -> None:
 
 
 def _make_room(out: Path, needed: int) -> None:
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file, not a folder")
+    require_folder(out)
     manifest, unfinished = out / "manifest.json", out / UNFINISHED
     is_ours = manifest.is_file() or unfinished.is_file()
     if out.is_dir() and any(out.iterdir()) and not is_ours:

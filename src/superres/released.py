@@ -6,7 +6,6 @@ state dict of torch, whose names begin with `module.` where it was saved on a GP
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +17,13 @@ from torch import Tensor
 from superres.checkpoint import Checkpoint
 from superres.discriminator import Discriminator
 from superres.errors import UserError
+from superres.files import sha256
 from superres.model import Generator, GeneratorConfig
 
 # Side of the first kernel, by scale.
 _SCALES = {6: 2, 8: 4, 12: 8}
 
-_CRITIC_WIDTH = 64
+_DISCRIMINATOR_WIDTH = 64
 
 _LAYERS = {"conv": "0", "deconv": "0", "act": "1"}
 _PARTS = {"1": "project", "2": "back", "3": "correct"}
@@ -50,8 +50,7 @@ def import_released(path: Path, *, residual: bool = False, normalised: bool = Fa
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256(path)
     except FileNotFoundError as error:
         raise UserError(f"no such file: {path}") from error
     except Exception as error:  # torch's readers raise many kinds, all mean the same
@@ -67,7 +66,7 @@ def import_released(path: Path, *, residual: bool = False, normalised: bool = Fa
         raise UserError(f"{path} does not hold all weights of {config}") from error
     torch.manual_seed(0)
     history: dict[str, Any] = {"stage": "import", "file": path.name, "sha256": digest}
-    return Checkpoint(generator.eval(), Discriminator(_CRITIC_WIDTH).eval(), (history,))
+    return Checkpoint(generator.eval(), Discriminator(_DISCRIMINATOR_WIDTH).eval(), (history,))
 
 
 def _config(

@@ -77,7 +77,7 @@ class Snapshots:
         self._last = time.monotonic()
 
     def remove(self) -> None:
-        """Remove the snapshot of a training that is done."""
+        """Remove the snapshot, if there is one, and what an interrupted save left."""
         for path in (self.path, self.path.with_name(self.path.name + ".partial")):
             path.unlink(missing_ok=True)
 

@@ -25,7 +25,7 @@ from superres.monitor import Monitor, Report
 from superres.patches import Batch, Patches
 from superres.running import Conditions, run
 from superres.schedule import SCHEDULES
-from superres.updates import CriticUpdate, FourTermUpdate, PixelUpdate, Terms
+from superres.updates import DiscriminatorUpdate, FourTermUpdate, PixelUpdate, Terms
 
 SMALLEST_FEATURES = 16
 """Side in pixels of the smallest image that the feature networks and the discriminator can see."""
@@ -129,10 +129,10 @@ def pretrain(
     """
     conditions = conditions or Conditions()
     dataset.require_scale(preset.generator.scale)
-    generator, critic = new_networks(preset, settings.seed)
-    course = _Pretraining(generator, critic, settings, warmup, conditions.compute, loss)
+    generator, discriminator = new_networks(preset, settings.seed)
+    course = _Pretraining(generator, discriminator, settings, warmup, conditions.compute, loss)
     monitor = run(course, settings.patches(dataset), conditions)
-    return _trained(Checkpoint(generator, critic, ()), monitor)
+    return _trained(Checkpoint(generator, discriminator, ()), monitor)
 
 
 def finetune(
@@ -190,7 +190,7 @@ def finetune(
 def new_networks(preset: Preset, seed: int) -> tuple[Generator, Discriminator]:
     """A generator and a discriminator with random weights."""
     torch.manual_seed(seed)
-    return Generator(preset.generator), Discriminator(preset.critic_width)
+    return Generator(preset.generator), Discriminator(preset.discriminator_width)
 
 
 class _Pretraining:
@@ -199,7 +199,7 @@ class _Pretraining:
     def __init__(
         self,
         generator: Generator,
-        critic: Discriminator,
+        discriminator: Discriminator,
         settings: Settings,
         warmup: int,
         compute: Compute,
@@ -210,17 +210,17 @@ class _Pretraining:
         self.result = generator
         self._settings = settings
         self._pixels = PixelUpdate(generator, settings.learning_rate, compute, settings.clip, loss)
-        self._critic = CriticUpdate(generator, critic, compute)
-        self.modules = {"generator": generator, "discriminator": critic}
+        self._discriminator = DiscriminatorUpdate(generator, discriminator, compute)
+        self.modules = {"generator": generator, "discriminator": discriminator}
         self.optimisers = {
             "generator": self._pixels.optimiser,
-            "discriminator": self._critic.optimiser,
+            "discriminator": self._discriminator.optimiser,
         }
 
     def __call__(self, step: int, batch: Batch) -> Terms:
         if step <= self._settings.steps:
             return self._pixels(batch, self._settings.factor(step))
-        return self._critic(batch)
+        return self._discriminator(batch)
 
 
 class _Finetuning:
@@ -235,12 +235,12 @@ class _Finetuning:
         self._average.update_parameters(update.generator)  # the first one counts as well
         self.modules = {
             "generator": update.generator,
-            "discriminator": update.critic,
+            "discriminator": update.discriminator,
             "average": self._average,
         }
         self.optimisers = {
             "generator": update.optimiser,
-            "discriminator": update.critic_optimiser,
+            "discriminator": update.discriminator_optimiser,
         }
 
     @property

@@ -25,7 +25,7 @@ from superres.losses import (
 from superres.model import Generator
 from superres.patches import Batch
 
-CRITIC_LEARNING_RATE = 5e-4
+DISCRIMINATOR_LEARNING_RATE = 5e-4
 """Adam's learning rate of the discriminator, in the warm-up and in the fine-tuning."""
 
 Terms = dict[str, Tensor]
@@ -73,21 +73,26 @@ class PixelUpdate:
         low, high = (self._compute.images(i) for i in (batch.low, batch.high))
         with self._compute.autocast():
             fake = self._generate(low)
-        loss = self._loss(fake.float(), high)
+        image = fake.float()
+        loss = self._loss(image, high)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         _step(self.optimiser, self._learning_rate * factor, self._clip)
-        with torch.no_grad():
-            mse = functional.mse_loss(fake.float(), high)
+        if self._loss is functional.mse_loss:
+            mse = loss.detach()
+        else:
+            mse = functional.mse_loss(image.detach(), high)
         return {"loss": loss.detach(), "mse": mse}
 
 
-class CriticUpdate:
+class DiscriminatorUpdate:
     """A step of the discriminator against a generator that stays as it is."""
 
-    def __init__(self, generator: Generator, critic: Discriminator, compute: Compute) -> None:
-        self.critic = compute.place(critic).train()
-        self.optimiser = adam(critic, CRITIC_LEARNING_RATE)
+    def __init__(
+        self, generator: Generator, discriminator: Discriminator, compute: Compute
+    ) -> None:
+        self.discriminator = compute.place(discriminator).train()
+        self.optimiser = adam(discriminator, DISCRIMINATOR_LEARNING_RATE)
         self._generator = generator
         self._compute = compute
 
@@ -98,12 +103,12 @@ class CriticUpdate:
         with self._compute.autocast():
             with torch.no_grad():
                 fake = self._generator(low).float()
-            scores = self.critic(high[view]), self.critic(fake[view])
+            scores = self.discriminator(high[view]), self.discriminator(fake[view])
         loss = relativistic_loss(scores[0].float(), scores[1].float())
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        _step(self.optimiser, CRITIC_LEARNING_RATE, None)
-        return {"critic": loss.detach()}
+        _step(self.optimiser, DISCRIMINATOR_LEARNING_RATE, None)
+        return {"discriminator": loss.detach()}
 
 
 class FourTermUpdate:
@@ -114,7 +119,7 @@ class FourTermUpdate:
 
     Args:
         generator: trained in place.
-        critic: trained in place, if the adversarial term has a weight.
+        discriminator: trained in place, if the adversarial term has a weight.
         features: for the perceptual and the style term.
         weights: of the four terms; only their ratios matter.
         learning_rate: of the generator.
@@ -128,7 +133,7 @@ class FourTermUpdate:
     def __init__(
         self,
         generator: Generator,
-        critic: Discriminator,
+        discriminator: Discriminator,
         features: FeatureNetwork,
         weights: LossWeights,
         learning_rate: float,
@@ -138,9 +143,9 @@ class FourTermUpdate:
         detached: bool = False,
     ) -> None:
         self.generator = compute.place(generator).train()
-        self.critic = compute.place(critic).train()
+        self.discriminator = compute.place(discriminator).train()
         self.optimiser = adam(generator, learning_rate)
-        self.critic_optimiser = adam(critic, CRITIC_LEARNING_RATE)
+        self.discriminator_optimiser = adam(discriminator, DISCRIMINATOR_LEARNING_RATE)
         self._features = compute.place(features)
         self._weights = weights
         self._ratios = weights.normalised()
@@ -189,14 +194,14 @@ class FourTermUpdate:
         gradient = _gradient(LossTerms(mse, perceptual, zero, style).weighted(ratios), image)
         if ratios.adv > 0:
             with self._compute.autocast():
-                real_scores = self.critic(real[view]).float()
-                scores = self.critic(image[view]).float()
+                real_scores = self.discriminator(real[view]).float()
+                scores = self.discriminator(image[view]).float()
             adversarial = ADVERSARIAL_SCALE * relativistic_loss(scores, real_scores.detach())
             gradient = gradient + _gradient(ratios.adv * adversarial, image, keep=True)
-            self.critic_optimiser.zero_grad(set_to_none=True)
+            self.discriminator_optimiser.zero_grad(set_to_none=True)
             loss = relativistic_loss(real_scores, scores)
-            loss.backward(inputs=list(self.critic.parameters()))  # type: ignore[no-untyped-call]
-            _step(self.critic_optimiser, CRITIC_LEARNING_RATE * factor, None)
+            loss.backward(inputs=list(self.discriminator.parameters()))  # type: ignore[no-untyped-call]
+            _step(self.discriminator_optimiser, DISCRIMINATOR_LEARNING_RATE * factor, None)
         return LossTerms(*(t.detach() for t in (mse, perceptual, adversarial, style))), gradient
 
 

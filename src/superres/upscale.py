@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from superres.data import Pixels
 from superres.errors import UserError
-from superres.files import write_whole
+from superres.files import require_folder, write_whole
 from superres.images import is_several, opened
 from superres.model import Generator
 from superres.tiling import network_upscaler, return_freed_memory
@@ -48,8 +48,7 @@ def find_images(named: Sequence[Path], out: Path) -> list[Task]:
         UserError: two images would become one file, a result would replace an image of the
             user's, a folder holds no image, or `out` is a file.
     """
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file, not a folder")
+    require_folder(out)
     tasks: dict[Path, Task] = {}
     for path in named:
         found = _in_folder(path, out) if path.is_dir() else [(path, Path())]

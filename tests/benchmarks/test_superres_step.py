@@ -22,8 +22,8 @@ PATCH = 8
 
 def networks() -> tuple[published.Generator, published.Discriminator]:
     torch.manual_seed(0)
-    critic = published.Discriminator(4, published.SCALE * PATCH)
-    return published.Generator(CONFIG), critic
+    discriminator = published.Discriminator(4, published.SCALE * PATCH)
+    return published.Generator(CONFIG), discriminator
 
 
 def sample() -> published.Sample:
@@ -49,12 +49,12 @@ def test_the_published_network_is_ours() -> None:
 def test_the_published_networks_have_the_published_sizes() -> None:
     assert parameter_count(published.Generator(PRESETS["d-dbpn"].generator)) == 10_426_358
     with torch.device("meta"):
-        critic = published.Discriminator(64, 240)
+        discriminator = published.Discriminator(64, 240)
     dense = 512 * 15 * 15 * 1024
-    assert dense < parameter_count(critic) < dense + 6_000_000
+    assert dense < parameter_count(discriminator) < dense + 6_000_000
 
 
-@pytest.mark.parametrize("rung", list(RUNGS)[1 : list(RUNGS).index("critic")])
+@pytest.mark.parametrize("rung", list(RUNGS)[1 : list(RUNGS).index("discriminator")])
 def test_what_is_saved_before_our_discriminator_changes_no_result(rung: str) -> None:
     gradients = []
     for name in ("published", rung):

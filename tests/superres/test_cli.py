@@ -54,7 +54,7 @@ def test_from_photographs_to_enlarged_images(
     reports = [json.loads(line) for line in progress.read_text().splitlines()]
     assert reports[29]["step"] == 30
     assert set(reports[29]) == {"step", "epoch", "loss", "mse", "rmse"}
-    assert set(reports[-1]) == {"step", "epoch", "critic"}
+    assert set(reports[-1]) == {"step", "epoch", "discriminator"}
     curves = json.loads((pre / "curves.json").read_text())
     assert curves == reports
     assert "RMSE of patches" in (pre / "curves.svg").read_text()

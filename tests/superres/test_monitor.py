@@ -121,6 +121,6 @@ def test_a_change_of_what_is_minimised_is_not_averaged_over() -> None:
     monitor = Monitor(150, 1, found.append)
     for step in (1, 2):
         monitor.watch(step, terms(loss=1.0, mse=0.1))
-    monitor.watch(3, terms(critic=0.7))
-    assert found[-1] == {"step": 3, "epoch": 3, "critic": pytest.approx(0.7)}
+    monitor.watch(3, terms(discriminator=0.7))
+    assert found[-1] == {"step": 3, "epoch": 3, "discriminator": pytest.approx(0.7)}
     assert monitor.final_loss == 1.0

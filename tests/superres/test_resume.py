@@ -28,7 +28,7 @@ from superres.snapshots import Snapshots
 from superres.training import Settings, Trained, finetune, pretrain
 from tests.superres.conftest import files_of_at_most
 
-PRESET = Preset(GeneratorConfig(6, 4, 2), critic_width=4, learning_rate=1e-3)
+PRESET = Preset(GeneratorConfig(6, 4, 2), discriminator_width=4, learning_rate=1e-3)
 SETTINGS = Settings(steps=5, batch=2, patch=8, learning_rate=1e-3, seed=1)
 
 

@@ -24,7 +24,7 @@ from superres.prepare import prepare
 from superres.running import Conditions
 from superres.training import Settings, finetune, pretrain, steps_of_epochs
 
-PRESET = Preset(GeneratorConfig(6, 4, 2), critic_width=4, learning_rate=1e-3)
+PRESET = Preset(GeneratorConfig(6, 4, 2), discriminator_width=4, learning_rate=1e-3)
 SETTINGS = Settings(steps=4, batch=2, patch=8, learning_rate=1e-3, seed=1)
 WEIGHTS = LossWeights(1e-2, 1e-1, 1e-3, 10)
 

@@ -19,7 +19,7 @@ from superres.losses import (
 )
 from superres.model import Generator, GeneratorConfig
 from superres.patches import Batch
-from superres.updates import CriticUpdate, FourTermUpdate, PixelUpdate
+from superres.updates import DiscriminatorUpdate, FourTermUpdate, PixelUpdate
 
 TERMS = ("mse", "vgg", "adv", "style")
 WEIGHTS = LossWeights(1e-2, 1e-1, 1e-3, 10)
@@ -56,12 +56,14 @@ def only(term: str) -> LossWeights:
 def test_gradients_flow_from_every_term(
     networks: tuple[Generator, Discriminator], features: FeatureNetwork, batch: Batch, term: str
 ) -> None:
-    generator, critic = networks
-    terms = FourTermUpdate(generator, critic, features, only(term), 1e-3, Compute())(batch, 1.0)
+    generator, discriminator = networks
+    terms = FourTermUpdate(generator, discriminator, features, only(term), 1e-3, Compute())(
+        batch, 1.0
+    )
     found = gradients(generator)
     assert len(found) == len(list(generator.parameters()))
     assert all(g.abs().sum() > 0 for g in found)
-    assert bool(gradients(critic)) == (term == "adv")
+    assert bool(gradients(discriminator)) == (term == "adv")
     assert terms["loss"] == terms[term] > 0
 
 
@@ -73,11 +75,11 @@ def test_the_gradient_is_that_of_the_whole_loss(
     shift: tuple[int, int],
 ) -> None:
     """The update cuts the graph in two and shares the discriminator's scores: one graph instead."""
-    generator, critic = networks
-    other, judge = copy.deepcopy(generator), copy.deepcopy(critic)
-    update = FourTermUpdate(generator, critic, features, WEIGHTS, 1e-3, Compute())
+    generator, discriminator = networks
+    other, judge = copy.deepcopy(generator), copy.deepcopy(discriminator)
+    update = FourTermUpdate(generator, discriminator, features, WEIGHTS, 1e-3, Compute())
     # Without the power iteration of spectral norms, which goes on with every look.
-    critic.eval()
+    discriminator.eval()
     judge.eval()
     terms = update(batch._replace(shift=shift), 1.0)
 
@@ -96,7 +98,7 @@ def test_the_gradient_is_that_of_the_whole_loss(
 
     judge.zero_grad()
     relativistic_loss(judge(real[view]), judge(fake.detach()[view])).backward()  # type: ignore[no-untyped-call]
-    for ours, wanted in zip(gradients(critic), gradients(judge), strict=True):
+    for ours, wanted in zip(gradients(discriminator), gradients(judge), strict=True):
         assert torch.allclose(ours, wanted, rtol=1e-4, atol=1e-6 * float(wanted.abs().max()))
 
 
@@ -104,17 +106,19 @@ def test_the_gradient_is_that_of_the_whole_loss(
 def test_as_released_the_feature_terms_have_no_gradient(
     networks: tuple[Generator, Discriminator], features: FeatureNetwork, batch: Batch, term: str
 ) -> None:
-    generator, critic = networks
+    generator, discriminator = networks
     before = copy.deepcopy(generator.state_dict())
     update = FourTermUpdate(
-        generator, critic, pooled_image(), only(term), 1e-3, Compute(), detached=True
+        generator, discriminator, pooled_image(), only(term), 1e-3, Compute(), detached=True
     )
     terms = update(batch, 1.0)
     assert terms[term] > 0  # it is computed, and shown, and without any effect:
     assert all(g.abs().sum() == 0 for g in gradients(generator))
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
     # The same with gradient is not without effect.
-    FourTermUpdate(generator, critic, pooled_image(), only(term), 1e-3, Compute())(batch, 1.0)
+    FourTermUpdate(generator, discriminator, pooled_image(), only(term), 1e-3, Compute())(
+        batch, 1.0
+    )
     assert all(g.abs().sum() > 0 for g in gradients(generator))
 
 
@@ -122,9 +126,9 @@ def test_as_released_the_weights_of_the_feature_terms_do_nothing(
     networks: tuple[Generator, Discriminator], batch: Batch
 ) -> None:
     def gradient(weights: LossWeights) -> Tensor:
-        generator, critic = copy.deepcopy(networks)
+        generator, discriminator = copy.deepcopy(networks)
         update = FourTermUpdate(
-            generator, critic, pooled_image(), weights, 1e-3, Compute(), detached=True
+            generator, discriminator, pooled_image(), weights, 1e-3, Compute(), detached=True
         )
         update(batch, 1.0)
         return torch.cat([g.flatten() for g in gradients(generator)])
@@ -140,9 +144,9 @@ def test_bf16_computes_nearly_the_same(
 ) -> None:
     found = []
     for precision in ("fp32", "bf16"):
-        generator, critic = copy.deepcopy(networks)
+        generator, discriminator = copy.deepcopy(networks)
         compute = Compute.choose("cpu", precision)
-        update = FourTermUpdate(generator, critic, features, WEIGHTS, 1e-3, compute)
+        update = FourTermUpdate(generator, discriminator, features, WEIGHTS, 1e-3, compute)
         terms = update(batch, 1.0)
         assert all(p.dtype == torch.float32 for p in generator.parameters())
         found.append(torch.stack([terms[name] for name in TERMS]))
@@ -175,11 +179,13 @@ def test_clipping_bounds_the_gradient(
     assert norm == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_the_critic_learns_alone(networks: tuple[Generator, Discriminator], batch: Batch) -> None:
-    generator, critic = networks
+def test_the_discriminator_learns_alone(
+    networks: tuple[Generator, Discriminator], batch: Batch
+) -> None:
+    generator, discriminator = networks
     before = copy.deepcopy(generator.state_dict())
-    update = CriticUpdate(generator, critic, Compute())
-    losses = [update(batch)["critic"].item() for _ in range(30)]
+    update = DiscriminatorUpdate(generator, discriminator, Compute())
+    losses = [update(batch)["discriminator"].item() for _ in range(30)]
     assert losses[-1] < losses[0]
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
     assert not gradients(generator)
