@@ -12,11 +12,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from dsice.allowed import Rule
 from dsice.errors import InvalidInput
-from dsice.levels import geometric, integers, linear
+from dsice.levels import continuous, geometric, integers, linear
 from dsice.ratios import Ratios
 
 Value = bool | int | float | str
@@ -32,22 +32,31 @@ class Axis:
     """One parameter and its levels.
 
     ``Axis("tile", [8, 16, 32])`` takes the levels in the order given: neighbours are expected to
-    behave alike. `Axis.linear`, `Axis.geometric` and `Axis.integers` make ranges; `Axis.choice` is
-    for values without an order.
+    behave alike. `Axis.linear`, `Axis.geometric` and `Axis.integers` make ranges; `Axis.range` and
+    `Axis.log` choose round numbers between two ends; `Axis.choice` is for values without an order.
 
     Attributes:
         name: an identifier; it is also the field ``{name}`` of a command.
         levels: the distinct values, at least one.
         ordered: False for a choice.
+        scale: of a continuous range, whose levels stand for the numbers between them: ``"linear"``
+            or ``"log"``; None: only the levels are meant.
 
     Raises:
         InvalidInput: a bad name, no level, a level twice, or a level that is no number, text or
             truth value.
     """
 
-    __slots__ = ("levels", "name", "ordered")
+    __slots__ = ("levels", "name", "ordered", "scale")
 
-    def __init__(self, name: str, levels: Sequence[Value], *, ordered: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        levels: Sequence[Value],
+        *,
+        ordered: bool = True,
+        scale: Literal["linear", "log"] | None = None,
+    ) -> None:
         check_name("axis name", name)
         if isinstance(levels, str | bytes) or not isinstance(levels, Sequence):
             levels = _listed(name, levels)
@@ -68,6 +77,7 @@ class Axis:
         self.name: Final = name
         self.levels: Final[tuple[Value, ...]] = tuple(levels)
         self.ordered: Final = ordered
+        self.scale: Final = scale
 
     @classmethod
     def linear(
@@ -102,6 +112,25 @@ class Axis:
         falls on one (``Axis.geometric("tile", 1, 64, step=2)``).
         """
         return cls(name, geometric(name, first, last, levels, step))
+
+    @classmethod
+    def range(cls, name: str, first: float, last: float, levels: int | None = None) -> Axis:
+        """A continuous range: about evenly spaced round numbers from ``first`` to ``last``.
+
+        They stand for the numbers between them: where a setting names another one, such as
+        ``first`` of a study file, the nearest level is taken. 21 levels by default.
+        """
+        return cls(name, continuous(name, first, last, levels, log=False), scale="linear")
+
+    @classmethod
+    def log(cls, name: str, first: float, last: float, levels: int | None = None) -> Axis:
+        """A continuous range on a logarithmic scale: ``Axis.log("lr", 1e-5, 1e-1)``.
+
+        As `range`, with about constant ratios between the levels: 1e-5, 1.8e-5, 3.2e-5, 5.6e-5,
+        1e-4, .... Both ends are positive. Four levels a decade by default, 9 at least and 33 at
+        most.
+        """
+        return cls(name, continuous(name, first, last, levels, log=True), scale="log")
 
     @classmethod
     def integers(cls, name: str, first: int, last: int, step: int = 1) -> Axis:

@@ -1,4 +1,4 @@
-"""The levels of ranges: evenly spaced, in constant ratio, whole.
+"""The levels of ranges: evenly spaced, in constant ratio, whole, or round numbers of a continuum.
 
 Every function takes the name of the axis for its messages, and raises `InvalidInput` where ends,
 number and step do not make a range.
@@ -6,6 +6,7 @@ number and step do not make a range.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Final
@@ -14,6 +15,9 @@ from dsice.errors import InvalidInput
 
 _MAX_LEVELS: Final = 1_000_000
 _LARGEST: Final = 1e300
+_PER_DECADE: Final = 4
+_FEWEST, _MOST, _EVEN = 9, 33, 21  # levels of a continuous range whose number is not given
+_MOVED: Final = 0.25  # most of the gap to the next level by which a level is rounded
 
 
 def linear(
@@ -59,6 +63,38 @@ def geometric(
     return _values(values, first, last, levels)
 
 
+def continuous(
+    name: str, first: float, last: float, levels: int | None, *, log: bool
+) -> Sequence[float]:
+    """Round numbers that stand for all between, see `dsice.Axis.log` and `dsice.Axis.range`."""
+    kind = geometric if log else linear
+    exact = kind(name, first, last, _EVEN if levels is None else levels, None)
+    if first == last:
+        raise InvalidInput(f"axis {name!r}: both ends of a continuous range are {first!r}")
+    if levels is None and log:
+        decades = abs(math.log10(last) - math.log10(first))
+        levels = min(max(round(_PER_DECADE * decades) + 1, _FEWEST), _MOST)
+        exact = kind(name, first, last, levels, None)
+    levels = len(exact)
+    for digits in range(1, 13 if levels > 2 else 1):
+        found = [first, *_rounded(exact, digits, log), last]
+        if _are_near(found, exact, log):
+            return _values(found, first, last, levels)
+    return exact
+
+
+def nearest(levels: Sequence[float], number: float, *, log: bool) -> int:
+    """The index of the level nearest to ``number``.
+
+    Args:
+        levels: at least one, in any order.
+        number: finite.
+        log: whether distances are those of the logarithms; all numbers are positive then.
+    """
+    mark = math.log if log else float
+    return min(range(len(levels)), key=lambda k: abs(mark(levels[k]) - mark(number)))
+
+
 def integers(name: str, first: int, last: int, step: int) -> Sequence[int]:
     """Whole numbers, both ends included, see `dsice.Axis.integers`."""
     if not all(isinstance(v, int) and not isinstance(v, bool) for v in (first, last, step)):
@@ -85,6 +121,26 @@ def _values(
     if _whole(first, last) and all(v.is_integer() and abs(v) < 1e12 for v in tidy):
         return [int(value) for value in tidy]
     return tidy
+
+
+def _rounded(exact: Sequence[float], digits: int, log: bool) -> list[float]:
+    """The levels between the ends, rounded.
+
+    With ``log`` to one digit more than ``digits``, else to as many of the gap between two levels.
+    """
+    if log:
+        return [float(f"{value:.{digits}e}") for value in exact[1:-1]]
+    places = digits - 1 - math.floor(math.log10(abs(exact[1] - exact[0])))
+    return [_tidy(round(value, places)) for value in exact[1:-1]]
+
+
+def _are_near(found: Sequence[float], exact: Sequence[float], log: bool) -> bool:
+    """Whether levels are still in their order, and not moved far."""
+    marks = [[math.log(v) if log else v for v in values] for values in (found, exact)]
+    gap = (marks[1][-1] - marks[1][0]) / (len(exact) - 1)
+    return all((b - a) * gap > 0 for a, b in itertools.pairwise(found)) and all(
+        abs(a - b) <= _MOVED * abs(gap) for a, b in zip(*marks, strict=True)
+    )
 
 
 def _is_number(value: object) -> bool:

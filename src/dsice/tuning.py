@@ -90,6 +90,7 @@ def tune(
     import cloudpickle
 
     # Imported here: `import dsice` is to stay quick.
+    from dsice.console import complain
     from dsice.fingerprint import fingerprint
     from dsice.launch.local import LocalLauncher
     from dsice.study.call import LOADING
@@ -149,6 +150,9 @@ def tune(
     if parts and callable(rule):
         parts |= {f"rule's {part}": each for part, each in fingerprint(rule).items()}
     kept = Function(pickled, parts, accept_change=changed == "accept")
+    if progress:
+        for note in config.notes:
+            complain(note)
     with Terminal(quiet=not progress) as terminal:
         return run_study(
             config, place.path, LocalLauncher(), terminal.show, terminal.stopping, kept

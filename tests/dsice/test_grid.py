@@ -37,6 +37,50 @@ def test_params_and_points_are_two_names_for_the_same(grid: Grid) -> None:
 
 
 @bounded
+@given(
+    st.floats(-1e6, 1e6),
+    st.floats(-1e6, 1e6),
+    st.none() | st.integers(2, 80),
+    st.booleans(),
+)
+def test_levels_of_continuous_ranges_are_round_and_where_they_should_be(
+    first: float, last: float, count: int | None, log: bool
+) -> None:
+    if log:
+        first, last = 10 ** (first / 1e5), 10 ** (last / 1e5)
+    if abs(last - first) < 1e-3 * max(abs(first), abs(last), 1e-300):
+        return
+    axis = (Axis.log if log else Axis.range)("x", first, last, count)
+    levels = np.array(axis.levels)
+    assert (levels[0], levels[-1]) == (first, last)
+    steps = np.diff(levels)
+    assert (steps > 0).all() or (steps < 0).all()
+    marks = np.log(levels) if log else levels
+    even = np.linspace(marks[0], marks[-1], len(axis))
+    assert np.abs(marks - even).max() <= 0.26 * abs(even[1] - even[0])
+    if count is not None:
+        assert len(axis) == count
+
+
+def test_levels_of_continuous_ranges() -> None:
+    rates = Axis.log("lr", 1e-5, 1e-1)
+    assert rates.levels[:6] == (1e-5, 1.8e-5, 3.2e-5, 5.6e-5, 1e-4, 1.8e-4)
+    assert len(rates) == 17
+    assert Axis.range("dropout", 0, 1).levels[:4] == (0.0, 0.05, 0.1, 0.15)
+    assert Axis.range("m", 0, 0.99, 12).levels[-2:] == (0.9, 0.99)
+    assert Axis.log("n", 16, 512).levels == (16, 25, 38, 59, 91, 140, 220, 330, 512)
+    assert (rates.scale, Axis.range("x", 0, 1).scale, Axis("x", [1]).scale) == (
+        "log",
+        "linear",
+        None,
+    )
+    assert rates == Axis("lr", rates.levels)
+    for bad in [(0.0, 1.0), (-1.0, 1.0), (1.0, 1.0)]:
+        with pytest.raises(InvalidInput, match="both ends"):
+            Axis.log("x", *bad)
+
+
+@bounded
 @given(st.lists(values, min_size=1, max_size=6))
 def test_levels_are_distinct(levels: list[Value]) -> None:
     if len(set(levels)) == len(levels):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsice.commands.arguments import Subparsers, duration
+from dsice.console import complain
 from dsice.errors import Interrupted, OutOfTime
 from dsice.text import one_line, say
 
@@ -100,6 +101,8 @@ def _run(options: argparse.Namespace) -> int:
         from dsice.launch.slurm import own_time_left
 
         stop_after = own_time_left()
+    for note in config.notes:
+        complain(note)
     place = StudyDirectory.at(directory)
     launcher = make_launcher(config.run.on, config.run.batch, place.batch)
     try:

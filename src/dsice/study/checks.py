@@ -16,7 +16,7 @@ from dsice.grid import Axis, Grid, check_name
 from dsice.search import FRONT_SEARCHES, SEARCHES, make_search
 from dsice.study import command, templates
 from dsice.study.problems import shown
-from dsice.study.tables import CommandConfig, Level, Range, StudyFile
+from dsice.study.tables import RANGES, CommandConfig, Level, Range, StudyFile
 
 
 def require_no_swallowed(file: StudyFile) -> None:
@@ -129,14 +129,19 @@ def axis_of(name: str, entry: list[Level] | Range) -> Axis:
     """The axis that a list of levels, or a table that says them, stands for."""
     if isinstance(entry, list):
         return Axis(name, entry)
-    kinds = [k for k in ("linear", "geometric", "integers", "choice") if getattr(entry, k)]
+    kinds = [k for k in RANGES if getattr(entry, k)]
     if entry.choice is not None and not entry.choice:
         raise InvalidInput(f"axis {name!r} has no levels: at least one is needed")
     if len(kinds) != 1:
         raise InvalidInput(
-            f"give a list of levels, or a table with one of linear, geometric, "
-            f"integers, choice; found {', '.join(kinds) or 'none of them'}"
+            f"give a list of levels, or a table with one of {', '.join(RANGES)}; found "
+            f"{', '.join(kinds) or 'none of them'}"
         )
+    ends = entry.range or entry.log
+    if ends is not None:
+        if entry.step is not None:
+            raise InvalidInput("a continuous range takes no step: give its number of levels")
+        return (Axis.range if entry.range else Axis.log)(name, *ends, levels=entry.levels)
     if entry.choice is not None:
         if entry.levels is not None or entry.step is not None:
             raise InvalidInput("a choice has neither levels nor step")

@@ -50,6 +50,7 @@ class StudyConfig:
         report: what the report shows besides.
         folder: the study file's folder, absolute: the field ``{study}``.
         text: the file as it was.
+        notes: what was taken otherwise than it was written, as sentences.
     """
 
     name: str
@@ -66,6 +67,7 @@ class StudyConfig:
     report: ReportConfig
     folder: Path
     text: str
+    notes: tuple[str, ...] = ()
 
 
 def load(path: Path) -> StudyConfig:
@@ -125,8 +127,10 @@ def with_first(config: StudyConfig, settings: Sequence[str]) -> StudyConfig:
     Raises:
         InvalidInput: one cannot be read, or is no point of the grid.
     """
-    points = points_of(config.grid, [setting_of(text) for text in settings])
-    return replace(config, first=tuple(dict.fromkeys([*points, *config.first])))
+    notes: list[str] = []
+    points = points_of(config.grid, [setting_of(text) for text in settings], tell=notes.append)
+    first = tuple(dict.fromkeys([*points, *config.first]))
+    return replace(config, first=first, notes=(*notes, *config.notes))
 
 
 def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
@@ -162,11 +166,12 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     for row in file.report.pictures:
         for caption, path in row.files.items():
             within(f"[[report.pictures]] {caption!r}", path, [*known, "best"])
+    notes: list[str] = []
     checked = StudyConfig(
         name=file.name,
         grid=grid,
         goal=goal,
-        first=points_of(grid, first.settings, first.nearest),
+        first=points_of(grid, first.settings, first.nearest, notes.append),
         search=search,
         search_options=options,
         seed=file.seed,
@@ -177,6 +182,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
         report=file.report,
         folder=folder,
         text=text,
+        notes=tuple(notes),
     )
     return _batch_checked(checked)
 

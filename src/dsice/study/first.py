@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dsice.errors import InvalidInput
 from dsice.grid import Axis, Grid, Point, Value
+from dsice.levels import nearest as nearest_of
 from dsice.study.command import shown
 
 _SHOWN = 12  # levels that a message lists
 
 
+Tell = Callable[[str], None]
+"""Is told, as a sentence, of each number that was taken for its nearest level."""
+
+
 def points_of(
-    grid: Grid, settings: Sequence[Mapping[str, Any]], nearest: bool = False
+    grid: Grid,
+    settings: Sequence[Mapping[str, Any]],
+    nearest: bool = False,
+    tell: Tell = lambda note: None,
 ) -> tuple[Point, ...]:
     """The points of a grid with these parameter values.
 
     Args:
         grid: the grid.
         settings: a value of every parameter, by name; texts stand for levels that look like them.
-        nearest: whether a number that is no level stands for the nearest one.
+        nearest: whether a number that is no level stands for the nearest one; within a continuous
+            range it always does.
+        tell: see `Tell`.
 
     Raises:
         InvalidInput: a parameter is missing or unknown, a value is no level, the rule excludes the
@@ -34,7 +44,7 @@ def points_of(
                 raise InvalidInput(f"{where}: there is no parameter {name!r}: {_list(grid.names)}")
         if missing := [name for name in grid.names if name not in setting]:
             raise InvalidInput(f"{where}: {missing[0]!r} is missing; it needs {_list(grid.names)}")
-        point = tuple(_index(axis, setting[axis.name], nearest, where) for axis in grid.axes)
+        point = tuple(_index(axis, setting[axis.name], nearest, where, tell) for axis in grid.axes)
         if not grid.allows(point):
             raise InvalidInput(f"{where}: the rule 'allowed' excludes it")
         if any(grid.program(point) == grid.program(other) for other in points):
@@ -58,7 +68,7 @@ def setting_of(text: str) -> dict[str, str]:
     return setting
 
 
-def _index(axis: Axis, value: Any, nearest: bool, where: str) -> int:
+def _index(axis: Axis, value: Any, nearest: bool, where: str, tell: Tell) -> int:
     for index, level in enumerate(axis.levels):
         if _is_same(level, value):
             return index
@@ -68,9 +78,15 @@ def _index(axis: Axis, value: Any, nearest: bool, where: str) -> int:
         raise InvalidInput(
             f"{where}: {axis.name} = {value!r} is no level: {_list(map(shown, axis.levels))}"
         )
-    index = min(numbers, key=lambda k: abs(numbers[k] - number))
-    if nearest and axis.ordered:
+    inside = min(numbers.values()) <= number <= max(numbers.values())
+    log = axis.scale == "log" and number > 0
+    index = list(numbers)[nearest_of(list(numbers.values()), number, log=log)]
+    if axis.ordered and (nearest or (axis.scale and inside)):
+        tell(f"{where}: {axis.name} = {value} is no level; {shown(axis.levels[index])} is taken")
         return index
+    if axis.scale:
+        ends = f"{shown(axis.levels[0])} to {shown(axis.levels[-1])}"
+        raise InvalidInput(f"{where}: {axis.name} = {value} is outside its range, {ends}")
     raise InvalidInput(
         f"{where}: {axis.name} = {value} is no level; the nearest is {shown(axis.levels[index])}, "
         "which 'nearest = true' takes"

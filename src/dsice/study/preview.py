@@ -56,7 +56,7 @@ def preview(config: StudyConfig, directory: Path | str) -> Preview:
     """What ``dsice run`` would do with a study in ``directory``."""
     place = StudyDirectory.at(directory)
     study, state, warnings = _study(config, place)
-    point = _first_point(config)
+    point = config.first[0] if config.first else _first_point(config)
     lines = [
         *_row("Study", config.name),
         *_row("Goal", str(config.goal)),
@@ -89,6 +89,7 @@ def preview(config: StudyConfig, directory: Path | str) -> Preview:
             "", "The first is " + ", ".join(f"{k} = {shown(v)}" for k, v in first.params.items())
         )
         lines += _command(specs[-1])
+    lines += [line for note in config.notes for line in _row("Note", note)]
     lines += _row("Where", _where(config))
     lines += _row("Directory", state)
     lines += [line for text in _time(config) for line in _row("Time", text)]

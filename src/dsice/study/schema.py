@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from dsice.launch.settings import Table
 from dsice.search import SEARCHES
-from dsice.study.tables import StudyFile
+from dsice.study.tables import RANGES, StudyFile
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ATTRIBUTES: Final = re.compile(r"^Attributes:\n(.*?)(?=^\S|\Z)", re.DOTALL | re.MULTILINE)
@@ -34,8 +34,7 @@ def schema() -> dict[str, Any]:
                 table["properties"][key]["description"] = text
     raw["properties"]["search"] |= _search()
     raw["anyOf"] = [{"required": ["minimize"]}, {"required": ["maximize"]}]
-    kinds = ("linear", "geometric", "integers", "choice")
-    raw["$defs"]["Range"]["oneOf"] = [{"required": [kind]} for kind in kinds]
+    raw["$defs"]["Range"]["oneOf"] = [{"required": [kind]} for kind in RANGES]
     plain = _plain(raw)
     assert isinstance(plain, dict)
     return {"$schema": _DIALECT, **plain, "title": "dsice study file"}

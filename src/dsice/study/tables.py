@@ -141,9 +141,12 @@ class ReportConfig(Table):
 
 
 class Range(Table):
-    """Levels of one parameter: one of linear, geometric, integers and choice.
+    """Levels of one parameter: one of range, log, linear, geometric, integers and choice.
 
     Attributes:
+        range: ends of a continuous range, which round numbers stand for, 21 or as many as levels
+            says; any other number between the ends finds its nearest level.
+        log: the same on a logarithmic scale; four levels a decade unless levels says how many.
         linear: first and last of evenly spaced levels; with levels or step.
         geometric: first and last of levels with one ratio; with levels, or with the ratio as step.
         integers: first and last of all whole numbers between, or of every step-th.
@@ -152,12 +155,18 @@ class Range(Table):
         step: from one level to the next.
     """
 
+    range: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
+    log: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
     linear: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
     geometric: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
     integers: Annotated[tuple[int, int], Field(strict=False)] | None = None
     choice: list[Level] | None = None
     levels: int | None = None
     step: float | None = None
+
+
+RANGES: Final = ("range", "log", "linear", "geometric", "integers", "choice")
+"""The keys of a `Range` that say which levels it has; it has one of them."""
 
 
 class First(Table):
@@ -187,7 +196,8 @@ class StudyFile(Table):
             points that differ in them by a common factor are measured once.
         first: settings that are known to work, ``[{ lr = 1e-3, layout = "aos" }]``, measured before
             anything else; the first one is the baseline that the best is compared with. As a table
-            ``{ settings = [...], nearest = true }``, numbers stand for their nearest levels.
+            ``{ settings = [...], nearest = true }``, numbers stand for their nearest levels, as
+            they always do in continuous ranges.
         search: the search by name, or a table with ``name`` and its options,
             ``{ name = "dsice", tolerance = 0.01, repeats = 2 }``.
         seed: of the search's random choices.

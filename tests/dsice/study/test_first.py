@@ -39,6 +39,37 @@ def test_settings_become_points() -> None:
     assert points_of(GRID, [GOOD | {"lr": 2e-3, "n": 3.4}], nearest=True) == ((1, 2, 1, 1),)
 
 
+def test_a_number_within_a_continuous_range_finds_its_nearest_level() -> None:
+    grid = Grid([Axis.log("lr", 1e-5, 1e-1), Axis.range("m", 0, 1), Axis("n", [1, 2])])
+    told: list[str] = []
+    points = points_of(grid, [{"lr": "3e-4", "m": 0.52, "n": 1}], tell=told.append)
+    assert [grid.params(point) for point in points] == [{"lr": 3.2e-4, "m": 0.5, "n": 1}]
+    assert told == [
+        "first setting 1: lr = 3e-4 is no level; 0.00032 is taken",
+        "first setting 1: m = 0.52 is no level; 0.5 is taken",
+    ]
+    # Between 1.8e-5 and 3.2e-5 the nearer one changes where their ratio is halved.
+    assert points_of(grid, [{"lr": 2.45e-5, "m": 1, "n": 1}]) == ((2, 20, 0),)
+    assert points_of(grid, [{"lr": 2.35e-5, "m": 1, "n": 1}]) == ((1, 20, 0),)
+    for beyond in (0.2, 0.0, -1.0):
+        with pytest.raises(InvalidInput, match=r"lr = .* is outside its range, 1e-05 to 0\.1"):
+            points_of(grid, [{"lr": beyond, "m": 1, "n": 1}])
+    with pytest.raises(InvalidInput, match=r"n = 1\.4 is no level; the nearest is 1"):
+        points_of(grid, [{"lr": 0.1, "m": 1, "n": 1.4}])
+
+
+def test_what_is_taken_instead_is_said(dsice: Dsice, study_file: StudyFile, tmp_path: Path) -> None:
+    program = '#!/bin/sh\necho "$1 $2" >> calls\necho "{\\"y\\": $1}"\n'
+    study_file(grid="a = { log = [1, 10] }\nb = [1, 2]", program=program, run="trials = 1")
+    done = dsice("run", "study.toml", "--in", "out", "--first", "a=3,b=1")
+    assert done.returncode == 0, done.stderr
+    assert "dsice: first setting 1: a = 3 is no level; 3.2 is taken" in done.stderr
+    assert Study.open(tmp_path / "out").trials[0].params == {"a": 3.2, "b": 1}
+    planned = dsice("run", "study.toml", "--in", "new", "--first", "a=3,b=1", "--dry-run")
+    assert "a = 3 is no level; 3.2 is taken" in planned.stdout
+    assert "The first is a = 3.2, b = 1" in planned.stdout
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

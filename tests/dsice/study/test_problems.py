@@ -112,9 +112,12 @@ def test_every_key_given_what_it_cannot_be() -> None:
         (
             {"grid": "{ a = 3 }"},
             "key 'grid.a' = 3: accepted is a list, each item true or false, a number, or a text, "
-            "or a table with the keys linear, geometric, integers, choice, levels, step",
+            "or a table with the keys range, log, linear, geometric, integers, choice, levels, ",
         ),
-        ({"grid": "{ a = { Range = 3 } }"}, "unknown key 'grid.a.Range': accepted are linear, "),
+        (
+            {"grid": "{ a = { Rangs = 3 } }"},
+            "unknown key 'grid.a.Rangs': did you mean 'range'? accepted are range, log, linear, ",
+        ),
         ({"trial": "{}"}, "key 'trial.command' is missing: accepted is a list of texts"),
         ({"trial": '{ command = "run" }'}, "key 'trial.command' = \"run\": accepted is a list of"),
         (
