@@ -1,16 +1,22 @@
 """How much driving a study costs, and how well it fills its slots.
 
-    python benchmarks/scale.py                 two campaigns in virtual time
+    python benchmarks/scale.py                 two campaigns in virtual time, 300 real local trials
+    python benchmarks/scale.py --local 10000   so many local trials
     python benchmarks/scale.py --slurm 400     and so many real jobs on this Slurm, 200 at once
 
 The first campaign is that of the poster: 545 jobs of 9.0 hours (lognormal, sigma 0.3), 40 at once,
 on a grid of 61,440 points; the real driver, its journal and job folders, a simulated launcher. The
 second drives 10,000 trials with 1,000 at once, by random search, which costs nothing itself.
+
+Local trials run a program of 50 ms, two at once, with real processes and files. What such a program
+takes by itself is subtracted, so the rest is what running it in a study costs; beside it stands
+what Optuna's loop and joblib's processes take around a function of 50 ms in the same Python.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import resource
@@ -19,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -71,9 +78,12 @@ def main() -> None:
     )
     parser.add_argument("--slurm", type=int, metavar="N", help="run N short jobs on this Slurm")
     parser.add_argument("--trials", type=int, default=10_000, help="of the second campaign")
+    parser.add_argument("--local", type=int, default=300, metavar="N", help="real local trials")
     options = parser.parse_args()
     _poster()
     _large(options.trials)
+    if options.local:
+        _local(options.local)
     if options.slurm:
         _real(options.slurm)
 
@@ -153,6 +163,105 @@ def _idle_seconds(runs: list[tuple[float, float]], slots: int) -> float:
     first, last = min(begin for begin, _ in runs), max(begin for begin, _ in runs)
     used = sum(min(end, last) - begin for begin, end in runs)
     return max(0.0, slots * (last - first) - used)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What something took.
+
+    Attributes:
+        cpu: of all its processes, in seconds.
+        wall: in seconds.
+        memory: of its largest process, in MB.
+    """
+
+    cpu: float
+    wall: float
+    memory: float
+
+
+def _cost_of(command: list[str], folder: str) -> Cost:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    wall = time.perf_counter() - began
+    if done.returncode:
+        sys.exit(f"{command}: {done.stderr}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(cpu, wall, after.ru_maxrss / 1024)
+
+
+def _local(trials: int) -> None:
+    print(f"{trials:,} local trials of 50 ms, two at once", flush=True)
+    with tempfile.TemporaryDirectory(prefix="dsice-scale-") as folder:
+        alone = [_cost_of(["sh", "-c", PROGRAM, "9", "4", "9", "7"], folder) for _ in range(20)]
+        program = Cost(_mean(c.cpu for c in alone), _mean(c.wall for c in alone), 0.0)
+        print(
+            f"  the program by itself                   {1000 * program.cpu:.1f} ms of CPU, "
+            f"{1000 * program.wall:.1f} ms"
+        )
+        for search in ("random", "dsice"):
+            text = STUDY.format(search=search, parallel=2, trials=trials)
+            arguments = ", ".join(json.dumps(word) for word in ("sh", "-c", PROGRAM))
+            path = Path(folder) / f"{search}.toml"
+            path.write_text(text.replace('"true"', arguments.replace("{", "{{").replace("}", "}}")))
+            dsice = [sys.executable, "-m", "dsice", "run", path.name, "--in"]
+            start = _cost_of([*dsice, f"{search}-2", "--trials", "2"], folder)
+            all_of_it = _cost_of([*dsice, search], folder)
+            events = (Path(folder) / search / "journal.jsonl").read_bytes().splitlines()
+            times = [e["t"] for e in map(json.loads, events) if e["event"] in ("attempt", "ended")]
+            wall = 2 * (times[-1] - times[0]) / trials
+            cpu = (all_of_it.cpu - start.cpu) / (trials - 2)
+            print(
+                f"  {search:39} {1000 * (cpu - program.cpu):.1f} ms of CPU and "
+                f"{1000 * (wall - program.wall):.1f} ms around the program; in all "
+                f"{all_of_it.wall:.0f} s, largest process {all_of_it.memory:.0f} MB"
+            )
+            of_trials = Path(folder) / search / "trials"
+            found = [(len(names), len(folders)) for _, folders, names in os.walk(of_trials)]
+            files, folders = (sum(each) / trials for each in zip(*found, strict=True))
+            print(f"  {'':39} {files:.1f} files and {folders:.1f} folders a trial")
+        for name, code in IN_PROCESS.items():
+            try:
+                cost = _cost_of([sys.executable, "-c", code, str(min(trials, 300))], folder)
+            except SystemExit as error:
+                print(f"  {name}: {str(error).splitlines()[-1]}")
+                continue
+            count = min(trials, 300)
+            print(
+                f"  {name:39} {1000 * cost.cpu / count:.1f} ms of CPU a trial, start included, "
+                f"{cost.wall:.1f} s for {count}"
+            )
+
+
+PROGRAM: Final = (
+    "sleep 0.05; "
+    'echo "{\\"y\\": $((($0-9)*($0-9) + ($1-4)*($1-4) + ($2-$0)*($2-$0) + ($3-7)*($3-7)))}"'
+)
+_BODY: Final = "time.sleep(0.05); return (a - 9)**2 + (b - 4)**2 + (c - a)**2 + (d - 7)**2"
+IN_PROCESS: Final = {
+    "Optuna's loop, RandomSampler, one thread": f"""
+import sys, time, optuna
+def f(a, b, c, d): {_BODY}
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+study.optimize(lambda t: f(*(t.suggest_int(n, 0, 15) for n in "abcd")), n_trials=int(sys.argv[1]))
+""",
+    "joblib, two processes": f"""
+import random, sys, time
+from joblib import Parallel, delayed
+def f(a, b, c, d): {_BODY}
+draw = random.Random(0).randrange
+points = [[draw(16) for _ in "abcd"] for _ in range(int(sys.argv[1]))]
+Parallel(n_jobs=2)(delayed(f)(*point) for point in points)
+""",
+}
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)
 
 
 def _real(trials: int) -> None:

@@ -16,10 +16,10 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 _KINDS: Final = {
     stat.S_IFLNK: "a symbolic link",
@@ -206,24 +206,45 @@ def write_once(path: Path, data: object, durably: bool = True) -> bool:
 
     A hard link either appears with its whole content or not at all, on network file systems too.
     """
-    new = _prepared(path, json.dumps(data).encode(), durably=durably)
-    _permit(new, _as_open_as(path.parent))
-    try:
-        path.hardlink_to(new)
-    except FileExistsError:
-        return False
-    finally:
-        new.unlink()
-    if durably:
-        sync_folder(path.parent)
-    return True
+    with written_once(path, data, durably) as file:
+        return file is not None
+
+
+@contextmanager
+def written_once(
+    path: Path,
+    data: object,
+    durably: bool = True,
+    before: Callable[[IO[bytes]], object] = lambda file: None,
+) -> Iterator[IO[bytes] | None]:
+    """As `write_once`; within, the new file is still open. None if something was there.
+
+    ``before`` is called with the file when it is written and nobody can see it yet.
+    """
+    new = _beside(path)
+    # It may be read too: some network file systems lock only such a file.
+    with open(new, "x+b", opener=_for_owner) as file:
+        try:
+            file.write(json.dumps(data).encode())
+            file.flush()
+            if durably:
+                os.fsync(file.fileno())
+            _permit(file.fileno(), _as_open_as(path.parent))
+            before(file)
+            path.hardlink_to(new)
+            linked = True
+        except FileExistsError:
+            linked = False
+        finally:
+            new.unlink()
+        if linked and durably:
+            sync_folder(path.parent)
+        yield file if linked else None
 
 
 def _prepared(path: Path, data: bytes, mode: int = 0o600, durably: bool = True) -> Path:
     """A new file beside ``path`` that holds ``data``, to be put in its place."""
-    # The random part keeps hosts apart that share a folder and happen to share a process id, and
-    # nobody can put something there beforehand.
-    new = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    new = _beside(path)
     try:
         with open(new, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
@@ -236,6 +257,17 @@ def _prepared(path: Path, data: bytes, mode: int = 0o600, durably: bool = True) 
         new.unlink(missing_ok=True)
         raise
     return new
+
+
+def _beside(path: Path) -> Path:
+    """A name for a new file that is to become the one at ``path``."""
+    # The random part keeps hosts apart that share a folder and happen to share a process id, and
+    # nobody can put something there beforehand.
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _replace(path: Path, new: Path, durably: bool = True) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 
 from dsice.launch.job import JobFolder
@@ -61,6 +61,10 @@ class Launcher(ABC):
     @abstractmethod
     def poll(self) -> dict[JobFolder, JobState]:
         """The states of all jobs submitted or reattached and not yet seen to end."""
+
+    def wait(self, seconds: float, sleep: Callable[[float], None]) -> None:
+        """Let ``seconds`` pass by ``sleep``, or fewer until a job may have ended."""
+        sleep(seconds)
 
     @abstractmethod
     def cancel(self, jobs: Sequence[JobFolder]) -> None:

@@ -6,7 +6,7 @@ once and none be lost, whatever is killed when:
 
 - ``spec.json`` is whole before the job is submitted.
 - Whoever links ``claim.json`` first owns the job: the job itself, which then runs, or the driver,
-  which thereby revokes it. The job holds a lock on ``alive.lock`` from before its claim to its end.
+  which thereby revokes it. The job holds a lock on that file from before its linking to its end.
 - ``outcome.json`` is linked into place once, complete and flushed: the first writer wins.
 
 So an outcome means the job ended, whatever a scheduler says; a claim with a free lock and no
@@ -18,21 +18,30 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 import msgspec
 
 from dsice.errors import DamagedStudy
-from dsice.files import NotRegular, make_folder, open_private, read_regular, write_once
+from dsice.files import (
+    NotRegular,
+    make_folder,
+    open_private,
+    read_regular,
+    sync_folder,
+    write_once,
+    written_once,
+)
 from dsice.launch.locks import is_locked, try_lock
 
 T = TypeVar("T")
 
+_PATIENCE: Final = 300.0  # seconds for which a former life's lock is waited for
 _LARGEST: Final = 64_000_000  # bytes of a file of a job: the texts of its input files are in one
 
 
@@ -133,6 +142,12 @@ class Claim:
     batch_id: str = ""
 
 
+# Made here: shims are forked when this has been imported.
+_SPEC: Final = msgspec.json.Decoder(JobSpec)
+_CLAIM: Final = msgspec.json.Decoder(Claim)
+_OUTCOME: Final = msgspec.json.Decoder(Outcome)
+
+
 class JobFolder:
     """The files of one job. Two objects of the same path are the same job.
 
@@ -198,7 +213,7 @@ class JobFolder:
             DamagedStudy: it cannot be read.
         """
         try:
-            return msgspec.json.decode(read_regular(self.spec_file, _LARGEST), type=JobSpec)
+            return _SPEC.decode(read_regular(self.spec_file, _LARGEST))
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise DamagedStudy(f"{self.spec_file} is damaged: {error}") from None
 
@@ -218,12 +233,11 @@ class JobFolder:
             by: ``"job"`` to run it or ``"driver"`` to revoke it.
             batch_id: the job's id in its batch system, if it runs in one.
         """
-        claim = Claim(by, os.getpid(), socket.gethostname(), time.time(), batch_id)
-        return write_once(self._claim, asdict(claim))
+        return write_once(self._claim, asdict(_claim_of(by, batch_id)))
 
     def claimant(self) -> Claim | None:
         """Who claimed the job; None if nobody has."""
-        claim = _read(self._claim, Claim)
+        claim = _read(self._claim, _CLAIM)
         if claim is None and self._claim.exists():  # damaged: it was somebody's, and began perhaps
             return Claim("job", 0, socket.gethostname(), 0.0)
         return claim
@@ -245,26 +259,39 @@ class JobFolder:
         return (self.path / "end-asked").exists()
 
     @contextmanager
-    def alive(self, patience: float = 0.0, needed: bool = True) -> Iterator[bool]:
-        """Hold the lock that says the job lives; yields False if another process holds it.
+    def running(self, batch_id: str = "") -> Iterator[bool]:
+        """Claim the job to run it, and hold the lock that says it lives; False: it is not ours.
+
+        A batch system may begin a job again, whose id is then that of the claim: its own. The lock
+        of its former life may stand for a while, until a file server learns that a node is gone.
 
         Args:
-            patience: for how many seconds to wait for the other.
-            needed: whether to fail on a file system without locks.
+            batch_id: the job's id in its batch system, if it runs in one. Without one, it dies
+                with the machine, and its claim need not outlive a crash of that.
         """
-        deadline = time.monotonic() + patience
-        with open(self._lock, "a", opener=open_private) as file:
-            while not (held := try_lock(file, needed)) and time.monotonic() < deadline:
+
+        def lock(file: IO[bytes]) -> bool:
+            return try_lock(file, needed=not batch_id)
+
+        claim = asdict(_claim_of("job", batch_id))
+        with written_once(self._claim, claim, durably=bool(batch_id), before=lock) as file:
+            if file is not None:
+                yield True
+                return
+        owner = self.claimant()
+        if owner is None or owner.by != "job" or not owner.batch_id == batch_id != "":
+            yield False
+            return
+        with open(self._claim, "r+b", opener=open_private) as file:
+            deadline = time.monotonic() + _PATIENCE
+            while not (held := lock(file)) and time.monotonic() < deadline:
                 time.sleep(1.0)
-            yield held
+            yield held and not self.has_ended()
 
     def is_alive(self) -> bool:
-        """Whether some process holds the lock of `alive`."""
-        return is_locked(self._lock)
-
-    @property
-    def _lock(self) -> Path:
-        return self.path / "alive.lock"
+        """Whether some process holds the lock of `running`."""
+        # Where earlier versions had it is looked at, too.
+        return is_locked(self._claim) or is_locked(self.path / "alive.lock")
 
     def has_ended(self) -> bool:
         """Whether an outcome was recorded."""
@@ -274,17 +301,28 @@ class JobFolder:
     def _outcome(self) -> Path:
         return self.path / "outcome.json"
 
-    def finish(self, outcome: Outcome) -> bool:
-        """Record the outcome; False if one was there already (it stands)."""
+    def finish(self, outcome: Outcome, seen: Callable[[], None] | None = None) -> bool:
+        """Record the outcome; False if one was there already (it stands).
+
+        Args:
+            outcome: how the job ended.
+            seen: given where the driver is on this machine: it can read the outcome as soon as
+                this is called, before the outcome is on the disk.
+        """
         if self._outcome.exists() and self.outcome() is None:  # a crash of the machine emptied it
             self._outcome.unlink()
         with suppress(DamagedStudy, OSError):
             outcome = replace(outcome, identity=self.spec().identity)
-        return write_once(self._outcome, asdict(outcome))
+        with written_once(self._outcome, asdict(outcome), durably=seen is None) as file:
+            if file is not None and seen is not None:
+                seen()
+                os.fsync(file.fileno())
+                sync_folder(self.path)
+        return file is not None
 
     def outcome(self) -> Outcome | None:
         """How the job ended, or None as long as no outcome was recorded."""
-        return _read(self._outcome, Outcome)
+        return _read(self._outcome, _OUTCOME)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, JobFolder) and self.path == other.path
@@ -296,9 +334,13 @@ class JobFolder:
         return f"JobFolder({str(self.path)!r})"
 
 
-def _read(path: Path, kind: type[T]) -> T | None:
+def _claim_of(by: str, batch_id: str) -> Claim:
+    return Claim(by, os.getpid(), socket.gethostname(), time.time(), batch_id)
+
+
+def _read(path: Path, decoder: msgspec.json.Decoder[T]) -> T | None:
     """What the JSON in a file describes; None if it is missing, or damaged by a crash."""
     try:
-        return msgspec.json.decode(read_regular(path, _LARGEST), type=kind)
+        return decoder.decode(read_regular(path, _LARGEST))
     except (FileNotFoundError, NotRegular, msgspec.MsgspecError, ValueError, RecursionError):
         return None

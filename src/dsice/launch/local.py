@@ -6,7 +6,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from dsice.errors import LaunchError
@@ -46,6 +46,10 @@ class LocalLauncher(Launcher):
                 del self._jobs[job]
         return states
 
+    def wait(self, seconds: float, sleep: Callable[[float], None]) -> None:
+        """Wait until a job rings, or ``seconds`` have passed."""
+        self._server.wait(seconds)
+
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
         """End the jobs: one that has not begun is revoked, one that runs is told to end."""
         for job in jobs:
@@ -63,6 +67,9 @@ class LocalLauncher(Launcher):
         Raises:
             LaunchError: it began on another machine, where alone can be seen whether it lives.
         """
+        # An outcome outlives a crash of the machine, and the claim before it perhaps not.
+        if job.has_ended():
+            return JobState.ENDED
         if _revoke(job):
             return JobState.REVOKED
         owner = job.claimant()

@@ -12,7 +12,7 @@ from dsice.files import NotRegular, open_regular
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of some cluster file systems
 
 
-def try_lock(file: IO[str], needed: bool = True) -> bool:
+def try_lock(file: IO[str] | IO[bytes], needed: bool = True) -> bool:
     """Lock an open file for as long as it stays open; False if another process holds it.
 
     Args:

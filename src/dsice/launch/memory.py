@@ -8,6 +8,7 @@ from typing import Final
 
 from dsice.launch.output import lines
 
+_KILLS: Final = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _ROOT: Final = Path("/sys/fs/cgroup")
 
 
@@ -52,7 +53,7 @@ def _counters(membership: Path, root: Path) -> list[Path]:
 
 def _kills(file: Path) -> int:
     try:
-        found = re.search(r"^oom_kill (\d+)$", file.read_text(), re.MULTILINE)
+        found = _KILLS.search(file.read_text())
     except OSError:
         return 0
     return int(found[1]) if found else 0

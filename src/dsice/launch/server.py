@@ -1,10 +1,10 @@
 """A process that starts the shims of local jobs by forking: a start costs milliseconds that way.
 
 The driver starts one server, ``python -m dsice.launch.server``, writes it the folder of each job,
-one JSON text a line, and reads the process id of the job's shim. The server holds no truth. It ends
-with its driver; the shims go on, since each is in a session of its own. If the server is killed,
-the driver starts another one and gives it the job again: of two shims, the one that claims the job
-first runs it.
+one JSON text a line, and reads the process id of the job's shim. A shim rings at the driver, by a
+byte in a pipe, when its outcome can be read. The server holds no truth. It ends with its driver;
+the shims go on, since each is in a session of its own. If the server is killed, the driver starts
+another one and gives it the job again: of two shims, the one that claims the job first runs it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import gc
 import json
 import os
+import select
 import signal
 import sys
 import traceback
 import weakref
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from dsice.files import open_private
@@ -25,6 +27,7 @@ from dsice.launch.job import JobFolder
 from dsice.launch.shim import SAFE_PATH_ADDED, run_job
 
 _STARTS: Final = 3  # servers that are started for one job, at most
+_BELL: Final = 3  # the file descriptor that shims ring at
 
 
 class Server:
@@ -33,6 +36,16 @@ class Server:
     def __init__(self) -> None:
         self._end: weakref.finalize[..., Server] | None = None
         self._to = self._back = -1
+        # It stays the same with another server: the shims of the former one still ring there.
+        self._bell, self._ring = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        weakref.finalize(self, _close, self._bell, self._ring)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a shim has rung since the last call, or ``seconds`` have passed."""
+        poll = select.poll()
+        poll.register(self._bell, select.POLLIN)
+        if poll.poll(1000 * seconds):
+            os.read(self._bell, 1 << 16)
 
     def start(self, job: JobFolder) -> int:
         """Start the shim of a job, and return its process id.
@@ -67,7 +80,11 @@ class Server:
             sys.executable,
             [sys.executable, "-m", "dsice.launch.server"],
             env,
-            file_actions=[(os.POSIX_SPAWN_DUP2, own_in, 0), (os.POSIX_SPAWN_DUP2, own_out, 1)],
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, own_in, 0),
+                (os.POSIX_SPAWN_DUP2, own_out, 1),
+                (os.POSIX_SPAWN_DUP2, self._ring, _BELL),
+            ],
             setsid=True,  # a Ctrl-C or a closed terminal reaches the driver only
         )
         os.close(own_in)
@@ -75,9 +92,13 @@ class Server:
         self._end = weakref.finalize(self, _end, pid, self._to, self._back)
 
 
-def _end(pid: int, *pipes: int) -> None:
+def _close(*pipes: int) -> None:
     for pipe in pipes:
         os.close(pipe)
+
+
+def _end(pid: int, *pipes: int) -> None:
+    _close(*pipes)
     with suppress(ChildProcessError):
         os.waitpid(pid, 0)
 
@@ -92,7 +113,8 @@ def _line(pipe: int) -> bytes:
 
 def main() -> None:
     """Fork a shim for each job that is named on the standard input."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the shims
+    # Waited for, so that the time that they took counts as that of the driver, too.
+    signal.signal(signal.SIGCHLD, _bury)
     gc.freeze()  # what is there already is shared by all of them
     while text := _line(0):
         if pid := os.fork():
@@ -100,6 +122,17 @@ def main() -> None:
                 os.write(1, b"%d\n" % pid)
         else:
             _become_shim(json.loads(text))
+
+
+def _bury(number: int, frame: FrameType | None) -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _ring() -> None:
+    with suppress(OSError):  # the driver has gone, or is told by others already
+        os.write(_BELL, b".")
 
 
 def _become_shim(path: str) -> None:
@@ -115,7 +148,7 @@ def _become_shim(path: str) -> None:
             os.dup2(source, target)
         os.close(nothing)
         os.close(said)
-        run_job(path)
+        run_job(path, _ring)
         code = 0
     except BaseException:
         traceback.print_exc()

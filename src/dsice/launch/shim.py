@@ -11,6 +11,8 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -28,17 +30,17 @@ SAFE_PATH_ADDED: Final = "DSICE_SAFE_PATH_ADDED"
 
 _PATIENCE: Final = 3600.0  # seconds for which a full disk is waited for
 _RETRY: Final = 5.0
-# Seconds that a job which was begun again waits for the lock of its former life: a file server
-# takes a while to learn that a node is gone.
-_REQUEUE_PATIENCE: Final = 300.0
 _NO_FAILURE: Final = (Kind.OK, Kind.CANCELLED)
 _ENDED_BY_SIGNAL: Final = (-signal.SIGTERM, 128 + signal.SIGTERM)
 _SIGNALS_TOGETHER: Final = 1.0  # seconds between a program's SIGTERM and that of its shim, at most
 
 
-def run_job(path: str) -> None:
-    """Run the job in folder ``path`` unless somebody else claimed it; record its outcome."""
-    _run_once(JobFolder(path), "")
+def run_job(path: str, seen: Callable[[], None] = lambda: None) -> None:
+    """Run the job in folder ``path`` unless somebody else claimed it; record its outcome.
+
+    ``seen`` is called when the outcome can be read.
+    """
+    _run_once(JobFolder(path), "", seen)
 
 
 def run_batch_job(path: str) -> None:
@@ -50,14 +52,13 @@ def run_batch_job(path: str) -> None:
     """
     import submitit  # which has started this process, and costs a local job too much
 
-    _run_once(JobFolder(path), submitit.JobEnvironment().job_id)
+    _run_once(JobFolder(path), submitit.JobEnvironment().job_id, None)
 
 
-def _run_once(job: JobFolder, batch_id: str) -> None:
+def _run_once(job: JobFolder, batch_id: str, seen: Callable[[], None] | None) -> None:
     cancellation = _Cancellation()
-    patience = _REQUEUE_PATIENCE if batch_id and job.has_begun() else 0.0
-    with job.alive(patience, needed=not batch_id) as held:
-        if not held or not _is_ours(job, batch_id):
+    with job.running(batch_id) as held:
+        if not held:
             return
         started = time.time()
         fault = ""
@@ -72,28 +73,29 @@ def _run_once(job: JobFolder, batch_id: str) -> None:
         # In a batch system others can end a job too, and only the system knows why.
         by_others = batch_id and not job.is_asked_to_end()
         if not (outcome.kind is Kind.CANCELLED and by_others):
-            _finish(job, outcome)
+            _finish(job, outcome, seen)
+            _drop_empty_logs(job)
 
 
-def _is_ours(job: JobFolder, batch_id: str) -> bool:
-    if job.claim("job", batch_id):
-        return True
-    owner = job.claimant()
-    begun_again = owner is not None and owner.by == "job" and owner.batch_id == batch_id != ""
-    return begun_again and not job.has_ended()
-
-
-def _finish(job: JobFolder, outcome: Outcome) -> None:
+def _finish(job: JobFolder, outcome: Outcome, seen: Callable[[], None] | None) -> None:
     """Record the outcome; while the disk is full, wait: the job holds its lock, so it is alive."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            job.finish(outcome)
+            job.finish(outcome, seen)
             return
         except OSError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(_RETRY)
+
+
+def _drop_empty_logs(job: JobFolder) -> None:
+    """Remove logs in which nothing is: 100,000 trials are to fit a quota of a million files."""
+    for log in (job.stdout, job.stderr):
+        with suppress(OSError):
+            if log.lstat().st_size == 0 and log.is_file():
+                log.unlink()
 
 
 class _Cancelled(BaseException):

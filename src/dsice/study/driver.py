@@ -395,9 +395,11 @@ class Driver:
     def _wait(self) -> None:
         """Look after the running jobs once; if nothing happened, pause a little."""
         self._see_to_stop()
+        self._journal.flush()
         changed = False
         queued = []
-        with self._journal.together():
+        # Ends are in the jobs' folders. One flush does for them and for what begins thereupon.
+        with self._journal.together(later=True):
             for job, state in self._launcher.poll().items():
                 if state in (JobState.QUEUED, JobState.RUNNING):
                     self._running[job].attempts[-1].begun = state is JobState.RUNNING
@@ -416,7 +418,7 @@ class Driver:
         self._on_change(self.study)
         self._pause = _MIN_PAUSE if changed else min(self._pause * 1.3, self._launcher.pause)
         if not changed:
-            self._clock.sleep(self._pause)
+            self._launcher.wait(self._pause, self._clock.sleep)
 
     def _see_to_stop(self) -> None:
         """Do what whoever wants the driver to stop has asked for, or time demands."""

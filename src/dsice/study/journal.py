@@ -179,15 +179,18 @@ class Journal:
         self._mend()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Events that are appended within become durable at its end, all at once."""
+    def together(self, later: bool = False) -> Iterator[None]:
+        """Events that are appended within become durable at its end, all at once.
+
+        ``later``: with what is appended next, or by `flush`: what they tell can be learnt again.
+        """
         self._flushing = False
         try:
             yield
         finally:
             self._flushing = True
-            if self._unflushed:
-                self._flush()
+            if not later:
+                self.flush()
 
     def append(self, event: E) -> E:
         """Append an event, stamped with the time and the session, durably, and return it.
@@ -250,11 +253,13 @@ class Journal:
         self._size += len(data)
         self._unflushed = True
         if self._flushing:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
-        os.fsync(self._file.fileno())
-        self._unflushed = False
+    def flush(self) -> None:
+        """Make all events durable."""
+        if self._unflushed:
+            os.fsync(self._file.fileno())
+            self._unflushed = False
 
     def __enter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,9 +92,9 @@ def test_a_program_that_cannot_write_has_not_failed(
     disk = mounted(options)
     finish = JobFolder.finish
 
-    def finish_or_make_room(job: JobFolder, outcome: Outcome) -> bool:
+    def finish_or_make_room(job: JobFolder, outcome: Outcome, seen: Any) -> bool:
         try:
-            return finish(job, outcome)
+            return finish(job, outcome, seen)
         except OSError:
             subprocess.run(["umount", str(job.path)], capture_output=True)
             for path in (*disk.glob("many.*"), *disk.glob("big")):
@@ -113,22 +114,21 @@ def test_without_inodes_a_program_cannot_even_be_started(
 ) -> None:
     disk = mounted("nr_inodes=40")
     job = new_job(disk, "echo '{\"y\": 1}'")
-    ours, finish = shim._is_ours, JobFolder.finish
+    run, finish = shim._run, JobFolder.finish
     many = [disk / f"many.{index}" for index in range(40)]
 
-    def use_up(job: JobFolder, batch_id: str) -> bool:
-        is_ours = ours(job, batch_id)
+    def use_up(job: JobFolder, *rest: Any) -> Outcome:
         with suppress(OSError):
             for path in many:
                 path.touch()
-        return is_ours
+        return run(job, *rest)
 
-    def make_room(job: JobFolder, outcome: Outcome) -> bool:
+    def make_room(job: JobFolder, outcome: Outcome, seen: Any) -> bool:
         for path in many:
             path.unlink(missing_ok=True)
-        return finish(job, outcome)
+        return finish(job, outcome, seen)
 
-    monkeypatch.setattr(shim, "_is_ours", use_up)
+    monkeypatch.setattr(shim, "_run", use_up)
     monkeypatch.setattr(JobFolder, "finish", make_room)
     outcome = ended(job)
     assert outcome.kind is Kind.LOST

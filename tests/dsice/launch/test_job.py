@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
+from dsice.launch.locks import try_lock
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_the_lock_tells_whether_its_holder_lives(job: JobFolder) -> None:
     assert not job.is_alive()
     code = (
         "import sys; from dsice.launch.job import JobFolder\n"
-        f"with JobFolder({str(job.path)!r}).alive() as held:\n"
+        f"with JobFolder({str(job.path)!r}).running() as held:\n"
         "    print(held, flush=True); sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", code]
@@ -63,7 +64,38 @@ def test_the_lock_tells_whether_its_holder_lives(job: JobFolder) -> None:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"True\n"
         assert job.is_alive()
-        with job.alive() as held:
+        with job.running() as held:
             assert not held
         holder.kill()
+    assert not job.is_alive()
+
+
+def test_a_batch_job_that_is_begun_again_owns_its_claim(job: JobFolder) -> None:
+    with job.running("7") as held:
+        assert held
+    with job.running("8") as held:
+        assert not held
+    with job.running() as held:
+        assert not held
+    with job.running("7") as held:
+        assert held
+        assert job.is_alive()
+        job.finish(Outcome(Kind.OK, metrics={"y": 1.0}))
+    with job.running("7") as held:  # it has its outcome
+        assert not held
+
+
+def test_a_job_that_was_revoked_is_nobodys(job: JobFolder) -> None:
+    assert job.revoke()
+    for batch_id in ("", "7"):
+        with job.running(batch_id) as held:
+            assert not held
+
+
+def test_the_lock_of_an_earlier_version_counts(job: JobFolder) -> None:
+    job.claim("job")
+    assert not job.is_alive()
+    with (job.path / "alive.lock").open("w") as file:
+        assert try_lock(file)
+        assert job.is_alive()
     assert not job.is_alive()

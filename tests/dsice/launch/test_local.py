@@ -23,8 +23,8 @@ def test_jobs_of_another_machine_are_neither_killed_nor_repeated(tmp_path: Path)
     job.create(JobSpec("job", ("true",), str(tmp_path)))
     with subprocess.Popen(["sleep", "1000"]) as stranger:
         owner = {"by": "job", "pid": stranger.pid, "host": "another-machine"}
-        (job.path / "claim.json").write_text(json.dumps(owner))
-        with job.alive():
+        with job.running():
+            (job.path / "claim.json").write_text(json.dumps(owner))
             with pytest.raises(LaunchError, match="was begun on another-machine and has not ended"):
                 LocalLauncher().reattach(job)
             LocalLauncher().cancel([job])
@@ -94,6 +94,29 @@ def test_jobs_survive_the_process_that_starts_them(tmp_path: Path) -> None:
     launcher._server.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_job_rings_when_its_outcome_can_be_read(tmp_path: Path) -> None:
+    launcher = LocalLauncher()
+    for number in range(3):
+        job = JobFolder(tmp_path / str(number))
+        job.create(JobSpec("job", ("sh", "-c", "echo '{\"y\": 1}'"), str(tmp_path)))
+        launcher.submit([job])
+        if number == 1:  # the shims that a killed server has left ring as well
+            os.kill(pid_of_server(launcher), signal.SIGKILL)
+        while launcher.poll()[job] is not JobState.ENDED:
+            launcher.wait(600.0, time.sleep)  # a bell that does not ring is a test that hangs
+
+
+def test_a_local_job_leaves_few_files(tmp_path: Path) -> None:
+    launcher = LocalLauncher()
+    job = JobFolder(tmp_path / "job")
+    job.create(JobSpec("job", ("sh", "-c", "echo '{\"y\": 1}'"), str(tmp_path)))
+    launcher.submit([job])
+    while launcher.poll().get(job, JobState.ENDED) is not JobState.ENDED or job.stderr.exists():
+        time.sleep(0.01)
+    names = sorted(path.name for path in job.path.iterdir())
+    assert names == ["claim.json", "outcome.json", "spec.json", "stdout.txt"]
 
 
 def test_the_shim_of_a_local_job_imports_nothing_heavy() -> None:

@@ -228,3 +228,30 @@ def test_a_full_disk_leaves_the_journal_as_it_was(
     found = list(Lines(path))
     assert len(found) == 5
     assert found[-1] == SweepEnded(t=9.0, session="alone", sweep=2)
+
+
+def test_what_may_be_flushed_later_is_flushed_with_what_comes_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        flushed.append(len(list(Lines(path))))
+
+    with Journal(path, lambda: 1.0) as journal:
+        known = len(list(journal.replay()))
+        monkeypatch.setattr(os, "fsync", note)
+        with journal.together(later=True):
+            journal.append(AttemptBegan(trial=1, attempt=1))
+        assert flushed == []
+        with journal.together():
+            journal.append(AttemptBegan(trial=2, attempt=1))
+            journal.append(AttemptBegan(trial=3, attempt=1))
+        assert flushed == [known + 3]
+        with journal.together(later=True):
+            journal.append(AttemptBegan(trial=4, attempt=1))
+        journal.flush()
+        journal.flush()
+        assert flushed == [known + 3, known + 4]
