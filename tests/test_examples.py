@@ -70,7 +70,6 @@ def with_trials(name: str, folder: Path, trials: int) -> Example:
 def test_the_readme_names_what_is_there(name: str) -> None:
     text = (ROOT / name / "README.md").read_text()
     assert f"]({name})" in (ROOT / "README.md").read_text()
-    assert f"](examples/{name})" in (ROOT.parent / "README.md").read_text()
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / name / target).exists(), target
 
