@@ -1,7 +1,7 @@
 """Every exception of dsice, as a tree.
 
     DsiceError
-    ├── InvalidInput (also a ValueError)   a grid, goal, study file or argument that cannot be meant
+    ├── InvalidInput (also a ValueError)   an invalid grid, goal, study file or argument
     │   ├── OtherStudy                     a directory that belongs to another study
     │   └── DamagedStudy                   a directory whose files contradict each other
     ├── NoResult (also a ValueError)       a study that has no best trial so far
@@ -25,7 +25,7 @@ class DsiceError(Exception):
 
 
 class InvalidInput(DsiceError, ValueError):
-    """What the user wrote cannot be meant; nothing was started or changed."""
+    """Invalid user input; nothing was started or changed."""
 
     exit_code = 2
 

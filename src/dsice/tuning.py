@@ -80,7 +80,7 @@ def tune(
         `dsice.NoResult` if there is none.
 
     Raises:
-        InvalidInput: an argument cannot be meant, or the results lack a metric of the goal.
+        InvalidInput: an argument is invalid, or the results lack a metric of the goal.
         OtherStudy: the directory holds another study, or results of another version of the
             function.
         StudyLocked: another driver is at work on the directory.

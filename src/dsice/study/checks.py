@@ -1,6 +1,6 @@
 """What must hold between the keys of a study file, and what they stand for.
 
-Each function refuses what cannot be meant with an `InvalidInput` that names the key.
+Each function raises an `InvalidInput` that names the key.
 """
 
 from __future__ import annotations

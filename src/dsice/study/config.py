@@ -74,8 +74,8 @@ def load(path: Path) -> StudyConfig:
     """Read and check a study file.
 
     Raises:
-        InvalidInput: it cannot be read or meant; the message names the file, the key, the value and
-            what is accepted.
+        InvalidInput: it cannot be read, or is invalid; the message names the file, the key, the
+            value and what is accepted.
     """
     try:
         text = read_regular(path, _LONGEST).decode()

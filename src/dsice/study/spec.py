@@ -182,7 +182,7 @@ def missing_programs(study: Study) -> list[str]:
 
 
 def faulty_templates(study: Study) -> list[str]:
-    """A sentence on each template of a program still to be run that cannot be meant."""
+    """A sentence on each invalid template of a program that is still to be run."""
     known = ["study", "dir", "result", "progress", *study.config.paths]
     faults = []
     for name, stage in study.config.stages.items():
@@ -208,7 +208,7 @@ def check_files(study: Study) -> None:
     """Check that the programs and paths exist that are needed from now on, as far as is known.
 
     Raises:
-        InvalidInput: one does not exist, or a template cannot be meant.
+        InvalidInput: one does not exist, or a template is invalid.
     """
     for wrong in (*missing_programs(study), *missing_paths(study), *faulty_templates(study)):
         raise InvalidInput(wrong)
