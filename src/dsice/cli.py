@@ -11,13 +11,16 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from dsice.commands import (
+    add,
     best,
+    discard,
     explain,
     export,
     import_,
     init,
     repair,
     report,
+    retry,
     run,
     schema,
     serve,
@@ -46,6 +49,9 @@ _COMMANDS: Final = (
     serve,
     export,
     import_,
+    retry,
+    discard,
+    add,
     repair,
     init,
     schema,
@@ -66,6 +72,9 @@ Find the best parameters of a program that is expensive to run, in few runs.
   dsice serve runs/NAME      the same page, live, in a browser
   dsice export runs/NAME     write the trials for optuna-dashboard, as CSV or as Parquet
   dsice import study.toml results.csv   make results from elsewhere known to a study
+  dsice retry runs/NAME --failed        measure trials again
+  dsice discard runs/NAME 7 --why TEXT  let trials not count
+  dsice add runs/NAME lr=1e-3 ...       measure a point, or let its result be known
   dsice repair runs/NAME     check a study's files, after a restored backup for example
 """
 

@@ -86,7 +86,7 @@ def test_an_export_that_has_what_came_to_count_no_more(
     assert dsice("run", "study.toml", "--in", "out", "--trials", "9").returncode == 1
     told = dsice("export", "out", "--optuna", "sqlite:///o.db")
     assert told.returncode == 0
-    assert "1 that failed there does not count here any more: give --name" in told.stdout
+    assert "1 that ended there does not count here any more: give --name" in told.stdout
     with sqlite3.connect(tmp_path / "o.db") as base:
         states = [state for (state,) in base.execute("select state from trials order by number")]
     assert states == ["FAIL", *["WAITING"] * 4]

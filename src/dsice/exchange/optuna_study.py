@@ -69,12 +69,12 @@ def write(study: Study, place: str, name: str | None = None) -> str:
                 added += 1
             elif not earlier.state.is_finished():
                 updated += _update(storage, earlier, writer, trial)
-            elif earlier.state != writer.state(trial):
+            elif earlier.state != writer.state(trial) or writer.differs(earlier, trial):
                 void += 1  # in Optuna there is no way back
     what = f"{added} trials" if is_new else f"{added} more trials, {updated} brought up to date"
     if void:
         do = "does" if void == 1 else "do"
-        what += f"; {void} that failed there {do} not count here any more: give --name NAME"
+        what += f"; {void} that ended there {do} not count here any more: give --name NAME"
     return f"{place}, study {name!r}: {what}"
 
 
@@ -164,7 +164,13 @@ class _Writer:
             Status.RUNNING: TrialState.RUNNING,
             Status.DONE: TrialState.COMPLETE if whole else TrialState.FAIL,
             Status.FAILED: TrialState.FAIL,
+            Status.DISCARDED: TrialState.FAIL,
         }[trial.status]
+
+    def differs(self, there: FrozenTrial, trial: Trial) -> bool:
+        """Whether a trial that is complete in a storage has other values: it was measured anew."""
+        now = [trial.metrics.get(name) for name, _ in self._study.goal.objectives]
+        return there.values is not None and list(there.values) != now
 
     def frozen(self, trial: Trial) -> FrozenTrial:
         """A trial as Optuna keeps it."""

@@ -30,6 +30,7 @@ _KNOWN: Final = {
     "fail": (RowState.FAILED, "failed"),
     **{word: (RowState.OPEN, "it has not ended") for word in _UNDER_WAY.split()},
     **{word: (RowState.OPEN, "it was stopped") for word in _STOPPED.split()},
+    "discarded": (RowState.OPEN, "it was discarded"),
     "pruned": (RowState.OPEN, "it was pruned"),
 }
 

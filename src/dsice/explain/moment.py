@@ -36,7 +36,9 @@ def replayed(search: Search, study: Study, until: Trial | None = None) -> Search
     for each, ended in study.history:
         if each is until and not ended:
             break
-        if ended:
+        if each.status is Status.DISCARDED:
+            search.skip(each.point)
+        elif ended:
             metrics = result(each)
             lacks = metrics is not None and search.goal.missing(metrics) is not None
             search.tell(each.point, None if lacks else metrics)

@@ -136,6 +136,8 @@ def _note(seen: OnLine) -> str:
         text += f": {number(seen.value)}" + ("" if seen.feasible else " (out of bounds)")
     elif seen.status is Status.FAILED:
         text += " failed"
+    elif seen.status is Status.DISCARDED:
+        text += " discarded"
     return text + (" (was under way)" if seen.when is When.PENDING else "")
 
 

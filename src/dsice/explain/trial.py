@@ -113,7 +113,7 @@ def _pending(study: Study, trial: Trial) -> tuple[int, ...]:
     for each, ended in study.history:
         if each is trial:
             break
-        if isinstance(each, KnownResult):
+        if isinstance(each, KnownResult) or each.status is Status.DISCARDED:
             continue
         if ended:
             under_way.pop(each.number, None)

@@ -26,6 +26,7 @@ ROLES: Final[Mapping[Role | None, str]] = {
     Role.REPEAT: "the best point once more",
     Role.RANDOM: "drawn blindly",
     Role.GIVEN: "given, to be measured first",
+    Role.ADDED: "added by the user",
     None: "unknown: the journal does not say",
 }
 
@@ -64,6 +65,8 @@ def _where(found: Explanation) -> str:
             return "drawn blindly"
         case Role.GIVEN:
             return "given by the user, to be measured first"
+        case Role.ADDED:
+            return "added by the user"
     if line is None:
         return f"found {ROLES[why.role]}"
     through = "a point that the surface favoured, not measured by then"
@@ -137,6 +140,8 @@ def _outcome(found: Explanation, goal: Goal) -> str:
     match found.status:
         case Status.FAILED:
             return f"It failed: {one_line(found.reason)}."
+        case Status.DISCARDED:
+            return f"It does not count: {one_line(found.reason)}."
         case Status.WAITING | Status.RUNNING:
             return "It has not ended yet."
     if not found.metrics:

@@ -20,10 +20,12 @@ from dsice.study.directory import StudyDirectory, TaskFolder
 from dsice.study.events import (
     AttemptBegan,
     AttemptEnded,
+    Discarded,
     Event,
     Header,
     LaterVersion,
     Proposed,
+    Retried,
     SessionBegan,
     UnreadableLine,
     Verdict,
@@ -167,6 +169,8 @@ class Repair:
             self._keep(missing)
         if isinstance(event, Voided):
             self._find_failures(event)
+        if isinstance(event, Retried | Discarded):
+            self._find_ends(event)
         if isinstance(event, Proposed) and event.trial <= len(self._study.trials):
             known = self._study.trials[event.trial - 1]
             if event.session == self._study.token and self._study.point_of(event) != known.point:
@@ -229,9 +233,23 @@ class Repair:
             if trial.attempts[attempt - 1].verdict is None:
                 self._keep(self._stamped(_given_up(trial), event))
 
-    @staticmethod
-    def _stamped(event: Event, like: Event) -> Event:
-        event.t, event.session = like.t, like.session
+    def _find_ends(self, event: Retried | Discarded) -> None:
+        """Bring back the ends of the trials that ``event`` takes back; their results do not count.
+
+        Raises:
+            DamagedStudy: a trial is lost, and its folder does not say what it measured.
+        """
+        for number in range(len(self._study.trials) + 1, max(event.trials, default=0) + 1):
+            self._keep(self._stamped(self._proposal(number), event))
+        for number in event.trials:
+            trial = self._study.trials[number - 1]
+            if trial.status is Status.RUNNING:
+                self._keep(self._stamped(_given_up(trial), event))
+
+    def _stamped(self, event: Event, like: Event) -> Event:
+        """An event that is to come before another one, with the time and session that fit."""
+        event.t = like.t
+        event.session = self._study.token if like.opens else like.session
         return event
 
     def _proposal(self, number: int) -> Proposed:
@@ -288,13 +306,15 @@ class Repair:
         header.id = self._study.id or header.id
         header.t = self._events[0].t if self._events else 0.0
         header.session = token = secrets.token_hex(4)
+        before = ""
         yield header
         for event in self._events:
             if isinstance(event, Header):
                 continue
-            if event.opens:
+            begins = isinstance(event, SessionBegan) or event.session != before
+            if event.opens and begins:
                 token = secrets.token_hex(4)
-            event.session = token
+            before, event.session = event.session, token
             if isinstance(event, Voided):
                 event.attempts = [a for a in event.attempts if a[0] not in self._doubtful]
             if not self._is_doubtful(event):

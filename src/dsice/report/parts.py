@@ -69,6 +69,7 @@ def parts_of(study: Study) -> Parts:
         "columns": summary.columns(facts),
         "rows": summary.table(facts),
         "failures": summary.failures(facts),
+        "discarded": summary.discarded(facts),
         "warnings": summary.warnings(facts),
         "sessions": summary.session_lines(facts),
         "made": moment(time.time()),

@@ -140,6 +140,7 @@ def _states(facts: Facts) -> str:
     words = {
         Status.DONE: "measured",
         Status.FAILED: "failed",
+        Status.DISCARDED: "discarded",
         Status.RUNNING: "running",
         Status.WAITING: "waiting",
     }
@@ -187,7 +188,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A trial in the table: ``state`` is best, within, outside, failed or open."""
+    """A trial in the table: ``state`` is best, within, outside, failed, discarded or open."""
 
     state: str
     cells: tuple[Cell, ...]
@@ -211,7 +212,8 @@ def table(facts: Facts) -> list[TableRow]:
 
 def _row(facts: Facts, trial: Trial, names: Iterable[str], same_point: Sequence[int]) -> TableRow:
     within = facts.within(trial)
-    state = "failed" if trial.status is Status.FAILED else "open"
+    states = {Status.FAILED: "failed", Status.DISCARDED: "discarded"}
+    state = states.get(trial.status, "open")
     if trial.status is Status.DONE:
         state = "outside" if within is False else "within"
     if trial is facts.best:
@@ -252,7 +254,7 @@ def _trials(numbers: Sequence[int], most: int = 12) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A reason why trials failed, and which."""
+    """A reason why trials failed, or do not count, and which."""
 
     reason: str
     trials: str
@@ -260,8 +262,17 @@ class Failure:
 
 def failures(facts: Facts) -> list[Failure]:
     """Why trials failed, the most frequent reason first."""
+    return _by_reason(facts, Status.FAILED)
+
+
+def discarded(facts: Facts) -> list[Failure]:
+    """Why trials do not count, as people said, the most frequent reason first."""
+    return _by_reason(facts, Status.DISCARDED)
+
+
+def _by_reason(facts: Facts, status: Status) -> list[Failure]:
     by_reason: dict[str, list[int]] = {}
-    for trial in facts.study.with_status(Status.FAILED):
+    for trial in facts.study.with_status(status):
         by_reason.setdefault(trial.reason or "no reason is known", []).append(trial.number)
     found = []
     for reason, numbers in sorted(by_reason.items(), key=lambda item: -len(item[1])):

@@ -90,6 +90,10 @@ class Dsice(Search):
         super()._submit(point)
         self._follow()
 
+    def _skip(self, point: Point) -> None:
+        super()._skip(point)
+        self._follow()
+
     def _learn(self, point: Point) -> None:
         self._follow()
 

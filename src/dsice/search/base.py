@@ -37,7 +37,8 @@ class Search(ABC):
 
     A search is a pure function of its arguments and of the calls it has received: it knows no file,
     clock or process and no random numbers but those of ``seed``. To carry on after a crash, make it
-    anew and repeat the calls in their order: `pend` for each point started, `tell` for each result.
+    anew and repeat the calls in their order: `pend` for each point started, `tell` for each result,
+    `skip` for each point whose result was discarded.
 
     For implementers: `_candidates` is the algorithm, `_reason` says where a candidate came from,
     `_ended` when it is over; `_begin`, `_submit` and `_learn` are called before the first proposal,
@@ -130,6 +131,19 @@ class Search(ABC):
         self._begin_once()
         self._submit(self.ledger.canonical(point))
 
+    @one_blas_thread()
+    def skip(self, point: Point) -> None:
+        """Leave ``point`` alone: it is never handed out, and nothing is learned of it.
+
+        What was measured there still counts.
+
+        Raises:
+            InvalidInput: no point of the grid.
+        """
+        self._check(point)
+        self._begin_once()
+        self._skip(self.ledger.canonical(point))
+
     def why(self, point: Point) -> Why | None:
         """Why ``point`` was handed out, the last time; None if it never was."""
         return self._whys.get(point)
@@ -154,7 +168,7 @@ class Search(ABC):
         return "" if self.pending else self._ended()
 
     def is_known(self, point: Point) -> bool:
-        """Whether ``point``, or another of the same program, has been measured or is pending."""
+        """Whether ``point``, or another of the same program, is measured, pending or skipped."""
         return point in self.ledger
 
     def _why(self, point: Point) -> Why:
@@ -189,6 +203,10 @@ class Search(ABC):
     def _submit(self, point: Point) -> None:
         """Take a canonical point as pending, asked or not."""
         self.ledger.submit(point)
+
+    def _skip(self, point: Point) -> None:
+        """Take a canonical point as one to be left alone."""
+        self.ledger.skip(point)
 
     def _learn(self, point: Point) -> None:  # noqa: B027
         """Called after each result, those before `_begin` included; with its canonical point."""

@@ -79,6 +79,9 @@ class Epoch:
             self.propose()
             self._proposal = None
         self._ledger.apply(event)
+        if event.is_skip:
+            self._pool.discard(point)
+            return
         if self._model.submit(point):
             self._pool.discard(point)
             self._stale = True

@@ -15,17 +15,19 @@ from dsice.search.history import History
 
 
 class Event(NamedTuple):
-    """A point became pending, or a result arrived.
+    """A point became pending, a result arrived, or a point is to be left alone.
 
     Attributes:
         point: the canonical one.
         is_result: whether it is a result.
         metrics: of the result, None if the measurement failed.
+        is_skip: whether the point is to be left alone, and nothing is known of it.
     """
 
     point: Point
     is_result: bool
     metrics: Metrics | None = None
+    is_skip: bool = False
 
 
 class Ledger:
@@ -60,11 +62,11 @@ class Ledger:
         return self._pending.keys()
 
     def __contains__(self, point: Point) -> bool:
-        """Whether ``point``, or one equivalent to it, is evaluated or pending."""
+        """Whether ``point``, or one equivalent to it, is evaluated, pending or skipped."""
         return self._grid.program(point) in self._canonical
 
     def __len__(self) -> int:
-        """Number of points evaluated or pending, equivalent ones counted once."""
+        """Number of points evaluated, pending or skipped, equivalent ones counted once."""
         return len(self._canonical)
 
     def canonical(self, point: Point) -> Point:
@@ -76,6 +78,12 @@ class Ledger:
         point = self._canonical.setdefault(self._grid.program(point), point)
         self._pending[point] = None
         self.events.append(Event(point, is_result=False))
+        return point
+
+    def skip(self, point: Point) -> Point:
+        """Take ``point`` as one to be left alone; returns the canonical one."""
+        point = self._canonical.setdefault(self._grid.program(point), point)
+        self.events.append(Event(point, is_result=False, is_skip=True))
         return point
 
     def record(self, point: Point, metrics: Metrics | None) -> Point:
@@ -104,9 +112,11 @@ class Ledger:
         return earlier
 
     def apply(self, event: Event) -> None:
-        """`submit` or `record`, whichever the event was."""
+        """`submit`, `record` or `skip`, whichever the event was."""
         if event.is_result:
             self.record(event.point, event.metrics)
+        elif event.is_skip:
+            self.skip(event.point)
         else:
             self.submit(event.point)
 

@@ -44,6 +44,11 @@ class RoundSearch(Search):
         self._script = self._rounds()
         self._advance()
 
+    def _skip(self, point: Point) -> None:
+        # A round must end, and its algorithm ranks all its points: it takes this one as failed.
+        self._submit(point)
+        self._learn(self.ledger.record(point, None))
+
     def _learn(self, point: Point) -> None:
         if self._begun:
             self._awaited.discard(self.grid.program(point))

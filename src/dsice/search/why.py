@@ -36,6 +36,8 @@ class Role(StrEnum):
     """Drawn blindly."""
     GIVEN = "given"
     """By the user, to be measured first."""
+    ADDED = "added"
+    """By the user, while the study was under way."""
 
 
 class Ray(NamedTuple):

@@ -30,7 +30,8 @@ class Baseline:
     def of(cls, study: Study) -> Baseline | None:
         """The baseline of a study; None if it has none."""
         mark = f'"{Role.GIVEN.value}"'.encode()  # few of many reasons are worth to be parsed
-        given = (t for t in study.trials if mark in t.why_json)
+        counts = (t for t in study.trials if t.status is not Status.DISCARDED)
+        given = (t for t in counts if mark in t.why_json)
         first = next((t for t in given if t.why and t.why.role is Role.GIVEN), None)
         if first is None:
             return None

@@ -4,6 +4,7 @@ DIR/study.toml            the study file, frozen
 DIR/journal.jsonl         what happened, one event a line
 DIR/lock                  held by the driver at work, see `dsice.study.lock`
 DIR/stop                  what ``dsice stop`` asks of it
+DIR/requests/             what else people ask, see `dsice.study.requests`
 DIR/function.pkl          the function of a study that was started from Python, and
 DIR/function.json             which versions of it there were, see `dsice.study.function`
 DIR/batch/                what a batch system was given, see `dsice.launch.wave`
@@ -105,6 +106,11 @@ class StudyDirectory:
     def stop_file(self) -> Path:
         """What ``dsice stop`` asks of the driver at work: one word."""
         return self.path / "stop"
+
+    @property
+    def requests(self) -> Path:
+        """What people ask of the driver at work, a file each: see `dsice.study.requests`."""
+        return self.path / "requests"
 
     @property
     def batch(self) -> Path:

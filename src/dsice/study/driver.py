@@ -59,6 +59,7 @@ from dsice.study.frozen import header_of
 from dsice.study.further import Further, search_of
 from dsice.study.journal import Journal
 from dsice.study.outage import Job, Outage, Watch
+from dsice.study.requests import taken_up
 from dsice.study.spec import check_files, config_of, next_job, usual_seconds
 from dsice.study.state import Study
 from dsice.study.tables import RunConfig
@@ -134,6 +135,7 @@ class Driver:
         self._watch = Watch(study, budget.max_consecutive_failures)
         self._outage: Outage | None = None  # that ends this session
         self._search: Search | None = None
+        self._told_anew = False  # whether people have changed what the search was told
         self._given: deque[Point] = deque()  # what the user wants first, still to be proposed
         self._goal: Goal = study.config.goal
         self._deadline = inf
@@ -231,16 +233,28 @@ class Driver:
     def _run_trials(self) -> str:
         """Run trials until nothing is left to do; returns why."""
         check_files(self.study)
-        self._search = self._computed(self._make_search)
+        self._told_anew = True
         while True:
+            self._take_up_requests()
+            if self._told_anew and not self.stopping:
+                self._told_anew = False
+                self._search = self._computed(self._make_search)
             rests = self._holds_back() or self.stopping or self._out_of_time
             search = None if rests else self._search
             why = "" if search is None else self._fill(search)
             if not self._running:
                 self._raise_if_stopping()
                 self._raise_if_failing()
-                return why
+                if not self._take_up_requests():
+                    return why
+                continue
             self._wait()
+
+    def _take_up_requests(self) -> bool:
+        """Do what people have asked for; whether that changed what is known."""
+        changed = taken_up(self.study, self._record)
+        self._told_anew |= changed
+        return changed
 
     def _holds_back(self) -> bool:
         """Whether to begin nothing new, as failures in a row seem to be the machine's.
@@ -279,7 +293,9 @@ class Driver:
         self._goal = search.goal
         self._given = self._still_given()
         for each, ended in self.study.history:
-            if ended:
+            if each.status is Status.DISCARDED:
+                search.skip(each.point)
+            elif ended:
                 search.tell(each.point, self._useful(each))
             else:
                 search.pend(each.point)
@@ -323,8 +339,8 @@ class Driver:
         wave = study.with_status(Status.WAITING)[:free]
         free -= len(wave)
         why = ""
-        if run.trials is not None and len(study.trials) + free > run.trials:
-            free = max(0, run.trials - len(study.trials))
+        if run.trials is not None and study.spent + free > run.trials:
+            free = max(0, run.trials - study.spent)
             why = f"the budget of {run.trials} trials is used"
         with self._journal.together():
             while free and self._given:

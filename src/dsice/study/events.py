@@ -136,10 +136,14 @@ class Known(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 
 
 class Imported(Event, tag="prior"):
-    """Results from elsewhere became known; ``source`` says from where."""
+    """Results from elsewhere became known; ``source`` says from where.
+
+    ``request`` is that of `Added`.
+    """
 
     source: str
     results: list[Known]
+    request: str = ""
 
     opens = True
 
@@ -158,6 +162,18 @@ class Proposed(Event, tag="trial"):
     params: dict[str, Value] | None = None
     point: Point | None = None
     why: Raw | UnsetType = UNSET
+
+
+class Added(Proposed, tag="added"):
+    """Somebody, not the search, wants a point measured: see `Proposed`.
+
+    Attributes:
+        request: which request it answers, see `dsice.study.requests`.
+    """
+
+    request: str = ""
+
+    opens = True
 
 
 class AttemptBegan(Event, tag="attempt"):
@@ -198,6 +214,36 @@ class Voided(Event, tag="voided"):
     host: str = ""
 
 
+class Retried(Event, tag="retried"):
+    """Somebody wants trials that have ended to be measured again; what they gave does not count.
+
+    Attributes:
+        trials: their numbers.
+        request: which request it answers, see `dsice.study.requests`.
+    """
+
+    trials: list[int]
+    request: str = ""
+
+    opens = True
+
+
+class Discarded(Event, tag="discarded"):
+    """Somebody knows that trials do not count; they are not measured again.
+
+    Attributes:
+        trials: their numbers.
+        why: in words.
+        request: which request it answers, see `dsice.study.requests`.
+    """
+
+    trials: list[int]
+    why: str
+    request: str = ""
+
+    opens = True
+
+
 class SweepBegan(Event, tag="sweep"):
     """This session measures ``trials`` more points for a range of bounds."""
 
@@ -218,7 +264,7 @@ class Trouble(Event, tag="trouble"):
     text: str
 
 
-_ANY: Final[Any] = reduce(or_, Event.__subclasses__())
+_ANY: Final[Any] = reduce(or_, [*Event.__subclasses__(), Added])
 _decoder: Final = msgspec.json.Decoder(_ANY)
 
 

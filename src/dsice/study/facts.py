@@ -48,6 +48,8 @@ class Status(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    DISCARDED = "discarded"
+    """Somebody has said that it does not count."""
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class Attempt:
         ended: when it ended, Unix time.
         host: where it ran.
         begun: whether its program has begun, as far as was seen; not in the journal.
-        void: whether its failure does not count, as the machine was at fault.
+        void: whether it does not count: the machine was at fault, or somebody has said so.
     """
 
     number: int
@@ -98,7 +100,7 @@ class Task(ABC):
         attempts: its jobs so far.
         status: how far it has come.
         metrics: what it measured, once done.
-        reason: why it failed, once failed.
+        reason: why it failed, once failed; why it does not count, once discarded.
     """
 
     study: Owner = field(repr=False, compare=False)

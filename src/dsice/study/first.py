@@ -39,22 +39,35 @@ def points_of(
     points: list[Point] = []
     for number, setting in enumerate(settings, 1):
         where = f"first setting {number}"
-        for name in setting:
-            if name not in grid.names:
-                raise InvalidInput(f"{where}: there is no parameter {name!r}: {_list(grid.names)}")
-        if missing := [name for name in grid.names if name not in setting]:
-            raise InvalidInput(f"{where}: {missing[0]!r} is missing; it needs {_list(grid.names)}")
-        point = tuple(_index(axis, setting[axis.name], nearest, where, tell) for axis in grid.axes)
-        if not grid.allows(point):
-            raise InvalidInput(f"{where}: the rule 'allowed' excludes it")
+        point = point_of(grid, setting, nearest, where, tell)
         if any(grid.program(point) == grid.program(other) for other in points):
             raise InvalidInput(f"{where}: it is there twice")
         points.append(point)
     return tuple(points)
 
 
-def setting_of(text: str) -> dict[str, str]:
+def point_of(
+    grid: Grid, setting: Mapping[str, Any], nearest: bool, where: str, tell: Tell
+) -> Point:
+    """The point of a grid with these parameter values, see `points_of`.
+
+    ``where`` is what messages say that the setting is.
+    """
+    for name in setting:
+        if name not in grid.names:
+            raise InvalidInput(f"{where}: there is no parameter {name!r}: {_list(grid.names)}")
+    if missing := [name for name in grid.names if name not in setting]:
+        raise InvalidInput(f"{where}: {missing[0]!r} is missing; it needs {_list(grid.names)}")
+    point = tuple(_index(axis, setting[axis.name], nearest, where, tell) for axis in grid.axes)
+    if not grid.allows(point):
+        raise InvalidInput(f"{where}: the rule 'allowed' excludes it")
+    return point
+
+
+def setting_of(text: str, where: str = "--first") -> dict[str, str]:
     """The setting written as ``lr=1e-3,layout=aos``.
+
+    ``where`` is what messages say that it is.
 
     Raises:
         InvalidInput: it is not of that form.
@@ -63,7 +76,7 @@ def setting_of(text: str) -> dict[str, str]:
     for part in text.split(","):
         name, sign, value = (piece.strip() for piece in part.partition("="))
         if not (name and sign and value) or name in setting:
-            raise InvalidInput(f"--first {text}: write NAME=VALUE,NAME=VALUE, each parameter once")
+            raise InvalidInput(f"{where} {text}: write NAME=VALUE,NAME=VALUE, each parameter once")
         setting[name] = value
     return setting
 

@@ -45,9 +45,7 @@ class Further:
 
     def budget(self, study: Study, run: RunConfig) -> RunConfig:
         """What a session may do that is to measure them."""
-        return run.model_copy(
-            update={"trials": len(study.trials) + self.left(study), "hours": None}
-        )
+        return run.model_copy(update={"trials": study.spent + self.left(study), "hours": None})
 
 
 def range_of(study: Study, text: str) -> Swept:

@@ -25,6 +25,7 @@ class Results:
         known: results from elsewhere, in the order in which they became known.
         sessions: the drivers so far.
         sweeps: what was asked for ranges of bounds.
+        requests: those of people that have been taken up, see `dsice.study.requests`.
         id: unique; empty in a study of format 1.
     """
 
@@ -36,7 +37,13 @@ class Results:
     known: list[KnownResult] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     sweeps: list[Sweep] = field(default_factory=list)
+    requests: set[str] = field(default_factory=set)
     id: str = ""
+
+    @property
+    def spent(self) -> int:
+        """How many trials of the budget are used: those that were discarded are not."""
+        return sum(trial.status is not Status.DISCARDED for trial in self.trials)
 
     def stage(self, name: str) -> Stage:
         """The stage of this name, as far as it has come."""

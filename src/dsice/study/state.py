@@ -20,15 +20,19 @@ from msgspec import UnsetType
 
 from dsice.errors import DamagedStudy
 from dsice.grid import Point
+from dsice.study import taken_back
 from dsice.study.directory import StudyDirectory
 from dsice.study.events import (
+    Added,
     AttemptBegan,
     AttemptEnded,
+    Discarded,
     Event,
     Header,
     Imported,
     Known,
     Proposed,
+    Retried,
     SessionBegan,
     SessionEnded,
     SweepBegan,
@@ -49,7 +53,9 @@ class Study(Results):
 
     Attributes:
         history: what a search has been asked and told, in order, as pairs: a trial and False when
-            it was proposed, a trial and True when it ended, a known result and True.
+            it was proposed, a trial and True when it ended, a known result and True. Of a trial
+            that was discarded only the first is there: nothing is known of it, see
+            `dsice.search.base.Search.skip`.
         warning: what was wrong with the journal, if anything.
         trouble: what keeps jobs from being started or followed just now, if anything.
         format: of its journal.
@@ -65,6 +71,7 @@ class Study(Results):
     fingerprints: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
     token: str = ""
+    _driver: str = ""  # session of the newest driver
     _over: set[str] = field(default_factory=set)
     _seen: int = 0
 
@@ -134,7 +141,11 @@ class Study(Results):
             case AttemptEnded():
                 self._end(self._task(event), event)
             case Voided():
-                self._void(event)
+                taken_back.void(self, event)
+            case Retried():
+                taken_back.retry(self, event)
+            case Discarded():
+                taken_back.discard(self, event)
             case Header():
                 self.format, self.id = event.format, event.id
                 self.fingerprints = event.fingerprints
@@ -143,7 +154,6 @@ class Study(Results):
             case Imported():
                 for result in event.results:
                     self._know(event.source, result)
-                return  # no driver was at work
             case Trouble():
                 self.trouble = event.text
             case SessionEnded():
@@ -154,6 +164,10 @@ class Study(Results):
                 self.sessions[-1].sweep = event.sweep
             case SweepEnded():
                 self.sweeps[event.sweep - 1].ended = True
+        if isinstance(event, Added | Discarded | Imported | Retried):
+            self.requests.add(event.request)
+            if not event.request or event.session != self._driver:
+                return  # no driver was at work
         if self.sessions:
             # A clock that was set back does not make a session shorter.
             self.sessions[-1].seen = max(self.sessions[-1].seen, event.t)
@@ -175,6 +189,7 @@ class Study(Results):
             )
         )
         self.trouble = ""
+        self._driver = event.session
 
     def _propose(self, event: Proposed) -> None:
         point = self.point_of(event)
@@ -256,31 +271,6 @@ class Study(Results):
         if isinstance(task, Trial):
             self.finished.append(task)
             self.history.append((task, True))
-
-    def _void(self, event: Voided) -> None:
-        void = []
-        for number, attempt_number in event.attempts:
-            if not 0 < number <= len(self.trials):
-                raise ValueError(f"there is no trial {number}")
-            trial = self.trials[number - 1]
-            if not 0 < attempt_number <= len(trial.attempts):
-                raise ValueError(f"attempt {attempt_number} of trial {number} never began")
-            attempt = trial.attempts[attempt_number - 1]
-            if attempt.verdict in (None, Verdict.DONE):
-                raise ValueError(f"attempt {attempt_number} of trial {number} has not failed")
-            void.append((trial, attempt))
-        forgotten = set()
-        for trial, attempt in void:
-            if attempt.verdict is Verdict.FAILED:
-                forgotten.add(trial.number)
-                trial.status, trial.reason = Status.WAITING, ""
-            attempt.verdict, attempt.void = Verdict.AGAIN, True
-        self.finished[:] = [trial for trial in self.finished if trial.number not in forgotten]
-        self.history[:] = [
-            (known, ended)
-            for known, ended in self.history
-            if not (ended and isinstance(known, Trial) and known.number in forgotten)
-        ]
 
     def look_at_jobs(self) -> Study:
         """See which of the jobs under way have begun, and return this study.

@@ -246,6 +246,42 @@ def test_a_repeat_and_a_late_result_are_welcome(name: str) -> None:
 
 
 @every_search
+def test_a_point_that_is_skipped_is_never_handed_out(name: str) -> None:
+    search = make_search(name, grid_of(6, 7), Goal(minimize="y"))
+    skipped: list[Point] = [(0, 0), (3, 3), (5, 6)]
+    asked: list[Point] = []
+    for point in skipped:
+        search.skip(point)
+    while points := search.ask(3):
+        for point in points:
+            search.tell(point, {"y": float(sum(point))})
+        asked += points
+    assert search.finished
+    assert not {*skipped} & {*asked}
+    search.skip(asked[0])  # what was measured there still counts
+    assert search.history.metrics(asked[0]) == {"y": float(sum(asked[0]))}
+
+
+def test_nothing_is_learned_of_a_point_that_is_skipped() -> None:
+    def told() -> Search:
+        search = make_search("dsice", grid_of(9, 9), Goal(minimize="y"))
+        for point in [(0, 0), (4, 4), (8, 8), (0, 8), (8, 0), (2, 6)]:
+            search.pend(point)
+            search.tell(point, {"y": float(point[0] ** 2 + point[1])})
+        return search
+
+    plain, skipping = told(), told()
+    (leader,) = plain.ask(1)
+    skipping.skip(leader)
+    assert skipping.ask(1) != [leader]
+    unchanged = told()
+    before = unchanged.forecast([(1, 1), (6, 2)])
+    unchanged.skip((1, 5))
+    assert unchanged.forecast([(1, 1), (6, 2)]) == before
+    assert not unchanged.pending
+
+
+@every_search
 def test_wrong_calls_are_refused_and_change_nothing(name: str) -> None:
     search = make_search(name, grid_of(7, 7), GOAL)
     (point,) = search.ask()

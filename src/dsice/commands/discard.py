@@ -1,0 +1,30 @@
+"""``dsice discard``: trials that do not count."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dsice.commands.arguments import Subparsers
+from dsice.commands.wish import ANYTIME, done
+
+
+def add(commands: Subparsers) -> None:
+    """Add the command to the parser's ``commands``."""
+    parser = commands.add_parser(
+        "discard",
+        help="let trials not count",
+        description="Say that the results of trials do not count. They are not measured again, "
+        "cost no budget, and the search learns nothing from them; 'dsice retry' brings them back. "
+        f"{ANYTIME}",
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("trials", type=int, nargs="+", metavar="TRIAL", help="numbers of trials")
+    parser.add_argument("--why", required=True, metavar="TEXT", help="why, for whoever asks later")
+    parser.set_defaults(command=_discard)
+
+
+def _discard(options: argparse.Namespace) -> int:
+    from dsice.study.wishes import discarded
+
+    return done(options.directory, lambda study: discarded(study, options.trials, options.why))

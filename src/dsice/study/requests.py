@@ -1,0 +1,172 @@
+"""What people ask of a study, whether a driver is at work on it or not: a file for each request.
+
+A request is the event that is wanted, in a file of its own in ``DIR/requests``. Whoever holds the
+study's lock takes it up: the driver at work, or the command that made it if none is. The event goes
+into the journal with the name of its request, and then the file goes. A kill in between leaves a
+file whose name the journal knows: it is not taken up again.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from dsice.errors import DsiceError, InvalidInput, StudyLocked
+from dsice.files import make_folder, read_regular, write_atomically
+from dsice.grid import Params
+from dsice.study import frozen
+from dsice.study.clock import SystemClock
+from dsice.study.directory import StudyDirectory
+from dsice.study.events import (
+    FORMAT,
+    Added,
+    Discarded,
+    Event,
+    Imported,
+    Known,
+    Retried,
+    UnreadableLine,
+    decode,
+    encode,
+)
+from dsice.study.facts import Status
+from dsice.study.journal import Journal
+from dsice.study.state import Study
+
+Wish = Added | Discarded | Imported | Retried
+
+PATIENCE: Final = 30.0
+"""Seconds that `ask` waits for the driver at work; it may be computing."""
+
+_LARGEST: Final = 1_000_000  # bytes of a request
+_PAUSE: Final = 0.05  # seconds between two looks
+
+
+def taken_up(study: Study, record: Callable[[Event], None]) -> bool:
+    """Take up all requests that lie in a study's directory, oldest first.
+
+    What a request is about may have changed since it was made: of it, what is still possible is
+    done.
+
+    Args:
+        study: as it stands; ``record`` changes it.
+        record: puts an event into the journal and folds it. The caller holds the study's lock.
+
+    Returns:
+        Whether anything has changed.
+    """
+    changed = False
+    for path in _waiting(study.directory):
+        wish = None if path.name in study.requests else _read(path)
+        event = None if wish is None else _possible(study, wish)
+        if event is not None:
+            event.request = path.name
+            record(event)
+            changed = True
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    return changed
+
+
+def ask(place: StudyDirectory, wish: Wish) -> str:
+    """Make a request, and see that it is taken up.
+
+    Returns:
+        Its name. It is in `dsice.study.state.Study.requests` once it has been taken up; a driver
+        that computes may take a while.
+
+    Raises:
+        DsiceError: the directory cannot be written.
+    """
+    name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+    path = place.requests / name
+    try:
+        make_folder(place.requests)
+        write_atomically(path, encode(wish))
+        deadline = time.monotonic() + PATIENCE
+        while path.exists() and time.monotonic() < deadline:
+            if not place.lock.is_held():
+                with suppress(StudyLocked):  # a driver has just begun: it takes the request up
+                    _take_up_here(place)
+            time.sleep(_PAUSE)
+    except OSError as error:
+        where = error.filename or place.path
+        raise DsiceError(f"cannot use {where}: {error.strerror or error}") from error
+    return name
+
+
+def _take_up_here(place: StudyDirectory) -> None:
+    with place.lock.held() as held, Journal(place.journal, SystemClock().now, held) as journal:
+        study = Study(frozen.load_frozen(place), place).apply(journal.replay())
+
+        def record(event: Event) -> None:
+            if journal.format < FORMAT:
+                study.apply([journal.append(frozen.header_of(study.config))])
+            study.apply([journal.append(event)])
+
+        taken_up(study, record)
+
+
+def _waiting(place: StudyDirectory) -> Sequence[Path]:
+    try:
+        names = sorted(path.name for path in place.requests.iterdir())
+    except OSError:  # there is none
+        return ()
+    return [place.requests / name for name in names if not name.startswith(".")]
+
+
+def _read(path: Path) -> Wish | None:
+    """The wish in a file; None if there is none in it."""
+    try:
+        event, _ = decode(read_regular(path, _LARGEST).removesuffix(b"\n"))
+    except (OSError, UnreadableLine):
+        return None
+    return event if isinstance(event, Added | Discarded | Imported | Retried) else None
+
+
+def _possible(study: Study, wish: Wish) -> Wish | None:
+    """What of a wish is possible as the study stands; None if nothing is."""
+    match wish:
+        case Retried() | Discarded():
+            undo = isinstance(wish, Retried)
+            fit = can_be_retried if undo else can_be_discarded
+            known = [n for n in wish.trials if 0 < n <= len(study.trials)]
+            wish.trials = [n for n in known if fit(study.trials[n - 1].status)]
+            return wish if wish.trials else None
+        case Added():
+            wish.trial = len(study.trials) + 1
+            if _fits(study, wish) and trial_at(study, wish.params or {}) is None:
+                return wish
+            return None
+        case Imported():
+            wish.results = [each for each in wish.results if _fits(study, each)]
+            return wish if wish.results else None
+
+
+def can_be_retried(status: Status) -> bool:
+    """Whether a trial of this status has something that can be measured again."""
+    return status in (Status.DONE, Status.FAILED, Status.DISCARDED)
+
+
+def can_be_discarded(status: Status) -> bool:
+    """Whether a trial of this status can be said not to count."""
+    return status in (Status.DONE, Status.FAILED, Status.WAITING)
+
+
+def trial_at(study: Study, params: Params) -> int | None:
+    """The number of the first trial at a point, or at another of the same program, if any."""
+    same = study.config.grid.program
+    program = same(study.config.grid.point(params))
+    return next((t.number for t in study.trials if same(t.point) == program), None)
+
+
+def _fits(study: Study, event: Added | Known) -> bool:
+    """Whether a grid has the point of an event and allows it."""
+    try:
+        return study.config.grid.allows(study.point_of(event))
+    except (InvalidInput, ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,86 @@
+"""Results that do not count any more: the fold of the events that take them back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from dsice.study.events import Discarded, Retried, Verdict, Voided
+from dsice.study.facts import Status, Trial
+
+if TYPE_CHECKING:
+    from dsice.study.state import Study
+
+
+def void(study: Study, event: Voided) -> None:
+    """Take failures back that were the machine's: their trials wait to be measured again.
+
+    Raises:
+        ValueError: there are no such failures.
+    """
+    attempts = []
+    for number, attempt_number in event.attempts:
+        (trial,) = _trials(study, [number])
+        if not 0 < attempt_number <= len(trial.attempts):
+            raise ValueError(f"attempt {attempt_number} of trial {number} never began")
+        attempt = trial.attempts[attempt_number - 1]
+        if attempt.verdict in (None, Verdict.DONE):
+            raise ValueError(f"attempt {attempt_number} of trial {number} has not failed")
+        attempts.append((trial, attempt))
+    forgotten = set()
+    for trial, attempt in attempts:
+        if attempt.verdict is Verdict.FAILED:
+            forgotten.add(trial.number)
+            trial.status, trial.reason = Status.WAITING, ""
+        attempt.verdict, attempt.void = Verdict.AGAIN, True
+    _forget(study, forgotten)
+
+
+def retry(study: Study, event: Retried) -> None:
+    """Let trials that have ended, or were discarded, wait to be measured again.
+
+    Raises:
+        ValueError: there is no such trial, or it has not ended.
+    """
+    for trial in _take_back(study, event.trials, Status.WAITING, ""):
+        for attempt in trial.attempts:
+            attempt.verdict = Verdict.AGAIN
+
+
+def discard(study: Study, event: Discarded) -> None:
+    """Let trials that have ended, or that wait, not count.
+
+    Raises:
+        ValueError: there is no such trial, or it runs.
+    """
+    _take_back(study, event.trials, Status.DISCARDED, event.why)
+
+
+def _take_back(study: Study, numbers: Collection[int], status: Status, reason: str) -> list[Trial]:
+    trials = list(_trials(study, numbers))
+    for trial in trials:
+        if trial.status is Status.RUNNING:
+            raise ValueError(f"trial {trial.number} has not ended")
+    for trial in trials:
+        trial.status, trial.reason, trial.metrics = status, reason, {}
+        for attempt in trial.attempts:
+            attempt.void = True
+    _forget(study, numbers)
+    return trials
+
+
+def _trials(study: Study, numbers: Iterable[int]) -> Iterator[Trial]:
+    for number in numbers:
+        if not 0 < number <= len(study.trials):
+            raise ValueError(f"there is no trial {number}")
+        yield study.trials[number - 1]
+
+
+def _forget(study: Study, numbers: Collection[int]) -> None:
+    """Leave the ends of trials out of all that is known."""
+    study.finished[:] = [trial for trial in study.finished if trial.number not in numbers]
+    study.history[:] = [
+        (known, ended)
+        for known, ended in study.history
+        if not (ended and isinstance(known, Trial) and known.number in numbers)
+    ]
