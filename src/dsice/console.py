@@ -1,4 +1,4 @@
-"""Standard output and standard error in any state: other encodings, closed pipes, full disks."""
+"""Standard output and standard error, whatever their encoding or state: closed pipes, full disks."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class CannotWrite(Exception):
-    """A file or standard output takes no more, or is not there; the message says why.
+    """A file or standard output cannot be written; the message says why.
 
-    It is empty if the reader of standard output has left.
+    The message is empty if the reader of standard output has closed it.
     """
 
 
 @contextmanager
 def written() -> Iterator[None]:
-    """All that is printed within is on its way at the end.
+    """Flush everything that is printed within the block.
 
     Raises:
-        CannotWrite: some of it is not.
+        CannotWrite: some of it could not be written.
     """
     _accept_any_character()
     try:
@@ -59,7 +59,7 @@ def complain(text: str) -> None:
 
 
 def answers() -> Console:
-    """Where answers are printed: standard output. Lines for a file or a program are not broken."""
+    """The console for answers: standard output. Lines are not wrapped for files and pipes."""
     console = safe_console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDE
@@ -67,12 +67,12 @@ def answers() -> Console:
 
 
 def notices() -> Console:
-    """Where it is said how things go: standard error, which leaves standard output to answers."""
+    """The console for progress: standard error, which leaves standard output to answers."""
     return safe_console(stderr=True)
 
 
 def safe_console(**options: Any) -> Console:
-    """A console on which text stays text: no value of a study can style, move or clear anything.
+    """A console that escapes control characters: no value of a study can style or move anything.
 
     Args:
         options: of `rich.console.Console`.
@@ -97,7 +97,7 @@ def safe_console(**options: Any) -> Console:
 
 
 def _accept_any_character() -> None:
-    """Write what an encoding lacks as an escape, such as in a locale that knows ASCII only."""
+    """Write characters that the encoding lacks as escapes, for example in an ASCII locale."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started us
@@ -107,6 +107,6 @@ def _accept_any_character() -> None:
 
 
 def _silence() -> None:
-    """Drop what is still buffered: it must not complain at exit."""
+    """Drop what is still buffered, so that the interpreter does not complain at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

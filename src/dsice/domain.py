@@ -1,4 +1,4 @@
-"""Which range of a quantity is worth drawing, and whether its scale is logarithmic."""
+"""Axis ranges for figures: which range of a quantity to draw, and whether logarithmically."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def focus(
     """The range worth drawing: that of ``values`` without far outliers, and all of ``keep``.
 
     A run that diverged must not squeeze all others into one pixel: see `within_fences`. On a
-    logarithmic scale, far is beyond the bulk of the values by more than its own width.
+    logarithmic scale, an outlier is farther from the bulk of the values than the bulk is wide.
 
     Args:
         values: of the quantity.
@@ -93,10 +93,7 @@ def _bulk(values: Sequence[float]) -> tuple[float, float]:
 
 
 def within_fences(values: Sequence[float]) -> list[float]:
-    """The values that are not far from the others.
-
-    Far is three times the distance of the quartiles beyond them (Tukey's outer fences).
-    """
+    """The values within Tukey's outer fences: three interquartile ranges beyond the quartiles."""
     if len(values) < _FEW:
         return list(values)
     lower, _, upper = statistics.quantiles(values, n=4)

@@ -104,14 +104,14 @@ NO_VALUE: Final = (ArithmeticError, TypeError, ValueError, RecursionError)
 
 
 class Node:
-    """A node of an expression's tree. Nodes that compute the same in the same way are equal.
+    """A node of an expression's tree. Nodes of the same structure compare equal.
 
     Attributes:
         kind: "constant"; "name"; "apply", an operation on the values of all parts; "and", "or" and
             "if" (condition, value, other value), which evaluate only the parts that count.
         value: a constant's value, a name, or a key of `OPERATIONS`; None otherwise.
         parts: the operands.
-        names: all that it reads.
+        names: the names it reads.
     """
 
     __slots__ = ("_key", "kind", "names", "parts", "value")
@@ -223,7 +223,7 @@ def _short(error: BaseException) -> str:
 
 
 def _node(node: ast.expr, text: str) -> Node:
-    """The tree of a syntax tree, of which only what is accepted may be made."""
+    """Convert a syntax tree; raises on what is not accepted."""
 
     def apply(operation: str, *parts: ast.expr) -> Node:
         return Node("apply", operation, tuple([_node(part, text) for part in parts]))

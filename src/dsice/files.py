@@ -1,12 +1,12 @@
-"""Files that other people may have made, or may read: opened with care, replaced whole.
+"""Reading and writing files safely, in directories that other users made or may read.
 
-A study's directory may come from anywhere. Reading from it never waits, whatever lies at a path: a
-FIFO, a device or a folder is an error with a clear message. Writing in it follows no symbolic link,
-which could lead to any file of whoever runs dsice.
+A study's directory may come from anywhere. Reading from it never blocks: a FIFO, a device or a
+folder in the place of a file is an error with a clear message. Writing in it follows no symbolic
+link, which could lead to any file of the user who runs dsice.
 
-A new file of a study may be read by whoever may read the folder it lies in, and written by its
-owner alone, whatever the umask: who can change a study's files can run commands as its owner. So
-the permissions of the study's directory decide, see `dsice.study.share`.
+New files inherit read permission from their folder and are writable by their owner only, whatever
+the umask: write access to a study's files allows running commands as its owner. The permissions of
+the study's directory decide, see `dsice.study.share`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SMALL: Final = 16_000_000
 
 
 class NotRegular(OSError):
-    """No regular file of a reasonable size lies at a path; ``strerror`` says what does."""
+    """The path is not a regular file of reasonable size; ``strerror`` says what it is."""
 
     def __init__(self, path: Path | str, what: str) -> None:
         super().__init__(errno.EINVAL, what, str(path))
@@ -46,7 +46,7 @@ def open_regular(path: str, flags: int) -> int:
     """Open a regular file, or a link to one: an opener for ``open(..., opener=open_regular)``.
 
     Raises:
-        NotRegular: it is none.
+        NotRegular: it is not one.
         OSError: it cannot be opened.
     """
     return _opened(path, flags, os.stat)
@@ -144,12 +144,12 @@ def read_regular(path: Path, limit: int | None = None) -> bytes:
 def write_into(path: Path, data: str | bytes) -> None:
     """Write a file that the user named, as editors do.
 
-    What a symbolic link points to is replaced, and the link stays. A file that is replaced keeps
-    its permissions, and holds all of the old or all of the new at every moment. What is no regular
-    file, such as ``/dev/null``, ``/dev/stdout`` or a FIFO, is written into.
+    Replaces the target of a symbolic link and keeps the link. A replaced file keeps its
+    permissions and holds either all of the old or all of the new content at every moment. Anything
+    else, such as ``/dev/null``, ``/dev/stdout`` or a FIFO, is written into.
 
     Raises:
-        OSError: it cannot be written; a regular file is then as before.
+        OSError: it cannot be written; a regular file is then unchanged.
     """
     content = _bytes(data)
     try:

@@ -1,4 +1,4 @@
-"""A fingerprint of what a Python function does: equal in every process for the same code.
+"""Fingerprints of Python functions: equal in every process for the same code.
 
 It covers the bytecode of the function, of the functions, classes and modules of the user's own that
 it refers to, and the plain values that it reads from its closure, its defaults and its module. File
@@ -41,7 +41,7 @@ VERSION: Final = sys.implementation.cache_tag or sys.version
 
 
 def fingerprint(function: Callable[..., Any]) -> dict[str, str]:
-    """A digest of each part of ``function`` that can change, by what people call that part.
+    """A digest of each part of ``function`` that can change, by the part's name.
 
     Empty if it has no code in Python. Comparable between processes of the same `VERSION`.
     """

@@ -1,4 +1,4 @@
-"""The front: what is attainable at every bound, or of several objectives at once.
+"""Pareto fronts: what is attainable at every bound, or of several objectives at once.
 
 Points are rows of *costs*, one column an objective or bounded metric, smaller is better in each.
 One row *dominates* another if it is nowhere worse and somewhere better.
@@ -83,9 +83,9 @@ def _volume(rows: Array, end: Array) -> float:
 
 
 def spread_out(count: int) -> list[int]:
-    """The numbers 0 .. ``count`` - 1, so that each beginning of the list is spread over them.
+    """The numbers 0 .. ``count`` - 1, ordered so that each prefix is spread over the range.
 
-    First the ends, then the middle, then the middles of what is left.
+    The ends come first, then the middle, then the middles of the remaining gaps.
     """
     if count < 3:
         return list(range(count))

@@ -1,7 +1,7 @@
-"""The goal: one metric to make small or large, or several, under bounds on others.
+"""The goal: one or several metrics to minimise or maximise, subject to bounds on others.
 
-Raw metrics are stored everywhere; whether they are feasible, and how good they are, is decided here
-when somebody asks. Another bound is therefore another question to the same history.
+Studies store raw metrics only. Feasibility and cost are computed here on demand, so that another
+bound can be applied to the same history.
 """
 
 from __future__ import annotations
@@ -120,19 +120,19 @@ class Goal:
 
     ``Goal(minimize="niqe", subject_to=["rmse <= 12.5"])``, or ``maximize=``.
 
-    With several objectives, ``Goal(minimize=["niqe", "rmse"])``, the front is wanted: the best
-    first objective at every bound on the others. That is how they are kept: the first one is the
-    objective, the others are ``swept``. Lists may be given to both ``minimize`` and ``maximize``.
+    With several objectives, ``Goal(minimize=["niqe", "rmse"])``, the goal is the Pareto front: the
+    best first objective at every bound on the others. The first one is therefore the objective, and
+    the others are ``swept``. Lists may be given to both ``minimize`` and ``maximize``.
 
     Attributes:
-        minimize: the (first) metric to make small, or None.
-        maximize: the (first) metric to make large, or None.
+        minimize: the (first) metric to minimise, or None.
+        maximize: the (first) metric to maximise, or None.
         subject_to: bounds as text; parsed in ``bounds``.
-        swept: metrics that are bounded at many limits at once; empty: one answer is wanted.
+        swept: metrics that are bounded at many limits at once; empty for a single answer.
         bounds: the parsed bounds.
 
     Raises:
-        InvalidInput: no objective or two that are no list, or a bound that cannot be read.
+        InvalidInput: no objective, two that are not lists, or an invalid bound.
     """
 
     minimize: str | Sequence[str] | None = None

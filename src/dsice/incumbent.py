@@ -1,8 +1,7 @@
-"""Which measured point is the best, now and at every moment before: the rule that all views follow.
+"""The incumbent: which measured point is the best, now and earlier. All views use this rule.
 
-A point that was measured several times is as good as the median of its measurements: one lucky
-measurement does not win. The incumbent, the best so far, therefore gets worse where measuring its
-point again shows that it had been lucky.
+A point that was measured several times counts by the median of its measurements, so that one lucky
+measurement does not win. The incumbent can therefore become worse when its point is measured again.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ M = TypeVar("M", bound=Measured)
 
 @dataclass(frozen=True, slots=True)
 class Standing(Generic[M]):
-    """How a point stands by all measurements of it.
+    """All measurements of a point, and the one that stands for it.
 
     Attributes:
         of: its measurements, from best to worst.
@@ -62,8 +61,8 @@ class Incumbent(Generic[M]):
     """The best point from one moment on.
 
     Attributes:
-        after: how many measurements had come by then.
-        latest: the measurement that made it so.
+        after: number of measurements up to then.
+        latest: the measurement that made it the incumbent.
         standing: of the best point then.
     """
 
@@ -78,7 +77,7 @@ class Incumbent(Generic[M]):
 
 
 def standings(measured: Iterable[M], goal: Goal) -> list[Standing[M]]:
-    """How each point stands, in the order of the measurements that stand for them."""
+    """The standing of each point, in the order of the measurements that stand for them."""
     points: dict[Point, list[M]] = {}
     for each in measured:
         points.setdefault(each.point, []).append(each)
@@ -87,7 +86,7 @@ def standings(measured: Iterable[M], goal: Goal) -> list[Standing[M]]:
 
 
 def best_standing(measured: Iterable[M], goal: Goal) -> Standing[M] | None:
-    """How the best point stands that keeps all bounds; None if none does."""
+    """The standing of the best feasible point; None if there is none."""
     found = min(standings(measured, goal), key=lambda s: _key(s.median, goal), default=None)
     return found if found is not None and goal.feasible(found.median.metrics) else None
 
@@ -95,7 +94,7 @@ def best_standing(measured: Iterable[M], goal: Goal) -> Standing[M] | None:
 def incumbents(measured: Sequence[M], goal: Goal) -> list[Incumbent[M]]:
     """The best point after each measurement that changed it, or that changed how it stands.
 
-    While no point keeps all bounds, the best is the one that breaks them least. The last incumbent
+    While no point is feasible, the best is the one with the smallest violation. The last incumbent
     is that of `best_standing`, if it keeps the bounds.
 
     Args:

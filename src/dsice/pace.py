@@ -1,4 +1,4 @@
-"""Rules that are functions must be quick: a search asks them thousands of times."""
+"""Checking that rules given as functions are quick: a search calls them thousands of times."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ _POINTS: Final = 3
 
 
 def require_quick(grid: Grid, clock: Callable[[], float] = time.perf_counter) -> None:
-    """Check that the rule of ``grid``, if it is a function, can be asked thousands of times.
+    """Check that the rule of ``grid``, if it is a function, can be called thousands of times.
 
-    It is tried at up to three points; the quickest counts, as a first call may have to import or to
-    read something.
+    The quickest of up to three calls counts, as the first one may import or read something.
 
     Raises:
         InvalidInput: it takes more than 0.01 seconds at one point.

@@ -1,8 +1,8 @@
-"""Text that users, programs and strangers made up, as people are shown it.
+"""Printing text from users, programs and strangers safely.
 
-A terminal obeys what it is sent: an escape sequence in a parameter's value could move the cursor,
-change the title of the window, or make one line look like another. So whatever dsice prints goes
-through `say`, or through the console of `dsice.terminal`, and stays text.
+A terminal obeys escape sequences: one in a parameter's value could move the cursor, change the
+title of the window, or make one line look like another. Everything that dsice prints therefore
+goes through `say` or the console of `dsice.console`, which escape them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Numbers and durations, as people write and read them.
 
-What was measured is written with three significant digits (`number`), what was set with those it
-was given (`setting`), so that numbers look the same everywhere that a person reads of a study.
-Journals and JSON have all digits.
+Measured values have three significant digits (`number`), settings the digits they were given
+(`setting`), so that a number looks the same in every view. Journals and JSON keep all digits.
 """
 
 from __future__ import annotations
@@ -106,14 +105,14 @@ def _shortened(text: str) -> str:
 
 
 def setting(value: object) -> str:
-    """What somebody set, such as a level or a limit: as it was written, numbers to six digits."""
+    """A setting, such as a level or a limit: as it was written, numbers to six digits."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:.6g}" if isinstance(value, float) else one_line(str(value))
 
 
 def percent(share: float) -> str:
-    """A share as a whole percentage, small ones told apart from none, and large ones from all."""
+    """A share as a whole percentage; ``< 1 %`` and ``> 99 %`` differ from 0 and 100."""
     if 0 < share < 0.01:
         return "under 1 %"
     if 0.99 < share < 1:
