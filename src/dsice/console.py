@@ -1,4 +1,4 @@
-"""Standard output and standard error, whatever their encoding or state: closed pipes, full disks."""
+"""Standard output and standard error in any state: odd encodings, closed pipes, full disks."""
 
 from __future__ import annotations
 
