@@ -16,11 +16,13 @@ from dsice.search.base import Search, at_least, positive
 from dsice.search.epoch import Epoch
 from dsice.search.random import Shuffled
 from dsice.search.start import FirstPoints
+from dsice.search.stopping import END_BELOW, Stopping
 from dsice.search.why import Forecast, Origin, Prospect, Role
 from dsice.threads import one_blas_thread
 
 _TAKEOVER: Final = 5  # results that the model needs at least
 _SUCCESSES: Final = 3  # of them that did not fail
+_GROWTH_OF_REPORTS: Final = 1.04  # ... so much news, where trials report
 _GROWTH: Final = 1.08  # the model is fitted anew when there are so many times the results
 
 
@@ -58,6 +60,12 @@ class Dsice(Search):
             swept metrics the improvement is the mean over the bounds.
         repeats: how many times the best point is measured again, so that luck does not decide; the
             mean counts. 0: never.
+        steps: at which trials report (`report`), rising; the last one is a trial's whole length.
+            None: they do not report.
+        end_below: a trial that reports is in `ending` when its probability to become the best
+            feasible one is smaller, once some have run to their end. 0: none ever is.
+        pause: whether a trial that ended early can go on from where it was. Then one also ends
+            where beginning another is worth more, and it may be handed out again.
     """
 
     sweeps = True
@@ -71,8 +79,12 @@ class Dsice(Search):
         capacity: int = 1,
         tolerance: float | None = None,
         repeats: int = 0,
+        steps: Sequence[float] | None = None,
+        end_below: float = END_BELOW,
+        pause: bool = False,
     ) -> None:
-        super().__init__(grid, goal, seed=seed, capacity=capacity)
+        super().__init__(grid, goal, seed=seed, capacity=capacity, steps=steps)
+        self._stopping = Stopping(self.ledger, end_below, pause)
         self._tolerance = None if tolerance is None else positive("tolerance", tolerance)
         self._repeats = at_least("repeats", repeats, 0)
         self._start = FirstPoints(grid, seed)
@@ -103,6 +115,26 @@ class Dsice(Search):
         if self._epoch is not None:
             self._epoch.apply(self.ledger.events[-1])
 
+    # -- ending early ------------------------------------------------------------------------------
+
+    @one_blas_thread()
+    def ending(self) -> list[Point]:  # noqa: D102
+        if self.ledger.curves is None or not self._is_guided():
+            return []
+        epoch = self._current_epoch()
+        return self._stopping.due(epoch.chances, epoch.chance_of_new)
+
+    def _to_resume(self) -> Point | None:
+        if self.ledger.curves is None or not self.ledger.ended or not self._is_guided():
+            return None
+        epoch = self._current_epoch()
+        return self._stopping.to_resume(epoch.chances, epoch.chance_of_new)
+
+    def _hear(self) -> None:
+        if self._is_guided():
+            self._fit_if_due()
+        self._follow()
+
     # -- proposals ---------------------------------------------------------------------------------
 
     def _candidates(self) -> Iterator[Point]:
@@ -118,11 +150,15 @@ class Dsice(Search):
         if self._is_certain():
             return None
         self._fit_if_due()
+        if (paused := self._to_resume()) is not None:
+            return paused
         return self._current_epoch().propose() or self._shuffled.first(self.is_known)
 
     def _reason(self, point: Point) -> tuple[Origin, Forecast | None]:
         if point in self.history:
             return Origin(Role.REPEAT), None
+        if point in self.ledger.ended:
+            return Origin(Role.RESUME), None
         if self._epoch is not None and (origin := self._epoch.origin(point)) is not None:
             return origin, self._epoch.forecast([point])[0]
         first = self._is_starting() and self._start.first(self.is_known) == point
@@ -167,13 +203,13 @@ class Dsice(Search):
     def _is_starting(self) -> bool:
         return (
             len(self.ledger) < self.capacity
-            or len(self.history) < _TAKEOVER
-            or self.ledger.successes < _SUCCESSES
+            or self.ledger.informed < _TAKEOVER
+            or self.ledger.promising < _SUCCESSES
         )
 
     def _is_guided(self) -> bool:
         """Whether the model decides; otherwise the first points do, while there are any."""
-        if not self.ledger.successes:
+        if not self.ledger.promising:
             return False
         return not self._is_starting() or self._start.first(self.is_known) is None
 
@@ -184,11 +220,12 @@ class Dsice(Search):
 
     def _due_fit(self) -> _Fit:
         """The fit that the next proposal is to be made by."""
-        results = len(self.history)
-        kind = (self.ledger.feasible, self.ledger.successes < results)
+        results = self.ledger.news
+        kind = (self.ledger.feasible, self.ledger.successes < len(self.history))
         if results < self._fit.due and kind == self._fit.kind:
             return self._fit
-        return _Fit(int(results * _GROWTH) + 1, kind, len(self.ledger.events))
+        growth = _GROWTH if self.ledger.curves is None else _GROWTH_OF_REPORTS
+        return _Fit(int(results * growth) + 1, kind, len(self.ledger.events))
 
     def _current_epoch(self) -> Epoch:
         """The epoch of the last fit, all events since applied."""
@@ -209,7 +246,11 @@ class Dsice(Search):
         return best if self.history.weight(best) <= self._repeats else None
 
     def _is_welcome(self, point: Point) -> bool:
-        return super()._is_welcome(point) or point == self._to_repeat()
+        return (
+            super()._is_welcome(point)
+            or point == self._to_repeat()
+            or (point in self.ledger.ended and point == self._to_resume())
+        )
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -57,7 +57,15 @@ class Search(ABC):
     sweeps: ClassVar[bool] = False
     """Whether it looks for a front: several objectives, or a range of bounds."""
 
-    def __init__(self, grid: Grid, goal: Goal, *, seed: int = 0, capacity: int = 1) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        goal: Goal,
+        *,
+        seed: int = 0,
+        capacity: int = 1,
+        steps: Sequence[float] | None = None,
+    ) -> None:
         if goal.swept and not self.sweeps:
             raise InvalidInput(
                 f"the goal {str(goal)!r} asks for a whole front, which only the searches 'dsice' "
@@ -70,7 +78,7 @@ class Search(ABC):
         self.goal: Final = goal
         self.seed: Final = at_least("seed", seed, 0)
         self.capacity: Final = at_least("capacity", capacity, 1)
-        self.ledger: Final = Ledger(grid, goal)
+        self.ledger: Final = Ledger(grid, goal, steps)
         self._whys: dict[Point, Why] = {}
         self._begun = False
 
@@ -144,6 +152,38 @@ class Search(ABC):
         self._begin_once()
         self._skip(self.ledger.canonical(point))
 
+    @one_blas_thread()
+    def report(self, point: Point, step: float, metrics: Metrics) -> None:
+        """Take what the trial at ``point`` reported on its way, at ``step``.
+
+        A report that was heard before, or of an earlier step than another, changes nothing; nor
+        does any if the search was made without steps.
+
+        Raises:
+            InvalidInput: no point of the grid.
+        """
+        self._check(point)
+        if self.ledger.report(point, step, metrics):
+            self._hear()
+
+    def ending(self) -> list[Point]:
+        """The pending points whose trials should end now, most hopeless first; see `end`."""
+        return []
+
+    def end(self, point: Point) -> None:
+        """Take the trial at the pending ``point`` as ended early.
+
+        Its reports stay known. A search that may pause trials may hand it out again.
+
+        Raises:
+            InvalidInput: ``point`` is not pending.
+        """
+        self._check(point)
+        if self.ledger.canonical(point) not in self.pending:
+            raise InvalidInput(f"{point!r} is not pending, so that it cannot end")
+        self.ledger.end(point)
+        self._hear()
+
     def why(self, point: Point) -> Why | None:
         """Why ``point`` was handed out, the last time; None if it never was."""
         return self._whys.get(point)
@@ -210,6 +250,9 @@ class Search(ABC):
 
     def _learn(self, point: Point) -> None:  # noqa: B027
         """Called after each result, those before `_begin` included; with its canonical point."""
+
+    def _hear(self) -> None:  # noqa: B027
+        """Called after a report, or after a trial was ended early."""
 
     def _is_welcome(self, point: Point) -> bool:
         """Whether `ask` may hand out ``point``: unless a search repeats some, an unknown one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Final
 
@@ -56,7 +56,9 @@ class Epoch:
         self._goal = goal
         self._ledger = ledger
         self._random = Random(seed)
-        self._model = Model(grid, goal, ledger, self._random, 2 * POOL)
+        unfinished = ledger.unfinished()
+        lags = ledger.foreseen()
+        self._model = Model(grid, goal, ledger, self._random, 2 * POOL, lags)
         self._model.update()
         self._ranking = Ranking(ledger.history, goal, self._model.evaluated)
         self._pool = Pool(grid, self._model, POOL)
@@ -69,13 +71,30 @@ class Epoch:
         else:
             far = far_points(grid, FAR, self._model.evaluated[:1], self._random)
             self._pool.scatter(far, ANYWHERE)
+        self._unfinished = unfinished
+        self._chances: dict[Point, float] = {}
+        self._chance_of_new = 0.0
+        if ledger.curves is not None:
+            self._judge()
+
+    def _judge(self) -> None:
+        """Work out the chances of the unfinished trials, and that of the best new point."""
+        leader = self.propose()
+        self._proposal = None
+        if self._unfinished:
+            found = self._model.chances_to_lead(self._unfinished)
+            self._chances = dict(zip(self._unfinished, found.tolist(), strict=True))
+        if leader is not None:
+            self._chance_of_new = float(self._model.chances_to_lead([leader])[0])
 
     # -- events ------------------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
         """Follow the ledger. A point that becomes pending need not be the one proposed."""
         point = event.point
-        if not event.is_result:
+        if event.is_end or event.step is not None:
+            return  # taken notice of at the next fit
+        if event.is_start:
             self.propose()
             self._proposal = None
         self._ledger.apply(event)
@@ -154,6 +173,16 @@ class Epoch:
         """What is expected at ``points``, candidates or not, given all that is known."""
         self._update()
         return self._model.forecast(points)
+
+    @property
+    def chances(self) -> Mapping[Point, float]:
+        """The probability of unfinished trials to become the best, as of the fit."""
+        return self._chances
+
+    @property
+    def chance_of_new(self) -> float:
+        """The same of the most promising new point."""
+        return self._chance_of_new
 
     def rival(self, point: Point) -> Point | None:
         """The incumbent; of a front, that at the bound for which ``point`` gains most."""

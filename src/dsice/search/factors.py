@@ -7,6 +7,7 @@ that a bound holds, or of the probability of success.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -103,6 +104,21 @@ class Objective(Factor):
 
     def _log_factor(self, mean: Array, deviation: Array) -> Array:
         return log_expected_improvement(self._best, mean, deviation)
+
+    def chances_to_lead(self, rows: Sequence[int], points: Points) -> Array:
+        """Probabilities to end below the lowest posterior mean of all other eligible points.
+
+        Args:
+            rows: of the points; -1 for those that were not appended.
+            points: the points.
+        """
+        mean, deviation = self.at_points(points)
+        means = np.where(self._eligible, self.means_measured(), np.inf)
+        leader = int(np.argmin(means))
+        lowest = np.full(len(points), means[leader])
+        means[leader] = np.inf
+        lowest[np.array(rows) == leader] = means.min()
+        return np.asarray(ndtr((lowest - mean) / deviation))
 
     @property
     def quantity(self) -> str:

@@ -35,6 +35,7 @@ class History:
         self._goal = goal
         self._measured: dict[Point, list[Metrics]] = {}  # by program
         self._points: dict[Point, Point] = {}  # that each program goes by
+        self._foreseen: dict[Point, Metrics] = {}  # by program
 
     def add(self, point: Point, metrics: Metrics | None) -> None:
         """Record one measurement, None if it failed.
@@ -45,9 +46,17 @@ class History:
         checked = None if metrics is None else self._checked(metrics)
         program = self._grid.program(point)
         self._points.setdefault(program, point)
+        self._foreseen.pop(program, None)
         measurements = self._measured.setdefault(program, [])
         if checked is not None:
             measurements.append(checked)
+
+    def foresee(self, point: Point, metrics: Metrics) -> None:
+        """Let ``metrics`` stand for the result at ``point`` until there is one."""
+        program = self._grid.program(point)
+        self._points.setdefault(program, point)
+        self._measured.setdefault(program, [])
+        self._foreseen[program] = metrics
 
     def _checked(self, metrics: Metrics) -> Metrics:
         if (missing := self._goal.missing(metrics)) is not None:
@@ -73,9 +82,10 @@ class History:
 
     def metrics(self, point: Point) -> Metrics | None:
         """The mean metrics at ``point``, or None if it is unknown or failed."""
-        measurements = self._measured.get(self._grid.program(point))
+        program = self._grid.program(point)
+        measurements = self._measured.get(program)
         if not measurements:
-            return None
+            return self._foreseen.get(program)
         if len(measurements) == 1:
             return measurements[0]
         # fsum rounds once: the mean does not depend on the order of arrival. Dividing first keeps
@@ -85,6 +95,10 @@ class History:
             name: math.fsum(metrics[name] / count for metrics in measurements)
             for name in self._goal.metrics
         }
+
+    def succeeded(self, point: Point) -> bool:
+        """Whether ``point`` has been measured and has not failed."""
+        return bool(self._measured.get(self._grid.program(point)))
 
     def weight(self, point: Point) -> int:
         """How many measurements stand behind what is known of ``point``; a failed one counts 1."""

@@ -6,28 +6,38 @@ them. Of equivalent points the one that was named first is the *canonical* one.
 
 from __future__ import annotations
 
-from collections.abc import KeysView
+from collections.abc import KeysView, Sequence
 from typing import Final, NamedTuple
 
 from dsice.goal import Goal, Metrics
 from dsice.grid import Grid, Point
+from dsice.search.curves import Curves
 from dsice.search.history import History
 
 
 class Event(NamedTuple):
-    """A point became pending, a result arrived, or a point is to be left alone.
+    """A point became pending or ended early, it reported, a result arrived, or it is left alone.
 
     Attributes:
         point: the canonical one.
         is_result: whether it is a result.
-        metrics: of the result, None if the measurement failed.
+        metrics: of the result, None if the measurement failed; or reported.
         is_skip: whether the point is to be left alone, and nothing is known of it.
+        step: of a report.
+        is_end: whether the trial was ended early.
     """
 
     point: Point
     is_result: bool
     metrics: Metrics | None = None
     is_skip: bool = False
+    step: float | None = None
+    is_end: bool = False
+
+    @property
+    def is_start(self) -> bool:
+        """Whether the point became pending."""
+        return not (self.is_result or self.is_skip or self.is_end or self.step is not None)
 
 
 class Ledger:
@@ -36,8 +46,10 @@ class Ledger:
     Args:
         grid: the points.
         goal: says what is feasible and which point is best.
+        steps: at which trials report; None: they do not.
 
     Attributes:
+        curves: what they reported, None if they do not.
         history: the results.
         events: all events.
         incumbent: the best point evaluated, None if none succeeded.
@@ -45,10 +57,14 @@ class Ledger:
         feasible: whether a result was feasible.
     """
 
-    def __init__(self, grid: Grid, goal: Goal) -> None:
+    def __init__(self, grid: Grid, goal: Goal, steps: Sequence[float] | None = None) -> None:
         self._grid = grid
         self._goal = goal
+        self._steps = steps
+        self._ended: dict[Point, None] = {}
+        self.curves: Final = None if steps is None else Curves(goal, steps)
         self._canonical: dict[Point, Point] = {}  # by program
+        self._numbers: dict[Point, int] = {}
         self._pending: dict[Point, None] = {}
         self.history: Final = History(grid, goal)
         self.events: Final[list[Event]] = []
@@ -61,6 +77,40 @@ class Ledger:
         """The points whose result is still to come, in the order of their submission."""
         return self._pending.keys()
 
+    @property
+    def ended(self) -> KeysView[Point]:
+        """The points that were ended early and are neither pending again nor evaluated."""
+        return self._ended.keys()
+
+    @property
+    def informed(self) -> int:
+        """Number of points of which something is known: evaluated, or reported at a rung."""
+        if self.curves is None:
+            return len(self.history)
+        return len(self.history) + len(self.unfinished())
+
+    @property
+    def promising(self) -> int:
+        """Number of points that were evaluated and did not fail, or may not."""
+        return self.successes + (len(self.unfinished()) if self.curves is not None else 0)
+
+    @property
+    def news(self) -> int:
+        """How much has been learned: results, and values reported at rungs."""
+        if self.curves is None:
+            return len(self.history)
+        return max(len(self.history), self.curves.count)
+
+    def unfinished(self) -> list[Point]:
+        """The points that have reported and have no result, those pending first."""
+        if self.curves is None:
+            return []
+        return [
+            point
+            for point in (*self._pending, *self._ended)
+            if point not in self.history and self.curves.reached(point) >= 0
+        ]
+
     def __contains__(self, point: Point) -> bool:
         """Whether ``point``, or one equivalent to it, is evaluated, pending or skipped."""
         return self._grid.program(point) in self._canonical
@@ -69,20 +119,25 @@ class Ledger:
         """Number of points evaluated, pending or skipped, equivalent ones counted once."""
         return len(self._canonical)
 
+    def number(self, point: Point) -> int:
+        """How many other points had been named before ``point``."""
+        return self._numbers[self.canonical(point)]
+
     def canonical(self, point: Point) -> Point:
         """The point that stands for those equivalent to ``point``: itself if it is new."""
         return self._canonical.get(self._grid.program(point), point)
 
     def submit(self, point: Point) -> Point:
         """Take ``point`` as pending; returns the canonical one."""
-        point = self._canonical.setdefault(self._grid.program(point), point)
+        point = self._named(point)
         self._pending[point] = None
+        self._ended.pop(point, None)
         self.events.append(Event(point, is_result=False))
         return point
 
     def skip(self, point: Point) -> Point:
         """Take ``point`` as one to be left alone; returns the canonical one."""
-        point = self._canonical.setdefault(self._grid.program(point), point)
+        point = self._named(point)
         self.events.append(Event(point, is_result=False, is_skip=True))
         return point
 
@@ -93,10 +148,13 @@ class Ledger:
             InvalidInput: a metric of the goal is missing or not finite.
         """
         point = self.canonical(point)
-        failed_before = point not in self.history or self.history.metrics(point) is None
+        failed_before = not self.history.succeeded(point)
         self.history.add(point, metrics)
-        self._canonical.setdefault(self._grid.program(point), point)
+        self._named(point)
         self._pending.pop(point, None)
+        self._ended.pop(point, None)
+        if self.curves is not None:
+            self.curves.complete(point, metrics)
         self.events.append(Event(point, True, metrics))
         if metrics is not None:
             self.successes += failed_before
@@ -104,21 +162,60 @@ class Ledger:
         self._compare(point)
         return point
 
+    def report(self, point: Point, step: float, metrics: Metrics) -> bool:
+        """Take what a trial reported on its way; whether that was news."""
+        point = self.canonical(point)
+        if self.curves is None or not self.curves.is_news(point, step):
+            return False
+        self.curves.report(point, step, metrics)
+        self.events.append(Event(point, False, metrics, step=step))
+        return True
+
+    def end(self, point: Point) -> None:
+        """Take a pending trial as ended early."""
+        point = self.canonical(point)
+        self._pending.pop(point, None)
+        self._ended[point] = None
+        self.events.append(Event(point, False, is_end=True))
+
+    def foreseen(self) -> dict[str, dict[Point, float]]:
+        """Let unfinished trials stand for results as far as their reports tell of them.
+
+        Returns:
+            the lags of these points (`dsice.surface.lags`) by metric.
+        """
+        points = self.unfinished()
+        if self.curves is None or not points:
+            return {}
+        found, lags = self.curves.foreseen(points)
+        for point, metrics in zip(points, found, strict=True):
+            self.history.foresee(point, metrics)
+        return {name: dict(zip(points, each.tolist(), strict=True)) for name, each in lags.items()}
+
     def until(self, count: int) -> Ledger:
         """The ledger as it was after ``count`` events."""
-        earlier = Ledger(self._grid, self._goal)
+        earlier = Ledger(self._grid, self._goal, self._steps)
         for event in self.events[:count]:
             earlier.apply(event)
         return earlier
 
     def apply(self, event: Event) -> None:
-        """`submit`, `record` or `skip`, whichever the event was."""
+        """Take the event as it was taken before."""
         if event.is_result:
             self.record(event.point, event.metrics)
         elif event.is_skip:
             self.skip(event.point)
+        elif event.step is not None:
+            self.report(event.point, event.step, event.metrics or {})
+        elif event.is_end:
+            self.end(event.point)
         else:
             self.submit(event.point)
+
+    def _named(self, point: Point) -> Point:
+        point = self._canonical.setdefault(self._grid.program(point), point)
+        self._numbers.setdefault(point, len(self._numbers))
+        return point
 
     def _compare(self, point: Point) -> None:
         """Keep the best point after a result at ``point``: `History.best` looks at all of them."""

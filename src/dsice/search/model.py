@@ -6,7 +6,7 @@ It gives the acquisition value of candidates and, to whoever asks, the forecast 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Final
 
@@ -38,6 +38,7 @@ class Model:
             follow when it grows.
         random: chooses among very many points.
         slots: how many candidates there is room for.
+        lags: of the points whose results are foreseen, by metric.
 
     Attributes:
         ledger: as given.
@@ -47,7 +48,15 @@ class Model:
             not known, or not what is modelled.
     """
 
-    def __init__(self, grid: Grid, goal: Goal, ledger: Ledger, random: Random, slots: int) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        goal: Goal,
+        ledger: Ledger,
+        random: Random,
+        slots: int,
+        lags: Mapping[str, Mapping[Point, float]] | None = None,
+    ) -> None:
         self.ledger: Final = ledger
         self._goal = goal
         history = ledger.history
@@ -71,7 +80,19 @@ class Model:
                 factor.learn(row, metrics)
             for _ in pending:
                 factor.append()
-            factor.fit(covariance, points, weights, sample, slots)
+            factor.fit(covariance, points, weights, sample, slots, self._lags(factor, lags or {}))
+
+    def _lags(
+        self, factor: Factor | Tradeoff, lags: Mapping[str, Mapping[Point, float]]
+    ) -> Array | None:
+        """The lags of what ``factor`` models, at all points; those of the metric that lags most."""
+        if not lags or isinstance(factor, Feasibility):
+            return None
+        names = [factor.bound.metric] if isinstance(factor, Constraint) else self._goal.metrics
+        if isinstance(factor, Objective) and factor.quantity != "violation":
+            names = [self._goal.metric]
+        each = [[lags[name].get(point, 0.0) for point in self._row] for name in names]
+        return np.asarray(np.array(each).max(axis=0))
 
     @property
     def unit(self) -> float:  # noqa: D102  (an attribute)
@@ -141,6 +162,16 @@ class Model:
             )
             for k in range(len(points))
         ]
+
+    def chances_to_lead(self, points: Sequence[Point]) -> Array:
+        """The probability of each of ``points`` to become the best feasible one."""
+        if isinstance(self._objective, Tradeoff):
+            return np.ones(len(points))
+        at = np.array(points, dtype=np.intp)
+        found = self._objective.chances_to_lead([self._row.get(p, -1) for p in points], at)
+        for factor in (*self._constraints, *self._feasibility):
+            found = found * np.exp(factor.expect(at)[2])
+        return found
 
     def rival(self, point: Point) -> Point | None:
         """The incumbent; of a front, that at the bound for which ``point`` gains most."""

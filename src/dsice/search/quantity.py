@@ -61,7 +61,13 @@ class Quantity(ABC):
             self._failed.add(row)
 
     def fit(
-        self, covariance: Anova, points: Points, weights: Array, sample: Slots, slots: int
+        self,
+        covariance: Anova,
+        points: Points,
+        weights: Array,
+        sample: Slots,
+        slots: int,
+        lags: Array | None = None,
     ) -> None:
         """Learn hyperparameters from the rows ``sample`` and condition on all points.
 
@@ -71,12 +77,20 @@ class Quantity(ABC):
             weights: number of measurements behind each.
             sample: of some measured points.
             slots: how many candidates there is room for.
+            lags: of the values at the points (`dsice.surface.lags`); None: all 0.
         """
         targets = self._targets()
         sample = sample[~np.isnan(targets[sample])]
         chosen = targets[sample]
-        found = learn(covariance, points[sample], chosen - chosen.mean(), weights[sample])
-        self._posterior = Posterior(found.covariance, found.noise + _JITTER, points, weights, slots)
+        found = learn(
+            covariance,
+            points[sample],
+            chosen - chosen.mean(),
+            weights[sample],
+            None if lags is None else lags[sample],
+        )
+        noise = found.noise + _JITTER
+        self._posterior = Posterior(found.covariance, noise, points, weights, slots, lags)
         if self._failed:
             # Guessed once: it would take long to do it for all of them at each update.
             centre = float(np.nanmean(targets))

@@ -106,12 +106,18 @@ class Tradeoff:
             quantity.learn(row, metrics)
 
     def fit(
-        self, covariance: Anova, points: Points, weights: Array, sample: Slots, slots: int
+        self,
+        covariance: Anova,
+        points: Points,
+        weights: Array,
+        sample: Slots,
+        slots: int,
+        lags: Array | None = None,
     ) -> None:
         """As `Quantity.fit`, for all of them."""
         self._settle()
         for quantity in self._quantities:
-            quantity.fit(covariance, points, weights, sample, slots)
+            quantity.fit(covariance, points, weights, sample, slots, lags)
 
     def add(self, point: Point) -> None:
         """Take up one more point after `fit`."""

@@ -32,6 +32,8 @@ class Role(StrEnum):
     """On none of the lines, where the grid is so small that all of it is rated."""
     REPEAT = "repeat"
     """The best point once more, so that luck does not decide."""
+    RESUME = "resume"
+    """A trial that was paused, from where it was."""
     RANDOM = "random"
     """Drawn blindly."""
     GIVEN = "given"

@@ -20,6 +20,7 @@ from scipy.optimize import minimize
 
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
+from dsice.surface.lags import kinship
 from dsice.threads import one_blas_thread
 
 # Prior of the natural logarithms: mean and deviation.
@@ -48,7 +49,9 @@ class Learned:
 
 
 @one_blas_thread()
-def learn(covariance: Anova, points: Points, values: Array, weights: Array) -> Learned:
+def learn(
+    covariance: Anova, points: Points, values: Array, weights: Array, lags: Array | None = None
+) -> Learned:
     """The most probable strengths and noise.
 
     Args:
@@ -57,8 +60,9 @@ def learn(covariance: Anova, points: Points, values: Array, weights: Array) -> L
         points: level indices, shape (N, axes).
         values: with mean 0 and of order 1, shape (N,).
         weights: number of measurements behind each value.
+        lags: how far each value is from the one wanted, as in `dsice.surface.posterior`.
     """
-    evidence = _Evidence(covariance, points, values, weights)
+    evidence = _Evidence(covariance, points, values, weights, lags)
     start = evidence.prior_mean
     found = minimize(
         evidence,
@@ -75,7 +79,14 @@ def learn(covariance: Anova, points: Points, values: Array, weights: Array) -> L
 class _Evidence:
     """-log of the posterior density of the logarithms of all strengths and of the noise."""
 
-    def __init__(self, covariance: Anova, points: Points, values: Array, weights: Array) -> None:
+    def __init__(
+        self,
+        covariance: Anova,
+        points: Points,
+        values: Array,
+        weights: Array,
+        lags: Array | None = None,
+    ) -> None:
         self._axes: list[Array] = []
         self._shares: list[Array] = []
         for axis in range(len(covariance.shape)):
@@ -86,6 +97,7 @@ class _Evidence:
                 self._axes.append(np.tensordot(shares, terms, 1))
         self._values = values
         self._per_weight = 1 / weights
+        self._kinship = None if lags is None else kinship(lags, lags)
         count = sum(map(len, self._axes))
         self.prior_mean = np.array([STRENGTH[0]] * count + [NOISE[0]])
         self._prior_deviation = np.array([STRENGTH[1]] * count + [NOISE[1]])
@@ -101,7 +113,7 @@ class _Evidence:
     def __call__(self, logs: Array) -> tuple[float, Array]:
         strengths, noise = np.exp(logs[:-1]), math.exp(logs[-1])
         count = len(self._values)
-        product = np.ones((count, count))
+        product = np.ones((count, count)) if self._kinship is None else self._kinship.copy()
         factors, first = [], 0
         for terms in self._axes:
             factor = 1 + np.tensordot(strengths[first : first + len(terms)], terms, 1)

@@ -21,6 +21,7 @@ from scipy.linalg.blas import dtrmv, dtrsm, dtrsv
 
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
+from dsice.surface.lags import kinship
 
 Slots = NDArray[np.intp]
 _BLOCK: Final = 64
@@ -35,10 +36,17 @@ class Posterior:
         points: taken up from the start, shape (n, axes).
         weights: of these points.
         slots: how many candidates there is room for; each has a number, its slot.
+        lags: of the values at these points (`dsice.surface.lags`); None: all 0.
     """
 
     def __init__(
-        self, covariance: Anova, noise: float, points: Points, weights: Array, slots: int
+        self,
+        covariance: Anova,
+        noise: float,
+        points: Points,
+        weights: Array,
+        slots: int,
+        lags: Array | None = None,
     ) -> None:
         count, axes = points.shape
         self._covariance = covariance
@@ -53,11 +61,20 @@ class Posterior:
         self._root = np.eye(room, order="F")
         if count:
             matrix = covariance.covariance(points, points)
+            if lags is not None:
+                matrix *= kinship(lags, lags)
             matrix.flat[:: count + 1] += self._noises[:count]  # (7)
             self._root[:count, :count] = np.linalg.cholesky(matrix)
         self._candidates = np.zeros((slots, axes), dtype=np.intp)
         self._rows = np.zeros((slots, room))
         self._variance = np.zeros(slots)
+        # Of the value at each of the first points with the one wanted; those added later have 1.
+        self._correlations = None if lags is None else np.exp(-lags)
+        self._late = np.flatnonzero(np.zeros(0) if lags is None else lags > 0)
+        self._of_late = np.zeros((len(self._late), room))  # covariances of the values wanted there
+        if self._correlations is not None:
+            mine = self._covariance.covariance(points[self._late], points)
+            self._of_late[:, :count] = mine * self._correlations
 
     def fill(self, slots: Slots, candidates: Points) -> None:
         """Put candidates into slots; what was there is forgotten."""
@@ -72,6 +89,8 @@ class Posterior:
         covariances = np.zeros((len(self._root), len(points)), order="F")
         own = self._points[: self._count]
         covariances[: self._count] = self._covariance.covariance(own, points)
+        if self._correlations is not None:
+            covariances[: len(self._correlations)] *= self._correlations[:, None]
         return np.asarray(dtrsm(1.0, self._root, covariances, lower=1, overwrite_b=1))
 
     def add(self, point: Sequence[int], weight: float = 1.0) -> None:
@@ -82,6 +101,9 @@ class Posterior:
         at = np.array([point], dtype=np.intp)
         row = self._whitened(at)[:, 0]
         self._noises[n] = self._noise / weight
+        if len(self._late):
+            late = self._points[self._late]
+            self._of_late[:, n] = self._covariance.covariance(late, at)[:, 0]
         own = float(self._covariance.variance(at)[0]) + float(self._noises[n])
         length = math.sqrt(max(own - float(row @ row), 1e-9))
         self._root[n, :n] = row[:n]
@@ -103,7 +125,10 @@ class Posterior:
         noises[: self._count] = self._noises
         rows = np.zeros((len(self._rows), more))
         rows[:, : self._count] = self._rows
+        of_late = np.zeros((len(self._late), more))
+        of_late[:, : self._count] = self._of_late
         self._root, self._points, self._noises, self._rows = root, points, noises, rows
+        self._of_late = of_late
 
     def whiten(self, values: Array) -> Array:
         """L^-1 values: the form in which `mean` takes them.
@@ -157,7 +182,9 @@ class Posterior:
         """
         values = dtrmv(self._root, white, lower=1)
         pull = dtrsv(self._root, white, lower=1, trans=1)
-        return np.asarray(values - self._noises * pull)[: self._count]
+        means = np.asarray(values - self._noises * pull)[: self._count]
+        means[self._late] = self._of_late @ pull  # what was seen there is not what is wanted
+        return means
 
     def variance(self, slots: Slots | slice = slice(None)) -> Array:
         """Posterior variance at the slots, in units of the covariance."""

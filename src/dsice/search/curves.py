@@ -1,0 +1,256 @@
+"""What trials reported as they ran, and what it tells of their last value.
+
+Values are compared at *rungs*, some of the steps at which trials report, each about half as far
+again as the one before. From one rung to the next a linear regression over all trials that reached
+both says how a value goes on; several one after the other lead to the last rung. Trials that run on
+are chosen by the value at a rung, never by the one after it, so that the regression is unbiased
+although most trials end early.
+
+Sources: L. Li et al., "A System for
+Massively Parallel Hyperparameter Tuning", MLSys (2020), arXiv 1810.05934, for the rungs; R. J. A.
+Little, D. B. Rubin, "Statistical Analysis with Missing Data" (2002), section 7.2, for regressions
+over monotone missing data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsice.errors import InvalidInput
+from dsice.goal import Goal, Metrics
+from dsice.grid import Point
+from dsice.surface.axis import Array
+
+_RATIO: Final = 1.35  # of a rung to the one before, at least
+_FALL: Final = 0.15  # correlation expected of two steps: their ratio to this power,
+_FALL_COUNT: Final = 3.0  # as if seen on so many trials
+
+Rungs = NDArray[np.intp]
+
+
+def rungs_of(steps: Sequence[float]) -> tuple[float, ...]:
+    """The steps at which values are compared: the last one, and others that lie well apart.
+
+    Raises:
+        InvalidInput: no rising positive numbers.
+    """
+    numbers = all(
+        isinstance(s, int | float) and not isinstance(s, bool) and 0 < s < math.inf for s in steps
+    )
+    if not numbers or not steps or any(a >= b for a, b in pairwise(steps)):
+        raise InvalidInput(f"steps = {list(steps)!r}: positive numbers are needed, in rising order")
+    found = [float(steps[-1])]
+    for step in reversed(steps[:-1]):
+        if step * _RATIO <= found[-1]:
+            found.append(float(step))
+    return tuple(reversed(found))
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """How one metric goes on from each rung to the last, learned from all trials.
+
+    Attributes:
+        caps: values above are taken as this, by rung.
+        means: of the values, by rung.
+        deviations: of the values over all trials, by rung.
+        correlations: of the value at a rung with the last one.
+        horizon: the furthest rung that was reached by enough trials to be compared.
+    """
+
+    caps: Array
+    means: Array
+    deviations: Array
+    correlations: Array
+    horizon: int
+
+    def scores(self, values: Array, rung: Rungs) -> Array:
+        """How many deviations ``values`` lie above the mean of their rungs."""
+        capped = np.minimum(values, self.caps[rung])
+        return np.asarray((capped - self.means[rung]) / self.deviations[rung])
+
+    def level(self, values: Array, rung: Rungs) -> Array:
+        """The values at the horizon that lie as far from the mean of all trials."""
+        at = self.horizon
+        return np.asarray(self.means[at] + self.deviations[at] * self.scores(values, rung))
+
+
+class Curves:
+    """The values reported, by point and rung.
+
+    Args:
+        goal: says which metrics count.
+        steps: at which trials report, rising; the last one is the end.
+    """
+
+    def __init__(self, goal: Goal, steps: Sequence[float]) -> None:
+        self._goal = goal
+        self.rungs: Final = rungs_of(steps)
+        self.last: Final = len(self.rungs) - 1
+        self._signs = {name: _sign(goal, name) for name in goal.metrics}
+        self._rows: dict[Point, int] = {}
+        self._values: dict[str, list[list[float]]] = {name: [] for name in goal.metrics}
+        self._reached: list[int] = []
+        self.count = 0  # of values that told something new, final ones included
+        self._learned: tuple[int, dict[str, Transitions]] | None = None
+
+    def rung(self, step: float) -> int | None:
+        """The furthest rung that a report at ``step`` is a value of; None before the first."""
+        found = int(np.searchsorted(self.rungs, step, side="right")) - 1
+        return None if found < 0 else min(found, self.last)
+
+    def is_news(self, point: Point, step: float) -> bool:
+        """Whether a report is the first one at its rung, and no earlier rung than reported."""
+        rung = self.rung(step)
+        return rung is not None and rung > self.reached(point)
+
+    def reached(self, point: Point) -> int:
+        """The furthest rung that ``point`` has reported at, -1 if none."""
+        row = self._rows.get(point)
+        return -1 if row is None else self._reached[row]
+
+    def left(self, point: Point) -> float:
+        """The share of a trial's length that is still to run."""
+        rung = self.reached(point)
+        return 1.0 if rung < 0 else max(1 - self.rungs[rung] / self.rungs[-1], 0.01)
+
+    def report(self, point: Point, step: float, metrics: Metrics) -> None:
+        """Take the values at a step if they are news."""
+        rung = self.rung(step)
+        if rung is not None and rung > self.reached(point):
+            self._take(point, rung, metrics)
+
+    def complete(self, point: Point, metrics: Metrics | None) -> None:
+        """Take the result of a trial that ran to its end; a failed one is forgotten."""
+        if metrics is not None:
+            self._take(point, self.last, metrics)
+        elif (row := self._rows.get(point)) is not None:
+            self._reached[row] = -1
+            for values in self._values.values():
+                values[row] = [math.nan] * len(self.rungs)
+
+    def _take(self, point: Point, rung: int, metrics: Metrics) -> None:
+        row = self._rows.setdefault(point, len(self._reached))
+        if row == len(self._reached):
+            self._reached.append(-1)
+            for values in self._values.values():
+                values.append([math.nan] * len(self.rungs))
+        before = self._reached[row]
+        for name, sign in self._signs.items():
+            value = sign * float(metrics.get(name, math.nan))
+            mine = self._values[name][row]
+            mine[rung] = math.inf if math.isnan(value) and name in metrics else value
+            for skipped in range(before + 1, rung):  # a report that was not heard
+                share = (skipped - before) / (rung - before)
+                if before >= 0:
+                    mine[skipped] = (1 - share) * mine[before] + share * mine[rung]
+        self._reached[row] = rung
+        self.count += 1
+
+    # -- what they tell ----------------------------------------------------------------------------
+
+    def transitions(self) -> dict[str, Transitions]:
+        """What is learned of each metric so far."""
+        if self._learned is None or self._learned[0] != self.count:
+            rungs = np.array(self.rungs)
+            found = {n: _learned(np.array(v), rungs) for n, v in self._values.items() if v}
+            self._learned = (self.count, found)
+        return self._learned[1]
+
+    def foreseen(self, points: Sequence[Point]) -> tuple[list[Metrics], dict[str, Array]]:
+        """What unfinished trials that have reported stand for as results.
+
+        Returns:
+            for each point the metrics that lie as far from the mean as its latest values do; and
+            for each metric the *lags*, -log of the correlation of such a value with the last one.
+        """
+        rows = np.array([self._rows[p] for p in points], dtype=np.intp)
+        rung = np.array([self._reached[row] for row in rows], dtype=np.intp)
+        levels, lags = {}, {}
+        for name, learned in self.transitions().items():
+            values = np.array(self._values[name])[rows, rung]
+            levels[name] = self._signs[name] * learned.level(values, rung)
+            lags[name] = -np.log(learned.correlations[rung])
+        metrics: list[Metrics] = [
+            {name: float(found[k]) for name, found in levels.items()} for k in range(len(points))
+        ]
+        return metrics, lags
+
+
+def _sign(goal: Goal, name: str) -> float:
+    """1 if a metric is to be small, else -1."""
+    if name == goal.metric:
+        return 1.0 if goal.maximize is None else -1.0
+    for each in goal.swept:
+        if each.metric == name:
+            return float(each.sign)
+    first = next(bound for bound in goal.bounds if bound.metric == name)
+    return 1.0 if first.relation.startswith("<") else -1.0
+
+
+def _learned(values: Array, rungs: Array) -> Transitions:
+    """Regressions from rung to rung.
+
+    Args:
+        values: smaller is better, NaN where a trial has not come to a rung, shape (trials, rungs).
+        rungs: their steps.
+    """
+    count = len(rungs)
+    caps, means, deviations = np.full(count, np.inf), np.zeros(count), np.ones(count)
+    squares = np.ones(count)  # squared correlation of a rung with the next
+    horizon = 0
+    for k in range(count):
+        column = values[:, k]
+        caps[k] = _cap(column[~np.isnan(column)])
+    capped = np.minimum(values, caps)
+    start = int(np.argmax((~np.isnan(values)).any(axis=0)))
+    first = capped[:, start][~np.isnan(capped[:, start])]
+    if len(first):
+        means[: start + 1], deviations[: start + 1] = first.mean(), first.std() or 1.0
+        horizon = start
+    for k in range(start):
+        squares[k] = (rungs[k] / rungs[k + 1]) ** (2 * _FALL)
+    for k in range(start, count - 1):
+        expected = (rungs[k] / rungs[k + 1]) ** (2 * _FALL)
+        both = ~np.isnan(values[:, k]) & ~np.isnan(values[:, k + 1])
+        x, y = capped[both, k], capped[both, k + 1]
+        n = len(x)
+        if n >= 3 and horizon == k:
+            horizon = k + 1
+        if n < 3 or x.std() == 0 or y.std() == 0:
+            means[k + 1], deviations[k + 1] = means[k], deviations[k]
+            squares[k] = expected
+            if n:
+                means[k + 1] += y.mean() - x.mean()
+            continue
+        dx = x - x.mean()
+        slope = max(float(dx @ (y - y.mean())) / float(dx @ dx), 1e-3 * y.std() / x.std())
+        left = y - y.mean() - slope * dx
+        noise = float(left @ left) / max(n - 2, 1)
+        explained = slope**2 * deviations[k] ** 2
+        seen = explained / (explained + noise)
+        missed = ((n - 2) * (1 - seen) + _FALL_COUNT * (1 - expected)) / (n - 2 + _FALL_COUNT)
+        squares[k] = 1 - missed
+        means[k + 1] = y.mean() + slope * (means[k] - x.mean())
+        deviations[k + 1] = math.sqrt(explained + noise)
+    correlations = np.ones(count)
+    for k in reversed(range(count - 1)):
+        correlations[k] = correlations[k + 1] * math.sqrt(squares[k])
+    return Transitions(caps, means, deviations, np.maximum(correlations, 1e-3), horizon)
+
+
+def _cap(column: Array) -> float:
+    """A value as far above the median as the best is below."""
+    finite = column[np.isfinite(column)]
+    if not len(finite):
+        return 0.0
+    middle = float(np.median(np.where(np.isfinite(column), column, finite.max())))
+    cap = 2 * middle - float(finite.min())
+    return cap if cap > middle else float(finite.max())

@@ -1,0 +1,71 @@
+"""Which trials end early, and which paused ones go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dsice.errors import InvalidInput
+from dsice.grid import Point
+from dsice.search.ledger import Ledger
+
+END_BELOW: Final = 0.02
+KNOWN: Final = 3  # trials that must have run to their end before others end for good
+# A trial is paused when its chance, divided by what is left of its length, is less than this share
+# of that of the best new point.
+PAUSE: Final = 0.25
+KEPT: Final = 40  # one trial in so many runs to its end in any case
+
+
+class Stopping:
+    """Ends and pauses, by the probability that a trial becomes the best feasible one.
+
+    Args:
+        ledger: what is known.
+        end_below: a trial ends when that probability is smaller; 0: never.
+        pause: whether a trial that ended can go on from where it was.
+    """
+
+    def __init__(self, ledger: Ledger, end_below: float, pause: bool) -> None:
+        if not isinstance(end_below, int | float) or not 0 <= end_below < 1:
+            raise InvalidInput(f"end_below = {end_below!r}: a number from 0 to below 1 is needed")
+        self._ledger = ledger
+        self._end_below = end_below
+        self._pause = pause
+
+    def due(self, chances: Mapping[Point, float], of_new: float) -> list[Point]:
+        """The pending points that should end now, the most hopeless first.
+
+        Args:
+            chances: to become the best, of unfinished trials.
+            of_new: that of the most promising new point.
+        """
+        found = [
+            (chances[point], point)
+            for point in self._ledger.pending
+            if point in chances and point not in self._ledger.history and not self._is_kept(point)
+        ]
+        return [point for chance, point in sorted(found) if self._ends(point, chance, of_new)]
+
+    def _ends(self, point: Point, chance: float, of_new: float) -> bool:
+        if not self._end_below:
+            return False
+        if self._pause:
+            return chance < PAUSE * of_new * self._left(point)
+        return chance < self._end_below and self._ledger.successes >= KNOWN
+
+    def to_resume(self, chances: Mapping[Point, float], of_new: float) -> Point | None:
+        """The paused point that should go on, if any."""
+        if not self._pause:
+            return None
+        rates = [(chances[p] / self._left(p), p) for p in self._ledger.ended if p in chances]
+        rate, point = max(rates, default=(0.0, None))
+        return point if rate > of_new else None
+
+    def _left(self, point: Point) -> float:
+        """The share of a trial's length that is still to run."""
+        return 1.0 if self._ledger.curves is None else self._ledger.curves.left(point)
+
+    def _is_kept(self, point: Point) -> bool:
+        """Whether a trial runs to its end in any case, so that something can be learned."""
+        return self._ledger.number(point) % KEPT == KEPT - 1

@@ -1,0 +1,192 @@
+"""Trials that report as they run: what is learned from them, and which end early."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from dsice.errors import InvalidInput
+from dsice.goal import Goal
+from dsice.grid import Axis, Grid, Point
+from dsice.search import make_search
+from dsice.search.asynchronous import Dsice
+from dsice.search.curves import Curves, rungs_of
+from dsice.search.ledger import Ledger
+
+GRID = Grid([Axis("x", list(range(9))), Axis("y", list(range(9)))])
+GOAL = Goal(minimize="loss")
+STEPS = [1, 2, 4, 8]
+
+
+def value(point: Point, step: float) -> float:
+    """A loss whose start tells the end."""
+    return (point[0] - 6) ** 2 + (point[1] - 2) ** 2 + 20 / step
+
+
+def dsice(**options: object) -> Dsice:
+    search = make_search("dsice", GRID, GOAL, seed=3, capacity=4, steps=STEPS, **options)
+    assert isinstance(search, Dsice)
+    return search
+
+
+def run(search: Dsice, most: int) -> tuple[list[Point], list[Point], int]:
+    """Points begun, points complete, steps run, of so many trials, four at a time."""
+    begun: list[Point] = []
+    complete: list[Point] = []
+    at: dict[Point, int] = {}
+    steps = 0
+    while True:
+        while len(search.pending) < 4 and len(begun) < most:
+            (point,) = search.ask(1)
+            if point not in at:
+                begun.append(point)
+                at[point] = 0
+        if not search.pending:
+            return begun, complete, steps
+        for point in list(search.pending):
+            step = STEPS[at[point]]
+            at[point] += 1
+            steps += 1
+            if step == STEPS[-1]:
+                complete.append(point)
+                search.tell(point, {"loss": value(point, step)})
+            else:
+                search.report(point, step, {"loss": value(point, step)})
+        for point in search.ending():
+            search.end(point)
+            assert point not in search.pending
+
+
+def test_without_steps_a_search_knows_nothing_of_reports() -> None:
+    plain, reporting = (make_search("dsice", GRID, GOAL, seed=3) for _ in range(2))
+    for _ in range(20):
+        (a,), (b,) = plain.ask(), reporting.ask()
+        assert a == b
+        reporting.report(b, 1, {"loss": 100.0})
+        assert reporting.ending() == []
+        for search in (plain, reporting):
+            search.tell(a, {"loss": value(a, 8)})
+
+
+def test_most_trials_end_early_and_the_best_point_runs_to_its_end() -> None:
+    begun, complete, steps = run(dsice(), 40)
+    assert (6, 2) in complete
+    assert len(complete) < len(begun)
+    assert steps < 0.9 * 4 * len(begun)
+
+
+def test_nothing_ends_before_trials_have_run_to_their_end() -> None:
+    search = dsice()
+    points = search.ask(4)
+    for step in STEPS[:-1]:
+        for point in points:
+            search.report(point, step, {"loss": value(point, step)})
+        assert search.ending() == []
+
+
+def test_paused_trials_are_handed_out_again_and_not_others_that_ended() -> None:
+    for pause in (False, True):
+        search = dsice(pause=pause)
+        ended: set[Point] = set()
+        again: list[Point] = []
+        at: dict[Point, int] = {}
+        for _ in range(60):
+            while len(search.pending) < 4 and (points := search.ask(1)):
+                (point,) = points
+                again += [point] * (point in ended)
+                at.setdefault(point, 0)
+            for point in list(search.pending):
+                step = STEPS[at[point]]
+                at[point] += 1
+                if step == STEPS[-1]:
+                    search.tell(point, {"loss": value(point, step)})
+                else:
+                    search.report(point, step, {"loss": value(point, step)})
+            for point in search.ending():
+                search.end(point)
+                ended.add(point)
+        assert ended
+        assert bool(again) == pause
+
+
+def test_the_same_calls_give_the_same_answers() -> None:
+    assert run(dsice(pause=True), 30) == run(dsice(pause=True), 30)
+
+
+def test_replayed_calls_lead_to_the_same_proposal() -> None:
+    search = dsice(pause=True)
+    run(search, 20)
+    copy = dsice(pause=True)
+    for event in search.ledger.events:
+        if event.is_result:
+            copy.tell(event.point, event.metrics)
+        elif event.step is not None:
+            copy.report(event.point, event.step, event.metrics or {})
+        elif event.is_end:
+            copy.end(event.point)
+        else:
+            copy.pend(event.point)
+    assert copy.ask(3) == search.ask(3)
+
+
+def test_repeated_and_late_reports_change_nothing() -> None:
+    ledger = Ledger(GRID, GOAL, STEPS)
+    ledger.submit((1, 1))
+    ledger.report((1, 1), 4, {"loss": 3.0})
+    events = list(ledger.events)
+    ledger.report((1, 1), 4, {"loss": 9.0})
+    ledger.report((1, 1), 2, {"loss": 9.0})
+    ledger.report((1, 1), 0.5, {"loss": 9.0})
+    assert ledger.events == events
+    assert ledger.unfinished() == [(1, 1)]
+
+
+def test_a_result_after_an_end_counts() -> None:
+    search = dsice()
+    points = search.ask(4)
+    search.end(points[0])
+    assert points[0] not in search.pending
+    assert search.is_known(points[0])
+    search.tell(points[0], {"loss": 1.0})
+    assert search.history.metrics(points[0]) == {"loss": 1.0}
+    assert not search.ledger.ended
+    with pytest.raises(InvalidInput, match="not pending"):
+        search.end(points[0])
+
+
+def test_what_a_step_tells_is_learned() -> None:
+    """Where the start is noise, its correlation with the end is small; where it tells, large."""
+    random = np.random.default_rng(0)
+    points = [(x, y) for x in range(9) for y in range(9)]
+    correlations = []
+    for noise in (0.01, 3.0):
+        curves = Curves(GOAL, STEPS)
+        for point in points:
+            last = random.normal()
+            for step in STEPS[:-1]:
+                curves.report(point, step, {"loss": last + noise * random.normal()})
+            curves.complete(point, {"loss": last})
+        correlations.append(float(curves.transitions()["loss"].correlations[0]))
+    assert correlations[0] > 0.95
+    assert correlations[1] < 0.5
+
+
+def test_values_that_are_no_numbers_count_as_bad_ones() -> None:
+    curves = Curves(GOAL, STEPS)
+    for k in range(8):
+        curves.report((k, 0), 1, {"loss": math.inf if k % 2 else float(k)})
+    metrics, lags = curves.foreseen([(k, 0) for k in range(8)])
+    assert all(math.isfinite(each["loss"]) for each in metrics)
+    assert min(metrics[1::2], key=lambda m: m["loss"])["loss"] >= metrics[6]["loss"]
+    assert (lags["loss"] > 0).all()
+
+
+def test_steps_that_are_none_are_refused() -> None:
+    assert rungs_of(range(1, 41))[-1] == 40
+    for steps in ([], [2, 1], [0, 1], [1, 1], [True, 2], [1, math.inf]):
+        with pytest.raises(InvalidInput, match="rising order"):
+            rungs_of(steps)
+    with pytest.raises(InvalidInput, match="end_below"):
+        dsice(end_below=1.5)
