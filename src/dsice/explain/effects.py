@@ -1,6 +1,6 @@
-"""What the axes do, each by itself and in pairs, by the surface through all results.
+"""Main effects and interactions of the parameters, from a Gaussian process fitted to all results.
 
-The surface (`dsice.surface.anova`) is a sum of functions of each axis, of each pair of axes and so
+The process (`dsice.surface.anova`) is a sum of functions of each axis, of each pair of axes and so
 on, each with mean zero along each of its axes. With the posterior mean written as
 
     f(x) = sum_k a_k prod_i (1 + r_i(x_i, X_ki)),    a = (K + noise)^-1 y,
@@ -48,17 +48,17 @@ _JITTER: Final = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one axis does by itself, the mean being taken over all levels of all other axes.
+    """The main effect of an axis, averaged over all levels of all other axes.
 
     Attributes:
         axis: its name.
-        levels: the levels that are looked at: all, unless there are more than 256.
-        mean: the effect at each level, in units of the deviation of the results' targets
+        levels: the levels that are evaluated: all, unless there are more than 256.
+        mean: the effect at each level, in standard deviations of the results' targets
             (`dsice.search.targets`); below 0 is better (for a bound: on the safe side).
-        deviation: how uncertain it is.
-        estimates: the metric to expect at each level, in its own units.
-        share: of this effect in the variance of the surface over the grid, 0 to 1.
-        total: share of everything that this axis takes part in; about 0: it does not matter.
+        deviation: its posterior standard deviation.
+        estimates: the expected metric at each level, in its own units.
+        share: first-order Sobol' index: of the variance of the model over the grid, 0 to 1.
+        total: total Sobol' index, with all interactions; about 0 if the axis does not matter.
     """
 
     axis: str
@@ -72,11 +72,11 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """What two axes do together beyond what each does by itself.
+    """The interaction of two axes: their joint effect beyond the two main effects.
 
     Attributes:
         axes: their names.
-        share: in the variance of the surface over the grid, 0 to 1.
+        share: of the variance of the model over the grid, 0 to 1.
         mean: the effect by levels of the first (rows) and of the second axis, in the units of
             `Effect.mean`; the levels are those of the two axes' effects.
     """
@@ -95,7 +95,7 @@ class Effects:
         results: number of measured points that it is learned from.
         effects: one for each axis, in the grid's order.
         interactions: of the pairs, the strongest first; at most `most_pairs` of `effects_of`.
-        beyond: share of what three axes or more do together.
+        beyond: share of the interactions of three or more axes.
         explained: how much of the variance of the results' targets the surface explains, 0 to 1;
             the rest it takes for noise.
     """
@@ -109,20 +109,18 @@ class Effects:
 
     @property
     def by_weight(self) -> list[Effect]:
-        """The effects, that of the axis that matters most first."""
+        """The effects, the most important axis first."""
         return sorted(self.effects, key=lambda effect: -effect.total)
 
 
 @one_blas_thread()
 def effects_of(study: Study, metric: str | None = None, most_pairs: int = 6) -> Effects | None:
-    """How a metric depends on the axes, by a surface learned from all results so far.
-
-    It does not matter which search chose the points.
+    """How a metric depends on the axes, from a model of all results, whatever search chose them.
 
     Args:
         study: as it stands.
         metric: the objective (by default) or a metric with a bound.
-        most_pairs: how many interactions are worked out by level.
+        most_pairs: how many interactions are computed by level.
 
     Returns:
         None if fewer than `LEAST` points are measured, or all gave the same.
@@ -152,7 +150,7 @@ def effects_of(study: Study, metric: str | None = None, most_pairs: int = 6) -> 
 
 
 class _Scale(ABC):
-    """A metric and the targets that its surface is fitted to.
+    """A metric and the targets that its model is fitted to.
 
     Attributes:
         metric: its name.
@@ -198,7 +196,7 @@ class _BoundScale(_Scale):
 
 
 class _Decomposition:
-    """A surface fitted to results, taken apart."""
+    """A fitted Gaussian process, decomposed into effects."""
 
     def __init__(self, grid: Grid, points: Sequence[Point], scale: _Scale, weights: Array) -> None:
         self._grid, self._scale = grid, scale
@@ -234,7 +232,7 @@ class _Decomposition:
         return float(self._pull @ whole @ self._pull)
 
     def effects(self, most_pairs: int) -> Effects:
-        """All that is to be known."""
+        """All effects and interactions."""
         axes = range(len(self._grid.axes))
         plus = [1 + mean for mean in self._means]
         everything = self._form(_product(plus))

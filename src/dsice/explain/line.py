@@ -1,4 +1,4 @@
-"""The line on which a trial was found: what was expected along it, and what was measured."""
+"""The line on which a trial was found: forecasts and measurements along it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST: Final = 128  # positions of a long line that are shown, besides those that
 
 
 class When(StrEnum):
-    """When a trial on a line was there, as seen from the trial that is explained."""
+    """When a trial on a line was proposed, relative to the trial that is explained."""
 
     BEFORE = "before"
     """Measured before it was proposed."""
@@ -57,7 +57,7 @@ class Position:
             level.
         point: level indices.
         params: parameter values.
-        forecast: what was expected there when the trial was proposed; None if nothing was.
+        forecast: the prediction there when the trial was proposed, or None.
         trials: the trials there, in the order of proposal.
     """
 
@@ -101,8 +101,7 @@ class TrialLine:
 def line_of(study: Study, number: int) -> TrialLine | None:
     """The line on which a trial was found.
 
-    What was expected along it is worked out by the search as it was then: all that was known is in
-    the journal.
+    Forecasts come from the search in its state at that time, which the journal determines.
 
     Args:
         study: as it stands.
@@ -150,7 +149,7 @@ def line_of(study: Study, number: int) -> TrialLine | None:
 
 
 def measured_before(study: Study, trial: Trial) -> list[Trial]:
-    """The trials that had ended well when ``trial`` was proposed, in the order of their ends."""
+    """The trials with a measurement when ``trial`` was proposed, in the order of their ends."""
     found = []
     for each, ended in study.history:
         if each is trial and not ended:

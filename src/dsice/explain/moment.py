@@ -1,4 +1,4 @@
-"""What a search knew at a moment of its study: its calls up to then, repeated."""
+"""The search in its state at an earlier moment of a study: a replay of its calls up to then."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def result(known: Trial | KnownResult) -> Metrics | None:
 def search_before(study: Study, trial: Trial | None) -> Search:
     """The study's search as it was when ``trial`` was about to be proposed; None: as it is now.
 
-    As the search is a function of its calls, today's version of it gives what it gave then unless
+    The search is a function of its calls, so the replay gives what the search gave then, unless
     the algorithm has changed since.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One trial explained: why it was proposed, what was expected, what came out."""
+"""Explanation of one trial: why it was proposed, what was predicted, what was measured."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Came(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All that can be said of one trial.
+    """The explanation of one trial.
 
     Attributes:
         trial: its number.
         params: parameter values.
         status: how far it has come.
         reason: why it failed, if it did.
-        why: why it was proposed, as the journal has it; None if an older journal does not say.
+        why: why it was proposed, from the journal; None in older journals.
         best_before: the trials that had measured the point that the search took for the best when
             this one was proposed.
         best_metrics: what they had measured by then, on average.
@@ -59,11 +59,11 @@ class Explanation:
 
     @property
     def forecast(self) -> Forecast | None:
-        """What was expected there, if anything."""
+        """The forecast at its point, or None."""
         return None if self.why is None else self.why.forecast
 
     def came(self, goal: Goal) -> Came | None:
-        """How the estimated quantity came out; None without a forecast or a measurement."""
+        """The measurement relative to the forecast; None without one of them."""
         if self.forecast is None or not self.metrics:
             return None
         value = self.metrics.get(goal.metric, 0.0)
@@ -73,7 +73,7 @@ class Explanation:
 
 
 def explanation_of(study: Study, number: int) -> Explanation:
-    """What can be said of a trial.
+    """Explain a trial.
 
     Args:
         study: as it stands.

@@ -1,4 +1,4 @@
-"""The walk of the best point over the grid, and what each kind of proposal gave."""
+"""The incumbents over time, and what each kind of proposal contributed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class RoleCount:
-    """What the proposals of one role gave.
+    """How often the proposals of one role improved the best.
 
     Attributes:
         role: None for those of a journal that does not say.
@@ -65,7 +65,7 @@ class RoleCount:
 
 
 def walk_of(study: Study) -> tuple[Step, ...]:
-    """The walk of the best point, in the order in which trials ended.
+    """The incumbents, in the order in which trials ended.
 
     Raises:
         InvalidInput: a bound waits for the result of a stage.

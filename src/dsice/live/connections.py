@@ -1,4 +1,4 @@
-"""How many connections a server keeps, and for how long: nobody can take all of them for good."""
+"""Limits on a server's connections, so that no client can exhaust them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the live page shows, in parts that each have a version: a browser asks for changed ones."""
+"""The content of the live page, in parts with versions: a browser requests only changed ones."""
 
 from __future__ import annotations
 

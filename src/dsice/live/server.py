@@ -1,9 +1,8 @@
-"""A small web server that shows one study, and can do nothing else.
+"""A small read-only web server that shows one study.
 
-Only GET, only the routes of `_Handler`; nothing of a request is ever used as a path. On this
-machine's own address it needs no token, on any other it does. A page from elsewhere cannot reach it
-through a name that was made to point here: the Host header must be an address, or a name of ours.
-Nobody can keep others out by keeping connections, see `dsice.live.connections`.
+Answers GET only, and only the routes of `_Handler`; no part of a request is used as a path. It
+needs a token unless it listens on a loopback address. Against DNS rebinding, the Host header must be an
+address or one of this machine's names. Connections are limited, see `dsice.live.connections`.
 """
 
 from __future__ import annotations
@@ -100,7 +99,7 @@ class Server(ThreadingHTTPServer):
         self.connections.end_slow()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Let a browser go that has closed its connection."""
+        """Ignore browsers that close their connection."""
 
 
 def is_local(host: str) -> bool:
@@ -224,4 +223,4 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus(code), message or "")
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet: a terminal is for people, and an address may hold the token."""
+        """Log nothing: the address may contain the token."""

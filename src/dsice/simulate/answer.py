@@ -1,4 +1,4 @@
-"""What the plays say: times, speed-up, the best to expect, and where more slots stop paying."""
+"""The results of all plays: times, speed-up, expected best, and where more slots stop paying."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Quartiles:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What so many slots give.
+    """The results with one number of slots.
 
     Attributes:
         slots: trials at once.
@@ -73,7 +73,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What all plays say.
+    """The results of all plays.
 
     Attributes:
         rows: by slots, increasing.

@@ -1,4 +1,4 @@
-"""All plays that a question needs: every number of slots in every repetition.
+"""All plays of a simulation: every number of slots in every repetition.
 
 One repetition is one world; it is played with each number of slots, so that their results can be
 compared. Plays are spread over processes.
@@ -45,7 +45,7 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What is kept of a play.
+    """The summary of a play.
 
     Attributes:
         slots: trials at once.

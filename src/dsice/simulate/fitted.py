@@ -1,6 +1,6 @@
-"""Worlds drawn from a history: surfaces through its metrics, its durations and its failures.
+"""Worlds drawn from a history: Gaussian processes of its metrics, durations and failures.
 
-Surfaces are fitted to what the search fits its own to, `dsice.search.targets`, and turned back.
+The processes are fitted to the targets of the search, `dsice.search.targets`, and transformed back.
 Metrics are drawn independently of each other.
 """
 
@@ -29,7 +29,7 @@ _SHOWS: Final = 0.2  # share explained from which durations are said to depend o
 
 @dataclass(frozen=True)
 class Quantity:
-    """A metric, or the duration, as the history tells it.
+    """A model of a metric, or of the duration.
 
     Attributes:
         fit: a surface through the targets.
@@ -69,7 +69,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Fitted(Worlds):
-    """Worlds that agree with a history.
+    """Worlds that are consistent with a history.
 
     Attributes:
         metrics: of the goal, by name.
@@ -133,7 +133,7 @@ class Fitted(Worlds):
 
 
 def _depending(duration: Quantity) -> Quantity | None:
-    """The surface of durations, if it tells them better than their mean does."""
+    """The model of durations, if it predicts them better than their mean does."""
     return duration if duration.fit.explained > _SHOWS else None
 
 

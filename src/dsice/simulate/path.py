@@ -1,7 +1,7 @@
-"""A surface fitted to results, and functions drawn from what it leaves open.
+"""A Gaussian process fitted to results, and functions drawn from its posterior.
 
-A drawn function is one plausible truth: near the results it agrees with them up to their noise,
-far from them it is as free as the surface's prior. It is drawn as a whole, by the rule
+A drawn function is one plausible truth: near the results it agrees with them up to their noise, far
+from them it varies as the prior does. It is drawn as a whole, by the rule
 
     f(x) = p(x) + k(x, X) A^-1 (y - p(X) - e),    A = K + noise,
 
@@ -33,7 +33,7 @@ _JITTER: Final = 1e-6
 
 @dataclass(frozen=True)
 class Fit:
-    """A surface that explains values at points.
+    """A Gaussian process fitted to values at points.
 
     Attributes:
         covariance: with learned strengths.
@@ -83,7 +83,7 @@ class Fit:
 
 
 class Path:
-    """A function drawn from what a fit leaves open.
+    """A function drawn from the posterior.
 
     Args:
         fit: the surface.

@@ -1,7 +1,7 @@
-"""One play of a study: its search, a world, so many slots, and no time passing.
+"""One play of a study in virtual time: its search, a world and a number of slots.
 
-The loop is the driver's: whatever has ended is told, in the order of ends, then every free slot
-gets a trial. `tests/dsice/simulate/test_play.py` holds it to the real driver.
+The loop is that of the driver: it tells the search what has ended, in the order of ends, then gives
+every free slot a trial. `tests/dsice/simulate/test_play.py` holds it to the real driver.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LATEST: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a study is given.
+    """Budget and overheads of a study.
 
     Attributes:
         trials: most trials.
@@ -60,7 +60,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """A study as it was played.
+    """The history of one play.
 
     Attributes:
         slots: trials at once, at most.

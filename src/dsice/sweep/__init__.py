@@ -1,4 +1,4 @@
-"""A range of bounds answered from one history: the best at each, and where more is to be found.
+"""A range of bounds answered from one history: the best at each, and where more trials would help.
 
-`answer` works it out, `show` prints it, `command` is ``dsice sweep``.
+`answer` computes it, `show` prints it.
 """

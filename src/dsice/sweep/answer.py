@@ -1,4 +1,4 @@
-"""What one history says at every bound of a range, and how sure that is. Nothing is run for it."""
+"""The best trial at every bound of a range, from one history, and how certain that is."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Answer:
 
     @property
     def thin(self) -> list[Row]:
-        """The bounds at which more is to be found."""
+        """The bounds at which more trials are expected to improve the best."""
         return [row for row in self.rows if row.evidence in (Evidence.THIN, Evidence.NONE)]
 
     def as_json(self) -> dict[str, Any]:
