@@ -1,8 +1,9 @@
 """A small read-only web server that shows one study.
 
 Answers GET only, and only the routes of `_Handler`; no part of a request is used as a path. It
-needs a token unless it listens on a loopback address. Against DNS rebinding, the Host header must be an
-address or one of this machine's names. Connections are limited, see `dsice.live.connections`.
+needs a token unless it listens on a loopback address. Against DNS rebinding, the Host header
+must be an address or one of this machine's names. Connections are limited, see
+`dsice.live.connections`.
 """
 
 from __future__ import annotations
