@@ -1,4 +1,4 @@
-"""How the values of a study are named in a table, so that a reader finds them again.
+"""Column names of a study's values in a table, such that a reader finds them again.
 
 Parameters and metrics keep their names. What else is known of a trial, its `FACTS`, has a name that
 neither has: ``seconds``, or ``dsice_seconds`` where a metric has that name.
@@ -67,7 +67,7 @@ class Columns:
 
 
 def found_facts(columns: Collection[str], params: Collection[str], goal: Goal) -> dict[str, str]:
-    """The columns that hold facts, in a table that anybody may have written."""
+    """The columns that hold facts, in a table of any origin."""
     facts = {}
     for fact in FACTS:
         if _FACT + fact in columns:
@@ -166,7 +166,7 @@ def facts(study: Study, trial: Trial) -> dict[str, Cell]:
 
 
 def is_settled(goal: Goal) -> bool:
-    """Whether no bound waits for the result of a stage."""
+    """Whether all bounds have limits: none waits for the result of a stage."""
     return all(bound.limit is not None for bound in goal.bounds)
 
 
@@ -176,5 +176,5 @@ def moment(time: float) -> datetime | None:
 
 
 def needs(package: str, extra: str) -> InvalidInput:
-    """What to say where an optional package is missing."""
+    """The message for a missing optional package."""
     return InvalidInput(f"this needs {package}: pip install 'dsice[{extra}]'")

@@ -1,4 +1,4 @@
-"""Tables as text: CSV as spreadsheets, pandas and scripts write it, written and read."""
+"""CSV files: writing them, and reading what spreadsheets, pandas and scripts write."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(place: str, config: StudyConfig, name: str | None = None) -> Source:
     commas.
 
     Raises:
-        InvalidInput: it cannot be read, or is none.
+        InvalidInput: it cannot be read, or is not a table.
     """
     text = read_text(place)
     grid = config.grid

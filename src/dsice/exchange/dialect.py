@@ -1,7 +1,7 @@
-"""How a table of texts is written: what stands between its columns, and the decimal comma.
+"""The dialect of a CSV file: separator and decimal comma.
 
-`csv.Sniffer` takes letters for separators of real tables, so the header decides here: split by the
-right separator it has names that the study has, and as many cells as the rows below it.
+`csv.Sniffer` mistakes letters for separators on real tables. Here the header decides: split by the
+right separator, it contains names of the study and has as many cells as the rows below it.
 """
 
 from __future__ import annotations

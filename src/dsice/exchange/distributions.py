@@ -1,4 +1,4 @@
-"""The distributions by which Optuna is told of a grid."""
+"""Axes of a grid as distributions of Optuna."""
 
 from __future__ import annotations
 

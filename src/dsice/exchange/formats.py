@@ -1,4 +1,4 @@
-"""Formats by name, and which one a place has."""
+"""The formats by name, and guessing the format of a file."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Parameters that a table has and a grid lacks, found by what they do.
+"""Detecting parameters that a table has and the grid lacks.
 
-A table does not say which of its columns somebody set and which were measured. Where rows with the
-same parameters of the grid differ in another column, that column was measured with some noise, or
-it is a parameter that was set differently: then the rows are no measurements of the same thing.
-What was measured follows from the parameters, so that it differs less among such rows than among
-all; what was set does not.
+A table does not say which of its columns were set and which were measured. Where rows with the same
+parameters of the grid differ in another column, that column is either a noisy measurement or a
+further parameter, and then the rows do not measure the same point. A measurement depends on the
+parameters, so it varies less among such rows than among all rows; a parameter that was set does
+not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OPTUNA: Final = ("datetime_", "system_attrs")
 
 
 def is_label(name: str, values: Sequence[object]) -> bool:
-    """Whether a column only tells rows apart, such as ``seed``, ``run_id`` or ``Created``.
+    """Whether a column only identifies rows, such as ``seed``, ``run_id`` or ``Created``.
 
     The name says so, or there are ten rows or more that numbers count, or whose texts all differ.
     """

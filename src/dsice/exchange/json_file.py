@@ -1,4 +1,4 @@
-"""Results as JSON: a list of objects, an object a line, pandas' forms, Kernel Tuner's files."""
+"""Results as JSON: a list of objects, JSON lines, the forms of pandas, Kernel Tuner's files."""
 
 from __future__ import annotations
 

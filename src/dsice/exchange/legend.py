@@ -1,4 +1,4 @@
-"""What the names of a source mean for a study: which hold its parameters, which its metrics."""
+"""Mapping the names of a source to the parameters and metrics of a study."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dsice.grid import Grid
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """What is read from where.
+    """Which values are read from which names.
 
     Attributes:
         source: with the states of its rows.
@@ -90,7 +90,7 @@ def _read_by(texts: Iterable[str], names: Sequence[str]) -> set[str]:
 
 
 def _refuse_other_params(source: Source, fine: Collection[str]) -> None:
-    """Points that differ elsewhere too would be taken for one."""
+    """Refuse parameters that the grid lacks: points that differ in them would be merged."""
     for name in sorted((source.params or frozenset()) - set(fine)):
         given = [row.values[name] for row in source.rows if name in row.values]
         if source.is_table:  # where nothing stands where nothing was set
@@ -115,7 +115,7 @@ def _check_sense(source: Source, goal: Goal) -> None:
 
 
 def _is_label(column: str, source: Source) -> bool:
-    """Whether a column of a table only tells rows apart; our own have no more of them."""
+    """Whether a column of a table only identifies rows; our own have no more of them."""
     if not source.is_table or _is_ours(source):
         return False
     return is_label(column, [row.values.get(column) for row in source.rows])

@@ -1,4 +1,4 @@
-"""Which level of an axis a value from elsewhere is."""
+"""Finding the level of an axis that a value of another program stands for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From rows of another program to results of a study."""
+"""Converting rows of another program to results of a study."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dsice.study.known import Result
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """What a source tells a study.
+    """The results found in a source.
 
     Attributes:
         results: in the order of the source.
@@ -59,7 +59,7 @@ def match(source: Source, grid: Grid, goal: Goal, wishes: Wishes | None = None) 
 
 
 class _LeftOut(Exception):
-    """A row tells nothing."""
+    """A row has no result; the message says why."""
 
     def __init__(self, reason: str, example: str) -> None:
         super().__init__(reason)

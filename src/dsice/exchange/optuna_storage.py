@@ -1,4 +1,4 @@
-"""Optuna's storages: which one a text means, opened so that mistakes are said in a line."""
+"""Opening Optuna's storages, with one-line messages for mistakes."""
 
 from __future__ import annotations
 

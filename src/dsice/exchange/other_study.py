@@ -1,4 +1,4 @@
-"""Another study's directory as a source: its trials, and what was made known to it."""
+"""Another study's directory as a source: its trials and its known results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a command writes what the user asked for: a file, or standard output."""
+"""Writing a command's result to a file or to standard output."""
 
 from __future__ import annotations
 

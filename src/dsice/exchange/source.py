@@ -1,4 +1,4 @@
-"""What every format is read into: rows of named values, as another program wrote them."""
+"""The common form of all formats: rows of named values, as another program wrote them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ABSENT: Final = object()
 
 
 class RowState(StrEnum):
-    """What a source says of a row's program."""
+    """How a row's program ended, according to the source."""
 
     ENDED = "ended"
     """It ran to its end; whether it measured something, the values say."""

@@ -1,8 +1,7 @@
-"""The words by which programs say how a run ended.
+"""The words that programs use for how a run ended.
 
 They are those of dsice, Optuna, Weights & Biases, MLflow, Ray Tune, SMAC and Slurm. A run that was
-stopped from outside counts neither as a result nor as a failure: nothing says what it would have
-done.
+stopped from outside counts neither as a result nor as a failure, as its outcome is unknown.
 """
 
 from __future__ import annotations

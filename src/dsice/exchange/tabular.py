@@ -1,4 +1,4 @@
-"""Tables that anybody may have written: which columns hold what, and how each row ended."""
+"""Interpreting tables of any origin: which columns hold what, and how each row ended."""
 
 from __future__ import annotations
 

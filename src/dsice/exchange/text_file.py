@@ -1,4 +1,4 @@
-"""Text files from anybody: compressed or not, UTF-8 or UTF-16, or no text at all."""
+"""Reading text files of any origin: compressed or not, UTF-8 or UTF-16."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the user wants the names of a source to be understood."""
+"""The user's mapping of names, from the options of ``dsice import``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN: Final = 20  # names in a message
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the user said.
+    """Options of an import.
 
     Attributes:
         metrics: for a metric of ours, the source's name of it or an expression in its names.

@@ -1,1 +1,1 @@
-"""Studies whose files contradict each other: found out, and made whole as far as is certain."""
+"""Finding and repairing contradictions between the files of a study."""

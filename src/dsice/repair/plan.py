@@ -1,7 +1,7 @@
-"""Studies whose files contradict each other: what is wrong, and what is certain all the same.
+"""Finding contradictions between the files of a study, and planning the repair.
 
-The journal may be damaged, or older than the job folders beside it. What it lacks is taken from the
-folders, which say of themselves what they measure; what is not certain is set aside.
+The journal may be damaged, or older than the job folders beside it. Missing events are restored
+from the folders, which identify what they measure; whatever remains uncertain is set aside.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _scan(path: Path) -> Iterator[Event | _Damage]:
 
 @dataclass(slots=True)
 class Repair:
-    """What is wrong with a study, and what would be done about it; nothing is, before `write`.
+    """The findings about a study and the planned repair; nothing changes before `write`.
 
     Attributes:
         directory: of the study.
