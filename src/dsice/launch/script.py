@@ -52,6 +52,11 @@ class Submitter(PicklingExecutor):
     ask: Callable[[Sequence[str]], str]
     look_up: Callable[[str], str]
 
+    @property
+    def _submitit_command_str(self) -> str:
+        python = shlex.quote(sys.executable)
+        return f"{python} -u -m dsice.launch.task {shlex.quote(str(self.folder))}"
+
     def _submit_command(self, command: str) -> Job[Any]:
         script = self.folder / "script.sh"
         script.write_text(self._make_submission_file_text(command, ""))
@@ -99,11 +104,6 @@ class ScriptExecutor(Submitter):
         super().__init__(folder)
         self._directives = tuple(directives)
         self._setup = tuple(setup)
-
-    @property
-    def _submitit_command_str(self) -> str:
-        python = shlex.quote(sys.executable)
-        return f"{python} -u -m submitit.core._submit {shlex.quote(str(self.folder))}"
 
     def _make_submission_file_text(self, command: str, uid: str) -> str:
         lines = [

@@ -454,7 +454,7 @@ def test_setup_alone_reaches_the_shell(says: Says, tmp_path: Path, system: str) 
     assert {line.split()[0] for line in commands} - {"trap", "export", "module", "ulimit"} == {
         commands[-1].split()[0]
     }
-    assert "submitit.core._submit" in commands[-1]
+    assert "-m dsice.launch.task" in commands[-1]
 
 
 @pytest.mark.parametrize(

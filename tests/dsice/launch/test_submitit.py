@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from submitit.core.core import Job, PicklingExecutor
 from submitit.core.job_environment import JobEnvironment
 from submitit.slurm.slurm import SlurmExecutor, _make_sbatch_string
 
+from dsice.launch.job import JobFolder, JobSpec
 from dsice.launch.script import ScriptExecutor, ScriptJobEnvironment
+from dsice.launch.shim import run_batch_job
 from dsice.launch.slurm import _Executor
 
 
@@ -90,7 +94,7 @@ def test_script_executors(tmp_path: Path) -> None:
     lines = (tmp_path / "a wave" / "7_submission.sh").read_text().splitlines()
     assert lines[:2] == ["#!/bin/bash", "#ECHO --one"]
     assert lines[3] == "two"
-    assert lines[4].endswith(f"submitit.core._submit '{tmp_path}/a wave'")
+    assert lines[4].endswith(f"dsice.launch.task '{tmp_path}/a wave'")
     assert (tmp_path / "a wave" / "7_submitted.pkl").exists()
 
 
@@ -112,3 +116,20 @@ def test_inside_of_a_slurm_array(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
     assert submitit.JobEnvironment().job_id == "7_2"
+
+
+def test_what_a_job_script_starts_loads_no_numpy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = JobFolder(tmp_path / "job")
+    job.create(JobSpec("job", ("sh", "-c", "echo '{\"y\": 1}'"), str(tmp_path)))
+    Echo(tmp_path / "wave").submit(run_batch_job, str(job.path))
+    code = (
+        "from dsice.launch import task; task.main(); import sys; assert 'numpy' not in sys.modules"
+    )
+    environment = os.environ | {"SUBMITIT_EXECUTOR": "script", "SUBMITIT_SCRIPT_JOB_ID": "7"}
+    command = [sys.executable, "-c", code, str(tmp_path / "wave")]
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    outcome = job.outcome()
+    assert outcome is not None
+    assert outcome.metrics == {"y": 1.0}
