@@ -27,7 +27,10 @@ def tune(
     goal: Goal | str,
     *,
     trials: int | None = None,
-    parallel: int = 1,
+    parallel: int | None = None,
+    gpus: int | str | Sequence[int | str] | None = None,
+    gpus_per_trial: float | None = None,
+    cores: Literal["pinned"] | None = None,
     directory: Path | str | None = None,
     search: str | Mapping[str, Any] = DEFAULT_SEARCH,
     seed: int = 0,
@@ -54,7 +57,10 @@ def tune(
             [1e-4, 1e-1], "levels": 16}, "layout": {"choice": ["aos", "soa"]}}``.
         goal: what makes a point good: a `dsice.Goal`, or the name of the metric to make small.
         trials: most trials in all; None goes on until the search has finished.
-        parallel: most trials at once.
+        parallel: most trials at once; by default 1, or as many as ``gpus`` allow.
+        gpus: GPUs of this machine that are given to trials: how many, or which, or ``"all"``.
+        gpus_per_trial: how many of them a trial gets, 1 by default; 0.5 lets two share one.
+        cores: ``"pinned"`` gives each trial cores of its own.
         directory: keeps everything; made if missing. By default ``runs/`` and the function's name.
         search: name of the search, or a mapping of ``name`` and the search's options:
             ``{"name": "dsice", "tolerance": 0.01}``.
@@ -130,6 +136,9 @@ def tune(
         run={
             "on": "local",
             "parallel": parallel,
+            "gpus": list(gpus) if isinstance(gpus, tuple) else gpus,
+            "gpus_per_trial": gpus_per_trial,
+            "cores": cores,
             "trials": trials,
             "hours": hours,
             "max_consecutive_failures": max_consecutive_failures,

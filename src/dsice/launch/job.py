@@ -80,6 +80,9 @@ class JobSpec:
             `dsice.launch.settings.Resources`.
         files: made before the program starts: name in the working directory to text.
         flaw: why the job cannot be run, in words: it will say so without starting; or nothing.
+        slot: the number of the trial's slot, see `dsice.launch.slots`; None for a stage.
+        devices: names of the GPUs that its environment gives it.
+        cores: those of this machine that it may use; empty: all.
         identity: what it measures: study, trial or stage, attempt, parameters. The outcome repeats
             it, so that no result is taken for that of another job.
     """
@@ -93,6 +96,9 @@ class JobSpec:
     resources: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     flaw: str = ""
+    slot: int | None = None
+    devices: tuple[str, ...] = ()
+    cores: tuple[int, ...] = ()
     identity: Mapping[str, Any] = field(default_factory=dict)
 
 

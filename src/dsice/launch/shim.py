@@ -148,6 +148,8 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
     if spec.flaw:
         return _ended(Kind.NOT_STARTED, started, spec.flaw)
     _make_files(spec)
+    if spec.cores:
+        os.sched_setaffinity(0, spec.cores)  # what is started from now on inherits it
     with (
         open(job.stdout, "wb", opener=open_private) as stdout,
         open(job.stderr, "wb", opener=open_private) as stderr,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -393,7 +394,11 @@ class Repair:
                 continue
             if task.attempts and task.attempts[-1].verdict is None:
                 self._append(_given_up(task))
-            self._append(AttemptBegan(**task.reference, attempt=number))
+            began = AttemptBegan(**task.reference, attempt=number)
+            with suppress(OSError, DamagedStudy):
+                spec = task.folder.job(number).spec()
+                began.slot, began.devices = spec.slot, list(spec.devices)
+            self._append(began)
 
     def _append(self, event: Event) -> None:
         event.session = self._study.token

@@ -115,7 +115,7 @@ def with_budget(
     given = {"on": on, "parallel": parallel, "trials": trials, "hours": hours}
     changed = {key: value for key, value in given.items() if value is not None}
     try:
-        run = RunConfig.model_validate(config.run.model_dump() | changed)
+        run = RunConfig.model_validate(config.run.model_dump(exclude_unset=True) | changed)
     except ValidationError as error:
         raise InvalidInput(option_problem(error, RunConfig)) from None
     return _batch_checked(replace(config, run=run))
@@ -162,10 +162,12 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
             raise InvalidInput(f"[stage.{name}] timeout: only trials have a median")
         known.append(f"stage.{name}")
     known += ["params", *grid.names]
+    pictured = [*known, "best"]
+    known += ["slot"] if "slot" not in known else []
     check_fields(file.trial, known, "[trial]", paths)
     for row in file.report.pictures:
         for caption, path in row.files.items():
-            within(f"[[report.pictures]] {caption!r}", path, [*known, "best"])
+            within(f"[[report.pictures]] {caption!r}", path, pictured)
     notes: list[str] = []
     checked = StudyConfig(
         name=file.name,

@@ -35,6 +35,7 @@ from dsice.grid import Point
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.faults import fault_in
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
+from dsice.launch.slots import Held, Slot, Slots
 from dsice.search.base import Search
 from dsice.search.why import Role, Why
 from dsice.study import advice
@@ -98,6 +99,7 @@ class Driver:
         asked_to_stop: tells how somebody else wants the driver to stop, if so.
         stop_after: seconds after which this session must be over, or None.
         further: trials for a range of bounds, instead of those of the budget.
+        slots: the places for trials; None: as many as the budget lets run at once.
 
     Attributes:
         stopping: how it was told to stop.
@@ -116,12 +118,14 @@ class Driver:
         asked_to_stop: Callable[[], Stop] = lambda: Stop.NO,
         stop_after: float | None = None,
         further: Further | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self.study: Final = study
         self.stopping = Stop.NO
         self.computing = False
         self._budget = budget if further is None else further.budget(study, budget)
         self._further = further
+        self._slots = slots or Slots.plain(budget.parallel)
         self._journal = journal
         self._launcher = launcher
         self._clock = clock
@@ -323,7 +327,7 @@ class Driver:
     def _fill(self, search: Search) -> str:
         """Give every free slot a trial; returns why there are none left, if so."""
         study, run = self.study, self._budget
-        free = run.parallel - len(self._running)
+        free = min(run.parallel - len(self._running), len(self._free_slots()))
         if free <= 0:
             return ""
         if min(self._deadline, self._leave_at) < inf:
@@ -385,10 +389,27 @@ class Driver:
 
     def _begin_attempts(self, tasks: Sequence[Task]) -> list[JobSpec]:
         """Record the next attempt of each task: from then on it is looked after."""
-        specs = [next_job(self.study, task) for task in tasks]
+        free = iter(self._free_slots())
+        specs = []
         for task in tasks:
-            self._record(AttemptBegan(**task.reference, attempt=len(task.attempts) + 1))
+            own = config_of(self.study, task).resources.gpus
+            slot = next(free) if isinstance(task, Trial) else self._slots.whole(own)
+            specs.append(next_job(self.study, task, slot))
+            number, devices = slot.number, list(slot.devices)
+            self._record(
+                AttemptBegan(
+                    **task.reference,
+                    attempt=len(task.attempts) + 1,
+                    slot=number,
+                    devices=devices,
+                )
+            )
         return specs
+
+    def _free_slots(self) -> list[Slot]:
+        """The slots that no trial occupies, also of those that an earlier session has begun."""
+        newest = [task.attempts[-1] for task in self._running.values()]
+        return self._slots.free([Held(attempt.slot, attempt.devices) for attempt in newest])
 
     def _submit(self, tasks: Sequence[Task], specs: Sequence[JobSpec]) -> None:
         """Submit the newest attempt of each task, as one wave."""

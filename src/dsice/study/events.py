@@ -177,11 +177,21 @@ class Added(Proposed, tag="added"):
 
 
 class AttemptBegan(Event, tag="attempt"):
-    """A job of a trial or of a stage is about to be submitted."""
+    """A job of a trial or of a stage is about to be submitted.
+
+    Attributes:
+        attempt: its number, counted from 1.
+        trial: the trial's number.
+        stage: the stage's name.
+        slot: the number of the slot that the trial occupies from now on.
+        devices: names of the slot's GPUs.
+    """
 
     attempt: int
     trial: int | None = None
     stage: str | None = None
+    slot: int | None = None
+    devices: list[str] = field(default_factory=list)
 
 
 class AttemptEnded(Event, tag="ended"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypedDict
@@ -67,6 +68,8 @@ class Attempt:
         host: where it ran.
         begun: whether its program has begun, as far as was seen; not in the journal.
         void: whether it does not count: the machine was at fault, or somebody has said so.
+        slot: the number of its slot; None for stages, and in journals of earlier versions.
+        devices: names of the slot's GPUs.
     """
 
     number: int
@@ -79,6 +82,8 @@ class Attempt:
     host: str = ""
     begun: bool = False
     void: bool = False
+    slot: int | None = None
+    devices: Sequence[str] = ()
 
     @property
     def seconds(self) -> float:

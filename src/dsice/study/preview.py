@@ -19,6 +19,7 @@ from dsice.launch.job import JobSpec
 from dsice.launch.locks import is_locked
 from dsice.launch.make import make_launcher, make_scheduler
 from dsice.launch.settings import BatchSettings
+from dsice.launch.slots import Slots
 from dsice.launch.wave import Wave
 from dsice.search import make_search
 from dsice.study import frozen
@@ -26,6 +27,7 @@ from dsice.study.command import shown
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.facts import Status, Trial
+from dsice.study.places import with_slots
 from dsice.study.run import require_free
 from dsice.study.spec import exists, faulty_templates, missing_paths, missing_programs, next_job
 from dsice.study.state import Study
@@ -55,7 +57,9 @@ class Preview:
 def preview(config: StudyConfig, directory: Path | str) -> Preview:
     """What ``dsice run`` would do with a study in ``directory``."""
     place = StudyDirectory.at(directory)
+    config, slots, lacking = _slots(config)
     study, state, warnings = _study(config, place)
+    warnings += lacking
     point = config.first[0] if config.first else _first_point(config)
     lines = [
         *_row("Study", config.name),
@@ -72,7 +76,7 @@ def preview(config: StudyConfig, directory: Path | str) -> Preview:
         if study.stage(name).status is Status.DONE:
             lines += _row(f"  {name}", "done already")
             continue
-        specs.append(next_job(study, study.stage(name)))
+        specs.append(next_job(study, study.stage(name), slots.whole(stage.resources.gpus)))
         lines += _row(f"  {name}", _how(stage, config))
         lines += _command(specs[-1])
     lines += _row("Trials", f"{_budget(config)}; {_how(config.trial, config)}")
@@ -84,13 +88,13 @@ def preview(config: StudyConfig, directory: Path | str) -> Preview:
         )
     else:
         first = Trial(study, number=1, point=point)
-        specs.append(next_job(study, first))
+        specs.append(next_job(study, first, slots.all[0]))
         lines += _row(
             "", "The first is " + ", ".join(f"{k} = {shown(v)}" for k, v in first.params.items())
         )
         lines += _command(specs[-1])
     lines += [line for note in config.notes for line in _row("Note", note)]
-    lines += _row("Where", _where(config))
+    lines += _row("Where", _where(config, slots))
     lines += _row("Directory", state)
     lines += [line for text in _time(config) for line in _row("Time", text)]
     if config.run.batch is not None and point is not None:
@@ -178,10 +182,26 @@ def _budget(config: StudyConfig) -> str:
     return f"{trials}{most}, {run.parallel:,} at once"
 
 
-def _where(config: StudyConfig) -> str:
+def _slots(config: StudyConfig) -> tuple[StudyConfig, Slots, list[str]]:
+    """``config`` with its slots, or what keeps it from having those that it asks for."""
+    try:
+        return *with_slots(config), []
+    except InvalidInput as error:
+        return config, Slots.plain(config.run.parallel), [str(error)]
+
+
+def _where(config: StudyConfig, slots: Slots) -> str:
     batch = config.run.batch
     if batch is None:
-        return "processes on this machine"
+        first = slots.all[0]
+        shared = slots.trials_per_device
+        facts = ["processes on this machine"]
+        if slots.devices:
+            each = f"1/{shared}" if shared > 1 else str(len(first.devices))
+            facts.append(f"GPUs {', '.join(slots.devices)}, {each} for each trial")
+        if first.cores:
+            facts.append(f"{len(first.cores)} cores for each trial, the first on {first.cores}")
+        return "; ".join(facts)
     scheduler = make_scheduler(batch)
     return f"jobs of {scheduler.TITLE}, one per trial, handed over with {scheduler.SUBMIT}"
 

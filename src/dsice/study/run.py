@@ -12,6 +12,7 @@ from typing import Final
 from dsice.errors import DsiceError, Interrupted, InvalidInput
 from dsice.files import read_regular, write_atomically
 from dsice.launch.base import Launcher
+from dsice.launch.slots import Slots
 from dsice.study import frozen, share
 from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
@@ -21,6 +22,7 @@ from dsice.study.facts import Status
 from dsice.study.function import Function, keep_function
 from dsice.study.further import Further
 from dsice.study.journal import Journal
+from dsice.study.places import with_slots
 from dsice.study.share import Share
 from dsice.study.spec import check_files
 from dsice.study.state import Study
@@ -59,8 +61,8 @@ def run_study(
         further: trials for a range of bounds, instead of those of the budget.
 
     Raises:
-        InvalidInput: the directory holds something else, a program or path is missing, or the rule
-            allows no point.
+        InvalidInput: the directory holds something else, a program or path is missing, the rule
+            allows no point, or GPUs or cores that are asked for are not there.
         OtherStudy: it holds another study.
         StudyLocked: another driver is at work on it.
         StageFailed: a stage failed.
@@ -69,12 +71,25 @@ def run_study(
         DsiceError: a file cannot be written, the disk being full or write-protected.
     """
     place = StudyDirectory.at(directory)
+    # What is only to be ended needs no slots: perhaps they are not there any more.
+    slots = None
+    if begin_with is Stop.NO:
+        config, slots = with_slots(config)
     check_files(Study(config, place))
     config.grid.require_allowed()
     try:
         make_directory(place, config.run.share)
         return _run_in(
-            place, config, launcher, on_change, on_stop, function, stop_after, begin_with, further
+            place,
+            config,
+            launcher,
+            on_change,
+            on_stop,
+            function,
+            stop_after,
+            begin_with,
+            further,
+            slots,
         )
     except OSError as error:
         where = error.filename or place.path
@@ -91,6 +106,7 @@ def _run_in(
     stop_after: float | None,
     begin_with: Stop,
     further: Further | None,
+    slots: Slots | None,
 ) -> Study:
     with place.lock.held() as held:
         ended = 0
@@ -123,6 +139,7 @@ def _run_in(
                 lambda: _asked(place),
                 stop_after,
                 further,
+                slots,
             )
             driver.stop(begin_with)
             terminated = Stop.LEAVE if launcher.survives else Stop.CANCEL

@@ -12,11 +12,15 @@ from dsice.errors import InvalidInput
 from dsice.grid import Value
 from dsice.launch.job import JobSpec
 from dsice.launch.processes import search_path
+from dsice.launch.slots import Slot
 from dsice.study import command, templates
 from dsice.study.directory import TaskFolder
 from dsice.study.facts import Stage, Status, Task, Trial
 from dsice.study.state import Study
 from dsice.study.tables import CommandConfig, TimesMedian
+
+SLOT: Final = "slot"
+"""The field of a trial's slot, unless a parameter or a path has this name."""
 
 _FEW: Final = 5  # trials whose median means something
 _LATEST: Final = 200
@@ -38,15 +42,18 @@ def folder_fields(study: Study, folder: TaskFolder) -> dict[str, Value]:
     }
 
 
-def next_job(study: Study, task: Task) -> JobSpec:
-    """What the next attempt of ``task`` is to run."""
+def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
+    """What the next attempt of ``task`` is to run, in ``slot``."""
     config = config_of(study, task)
     attempt = len(task.attempts) + 1
     job = task.folder.job(attempt)
     values = folder_fields(study, task.folder)
     values |= {"result": str(job.metrics_file), "progress": str(job.progress)}
+    if slot.number is not None:
+        values = {SLOT: slot.number} | values  # a path or a parameter may have this name
     # In a batch system the job's script sets it, and modules and 'setup' add to it.
     env = {} if study.config.run.batch else {"PATH": search_path()}
+    env |= slot.env
     threads = config.threads
     if isinstance(task, Trial):
         values |= task.params
@@ -67,6 +74,9 @@ def next_job(study: Study, task: Task) -> JobSpec:
         resources=config.resources.model_dump(exclude_none=True),
         files=files,
         flaw=flaw,
+        slot=slot.number,
+        devices=slot.devices,
+        cores=slot.cores,
         identity=task.identity(attempt),
     )
 
@@ -189,7 +199,7 @@ def faulty_templates(study: Study) -> list[str]:
         if study.stage(name).status is not Status.DONE:
             faults += _faults(study, stage, f"[stage.{name}]", known)
         known.append(f"{templates.STAGE}{name}")
-    known += ["params", *study.config.grid.names]
+    known += ["params", SLOT, *study.config.grid.names]
     return faults + _faults(study, study.config.trial, "[trial]", known)
 
 

@@ -136,7 +136,14 @@ class Study(Results):
                 elif event.attempt != len(task.attempts) + 1:
                     raise ValueError(f"attempt {len(task.attempts) + 1} is missing")
                 else:
-                    task.attempts.append(Attempt(event.attempt, submitted=event.t))
+                    task.attempts.append(
+                        Attempt(
+                            event.attempt,
+                            submitted=event.t,
+                            slot=event.slot,
+                            devices=event.devices,
+                        )
+                    )
                     task.status = Status.RUNNING
             case AttemptEnded():
                 self._end(self._task(event), event)

@@ -83,7 +83,12 @@ class RunConfig(Table):
 
     Attributes:
         on: the launcher: on this machine, or the batch system whose table is read.
-        parallel: most trials at once.
+        parallel: most trials at once; where it is left out and ``gpus`` is given, as many as these
+            allow.
+        gpus: GPUs of this machine that are given to trials: how many, or which by number, UUID or
+            name of a MIG instance, or ``"all"``; None: no trial is given any.
+        gpus_per_trial: how many of them a trial gets, 1 by default; 0.5 lets two share one.
+        cores: ``"pinned"`` gives each trial cores of this machine of its own.
         trials: most trials in all, or None.
         hours: most hours of wall time in all, or None.
         share: who may read the study's directory besides its owner: ``"group"`` or ``"all"``; None:
@@ -97,6 +102,14 @@ class RunConfig(Table):
 
     on: Literal["local", "slurm", "pjm", "pbs"] = "local"
     parallel: Annotated[int, Field(ge=1, le=100_000)] = 1
+    gpus: (
+        Annotated[int, Field(ge=1)]
+        | Literal["all"]
+        | Annotated[list[Annotated[int, Field(ge=0)] | Text], Field(min_length=1)]
+        | None
+    ) = None
+    gpus_per_trial: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    cores: Literal["pinned"] | None = None
     trials: Annotated[int, Field(ge=1)] | None = None
     hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     share: Share | None = None

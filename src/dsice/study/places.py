@@ -1,0 +1,89 @@
+"""The slots of a study: what its file asks for of where it runs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from dsice.errors import InvalidInput
+from dsice.launch.make import LOCAL
+from dsice.launch.slots import Slots, local_slots
+from dsice.study.config import StudyConfig
+from dsice.study.tables import CommandConfig, RunConfig
+
+_OF_THIS_MACHINE = ("gpus", "gpus_per_trial", "cores")
+
+
+def with_slots(config: StudyConfig) -> tuple[StudyConfig, Slots]:
+    """The slots for the trials of a study, and ``config`` with as many trials at once.
+
+    Raises:
+        InvalidInput: it asks for what is not there, or for what where it runs cannot give.
+    """
+    run = config.run
+    if run.on != LOCAL:
+        for key in _OF_THIS_MACHINE:
+            if getattr(run, key) is not None:
+                raise InvalidInput(
+                    f"key 'run.{key}': it is about this machine, and the trials run on "
+                    f"{run.on!r}: what a job gets is said in [run.{run.on}]"
+                )
+        return config, Slots.plain(run.parallel)
+    for name, stage in config.stages.items():
+        _require_given(f"[stage.{name}]", stage, run)
+    _require_given("[trial]", config.trial, run)
+    own = config.trial.resources
+    if own.gpus is not None and run.gpus_per_trial not in (None, own.gpus):
+        raise InvalidInput(
+            f"[trial] resources: gpus = {own.gpus}, and [run] gpus_per_trial = "
+            f"{run.gpus_per_trial:g}: give one of them"
+        )
+    slots = local_slots(
+        run.parallel if "parallel" in run.model_fields_set else None,
+        run.gpus,
+        own.gpus if own.gpus is not None else run.gpus_per_trial,
+        own.cpus,
+        run.cores == "pinned",
+    )
+    for name, stage in config.stages.items():
+        if (stage.resources.gpus or 0) > len(slots.devices):
+            raise InvalidInput(
+                f"[stage.{name}] resources: gpus = {stage.resources.gpus}, and [run] gpus gives "
+                f"{len(slots.devices)}"
+            )
+    run = run.model_copy(update={"parallel": len(slots.all)})
+    return replace(config, run=run), slots
+
+
+def _require_given(where: str, program: CommandConfig, run: RunConfig) -> None:
+    """Check that this machine can give what a program needs.
+
+    Raises:
+        InvalidInput: it cannot: nothing that is asked for is left out in silence.
+    """
+    own = program.resources
+    where = f"{where} resources:"
+    if own.memory is not None or own.time is not None:
+        key = "time" if own.memory is None else "memory"
+        instead = " ('timeout' is the program's limit)" if own.memory is None else ""
+        raise InvalidInput(
+            f"{where} {key!r} is given by batch systems, and not by this machine{instead}"
+        )
+    if (own.nodes or 1) > 1:
+        raise InvalidInput(f"{where} nodes = {own.nodes}, and this is one machine")
+    if own.gpus and run.gpus is None:
+        raise InvalidInput(
+            f"{where} gpus = {own.gpus}: on this machine, say which there are: gpus = 4, or "
+            "gpus = 'all', under [run]"
+        )
+    if own.gpus == 0 and run.gpus is not None and "[trial]" in where:
+        raise InvalidInput(f"{where} gpus = 0, and [run] gpus gives each trial some")
+    if own.cpus is None:
+        return
+    if "[trial]" in where and run.cores is None:
+        raise InvalidInput(
+            f"{where} cpus = {own.cpus}: on this machine, cores = 'pinned' under [run] gives each "
+            "trial its own"
+        )
+    if own.cpus > (there := os.cpu_count() or 1):
+        raise InvalidInput(f"{where} cpus = {own.cpus}, and this machine has {there}")
