@@ -66,7 +66,8 @@ class CommandConfig(Table):
         files: made before the program starts: name in its working directory to the path of a
             template, which may have the fields ``{study}`` and those of paths; see
             `dsice.study.templates`.
-        resources: what it needs of a batch system, where that differs from ``[run.SYSTEM]``.
+        resources: what it needs of where it runs, where that differs from ``[run.SYSTEM]``, or
+            from what each trial gets of this machine.
     """
 
     command: Annotated[tuple[Text, ...], Field(min_length=1, strict=False)]
