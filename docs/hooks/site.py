@@ -96,6 +96,8 @@ def study_file(whole: dict[str, Any]) -> str:
         "first, as a table": whole["$defs"]["First"],
         "[grid]: one key per parameter": whole["$defs"]["Range"],
         "[trial] and [stage.NAME]": whole["$defs"]["CommandConfig"],
+        "metrics, each as a table": whole["$defs"]["MetricConfig"],
+        "[trial.progress]": whole["$defs"]["ProgressConfig"],
         "resources": whole["$defs"]["Resources"],
         "[run]": whole["$defs"]["RunConfig"],
         "[run.slurm]": whole["$defs"]["SlurmSettings"],

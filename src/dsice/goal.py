@@ -20,7 +20,7 @@ from dsice.units import setting
 
 Metrics = Mapping[str, float]
 
-_BOUND: Final = re.compile(r"\s*([A-Za-z_][\w.\-/]*)\s*(<=|>=|<|>)\s*(.+?)\s*")
+_BOUND: Final = re.compile(r"\s*(\$?[A-Za-z_][\w.\-/]*)\s*(<=|>=|<|>)\s*(.+?)\s*")
 
 
 @dataclass(frozen=True, slots=True)

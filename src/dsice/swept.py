@@ -11,7 +11,7 @@ from dsice.errors import InvalidInput
 from dsice.units import setting
 
 _RANGE: Final = re.compile(
-    r"\s*([A-Za-z_][\w.\-/]*)\s*(<=|>=)?\s*(?:(?<![\w.\-/])([^\s:<>=]+)\s*:\s*([^\s:<>=]+))?\s*"
+    r"\s*(\$?[A-Za-z_][\w.\-/]*)\s*(<=|>=)?\s*(?:(?<![\w.\-/])([^\s:<>=]+)\s*:\s*([^\s:<>=]+))?\s*"
 )
 
 

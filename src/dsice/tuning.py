@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Grid
+from dsice.launch.usage import BUILT_IN
 from dsice.pace import require_quick
 from dsice.search import DEFAULT_SEARCH
 
@@ -151,7 +152,8 @@ def tune(
     # A function of the user's own module is pickled by name: its process looks where this one does.
     path = [entry or str(Path.cwd()) for entry in sys.path]
     try:
-        pickled = cloudpickle.dumps((path, goal.metrics, cloudpickle.dumps(function)))
+        returned = tuple(name for name in goal.metrics if name not in BUILT_IN)
+        pickled = cloudpickle.dumps((path, returned, cloudpickle.dumps(function)))
     except Exception as error:  # whatever an object's own pickling raises
         raise InvalidInput(f"the function cannot be pickled: {error}") from error
     parts = fingerprint(function)

@@ -6,12 +6,13 @@ import argparse
 import os
 import shlex
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsice.commands.arguments import Subparsers, duration
 from dsice.console import complain
-from dsice.errors import Interrupted, OutOfTime
+from dsice.errors import Interrupted, InvalidInput, OutOfTime
 from dsice.text import one_line, say
 
 if TYPE_CHECKING:
@@ -74,6 +75,13 @@ def add(commands: Subparsers) -> None:
         help="check the file and say what would be run, where and for how long, with the commands "
         "and the job script, and what is missing here; nothing is run or written",
     )
+    parser.add_argument(
+        "--sample",
+        type=Path,
+        metavar="FILE",
+        help="with --dry-run: what the program printed once, to try the patterns of 'metrics' and "
+        "'progress' on; - for standard input",
+    )
     parser.set_defaults(command=_run)
 
 
@@ -92,7 +100,9 @@ def _run(options: argparse.Namespace) -> int:
     config = with_first(config, options.first)
     directory = options.directory or Path("runs") / config.name
     if options.dry_run:
-        return _preview(options.study, config, directory)
+        return _preview(options.study, config, directory, options.sample)
+    if options.sample is not None:
+        raise InvalidInput("--sample goes with --dry-run")
     repeated = [part for key, value in budget.items() for part in (f"--{key}", str(value))]
     repeated += [part for text in options.first for part in ("--first", text)]
     resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory), *repeated])
@@ -122,16 +132,26 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if study.with_status(Status.DONE) else 1
 
 
-def _preview(file: Path, config: StudyConfig, directory: Path) -> int:
+def _preview(file: Path, config: StudyConfig, directory: Path, sample: Path | None) -> int:
     from dsice.study.preview import preview
 
-    found = preview(config, directory)
+    found = preview(config, directory, None if sample is None else _read_sample(sample))
     say(*found.lines)
     say(f"\n{file} is valid. Nothing was run or written.")
     if found.warnings:
         say("Not ready to run here:")
         say(*(f"- {warning}" for warning in found.warnings))
     return 0
+
+
+def _read_sample(file: Path) -> str:
+    from dsice.files import SMALL, read_regular
+
+    try:
+        data = sys.stdin.buffer.read(SMALL) if str(file) == "-" else read_regular(file, SMALL)
+    except OSError as error:
+        raise InvalidInput(f"cannot read {str(file)!r}: {error.strerror}") from None
+    return data.decode(errors="replace")
 
 
 def _print_end(study: Study) -> None:

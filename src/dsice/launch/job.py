@@ -38,6 +38,7 @@ from dsice.files import (
     written_once,
 )
 from dsice.launch.locks import is_locked, try_lock
+from dsice.launch.patterns import Pattern
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ class JobSpec:
         workdir: the working directory, which exists.
         env: environment variables added to those of the driver.
         timeout: time limit in seconds, or None.
-        needs_metrics: whether a job that returns no metrics has failed.
+        needs_metrics: whether a job that writes no JSON object of metrics has failed.
         resources: what it needs of a batch system besides the launcher's settings, see
             `dsice.launch.settings.Resources`.
         files: made before the program starts: name in the working directory to text.
@@ -85,6 +86,10 @@ class JobSpec:
         cores: those of this machine that it may use; empty: all.
         identity: what it measures: study, trial or stage, attempt, parameters. The outcome repeats
             it, so that no result is taken for that of another job.
+        patterns: metrics that are read from its output, by name.
+        measured: names of metrics to the built-in ones that they are, see `dsice.launch.usage`.
+        progress: a regular expression of lines of its output that tell intermediate metrics by its
+            named groups, or nothing.
     """
 
     name: str
@@ -100,6 +105,9 @@ class JobSpec:
     devices: tuple[str, ...] = ()
     cores: tuple[int, ...] = ()
     identity: Mapping[str, Any] = field(default_factory=dict)
+    patterns: Mapping[str, Pattern] = field(default_factory=dict)
+    measured: Mapping[str, str] = field(default_factory=dict)
+    progress: str = ""
 
 
 @dataclass(frozen=True, slots=True)

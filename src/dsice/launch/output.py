@@ -55,10 +55,11 @@ def _read(path: Path, size: int = _TAIL) -> str:
 
 def last_line(path: Path) -> str:
     """The last line of a file that is not blank, or an empty text."""
-    return _last_line(tail(path))
+    return last_line_of(tail(path))
 
 
-def _last_line(text: str) -> str:
+def last_line_of(text: str) -> str:
+    """The last line of a text that is not blank, or an empty text."""
     return next((line.strip() for line in reversed(lines(text)) if line.strip()), "")
 
 
@@ -131,7 +132,7 @@ def metrics_in(result: Path, output: Path) -> tuple[dict[str, float], dict[str, 
         text, where = _read(output), "its output"
         if not text.strip():
             raise ValueError("it wrote no metrics: neither a result file nor any output")
-    last = shown(_last_line(text))
+    last = shown(last_line_of(text))
     try:
         data, end = last_object(text)
     except ValueError as error:

@@ -19,11 +19,13 @@ from types import FrameType
 from typing import Any, Final
 
 from dsice.files import make_folder, open_private, write_atomically
-from dsice.launch import output
+from dsice.launch import output, patterns
 from dsice.launch.faults import fault_behind, fault_in
+from dsice.launch.following import Follower
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.memory import MemoryWatch
 from dsice.launch.processes import adopt_orphans, ask_to_end, die_with_parent, kill_family
+from dsice.launch.usage import Meter
 
 SAFE_PATH_ADDED: Final = "DSICE_SAFE_PATH_ADDED"
 """Set by a launcher that added PYTHONSAFEPATH for the sake of the job's own Python processes."""
@@ -154,6 +156,8 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
         open(job.stdout, "wb", opener=open_private) as stdout,
         open(job.stderr, "wb", opener=open_private) as stderr,
     ):
+        began_ns = os.fstat(stdout.fileno()).st_mtime_ns
+        meter = Meter(spec.measured.values())
         try:
             process = subprocess.Popen(
                 spec.command,
@@ -169,6 +173,7 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
             what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             kind = Kind.LOST if fault_behind(error) else Kind.NOT_STARTED
             return _ended(kind, started, f"cannot start {spec.command[0]!r}: {what}")
+        follower = _follower(job, spec)
         try:
             code = cancellation.wait(process, spec.timeout)
         except subprocess.TimeoutExpired:
@@ -179,7 +184,10 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
             ask_to_end(process)
             return _ended(Kind.CANCELLED, started, "cancelled")
         finally:
+            meter.end()
             kill_family(process)
+            if follower is not None:
+                follower.end()
     if batch_id and code in _ENDED_BY_SIGNAL and cancellation.comes_within(_SIGNALS_TOGETHER):
         return _ended(Kind.CANCELLED, started, "cancelled")  # all processes of a job are told
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL) and memory.was_exceeded():
@@ -190,16 +198,47 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
     if code > 0:
         return _ended(Kind.EXIT, started, f"exit code {code}{_last_words(job)}", exit_code=code)
     try:
-        metrics, others = output.metrics_in(job.metrics_file, job.stdout)
+        metrics, others = _metrics(job, spec, began_ns)
     except OSError as error:
         what = f"its metrics cannot be read: {error.filename}: {error.strerror}"
         kind = Kind.LOST if fault_behind(error) else Kind.NO_METRICS
         return _ended(kind, started, what, exit_code=0)
     except ValueError as error:
-        if spec.needs_metrics:
-            return _ended(Kind.NO_METRICS, started, str(error), exit_code=0)
-        metrics, others = {}, {}
+        return _ended(Kind.NO_METRICS, started, str(error), exit_code=0)
+    measured, unknown = meter.found()
+    for name, builtin in spec.measured.items():
+        if builtin in measured:
+            metrics[name] = measured[builtin]
+        else:
+            others[name] = unknown[builtin]
     return _ended(Kind.OK, started, metrics=metrics, others=others, exit_code=0)
+
+
+def _metrics(
+    job: JobFolder, spec: JobSpec, began_ns: int
+) -> tuple[dict[str, float], dict[str, str]]:
+    """What the program returned: the JSON object that it wrote, and what patterns find.
+
+    Raises:
+        ValueError: what is needed is not there; the message says what was found instead.
+        OSError: a file is there and cannot be read.
+    """
+    metrics, others = patterns.metrics_by(
+        spec.patterns, job.stdout, job.stderr, Path(spec.workdir), began_ns
+    )
+    try:
+        written, more = output.metrics_in(job.metrics_file, job.stdout)
+    except ValueError:
+        if spec.needs_metrics:
+            raise
+        written, more = {}, {}
+    return written | metrics, more | others
+
+
+def _follower(job: JobFolder, spec: JobSpec) -> Follower | None:
+    if not spec.progress:
+        return None
+    return Follower(spec.progress, [job.stdout, job.stderr], job.progress)
 
 
 def _make_files(spec: JobSpec) -> None:

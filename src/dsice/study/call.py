@@ -42,7 +42,7 @@ def metrics_of(returned: object, needed: Sequence[str]) -> dict[str, Any]:
 
     Args:
         returned: a dictionary of metrics, or one number where the goal reads one metric only.
-        needed: the metrics that the goal reads.
+        needed: the metrics that the goal reads and that are not built-in ones.
 
     Raises:
         ValueError: it is something else; the message says what, and what is accepted. It is the
@@ -51,6 +51,8 @@ def metrics_of(returned: object, needed: Sequence[str]) -> dict[str, Any]:
     wanted = "{" + ", ".join(f"{name!r}: ..." for name in needed) + "}"
     if isinstance(returned, Mapping):
         return {str(name): _plain(str(name), value) for name, value in returned.items()}
+    if returned is None and not needed:
+        return {}
     if returned is None:
         raise ValueError(f"the function returned None, not {wanted}: has it a return statement?")
     number = _number(returned)
@@ -59,7 +61,7 @@ def metrics_of(returned: object, needed: Sequence[str]) -> dict[str, Any]:
         raise ValueError(
             f"the function returned {kind}: it must return a dict of metrics, {wanted}"
         )
-    if len(needed) > 1:
+    if len(needed) != 1:
         raise ValueError(
             f"the function returned one number, and the goal reads {len(needed)} metrics: "
             f"it must return {wanted}"

@@ -5,6 +5,8 @@ Each function raises an `InvalidInput` that names the key.
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +15,12 @@ from typing import Any, Final
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Axis, Grid, check_name
+from dsice.launch import patterns
+from dsice.launch.usage import BUILT_IN
 from dsice.search import FRONT_SEARCHES, SEARCHES, make_search
 from dsice.study import command, templates
 from dsice.study.problems import shown
-from dsice.study.tables import RANGES, CommandConfig, Level, Range, StudyFile
+from dsice.study.tables import RANGES, CommandConfig, Level, MetricConfig, Range, StudyFile
 
 
 def require_no_swallowed(file: StudyFile) -> None:
@@ -32,6 +36,7 @@ def require_no_swallowed(file: StudyFile) -> None:
     for name, config in (programs | {"trial": file.trial}).items():
         open_tables[f"[{name}.env]"] = (config.env, top | program)
         open_tables[f"[{name}.files]"] = (config.files, top | program)
+        open_tables[f"[{name}.metrics]"] = (config.metrics, top | program)
     for table, (keys, elsewhere) in open_tables.items():
         for key in keys:
             if key in elsewhere:
@@ -115,6 +120,53 @@ def check_fields(
             templates.check_target(target)
         except InvalidInput as error:
             raise InvalidInput(f"{where} files: {error}") from None
+
+
+def check_metrics(config: CommandConfig, table: str) -> None:
+    """Check what is said of the metrics in a program's output, and try it on the samples given."""
+    for name, entry in config.metrics.items():
+        key = f"key '{table}.metrics.{name}'"
+        if name.startswith("$"):
+            raise InvalidInput(f"{key}: names with $ are those of built-in metrics; choose another")
+        if isinstance(entry, str) and _BUILT_IN.fullmatch(entry):
+            check_built_in(entry, key)
+            continue
+        metric = MetricConfig(pattern=entry) if isinstance(entry, str) else entry
+        with _of(key):
+            patterns.check(metric.pattern)
+            if metric.file:
+                templates.check_target(metric.file)
+            if metric.sample is not None:
+                patterns.sample_value(metric.as_pattern(), metric.sample)
+    if (pattern := config.progress.pattern) is not None:
+        with _of(f"key '{table}.progress.pattern'"):
+            patterns.check_named(pattern)
+            if config.progress.sample is not None:
+                patterns.sample_entry(pattern, config.progress.sample)
+    elif config.progress.sample is not None:
+        raise InvalidInput(f"key '{table}.progress.sample': there is no pattern to try on it")
+
+
+_BUILT_IN: Final = re.compile(r"\$[A-Za-z_]*")
+
+
+def check_built_in(name: str, where: str) -> None:
+    """Check that a name with a ``$`` is that of a built-in metric."""
+    if name not in BUILT_IN:
+        close = difflib.get_close_matches(name, BUILT_IN, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InvalidInput(
+            f"{where}: there is no built-in metric {name!r}: {hint}accepted are "
+            f"{', '.join(BUILT_IN)}"
+        )
+
+
+@contextmanager
+def _of(key: str) -> Iterator[None]:
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{key}: {error}") from None
 
 
 def within(where: str, text: str, known: list[str]) -> None:

@@ -16,7 +16,9 @@ from dsice.goal import Bound, Goal
 from dsice.grid import Grid, Point
 from dsice.study.checks import (
     axis_of,
+    check_built_in,
     check_fields,
+    check_metrics,
     paths_of,
     require_no_swallowed,
     search_of,
@@ -158,6 +160,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
         if not name.isidentifier():
             raise InvalidInput(f"[stage.{name}]: a stage is named with letters, digits and _")
         check_fields(stage, known, f"[stage.{name}]", paths)
+        check_metrics(stage, f"stage.{name}")
         if isinstance(stage.timeout, TimesMedian):
             raise InvalidInput(f"[stage.{name}] timeout: only trials have a median")
         known.append(f"stage.{name}")
@@ -165,6 +168,10 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     pictured = [*known, "best"]
     known += ["slot"] if "slot" not in known else []
     check_fields(file.trial, known, "[trial]", paths)
+    check_metrics(file.trial, "trial")
+    for metric in goal.metrics:
+        if metric.startswith("$"):
+            check_built_in(metric, "the goal")
     for row in file.report.pictures:
         for caption, path in row.files.items():
             within(f"[[report.pictures]] {caption!r}", path, pictured)

@@ -29,10 +29,18 @@ from dsice.study.directory import StudyDirectory
 from dsice.study.facts import Status, Trial
 from dsice.study.places import with_slots
 from dsice.study.run import require_free
-from dsice.study.spec import exists, faulty_templates, missing_paths, missing_programs, next_job
+from dsice.study.spec import (
+    exists,
+    faulty_templates,
+    missing_counters,
+    missing_paths,
+    missing_programs,
+    next_job,
+)
 from dsice.study.state import Study
 from dsice.study.tables import CommandConfig, TimesMedian
-from dsice.units import duration, hours, setting
+from dsice.study.tryout import metric_lines
+from dsice.units import count, duration, hours, setting
 
 _WIDTH: Final = 12  # of the first column
 _LEVELS: Final = 6  # of an axis that are shown
@@ -54,8 +62,11 @@ class Preview:
     warnings: tuple[str, ...]
 
 
-def preview(config: StudyConfig, directory: Path | str) -> Preview:
-    """What ``dsice run`` would do with a study in ``directory``."""
+def preview(config: StudyConfig, directory: Path | str, output: str | None = None) -> Preview:
+    """What ``dsice run`` would do with a study in ``directory``.
+
+    ``output`` is what the trials' program printed once: the patterns of metrics are tried on it.
+    """
     place = StudyDirectory.at(directory)
     config, slots, lacking = _slots(config)
     study, state, warnings = _study(config, place)
@@ -79,6 +90,7 @@ def preview(config: StudyConfig, directory: Path | str) -> Preview:
         specs.append(next_job(study, study.stage(name), slots.whole(stage.resources.gpus)))
         lines += _row(f"  {name}", _how(stage, config))
         lines += _command(specs[-1])
+        lines += _environment(stage, specs[-1])
     lines += _row("Trials", f"{_budget(config)}; {_how(config.trial, config)}")
     if point is None:
         warnings.append(
@@ -93,7 +105,11 @@ def preview(config: StudyConfig, directory: Path | str) -> Preview:
             "", "The first is " + ", ".join(f"{k} = {shown(v)}" for k, v in first.params.items())
         )
         lines += _command(specs[-1])
+        lines += _environment(config.trial, specs[-1])
     lines += [line for note in config.notes for line in _row("Note", note)]
+    if found := metric_lines(config.trial, output):
+        lines += _row("Metrics", "besides those that the program writes as JSON:")
+        lines += [line for name, text in found for line in _row(f"  {name}", text)]
     lines += _row("Where", _where(config, slots))
     lines += _row("Directory", state)
     lines += [line for text in _time(config) for line in _row("Time", text)]
@@ -135,6 +151,11 @@ def _command(spec: JobSpec) -> list[str]:
     return _indented(before + line) + _files(spec)
 
 
+def _environment(program: CommandConfig, spec: JobSpec) -> list[str]:
+    """The environment variables that a program is given."""
+    return _row("  env", ", ".join(f"{name}={shlex.quote(spec.env[name])}" for name in program.env))
+
+
 def _indented(text: str) -> list[str]:
     return [f"{'':{_WIDTH}}{line}" if line else "" for line in output.lines(text)]
 
@@ -152,20 +173,22 @@ def _files(spec: JobSpec) -> list[str]:
 
 def _how(program: CommandConfig, config: StudyConfig) -> str:
     """The time limit of a program, and what each of its jobs gets."""
-    facts = []
+    facts = ["no time limit"] if program.timeout is None else []
     if isinstance(program.timeout, TimesMedian):
         facts.append(f"time limit {setting(program.timeout.times)} x the median of trials")
     elif program.timeout is not None:
         facts.append(f"time limit {duration(program.timeout)}")
     if program.retries:
         facts.append(f"up to {program.retries} more if it fails")
+    if threads := program.threads or (1 if program is config.trial else None):
+        facts.append(f"{count(threads, 'thread')} each (OMP_NUM_THREADS and the like)")
     if (settings := _settings(program, config)) is not None:
         counts = {"node": settings.nodes, "GPU": settings.gpus, "core": settings.cpus}
-        given = [f"{n} {what}{'s' * (n != 1)}" for what, n in counts.items() if n is not None]
+        given = [count(n, what) for what, n in counts.items() if n is not None]
         given += [f"{settings.memory} of memory"] if settings.memory else []
         given += [f"{duration(settings.time)} of time"] if settings.time else []
         facts.append(f"a job with {', '.join(given)}")
-    return "; ".join(facts) or "no time limit"
+    return "; ".join(facts)
 
 
 def _settings(program: CommandConfig, config: StudyConfig) -> BatchSettings | None:
@@ -285,6 +308,7 @@ def _absent(study: Study, specs: list[JobSpec], place: StudyDirectory) -> Iterat
     """A sentence on each program, path and file in a command that is not here."""
     yield from missing_programs(study)
     yield from missing_paths(study)
+    yield from missing_counters(study)
     faulty = faulty_templates(study)
     yield from faulty or [spec.flaw for spec in specs if spec.flaw]
     told = list(study.config.paths.values())

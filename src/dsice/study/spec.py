@@ -13,6 +13,7 @@ from dsice.grid import Value
 from dsice.launch.job import JobSpec
 from dsice.launch.processes import search_path
 from dsice.launch.slots import Slot
+from dsice.launch.usage import unknown_here
 from dsice.study import command, templates
 from dsice.study.directory import TaskFolder
 from dsice.study.facts import Stage, Status, Task, Trial
@@ -64,13 +65,15 @@ def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
     env |= {key: command.fill(text, values) for key, text in config.env.items()}
     arguments = tuple(command.fill(argument, values) for argument in config.command)
     files, flaw = _files(study, config, values)
+    needed = study.config.goal.metrics if isinstance(task, Trial) else ()
+    by_pattern, measured = config.patterns(needed), config.measured(needed)
     return JobSpec(
         name=f"{study.config.name}.{task.folder.path.name}.{attempt}",
         command=arguments,
         workdir=str(task.folder.work),
         env=env,
         timeout=time_limit(study, config),
-        needs_metrics=isinstance(task, Trial),
+        needs_metrics=not {*by_pattern, *measured}.issuperset(needed),
         resources=config.resources.model_dump(exclude_none=True),
         files=files,
         flaw=flaw,
@@ -78,6 +81,9 @@ def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
         devices=slot.devices,
         cores=slot.cores,
         identity=task.identity(attempt),
+        patterns=by_pattern,
+        measured=measured,
+        progress=config.progress.pattern or "",
     )
 
 
@@ -218,10 +224,28 @@ def check_files(study: Study) -> None:
     """Check that the programs and paths exist that are needed from now on, as far as is known.
 
     Raises:
-        InvalidInput: one does not exist, or a template is invalid.
+        InvalidInput: one does not exist, a template is invalid, or a metric cannot be measured.
     """
-    for wrong in (*missing_programs(study), *missing_paths(study), *faulty_templates(study)):
+    for wrong in (
+        *missing_programs(study),
+        *missing_paths(study),
+        *faulty_templates(study),
+        *missing_counters(study),
+    ):
         raise InvalidInput(wrong)
+
+
+def missing_counters(study: Study) -> list[str]:
+    """A sentence on each built-in metric that this machine, where trials run, cannot measure."""
+    if study.config.run.batch is not None:
+        return []
+    wanted = {
+        metric
+        for config in waiting(study)
+        for metric in config.measured(study.config.goal.metrics).values()
+    }
+    missing = unknown_here(wanted)
+    return [missing] if missing else []
 
 
 def thread_limits(threads: int) -> dict[str, str]:

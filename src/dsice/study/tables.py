@@ -6,6 +6,7 @@ What one key means for another is checked in `dsice.study.checks`.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -13,6 +14,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from dsice.errors import InvalidInput
 from dsice.launch.make import LOCAL, SETTINGS
+from dsice.launch.patterns import Pattern
 from dsice.launch.settings import (
     BatchSettings,
     PbsSettings,
@@ -22,6 +24,7 @@ from dsice.launch.settings import (
     Table,
     duration_schema,
 )
+from dsice.launch.usage import BUILT_IN
 from dsice.search import DEFAULT_SEARCH
 from dsice.study.share import Share
 from dsice.units import seconds
@@ -54,8 +57,45 @@ Timeout = Annotated[
 ]
 
 
+class MetricConfig(Table):
+    r"""A metric that is read from the output of a program, as one of ``metrics``.
+
+    Attributes:
+        pattern: a regular expression; its first group is the number, and the last match counts:
+            ``'val_acc: ([\d.]+)'``.
+        unit: what the number is to be in if the output has it with a unit: ``"s"`` makes 0.0013 of
+            ``1.3 ms``.
+        file: a file in the program's working directory that is read instead of its output.
+        sample: a line as the program prints it, on which the pattern is tried when this file is
+            checked.
+    """
+
+    pattern: Text
+    unit: str = ""
+    file: str = ""
+    sample: str | None = None
+
+    def as_pattern(self, needed: bool = False) -> Pattern:
+        """What a job is told of it."""
+        return Pattern(self.pattern, self.unit, self.file, needed)
+
+
+class ProgressConfig(Table):
+    r"""How a program that runs tells of its progress: ``[trial.progress]``.
+
+    Attributes:
+        pattern: a regular expression of a line of its output; its named groups are intermediate
+            metrics: ``'epoch (?P<epoch>\d+): loss (?P<loss>[\d.]+)'``.
+        sample: a line as the program prints it, on which the pattern is tried when this file is
+            checked.
+    """
+
+    pattern: Text | None = None
+    sample: str | None = None
+
+
 class CommandConfig(Table):
-    """A program to run: ``[trial]`` or ``[stage.NAME]``.
+    r"""A program to run: ``[trial]`` or ``[stage.NAME]``.
 
     Attributes:
         command: argument list with fields, see `dsice.study.command`.
@@ -68,6 +108,10 @@ class CommandConfig(Table):
             `dsice.study.templates`.
         resources: what it needs of where it runs, where that differs from ``[run.SYSTEM]``, or
             from what each trial gets of this machine.
+        metrics: metrics that are read from its output by regular expressions, besides those that it
+            writes as JSON: ``{ val_acc = 'val_acc: ([\d.]+)' }``; or what it used, by another name:
+            ``{ energy = "$joules" }``, see `dsice.launch.usage`.
+        progress: how it tells of its progress, besides by the file ``{progress}``.
     """
 
     command: Annotated[tuple[Text, ...], Field(min_length=1, strict=False)]
@@ -77,6 +121,26 @@ class CommandConfig(Table):
     env: dict[str, str] = Field(default_factory=dict)
     files: dict[str, Text] = Field(default_factory=dict)
     resources: Resources = Resources()
+    metrics: dict[str, Text | MetricConfig] = Field(default_factory=dict)
+    progress: ProgressConfig = ProgressConfig()
+
+    def patterns(self, needed: Collection[str] = ()) -> dict[str, Pattern]:
+        """The metrics that are read from its output; those in ``needed`` must be there."""
+        tables = {
+            name: MetricConfig(pattern=entry) if isinstance(entry, str) else entry
+            for name, entry in self.metrics.items()
+            if not (isinstance(entry, str) and entry in BUILT_IN)
+        }
+        return {name: table.as_pattern(name in needed) for name, table in tables.items()}
+
+    def measured(self, needed: Collection[str] = ()) -> dict[str, str]:
+        """The metrics that are built-in ones, by name; also those in ``needed``."""
+        renamed = {
+            name: entry
+            for name, entry in self.metrics.items()
+            if isinstance(entry, str) and entry in BUILT_IN
+        }
+        return {name: name for name in needed if name in BUILT_IN} | renamed
 
 
 class RunConfig(Table):

@@ -127,6 +127,48 @@ def test_everything_of_a_full_file() -> None:
             "hours = inf",
             "key 'run.hours' = inf: accepted is a number greater",
         ),
+        (
+            "retries = 1",
+            'metrics = { y = "(" }',
+            "key 'trial.metrics.y': '(' is no regular expression: missing )",
+        ),
+        (
+            "retries = 1",
+            'metrics = { y = "$second" }',
+            "'trial.metrics.y': there is no built-in metric '$second': did you mean '$seconds'?",
+        ),
+        (
+            "retries = 1",
+            'metrics = { "$y" = "y" }',
+            "'trial.metrics.$y': names with $ are",
+        ),
+        (
+            "retries = 1",
+            'metrics = { y = { pattern = "y=(.*)", sample = "y: 3" } }',
+            "key 'trial.metrics.y': 'y=(.*)' finds nothing in the sample 'y: 3'",
+        ),
+        (
+            "retries = 1",
+            'metrics = { y = { pattern = "y=(.*)", sample = "y=3 ms" } }',
+            "key 'trial.metrics.y': of the sample 'y=3 ms': '3 ms' is no number; say which",
+        ),
+        (
+            "retries = 1",
+            'metrics = { y = { pattern = "y", file = "/etc/y" } }',
+            "key 'trial.metrics.y': '/etc/y': give the name of a file in the program's own folder",
+        ),
+        ("retries = 1", "metrics = { seed = 'y' }", "[trial.metrics] seed: this is a key of its"),
+        (
+            "retries = 1",
+            'progress = { pattern = "loss (.*)" }',
+            "key 'trial.progress.pattern': 'loss (.*)' names no group",
+        ),
+        ("retries = 1", 'progress = { sample = "y" }', "key 'trial.progress.sample': there is no"),
+        (
+            "error <= 1e-6",
+            "$memry <= 3",
+            "the goal: there is no built-in metric '$memry': did you mean '$memory'?",
+        ),
         ("[2, 10], step = 4", "[2, 10], step = inf", "key 'grid.size': integers take a whole step"),
     ],
 )

@@ -16,7 +16,9 @@ from dsice.study.config import parse, with_budget
 from dsice.study.tables import (
     CommandConfig,
     First,
+    MetricConfig,
     PictureRow,
+    ProgressConfig,
     Range,
     ReportConfig,
     RunConfig,
@@ -31,6 +33,8 @@ FILE = {
 }
 TABLES: list[tuple[str, str, type[BaseModel]]] = [
     ("trial", '{{ command = ["run"], {} }}', CommandConfig),
+    ("trial", '{{ command = ["run"], progress = {{ {} }} }}', ProgressConfig),
+    ("trial", '{{ command = ["run"], metrics = {{ y = {{ pattern = "y", {} }} }} }}', MetricConfig),
     ("trial", '{{ command = ["run"], resources = {{ {} }} }}', Resources),
     ("stage", '{{ build = {{ command = ["make"], {} }} }}', CommandConfig),
     ("run", "{{ {} }}", RunConfig),
@@ -66,6 +70,7 @@ def keys_and_files() -> Iterator[tuple[str, str]]:
                     'command = ["make"], ',
                     "files = { }, ",
                     "settings = [], ",
+                    'pattern = "y", ',
                 ):
                     if needed.startswith(f"{key} = "):
                         inside = inside.replace(needed, "")

@@ -1,0 +1,127 @@
+"""The energy that a machine uses, where it counts that: its processors' RAPL, NVIDIA's NVML.
+
+Counters are of whole packages and devices. What else runs there meanwhile is in them, too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+_POWERCAP: Final = Path("/sys/class/powercap")
+
+NOT_OFFERED: Final = (
+    "no energy counter can be read here: neither /sys/class/powercap/intel-rapl:*/energy_uj (which "
+    "most systems let root alone read) nor one of NVIDIA's by NVML (pip install 'dsice[energy]')"
+)
+
+
+class Rapl:
+    """The energy counter of one package of processors, or of its memory.
+
+    It begins again at zero every few minutes to hours, so `joules` must be asked more often.
+
+    Args:
+        zone: its folder under /sys/class/powercap.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: its files say something else.
+    """
+
+    def __init__(self, zone: Path) -> None:
+        self._file = zone / "energy_uj"
+        self._range = int((zone / "max_energy_range_uj").read_text())
+        self._last = self._count()
+        self._total = 0
+
+    def joules(self) -> float:
+        """What was used since this object was made, in joules."""
+        count = self._count()
+        self._total += (count - self._last) % (self._range + 1)
+        self._last = count
+        return self._total / 1e6
+
+    def _count(self) -> int:
+        return int(self._file.read_text())
+
+
+class EnergyMeter:
+    """Counts the energy that this machine uses from now on.
+
+    Args:
+        powercap: where the counters of processors lie.
+
+    Attributes:
+        offered: whether there is any counter.
+    """
+
+    def __init__(self, powercap: Path = _POWERCAP) -> None:
+        self._counters: list[Callable[[], float]] = []
+        for zone in sorted(powercap.glob("intel-rapl:*")):
+            with suppress(OSError, ValueError):
+                if _counts_apart((zone / "name").read_text().strip()):
+                    self._counters.append(Rapl(zone).joules)
+        self._counters += _devices()
+        self.offered: Final = bool(self._counters)
+        self._joules = 0.0
+
+    def look(self) -> None:
+        """Read the counters; at least once a minute, as some begin again at zero."""
+        with suppress(OSError, ValueError):
+            self._joules = sum(joules() for joules in self._counters)
+
+    def joules(self) -> float | None:
+        """What was used since this object was made; None where nothing counts it."""
+        self.look()
+        return self._joules if self.offered else None
+
+
+def _counts_apart(name: str) -> bool:
+    """Whether a zone is in no other one: ``core`` and ``uncore`` are parts of their package."""
+    return name.startswith("package") or name == "dram"
+
+
+def _devices() -> list[Callable[[], float]]:
+    """A counter for each of NVIDIA's devices that the program may see."""
+    try:
+        import pynvml
+    except ImportError:
+        return []
+    counters = []
+    try:
+        pynvml.nvmlInit()
+        for handle in _visible(pynvml, os.environ.get("CUDA_VISIBLE_DEVICES")):
+            counters.append(_device(pynvml, handle))
+    except pynvml.NVMLError:  # no driver, or a device that does not count
+        return counters
+    return counters
+
+
+def _visible(nvml: Any, wanted: str | None) -> list[Any]:
+    if wanted is None:
+        return [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    return [
+        nvml.nvmlDeviceGetHandleByIndex(int(name))
+        if name.isdecimal()
+        else nvml.nvmlDeviceGetHandleByUUID(name)
+        for name in names
+        if name.isdecimal() or name.startswith(("GPU-", "MIG-"))
+    ]
+
+
+def _device(nvml: Any, handle: Any) -> Callable[[], float]:
+    begin: int = nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+
+    def joules() -> float:
+        try:
+            used: int = nvml.nvmlDeviceGetTotalEnergyConsumption(handle) - begin
+        except nvml.NVMLError as error:
+            raise OSError(str(error)) from None
+        return used / 1000
+
+    return joules
