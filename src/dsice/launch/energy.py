@@ -6,7 +6,7 @@ Counters are of whole packages and devices. What else runs there meanwhile is in
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -53,19 +53,22 @@ class EnergyMeter:
     """Counts the energy that this machine uses from now on.
 
     Args:
+        environment: of the program, which may name the devices that it sees.
         powercap: where the counters of processors lie.
 
     Attributes:
         offered: whether there is any counter.
     """
 
-    def __init__(self, powercap: Path = _POWERCAP) -> None:
+    def __init__(
+        self, environment: Mapping[str, str] = os.environ, powercap: Path = _POWERCAP
+    ) -> None:
         self._counters: list[Callable[[], float]] = []
         for zone in sorted(powercap.glob("intel-rapl:*")):
             with suppress(OSError, ValueError):
                 if _counts_apart((zone / "name").read_text().strip()):
                     self._counters.append(Rapl(zone).joules)
-        self._counters += _devices()
+        self._counters += _devices(environment.get("CUDA_VISIBLE_DEVICES"))
         self.offered: Final = bool(self._counters)
         self._joules = 0.0
 
@@ -85,7 +88,7 @@ def _counts_apart(name: str) -> bool:
     return name.startswith("package") or name == "dram"
 
 
-def _devices() -> list[Callable[[], float]]:
+def _devices(visible: str | None) -> list[Callable[[], float]]:
     """A counter for each of NVIDIA's devices that the program may see."""
     try:
         import pynvml
@@ -94,7 +97,7 @@ def _devices() -> list[Callable[[], float]]:
     counters = []
     try:
         pynvml.nvmlInit()
-        for handle in _visible(pynvml, os.environ.get("CUDA_VISIBLE_DEVICES")):
+        for handle in _visible(pynvml, visible):
             counters.append(_device(pynvml, handle))
     except pynvml.NVMLError:  # no driver, or a device that does not count
         return counters

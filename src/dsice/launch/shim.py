@@ -157,12 +157,13 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
         open(job.stderr, "wb", opener=open_private) as stderr,
     ):
         began_ns = os.fstat(stdout.fileno()).st_mtime_ns
-        meter = Meter(spec.measured.values())
+        environment = _environment(job, spec)
+        meter = Meter(spec.measured.values(), environment)
         try:
             process = subprocess.Popen(
                 spec.command,
                 cwd=spec.workdir,
-                env=_environment(job, spec),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,

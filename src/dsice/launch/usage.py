@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import threading
 import time
@@ -26,10 +27,13 @@ class Meter:
 
     Args:
         wanted: names of built-in metrics.
+        environment: of the program.
     """
 
-    def __init__(self, wanted: Collection[str]) -> None:
-        self._energy = EnergyMeter() if "$joules" in wanted else None
+    def __init__(
+        self, wanted: Collection[str], environment: Mapping[str, str] = os.environ
+    ) -> None:
+        self._energy = EnergyMeter(environment) if "$joules" in wanted else None
         self._over = threading.Event()
         if self._energy is not None and self._energy.offered:
             threading.Thread(target=self._look, args=(self._energy,), daemon=True).start()

@@ -48,7 +48,7 @@ def count(zone: Path, name: str, microjoules: int) -> None:
 
 def test_energy_is_what_packages_and_memory_count(zone: Path) -> None:
     count(zone, "intel-rapl:0", 990_000_000)
-    meter = EnergyMeter(zone)
+    meter = EnergyMeter({}, zone)
     assert meter.offered
     count(zone, "intel-rapl:0", 999_000_000)  # 9 J
     count(zone, "intel-rapl:0:0", 5_000_000)  # in the package already
@@ -61,8 +61,8 @@ def test_energy_is_what_packages_and_memory_count(zone: Path) -> None:
 
 
 def test_where_nothing_counts_energy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(energy, "_devices", list)
-    meter = EnergyMeter(tmp_path)
+    monkeypatch.setattr(energy, "_devices", lambda visible: [])
+    meter = EnergyMeter({}, tmp_path)
     assert not meter.offered
     assert meter.joules() is None
 
@@ -89,8 +89,10 @@ def test_a_program_is_measured(tmp_path: Path) -> None:
 def test_energy_that_is_not_counted_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage, "EnergyMeter", lambda: EnergyMeter(tmp_path / "none"))
-    monkeypatch.setattr(energy, "_devices", list)
+    monkeypatch.setattr(
+        usage, "EnergyMeter", lambda environment=None: EnergyMeter({}, tmp_path / "none")
+    )
+    monkeypatch.setattr(energy, "_devices", lambda visible: [])
     meter = usage.Meter(["$joules"])
     meter.end()
     metrics, unknown = meter.found()
