@@ -16,10 +16,10 @@ Write the trials of a study for other programs. It only reads DIR, also while th
 
   dsice export runs/demo --optuna sqlite:///demo.db   then: optuna-dashboard sqlite:///demo.db
   dsice export runs/demo --optuna demo.log            Optuna's journal instead of a database
-  dsice export runs/demo --csv demo.csv --parquet demo.parquet
+  dsice export runs/demo --csv demo.csv --parquet demo.parquet --curves curves.csv
 
 The same --optuna again brings an earlier export of DIR up to date. A study of that name which is no
-export of DIR is left alone. Files of --csv and --parquet are replaced.
+export of DIR is left alone. Files of --csv, --curves and --parquet are replaced.
 """
 
 
@@ -35,6 +35,7 @@ def add(commands: Subparsers) -> None:
     for kind, place, said in (
         ("optuna", "STORAGE", "a URL, a .db file or a journal file"),
         ("csv", "FILE", "a table, one line for each trial; - for standard output"),
+        ("curves", "FILE", "what trials reported while they ran as CSV, one line for each value"),
         ("parquet", "FILE", "the same as Parquet"),
     ):
         parser.add_argument(
@@ -52,7 +53,9 @@ def _export(options: argparse.Namespace) -> int:
 
     wanted = [(name, place) for name in WRITERS for place in getattr(options, name)]
     if not wanted:
-        raise InvalidInput("nothing to write: give --optuna STORAGE, --csv FILE or --parquet FILE")
+        raise InvalidInput(
+            "nothing to write: give --optuna STORAGE, --csv FILE, --curves FILE or --parquet FILE"
+        )
     places = [place for _, place in wanted]
     if twice := [place for place in places if places.count(place) > 1]:
         raise InvalidInput(f"{twice[0]} is named twice: each needs a place of its own")

@@ -17,6 +17,7 @@ from dsice.exchange.source import Source
 from dsice.exchange.tabular import table
 from dsice.exchange.text_file import read_text
 from dsice.study.config import StudyConfig
+from dsice.study.curves import curves_of
 from dsice.study.state import Study
 
 
@@ -30,6 +31,23 @@ def write(study: Study, place: str, name: str | None = None) -> str:
         found = cells(study, columns, trial)
         writer.writerow([_text(found[column]) for column in columns.names])
     return f"{put(place, text.getvalue())}: {len(study.trials)} trials"
+
+
+def write_curves(study: Study, place: str, name: str | None = None) -> str:
+    """Write what trials reported while they ran, in long form: a line for each value.
+
+    The columns are ``trial``, ``step``, ``metric`` and ``value``.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("trial", "step", "metric", "value"))
+    count = 0
+    for trial in study.trials:
+        for metric, curve in curves_of(trial).of.items():
+            for step, value in zip(curve.steps, curve.values, strict=True):
+                writer.writerow((trial.number, f"{step:.15g}", metric, repr(value)))
+                count += 1
+    return f"{put(place, text.getvalue())}: {count} values that trials reported"
 
 
 def read(place: str, config: StudyConfig, name: str | None = None) -> Source:

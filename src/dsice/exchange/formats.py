@@ -36,6 +36,7 @@ READERS: Final[Mapping[str, Read]] = {
 
 WRITERS: Final[Mapping[str, Write]] = {
     "csv": csv_file.write,
+    "curves": csv_file.write_curves,
     "parquet": parquet_file.write,
     "optuna": optuna_study.write,
 }

@@ -20,6 +20,7 @@ from dsice.exchange.source import Row, RowState, Source, is_blank
 from dsice.goal import Bound, Goal, Metrics
 from dsice.incumbent import Standing
 from dsice.study.config import StudyConfig
+from dsice.study.curves import curves_of
 from dsice.study.facts import Status, Trial
 from dsice.study.state import Study
 from dsice.study.summary import metric_text, no_best_text, repeats_text
@@ -172,6 +173,16 @@ class _Writer:
         now = [trial.metrics.get(name) for name, _ in self._study.goal.objectives]
         return there.values is not None and list(there.values) != now
 
+    def intermediate(self, trial: Trial) -> dict[int, float]:
+        """What a trial reported of the objective, by whole steps; of several objectives nothing."""
+        goal = self._study.goal
+        curve = curves_of(trial).of.get(goal.metric) if len(goal.objectives) == 1 else None
+        if curve is None:
+            return {}
+        if all(step.is_integer() for step in curve.steps):
+            return dict(zip(map(int, curve.steps), curve.values, strict=True))
+        return dict(enumerate(curve.values))
+
     def frozen(self, trial: Trial) -> FrozenTrial:
         """A trial as Optuna keeps it."""
         from optuna.trial import FrozenTrial, TrialState
@@ -190,7 +201,7 @@ class _Writer:
             distributions=self._made,
             user_attrs=self._told(trial),
             system_attrs=constraints(goal, trial.metrics) if done else {},
-            intermediate_values={},
+            intermediate_values=self.intermediate(trial),
             trial_id=-1,
         )
 
@@ -205,10 +216,13 @@ class _Writer:
 
 def _update(storage: BaseStorage, earlier: FrozenTrial, writer: _Writer, trial: Trial) -> bool:
     """Give a trial that had not ended its results; returns whether there was anything new."""
-    if writer.state(trial) == earlier.state:
-        return False
-    now = writer.frozen(trial)
     number = earlier._trial_id
+    new = writer.intermediate(trial).items() - earlier.intermediate_values.items()
+    for step, value in sorted(new):
+        storage.set_trial_intermediate_value(number, step, value)
+    if writer.state(trial) == earlier.state:
+        return bool(new)
+    now = writer.frozen(trial)
     for key, value in now.user_attrs.items():
         storage.set_trial_user_attr(number, key, value)
     for key, value in now._system_attrs.items():

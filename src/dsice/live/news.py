@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from dsice.report.details import details
 from dsice.report.explained import why_of
 from dsice.report.facts import Facts
 from dsice.report.html import PROGRAMS, page
-from dsice.report.parts import Parts, parts_of, section
+from dsice.report.parts import Parts, curve_parts, parts_of, section
 from dsice.report.words import parameter
 from dsice.study.facts import Status, Trial
 from dsice.study.state import Study
@@ -51,6 +52,18 @@ class _Current:
         self.texts[name] = text
         self.versions[name] = hashlib.sha256(text).hexdigest()[:16]
 
+    def add(self, parts: Parts) -> None:
+        """Take parts of the page, instead of those of the same names."""
+        for name, text in parts.sections.items():
+            self.parts.sections[name] = text
+            self.put(f"section {name}", text)
+        for name, rows in parts.datasets.items():
+            self.parts.datasets[name] = rows
+            self.put(f"dataset {name}", rows)
+        for name, figure in parts.figures.items():
+            self.parts.figures[name] = figure
+            self.put(f"figure {name}", figure)
+
 
 class News:
     """The newest state of a study as a page, its parts and its trials; safe for many threads.
@@ -69,6 +82,7 @@ class News:
         self._made = 0
         self._study = self._followed.look()
         self._current = _Current(Parts({}, {}, {}))
+        self._reported = ""
 
     def page(self) -> str:
         """The page, as HTML text."""
@@ -102,9 +116,13 @@ class News:
         if time.monotonic() < self._looked + _LOOK:
             return self._current
         self._study = self._followed.look()
+        reported = _reported(self._study)
         if self._made != self._followed.version:
             self._current = _packed(parts_of(self._study))
             self._made = self._followed.version
+        elif self._reported != reported:
+            self._current.add(curve_parts(self._study))
+        self._reported = reported
         now = section("now", _now(self._study, self._followed.is_driven()))
         self._current.parts.sections["now"] = now
         self._current.put("section now", now)
@@ -113,14 +131,19 @@ class News:
 
 
 def _packed(parts: Parts) -> _Current:
-    current = _Current(parts)
-    for name, text in parts.sections.items():
-        current.put(f"section {name}", text)
-    for name, rows in parts.datasets.items():
-        current.put(f"dataset {name}", rows)
-    for name, figure in parts.figures.items():
-        current.put(f"figure {name}", figure)
+    current = _Current(Parts({}, {}, {}))
+    current.add(parts)
     return current
+
+
+def _reported(study: Study) -> str:
+    """Changes whenever a trial under way has reported something."""
+    found = []
+    for trial in study.with_status(Status.RUNNING):
+        with suppress(OSError):
+            state = trial.job.progress.stat()
+            found.append(f"{trial.number} {state.st_size} {state.st_mtime_ns}")
+    return "; ".join(found)
 
 
 def _now(study: Study, driven: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from dsice.domain import Domain
 from dsice.goal import Bound
 from dsice.report import words
 from dsice.report.board import Board
+from dsice.report.curve_figures import curve_figures
 from dsice.report.facts import Facts
 from dsice.report.job_figures import running_figure, slots_figure
 from dsice.report.scales import (
@@ -45,32 +46,36 @@ class Figures:
         progress: the objective in the order of ends, with the best so far.
         axes: the objective against each parameter.
         jobs: which jobs ran when, and how many at once (the poster's Fig. 4).
+        curves: what trials reported while they ran.
     """
 
     bounds: tuple[Figure, ...] = ()
     progress: tuple[Figure, ...] = ()
     axes: tuple[Figure, ...] = ()
     jobs: tuple[Figure, ...] = ()
+    curves: tuple[Figure, ...] = ()
 
     @classmethod
     def of(cls, study: Study) -> Self:
         """The figures of a study in any state."""
-        board = Board.of(Facts.of(study))
+        board = Board.of(facts := Facts.of(study))
+        curves = tuple(curve_figures(facts))
         timeline = Timeline.of(study)
         jobs: tuple[Figure, ...] = ()
         if timeline.spans and timeline.seconds:
             jobs = (slots_figure(timeline), running_figure(timeline))
         if not board.facts.measured:
-            return cls(jobs=jobs)
+            return cls(jobs=jobs, curves=curves)
         return cls(
             bounds=tuple(bound_figures(board)),
             progress=(progress_figure(board),),
             axes=tuple(axis_figures(board)),
             jobs=jobs,
+            curves=curves,
         )
 
     def __iter__(self) -> Iterator[Figure]:
-        return iter((*self.bounds, *self.progress, *self.axes, *self.jobs))
+        return iter((*self.bounds, *self.progress, *self.axes, *self.jobs, *self.curves))
 
 
 def bound_figures(board: Board) -> list[Figure]:

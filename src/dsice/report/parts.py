@@ -15,6 +15,7 @@ import jinja2
 
 from dsice import __version__
 from dsice.report import summary
+from dsice.report.curve_figures import curve_figures
 from dsice.report.explained import Explained
 from dsice.report.facts import Facts
 from dsice.report.figures import Figures
@@ -28,7 +29,7 @@ from dsice.text import plain
 from dsice.units import count, duration, hours, number
 
 SECTIONS: Final = (
-    *("head", "best", "bounds", "pictures", "progress", "line", "parameters", "effects"),
+    *("head", "best", "bounds", "pictures", "progress", "curves", "line", "parameters", "effects"),
     *("run", "saved", "failures", "trials", "sessions", "foot"),
 )
 """Names of all sections, in the order of the page; blocks of ``page/sections.html``."""
@@ -79,6 +80,13 @@ def parts_of(study: Study) -> Parts:
     sections = {name: section(name, values) for name in SECTIONS}
     others = (*explained.line, *explained.walk, *explained.effects, *explained.pairs)
     return Parts(sections, *_packed([*figures, *others]))
+
+
+def curve_parts(study: Study) -> Parts:
+    """The parts of the page that change while trials run: what they have reported so far."""
+    figures = Figures(curves=tuple(curve_figures(Facts.of(study))))
+    sections = {"curves": section("curves", {"figures": figures})}
+    return Parts(sections, *_packed(figures))
 
 
 def section(name: str, values: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections.abc import Iterator
@@ -310,3 +311,39 @@ def test_the_live_page_takes_up_what_happens(browser: Browser, tmp_path: Path) -
         refused = page.evaluate("fetch('data.json', {method: 'POST'}).then(r => r.status)")
         assert refused == 405
         assert page.evaluate("fetch('data.json?token=wrong').then(r => r.status)") == 403
+
+
+def reported(story: Story, number: int, epochs: int) -> None:
+    """A trial has reported its objective so often."""
+    progress = story.study.directory.trial(number).job(1).progress
+    progress.parent.mkdir(parents=True, exist_ok=True)
+    values = ({"epoch": k, "niqe": 5 + number / k} for k in range(1, epochs + 1))
+    progress.write_text("".join(f"{json.dumps(each)}\n" for each in values))
+
+
+@pytest.mark.parametrize("width", [400, 1600])
+@pytest.mark.parametrize("dark", [False, True])
+def test_curves_of_all_trials_and_of_one(
+    browser: Browser, tmp_path: Path, width: int, dark: bool
+) -> None:
+    story = demo_story(tmp_path, trials=12, written=True)
+    for number in range(1, 13):
+        reported(story, number, 3 * number)
+    running = story.propose((1, 1, 1, 1))
+    story.begin(running)
+    with (
+        served(story) as address,
+        opened(browser, address, width, dark) as page,
+    ):
+        lines = page.locator('[data-figure="curve-0"] .mark-line path')
+        page.wait_for_selector('[data-figure="curve-0"] .mark-line path')
+        drawn = lines.count()
+        assert undrawn(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert colliding(page) == []
+        reported(story, 13, 4)  # no event of the journal says so
+        lines.nth(drawn).wait_for(state="attached")
+        page.goto(f"{address}#trial-13")
+        page.wait_for_selector('dialog[open] [data-drawing="curve"] .mark-line path')
+        assert page.evaluate("document.querySelector('dialog').scrollWidth") <= width
+        assert page.locator("dialog h3:has-text('While it ran')").count() == 1

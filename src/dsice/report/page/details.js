@@ -42,8 +42,9 @@ function described(trial) {
   if (trial.reason) parts.push(element("p", trial.reason, { class: "reason" }));
   if (!trial.why) parts.push(element("p", `Why it was proposed: ${trial.explain}`, { class: "aside" }));
   for (const sentence of trial.why ?? []) parts.push(element("p", sentence));
-  if (trial.line) parts.push(lineFigure(trial.line));
+  if (trial.line) parts.push(figureOf("line", trial.line));
   parts.push(...pairs("Parameters", trial.params), ...pairs("Metrics", trial.metrics));
+  parts.push(...curvesOf(trial.trial));
   if (trial.attempts.length) parts.push(element("h3", "Attempts"), attempts(trial.attempts));
   if (trial.command) parts.push(element("h3", "Command"), element("pre", trial.command, { class: "line" }));
   parts.push(...log("Output, its end", trial.output), ...log("Error output, its end", trial.errors));
@@ -51,11 +52,32 @@ function described(trial) {
   return parts;
 }
 
-// The line on which the trial was found; drawn when it stands in the page and has a width.
-function lineFigure(spec) {
-  const place = element("div", undefined, { class: "plot", "data-drawing": "line" });
+// Drawn when it stands in the page and has a width.
+function figureOf(kind, spec) {
+  const place = element("div", undefined, { class: "plot", "data-drawing": kind });
   window.setTimeout(() => draw(place, structuredClone(spec)), 0);
   return place;
+}
+
+// What the trial reported while it ran, among what the others did.
+function curvesOf(number) {
+  const rows = (page.datasets.curves ?? []).filter((row) => row.trial === number);
+  const found = [];
+  for (const [name, { spec }] of Object.entries(page.figures)) {
+    const field = `y${name.split("-")[1]}`;
+    if (!name.startsWith("curve-") || !rows.some((row) => field in row)) continue;
+    const params = [{ name: "chosen", value: number }];
+    const datasets = { curves: page.datasets.curves };
+    const drawn = structuredClone({ ...spec, params, datasets, height: 190 });
+    const values = rows.map((row) => row[field]).filter((value) => value !== undefined);
+    for (const { encoding } of drawn.layer) { // all of this trial's is seen
+      const [low, high] = encoding.y.scale.domain;
+      const kept = encoding.y.scale.type === "log" ? values.filter((value) => value > 0) : values;
+      encoding.y.scale.domain = [Math.min(low, ...kept), Math.max(high, ...kept)];
+    }
+    found.push(figureOf("curve", drawn));
+  }
+  return found.length ? [element("h3", "While it ran, among the others"), ...found] : [];
 }
 
 function pairs(title, rows) {

@@ -1,0 +1,148 @@
+"""Learning curves: what trials reported while they ran, read from their progress files.
+
+A progress file has one JSON object a line. The step of a report is the first of `STEPS` that the
+file's first report has; without one, reports are counted from 1. Every other number is a value of a
+metric at that step. Lines that are no such object are passed over, as are values that are not
+finite.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from dsice.files import read_regular
+from dsice.launch.output import finite
+from dsice.study.facts import Task
+
+STEPS: Final = ("step", "global_step", "epoch", "iteration", "iter", "round", "batch")
+"""Names of what reports are counted by, in upper or lower case."""
+
+REPORT: Final = "report"
+"""What is counted where reports have no step."""
+
+_LARGEST: Final = 64_000_000  # bytes of a progress file
+_KEPT: Final = 4096  # files whose curves are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The values of a metric during a trial.
+
+    Attributes:
+        steps: when each was reported, in increasing order.
+        values: what was reported then, finite numbers.
+    """
+
+    steps: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def thinned(self, most: int) -> Curve:
+        """At most ``most`` of its points (2 or more), the first and the last among them."""
+        count = len(self.steps)
+        if count <= most:
+            return self
+        kept = [round(k * (count - 1) / (most - 1)) for k in range(most)]
+        return Curve(tuple(self.steps[k] for k in kept), tuple(self.values[k] for k in kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """All curves of a trial.
+
+    Attributes:
+        counted: what the steps count: one of `STEPS`, as the program wrote it, or `REPORT`.
+        of: a curve for each metric that was reported.
+    """
+
+    counted: str = REPORT
+    of: Mapping[str, Curve] = field(default_factory=dict)
+
+
+def curves_of(task: Task) -> Curves:
+    """What a task reported so far.
+
+    Attempts that were preempted go on where they were: of their reports, those count that a later
+    attempt did not repeat. Attempts that do not count are left out.
+    """
+    found = Curves()
+    for attempt in task.attempts:
+        if attempt.void:
+            continue
+        later = _read(task.folder.job(attempt.number).progress)
+        if later.of:
+            found = _joined(found, later)
+    return found
+
+
+def _joined(earlier: Curves, later: Curves) -> Curves:
+    if earlier.counted != later.counted or later.counted == REPORT:
+        return later
+    first = min(curve.steps[0] for curve in later.of.values())
+    joined = {}
+    for name in dict.fromkeys([*earlier.of, *later.of]):
+        before = earlier.of.get(name, Curve((), ()))
+        after = later.of.get(name, Curve((), ()))
+        kept = sum(step < first for step in before.steps)
+        curve = Curve(before.steps[:kept] + after.steps, before.values[:kept] + after.values)
+        if curve.steps:
+            joined[name] = curve
+    return Curves(later.counted, joined)
+
+
+def _read(path: Path) -> Curves:
+    try:
+        state = path.stat()
+    except OSError:
+        return Curves()
+    return _remembered(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(_KEPT)
+def _remembered(path: Path, modified: int, size: int) -> Curves:
+    """The curves in a file of this age and size."""
+    try:
+        text = read_regular(path, _LARGEST).decode(errors="replace")
+    except OSError:
+        return Curves()
+    counted = ""
+    steps: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
+    for number, report in enumerate(_reports(text), 1):
+        if not counted:
+            names = {name.casefold(): name for name in report if finite(report[name])}
+            counted = next((names[step] for step in STEPS if step in names), REPORT)
+        said = number if counted == REPORT else report.get(counted)
+        if not finite(said):
+            continue
+        step = float(said or 0)
+        for name, value in report.items():
+            if name == counted or not finite(value):
+                continue
+            ours = steps.setdefault(name, [])
+            # A program that went back, to a checkpoint for example, counts as it went on.
+            while ours and ours[-1] >= step:
+                ours.pop()
+                values[name].pop()
+            ours.append(step)
+            values.setdefault(name, []).append(float(value))
+    return Curves(
+        counted or REPORT,
+        {name: Curve(tuple(steps[name]), tuple(values[name])) for name in steps},
+    )
+
+
+def _reports(text: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        if not line.lstrip().startswith("{"):
+            continue
+        try:
+            report = json.loads(line)
+        except (ValueError, RecursionError):  # its last line may be half written
+            continue
+        if isinstance(report, dict):
+            yield report
