@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 
 from dsice.errors import InvalidInput
 from dsice.expression import Expression
@@ -129,20 +129,28 @@ class Goal:
         maximize: the (first) metric to maximise, or None.
         subject_to: bounds as text; parsed in ``bounds``.
         swept: metrics that are bounded at many limits at once; empty for a single answer.
+        of_repeats: which of several measurements of a point counts: their ``"median"``, or the
+            ``"best"`` one, as timings are often compared by their minimum.
         bounds: the parsed bounds.
 
     Raises:
-        InvalidInput: no objective, two that are not lists, or an invalid bound.
+        InvalidInput: no objective, two that are not lists, an invalid bound, or another word for
+            ``of_repeats``.
     """
 
     minimize: str | Sequence[str] | None = None
     maximize: str | Sequence[str] | None = None
     subject_to: Sequence[str] = ()
     swept: tuple[Swept, ...] = ()
+    of_repeats: Literal["median", "best"] = "median"
     bounds: tuple[Bound, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self._take_apart()
+        if self.of_repeats not in ("median", "best"):
+            raise InvalidInput(
+                f"of_repeats = {self.of_repeats!r}: accepted are 'median' and 'best'"
+            )
         if isinstance(self.subject_to, str) or not isinstance(self.subject_to, Sequence):
             raise InvalidInput(f"subject_to must be a list of bounds, not {self.subject_to!r}")
         object.__setattr__(self, "subject_to", tuple(self.subject_to))
@@ -227,7 +235,8 @@ class Goal:
         objectives = [f"{sense} {name}" for name, sense in self.objectives]
         swept = [f"every {each.text}" for each in self.swept if each.closed]
         parts = [*(bound.exact for bound in self.bounds), *swept]
-        return " and ".join(objectives) + (f" subject to {' and '.join(parts)}" if parts else "")
+        whole = " and ".join(objectives) + (f" subject to {' and '.join(parts)}" if parts else "")
+        return whole if self.of_repeats == "median" else f"{whole}, {self.of_repeats} of repeats"
 
     def settled(self, stages: Mapping[str, Metrics]) -> Goal:
         """This goal with every bound's limit worked out from the metrics of ``stages``."""

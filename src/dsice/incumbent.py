@@ -41,14 +41,19 @@ class Standing(Generic[M]):
 
     Attributes:
         of: its measurements, from best to worst.
+        by_best: whether the best of them counts, instead of the median: `Goal.of_repeats`.
     """
 
     of: tuple[M, ...]
+    by_best: bool = False
 
     @property
-    def median(self) -> M:
-        """The measurement that stands for the point: of an even number the worse middle one."""
-        return self.of[len(self.of) // 2]
+    def counted(self) -> M:
+        """The measurement that stands for the point.
+
+        The median, of an even number the worse middle one; or the best, if the goal says so.
+        """
+        return self.of[0 if self.by_best else len(self.of) // 2]
 
     def spread(self, metric: str) -> tuple[float, float]:
         """The least and the largest value of a metric."""
@@ -73,7 +78,7 @@ class Incumbent(Generic[M]):
     @property
     def best(self) -> M:
         """The measurement that stands for the best point."""
-        return self.standing.median
+        return self.standing.counted
 
 
 def standings(measured: Iterable[M], goal: Goal) -> list[Standing[M]]:
@@ -82,13 +87,13 @@ def standings(measured: Iterable[M], goal: Goal) -> list[Standing[M]]:
     for each in measured:
         points.setdefault(each.point, []).append(each)
     found = [_standing(each, goal) for each in points.values()]
-    return sorted(found, key=lambda standing: standing.median.number)
+    return sorted(found, key=lambda standing: standing.counted.number)
 
 
 def best_standing(measured: Iterable[M], goal: Goal) -> Standing[M] | None:
     """The standing of the best feasible point; None if there is none."""
-    found = min(standings(measured, goal), key=lambda s: _key(s.median, goal), default=None)
-    return found if found is not None and goal.feasible(found.median.metrics) else None
+    found = min(standings(measured, goal), key=lambda s: _key(s.counted, goal), default=None)
+    return found if found is not None and goal.feasible(found.counted.metrics) else None
 
 
 def incumbents(measured: Sequence[M], goal: Goal) -> list[Incumbent[M]]:
@@ -107,7 +112,7 @@ def incumbents(measured: Sequence[M], goal: Goal) -> list[Incumbent[M]]:
     best: Point | None = None
 
     def rank(point: Point) -> Key:
-        return _key(now[point].median, goal)
+        return _key(now[point].counted, goal)
 
     for after, each in enumerate(measured, 1):
         points.setdefault(each.point, []).append(each)
@@ -125,7 +130,8 @@ def incumbents(measured: Sequence[M], goal: Goal) -> list[Incumbent[M]]:
 
 
 def _standing(measurements: Iterable[M], goal: Goal) -> Standing[M]:
-    return Standing(tuple(sorted(measurements, key=lambda each: _key(each, goal))))
+    of = tuple(sorted(measurements, key=lambda each: _key(each, goal)))
+    return Standing(of, by_best=goal.of_repeats == "best")
 
 
 def _key(measured: Measured, goal: Goal) -> Key:

@@ -47,7 +47,7 @@ def metrics_line(metrics: Metrics, goal: Goal, note: str = "") -> str:
 
 def standing_line(standing: Standing[Trial], goal: Goal) -> str:
     """``niqe 5.02, median of 3 (4.98 to 5.31), rmse 12.3``: how a point stands."""
-    return metrics_line(standing.median.metrics, goal, repeats_text(standing, goal.metric))
+    return metrics_line(standing.counted.metrics, goal, repeats_text(standing, goal.metric))
 
 
 def better_line(study: Study, goal: Goal) -> str:
@@ -201,7 +201,7 @@ def view(study: Study, notice: str = "", *, live: bool = True) -> RenderableType
                 Text.assemble(
                     ("Best so far ", "bold"),
                     (standing_line(best, goal), "bold green"),
-                    f"  (trial {best.median.number}: {params_line(best.median.params)})",
+                    f"  (trial {best.counted.number}: {params_line(best.counted.params)})",
                 )
             )
         elif study.finished:

@@ -34,7 +34,7 @@ def test_one_lucky_measurement_does_not_win() -> None:
     found = measured((0, 4.12), (1, 3.99), (1, 8.74), (1, 6.0), (0, 4.5), (0, 4.0))
     best = best_standing(found, GOALS["small"])
     assert best is not None
-    assert (best.median.number, best.median.metrics["y"]) == (1, 4.12)
+    assert (best.counted.number, best.counted.metrics["y"]) == (1, 4.12)
     assert best.spread("y") == (4.0, 4.5)
     walk = incumbents(found, GOALS["small"])
     values = [(each.after, each.best.point[0], each.best.metrics["y"]) for each in walk]
@@ -79,13 +79,13 @@ def test_the_last_incumbent_is_the_best_at_every_moment(goal: Goal) -> None:
             assert last.standing == best
             if not goal.bounds:
                 medians = {
-                    each.median.point: statistics.median_high(
+                    each.counted.point: statistics.median_high(
                         sign * m.metrics["y"] for m in each.of
                     )
                     for each in standings(found[:until], goal)
                 }
-                assert medians[best.median.point] == min(medians.values())
-                assert sign * best.median.metrics["y"] == min(medians.values())
+                assert medians[best.counted.point] == min(medians.values())
+                assert sign * best.counted.metrics["y"] == min(medians.values())
 
 
 def test_simulated_studies_follow_the_same_rule() -> None:

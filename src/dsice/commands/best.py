@@ -56,7 +56,7 @@ def _best(options: argparse.Namespace) -> int:
         why = why[0].lower() + why[1:]
         raise _NothingFound(f"{why}\n{better}" if better else why)
     if not options.json:
-        trial = best.median
+        trial = best.counted
         say(f"{standing_line(best, goal)}  (trial {trial.number}, {goal})")
         for name, value in trial.params.items():
             say(f"  {name} = {json.dumps(value, ensure_ascii=False)}")

@@ -174,8 +174,8 @@ def _print_best(study: Study) -> None:
     if best is None:
         say(no_best_text(study, goal))
     else:
-        say(f"Best (trial {best.median.number}): {standing_line(best, goal)}")
-        say(f"  {params_line(best.median.params)}")
+        say(f"Best (trial {best.counted.number}): {standing_line(best, goal)}")
+        say(f"  {params_line(best.counted.params)}")
     if better := better_line(study, goal):
         say(better)
     if baseline := Baseline.of(study):

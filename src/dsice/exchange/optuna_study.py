@@ -122,7 +122,7 @@ def _describe(storage: BaseStorage, number: int, study: Study) -> None:
 
 
 def _best_line(goal: Goal, best: Standing[Trial]) -> str:
-    number = best.median.number
+    number = best.counted.number
     return f"number {number - 1}: {standing_line(best, goal)} (trial {number} of dsice)"
 
 
@@ -132,7 +132,7 @@ def _note(study: Study, standing: Standing[Trial] | None) -> str:
     if standing is None:
         lines.append(no_best_text(study, goal))
     else:
-        best, repeats = standing.median, repeats_text(standing, goal.metric)
+        best, repeats = standing.counted, repeats_text(standing, goal.metric)
         lines += [f"**Best: trial {best.number}**, number {best.number - 1} here", ""]
         lines += ["| | |", "|---|---|"]
         found = {name: metric_text(name, best.metrics[name], goal) for name in goal.metrics}

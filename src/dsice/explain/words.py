@@ -24,6 +24,7 @@ ROLES: Final[Mapping[Role | None, str]] = {
     Role.FAR: "from elsewhere on the grid",
     Role.GRID: "anywhere on the small grid",
     Role.REPEAT: "the best point once more",
+    Role.SAMPLE: "another sample of a point",
     Role.RANDOM: "drawn blindly",
     Role.GIVEN: "given, to be measured first",
     Role.ADDED: "added by the user",
@@ -61,6 +62,8 @@ def _where(found: Explanation) -> str:
             )
         case Role.REPEAT:
             return "the best point once more, so that luck does not decide"
+        case Role.SAMPLE:
+            return "another sample of a point, as every point is measured several times"
         case Role.RANDOM:
             return "drawn blindly"
         case Role.GIVEN:

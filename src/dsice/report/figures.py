@@ -221,7 +221,7 @@ def _frontier(facts: Facts, bound: Bound, field: str, domain: Domain) -> list[Ro
     if any(b.limit is None for b in others):
         return []
     sign, edge = (1, domain.high) if _from_above(bound) else (-1, domain.low)
-    points = [standing.median for standing in facts.standings]
+    points = [standing.counted for standing in facts.standings]
     trials = [t for t in points if all(not b.excess(t.metrics[b.metric]) for b in others)]
     trials.sort(key=lambda t: (sign * t.metrics[bound.metric], facts.goal.cost(t.metrics)))
     steps = [

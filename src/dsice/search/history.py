@@ -21,8 +21,9 @@ _LARGEST_VIOLATION: Final = 1e6
 class History:
     """Measurements by point. Raw metrics are kept; feasibility and merit are worked out when asked.
 
-    A point may be measured several times: its metrics are the means over its measurements, and its
-    weight is their number. A point whose every measurement failed has *failed*.
+    A point may be measured several times: its metrics are the means over its measurements, or those
+    of the best one (`Goal.of_repeats`), and its weight is their number. A point whose every
+    measurement failed has *failed*.
 
     What is measured at a point is known of all points that are the same program (`Grid.program`).
     The program goes by the first of its points that was added.
@@ -81,13 +82,15 @@ class History:
         return len(self._measured)
 
     def metrics(self, point: Point) -> Metrics | None:
-        """The mean metrics at ``point``, or None if it is unknown or failed."""
+        """The mean, or best, metrics at ``point``, or None if it is unknown or failed."""
         program = self._grid.program(point)
         measurements = self._measured.get(program)
         if not measurements:
             return self._foreseen.get(program)
         if len(measurements) == 1:
             return measurements[0]
+        if self._goal.of_repeats == "best":
+            return min(measurements, key=self._goal.key)
         # fsum rounds once: the mean does not depend on the order of arrival. Dividing first keeps
         # it finite.
         count = len(measurements)

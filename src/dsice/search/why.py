@@ -34,6 +34,8 @@ class Role(StrEnum):
     """The best point once more, so that luck does not decide."""
     RESUME = "resume"
     """A trial that was paused, from where it was."""
+    SAMPLE = "sample"
+    """A point that was measured once more, as every point is."""
     RANDOM = "random"
     """Drawn blindly."""
     GIVEN = "given"

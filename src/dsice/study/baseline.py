@@ -38,7 +38,7 @@ class Baseline:
         goal = study.goal
         able = study.measured_for(goal)
         same = standings([trial for trial in able if trial.point == first.point], goal)
-        trial, measured = (same[0].median, len(same[0].of)) if same else (first, 0)
+        trial, measured = (same[0].counted, len(same[0].of)) if same else (first, 0)
         return cls(trial, measured, study.best_for(goal) if able else None)
 
     def line(self, goal: Goal) -> str:

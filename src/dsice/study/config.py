@@ -146,7 +146,12 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     with within_key("subject_to"):
         for text_of_bound in file.subject_to:
             Bound.parse(text_of_bound)
-    goal = Goal(minimize=file.minimize, maximize=file.maximize, subject_to=file.subject_to)
+    goal = Goal(
+        minimize=file.minimize,
+        maximize=file.maximize,
+        subject_to=file.subject_to,
+        of_repeats=file.of_repeats,
+    )
     first = First(settings=file.first) if isinstance(file.first, list) else file.first
     search, options = search_of(file.search, grid, goal)
     for bound in goal.bounds:

@@ -61,6 +61,7 @@ from dsice.study.further import Further, search_of
 from dsice.study.journal import Journal
 from dsice.study.outage import Job, Outage, Watch
 from dsice.study.requests import taken_up
+from dsice.study.samples import Samples
 from dsice.study.spec import check_files, config_of, next_job, usual_seconds
 from dsice.study.state import Study
 from dsice.study.tables import RunConfig
@@ -346,15 +347,20 @@ class Driver:
         if run.trials is not None and study.spent + free > run.trials:
             free = max(0, run.trials - study.spent)
             why = f"the budget of {run.trials} trials is used"
+        samples = Samples.of(study, run.samples)
         with self._journal.together():
-            while free and self._given:
-                point = self._given.popleft()
-                search.pend(point)
-                self._propose(point, Why(Role.GIVEN, known=len(study.finished)))
-                wave.append(study.trials[-1])
-                free -= 1
-            if free:
-                points = self._computed(lambda: search.ask(free))
+            owed = samples.owed - self._measure(search, samples.apart[:free], Role.SAMPLE, wave)
+            new = free = free + owed - samples.owed
+            if run.trials is not None:  # each new point is to have all its samples
+                room = max(0, run.trials - study.spent - owed) // run.samples
+                new = min(free, room if study.trials else max(1, room))
+                if new < free:
+                    why = f"the budget of {run.trials} trials is used"
+            given = [self._given.popleft() for _ in range(min(new, len(self._given)))]
+            self._measure(search, given, Role.GIVEN, wave)
+            free, new = free - len(given), new - len(given)
+            if new:
+                points = self._computed(lambda: search.ask(new))
                 if points is None:
                     return ""
                 if not points:
@@ -362,10 +368,22 @@ class Driver:
                 for point in points:
                     self._propose(point, search.why(point))
                     wave.append(study.trials[-1])
+                free -= len(points)
+            self._measure(search, samples.beside[:free], Role.SAMPLE, wave)
             specs = self._begin_attempts(wave)
         if wave:
             self._submit(wave, specs)
         return why
+
+    def _measure(
+        self, search: Search, points: Sequence[Point], role: Role, wave: list[Trial]
+    ) -> int:
+        """Propose points that the search has not asked for, into ``wave``; returns how many."""
+        for point in points:
+            search.pend(point)
+            self._propose(point, Why(role, known=len(self.study.finished)))
+            wave.append(self.study.trials[-1])
+        return len(points)
 
     def _still_given(self) -> deque[Point]:
         """The points that the user wants first and that nobody has measured or measures."""

@@ -97,7 +97,7 @@ class Results:
             InvalidInput: no trial has a metric of the goal.
         """
         found = self.best_standing(goal)
-        return None if found is None else found.median
+        return None if found is None else found.counted
 
     def best_standing(self, goal: Goal) -> Standing[Trial] | None:
         """All measurements of the best point for a goal; None if no point keeps its bounds.
@@ -162,7 +162,7 @@ class Results:
 
         if self.best_for(goal) is None:
             return []
-        middle = [standing.median for standing in standings(self.measured_for(goal), goal)]
+        middle = [standing.counted for standing in standings(self.measured_for(goal), goal)]
         kept = [trial for trial in middle if goal.feasible(trial.metrics)]
         return [kept[index] for index in front([goal.costs(trial.metrics) for trial in kept])]
 

@@ -131,7 +131,7 @@ def trial_as_json(trial: Trial) -> dict[str, Any]:
 
 def best_as_json(best: Standing[Trial]) -> dict[str, Any]:
     """The best trial, as ``dsice best --json`` prints it, with all trials of its point."""
-    return trial_as_json(best.median) | {
+    return trial_as_json(best.counted) | {
         "repeats": [{"trial": t.number, "metrics": dict(t.metrics)} for t in best.of]
     }
 
@@ -143,13 +143,17 @@ def metric_text(name: str, value: float, goal: Goal) -> str:
 
 
 def repeats_text(standing: Standing[Trial], metric: str) -> str:
-    """``median of 3 (4.02 to 8.74)``: how a point was measured; empty if once."""
+    """``median of 3 (4.02 to 8.74)``: how a point was measured; empty if once.
+
+    With several measurements the best may count instead: ``best of 3 (4.02 to 8.74)``.
+    """
     count = len(standing.of)
     if count == 1:
         return ""
     spread = span(*standing.spread(metric))
     every = "" if " to " in spread else "all "
-    return f"{'worse' if count == 2 else 'median'} of {count} ({every}{spread})"
+    middle = "worse" if count == 2 else "median"
+    return f"{'best' if standing.by_best else middle} of {count} ({every}{spread})"
 
 
 def seconds_of(task: Task) -> float:

@@ -155,6 +155,8 @@ class RunConfig(Table):
         gpus_per_trial: how many of them a trial gets, 1 by default; 0.5 lets two share one.
         cores: ``"pinned"`` gives each trial cores of this machine of its own.
         trials: most trials in all, or None.
+        samples: how many times each point is measured, each a trial of the budget; a point whose
+            trial fails is not measured again. Its trials lie apart in time where that is possible.
         hours: most hours of wall time in all, or None.
         share: who may read the study's directory besides its owner: ``"group"`` or ``"all"``; None:
             nobody. Nobody else may write in it.
@@ -176,6 +178,7 @@ class RunConfig(Table):
     gpus_per_trial: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     cores: Literal["pinned"] | None = None
     trials: Annotated[int, Field(ge=1)] | None = None
+    samples: Annotated[int, Field(ge=1, le=100)] = 1
     hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     share: Share | None = None
     max_consecutive_failures: Annotated[int, Field(ge=0, le=1000)] = 5
@@ -270,6 +273,8 @@ class StudyFile(Table):
             stage, ``"rmse <= 1.015 * stage.pretrain.rmse"``.
         allowed: a rule on parameter values that excludes points at no cost,
             ``"tile * unroll <= 512"``.
+        of_repeats: which of several measurements of a point counts: the ``"median"``, or the
+            ``"best"``: the minimum of what is minimised, as timings are often compared.
         only_ratios_of: parameters of which only the ratios matter, such as weights of a loss:
             points that differ in them by a common factor are measured once.
         first: settings that are known to work, ``[{ lr = 1e-3, layout = "aos" }]``, measured before
@@ -293,6 +298,7 @@ class StudyFile(Table):
     minimize: Text | list[Text] | None = None
     maximize: Text | list[Text] | None = None
     subject_to: list[str] = Field(default_factory=list)
+    of_repeats: Literal["median", "best"] = "median"
     allowed: str | None = None
     only_ratios_of: list[Text] = Field(default_factory=list)
     first: list[dict[str, Any]] | First = Field(default_factory=list)

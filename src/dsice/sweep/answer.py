@@ -144,7 +144,7 @@ def answer_of(study: Study, swept: Swept, limits: Sequence[float] = ()) -> Answe
     prospects = search.prospects([[limit] for limit in chosen])
     measured = study.measured_for(goal)
     # As the front, and the best at each bound, count points: by the median of their measurements.
-    points = [standing.median for standing in standings(measured, goal)]
+    points = [standing.counted for standing in standings(measured, goal)]
     kept = [trial for trial in points if goal.feasible(trial.metrics)]
     worst = max(kept, key=lambda trial: goal.cost(trial.metrics))
     costs = np.array([goal.costs(trial.metrics) for trial in kept])

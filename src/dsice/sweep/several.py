@@ -20,7 +20,7 @@ from dsice.units import count, number
 
 def reference_of(study: Study, goal: Goal) -> dict[str, float]:
     """The worst of each objective among the trials that keep the bounds."""
-    points = [standing.median.metrics for standing in standings(study.measured_for(goal), goal)]
+    points = [standing.counted.metrics for standing in standings(study.measured_for(goal), goal)]
     kept = [metrics for metrics in points if goal.feasible(metrics)]
     return {
         name: (max if sense == "minimize" else min)(metrics[name] for metrics in kept)
