@@ -18,11 +18,12 @@ from typing import Any, Final
 import numpy as np
 import optuna
 
-from benchmarks.cost import SHAPE, cost
+from benchmarks.cost import Valley
 from dsice.optuna import DsiceSampler
 
+COST: Final = Valley(4)
 SPACE: Final[dict[str, Any]] = {
-    f"x{k}": optuna.distributions.IntDistribution(0, n - 1) for k, n in enumerate(SHAPE)
+    f"x{k}": optuna.distributions.IntDistribution(0, n - 1) for k, n in enumerate(COST.shape)
 }
 MAKERS: Final[dict[str, Callable[[int], Any]]] = {
     "dsice": lambda seed: DsiceSampler(search_space=SPACE, seed=seed),
@@ -36,7 +37,7 @@ def step(study: optuna.Study) -> float:
     began = time.process_time()
     trial = study.ask(SPACE)
     params = trial.params
-    study.tell(trial, cost(tuple(params[name] for name in SPACE)))
+    study.tell(trial, COST(tuple(params[name] for name in SPACE)))
     return time.process_time() - began
 
 
@@ -46,7 +47,7 @@ def grown(sampler: Any, count: int) -> optuna.Study:
     draw = np.random.default_rng(3)
     for _ in range(count):
         params = {name: int(draw.integers(each.high + 1)) for name, each in SPACE.items()}
-        value = cost(tuple(params.values()))
+        value = COST(tuple(params.values()))
         study.add_trial(optuna.create_trial(params=params, distributions=SPACE, value=value))
     return study
 
@@ -70,7 +71,7 @@ def proposals(count: int, names: list[str], rounds: int, rounds_of_gp: int) -> N
 
 
 def regrets(names: list[str], trials: int, seeds: int) -> None:
-    least = min(cost(point) for point in itertools.product(*map(range, SHAPE)))
+    least = min(COST(point) for point in itertools.product(*map(range, COST.shape)))
     print(f"regret after {trials} trials, median of {seeds} seeds; points measured again:")
     medians = {}
     for name in names:

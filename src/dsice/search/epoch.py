@@ -29,6 +29,7 @@ from dsice.search.ranking import Ranking
 from dsice.search.why import Direction, Forecast, Origin, Prospect, Ray, Role
 
 POOL: Final = 800  # candidates kept when room is short; there is room for twice as many
+TAKEN: Final = 128  # candidates from the lines through a point at most
 FAR: Final = 200  # candidates from anywhere, at each fit ...
 FAR_MORE: Final = 50  # ... and for each proposal while nothing promises much
 CENTRES: Final = 6  # best points through which lines are laid
@@ -61,7 +62,7 @@ class Epoch:
         self._model = Model(grid, goal, ledger, self._random, 2 * POOL, lags)
         self._model.update()
         self._ranking = Ranking(ledger.history, goal, self._model.evaluated)
-        self._pool = Pool(grid, self._model, POOL)
+        self._pool = Pool(grid, self._model, POOL, TAKEN)
         self._crossed: set[Point] = set()  # points through which lines were laid
         self._stale = False
         self._proposal: Point | None = None
@@ -101,7 +102,7 @@ class Epoch:
         if event.is_skip:
             self._pool.discard(point)
             return
-        if self._model.submit(point):
+        if self._model.submit(point, self._pool.slot(point)):
             self._pool.discard(point)
             self._stale = True
         if event.is_result:

@@ -71,6 +71,11 @@ class History:
                 raise InvalidInput(f"the metric {name!r} is {value!r}: a finite number is needed")
         return {name: float(metrics[name]) for name in self._goal.metrics}
 
+    def take_over(self, other: History) -> None:
+        """Record all measurements of another one with the same goal, when there are none here."""
+        self._points.update(other._points)
+        self._measured.update((program, found.copy()) for program, found in other._measured.items())
+
     def __contains__(self, point: Point) -> bool:
         return self._grid.program(point) in self._measured
 

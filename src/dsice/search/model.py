@@ -98,13 +98,13 @@ class Model:
     def unit(self) -> float:  # noqa: D102  (an attribute)
         return self._objective.unit
 
-    def submit(self, point: Point) -> bool:
-        """Condition on a pending point; False if it was there already."""
+    def submit(self, point: Point, slot: int | None) -> bool:
+        """Condition on a pending point, perhaps that in ``slot``; False if it was there already."""
         if point in self._row:
             return False
         self._row[point] = len(self._row)
         for factor in self._factors:
-            factor.add(point)
+            factor.add(point, slot)
         return True
 
     def record(self, point: Point) -> None:
@@ -128,6 +128,10 @@ class Model:
     def log_acquisition(self, slots: Slots) -> Array:
         """Logarithm of the acquisition function at the candidates in ``slots``."""
         return np.asarray(sum(factor.log_factor(slots) for factor in self._factors))  # (13)
+
+    def roughly(self, candidates: Points) -> Array:
+        """An estimate of it for points in no slot, by which to choose those worth one."""
+        return np.asarray(sum(factor.rough_log_factor(candidates) for factor in self._factors))
 
     # -- questions ---------------------------------------------------------------------------------
 

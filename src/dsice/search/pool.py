@@ -22,15 +22,17 @@ class Pool:
         grid: the points.
         model: gives acquisition values; it holds the candidates' rows in the same slots.
         size: how many are kept when room is short; there is room for twice as many.
+        most: how many the points of lines may be at a time.
 
     Attributes:
         origins: by slot.
     """
 
-    def __init__(self, grid: Grid, model: Model, size: int) -> None:
+    def __init__(self, grid: Grid, model: Model, size: int, most: int) -> None:
         self._grid = grid
         self._model = model
         self._size = size
+        self._most = most
         self._slot: dict[Point, int] = {}
         self._at: list[Point] = [()] * (2 * size)
         self._programs: list[Point] = [()] * (2 * size)
@@ -61,6 +63,10 @@ class Pool:
         """The candidate in a slot."""
         return self._at[slot]
 
+    def slot(self, point: Point) -> int | None:
+        """The slot of a candidate; None if ``point`` is none."""
+        return self._slot.get(point)
+
     def origin(self, point: Point) -> Origin | None:
         """Where a candidate came from; None if ``point`` is none."""
         slot = self._slot.get(point)
@@ -73,11 +79,15 @@ class Pool:
         self._apart.update(p for p in found if self.origin(p) is origin)
 
     def add(self, found: Mapping[Point, Origin]) -> bool:
-        """Make candidates of those points that are new and allowed; whether there were any."""
-        return self._take({self._grid.canonical(p): origin for p, origin in found.items()})
+        """Make candidates of those points that are new and allowed; whether there were any.
 
-    def _take(self, found: Mapping[Point, Origin]) -> bool:
-        """`add` for canonical points."""
+        Of many, the most promising ones, by a rough estimate.
+        """
+        found = {self._grid.canonical(point): origin for point, origin in found.items()}
+        return self._take(found, self._most)
+
+    def _take(self, found: Mapping[Point, Origin], most: int | None = None) -> bool:
+        """`add` for canonical points, at most so many."""
         for point in self._apart & found.keys():
             if found[point].line is not None:  # on a line after all
                 self.origins[self._slot[point]] = found[point]
@@ -89,9 +99,15 @@ class Pool:
             and point not in self._model.ledger
             and self._grid.allows(point)
         ]
+        if most is not None and len(new) > most:
+            values = self._model.roughly(np.array(new, dtype=np.intp))
+            leading = np.argsort(-values, kind="stable")[:most]
+            new = [new[k] for k in np.sort(leading).tolist()]
         if len(new) > len(self._free):
-            ranking = sorted(self._slot, key=lambda point: -self._values[self._slot[point]])
-            self._remove(ranking[max(0, 2 * self._size - max(len(new), self._size)) :])
+            ranking = np.argsort(-self._values[self.slots], kind="stable")
+            candidates = list(self._slot)
+            kept = max(0, 2 * self._size - max(len(new), self._size))
+            self._remove([candidates[k] for k in ranking[kept:].tolist()])
             new = new[: len(self._free)]
         if not new:
             return False

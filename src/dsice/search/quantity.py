@@ -97,10 +97,10 @@ class Quantity(ABC):
             completed = self._posterior.completed(targets - centre) + centre
             self._guessed = {row: float(completed[row]) for row in self._failed}
 
-    def add(self, point: Point) -> None:
-        """`append` after `fit`: condition on one more pending point."""
+    def add(self, point: Point, slot: int | None) -> None:
+        """`append` after `fit`: condition on one more pending point, perhaps that in ``slot``."""
         self.append()
-        self._posterior.add(point)
+        self._posterior.add(point, slot=slot)
 
     def fill(self, slots: Slots, candidates: Points) -> None:
         """Put candidates into slots."""
@@ -130,6 +130,11 @@ class Quantity(ABC):
         mean, variance = self._posterior.predict(self._white, points)
         return mean + self._centre, self._scale * np.sqrt(variance)
 
+    def roughly(self, points: Points) -> tuple[Array, Array]:
+        """As `at_points`, but given only some points the deviation is larger."""
+        mean, variance = self._posterior.roughly(self._white, points)
+        return mean + self._centre, self._scale * np.sqrt(variance)
+
     def means_measured(self) -> Array:
         """Mean of the targets at the points appended, in their order."""
         return self._posterior.mean_at_points(self._white) + self._centre
@@ -145,6 +150,10 @@ class Factor(Quantity):
     def log_factor(self, slots: Slots | slice) -> Array:
         """Logarithm of the factor at the candidates in ``slots``."""
         return self._log_factor(*self.at_slots(slots))
+
+    def rough_log_factor(self, points: Points) -> Array:
+        """An estimate of the logarithm of the factor at any points, for little work."""
+        return self._log_factor(*self.roughly(points))
 
     def expect(self, points: Points) -> tuple[Array, Array, Array]:
         """Mean and std of the targets at any points, and the logarithm of the factor."""

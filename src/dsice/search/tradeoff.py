@@ -119,11 +119,11 @@ class Tradeoff:
         for quantity in self._quantities:
             quantity.fit(covariance, points, weights, sample, slots, lags)
 
-    def add(self, point: Point) -> None:
-        """Take up one more point after `fit`."""
+    def add(self, point: Point, slot: int | None) -> None:
+        """Take up one more point after `fit`, perhaps the candidate in ``slot``."""
         self._eligible.append(False)
         for quantity in self._quantities:
-            quantity.add(point)
+            quantity.add(point, slot)
 
     def fill(self, slots: Slots, candidates: Points) -> None:
         """Put candidates into slots."""
@@ -190,7 +190,14 @@ class Tradeoff:
 
     def log_factor(self, slots: Slots | slice) -> Array:
         """Logarithm of the mean gain at the candidates in ``slots``."""
-        parts = self._parts([quantity.at_slots(slots) for quantity in self._quantities])
+        return self._mean_gain([quantity.at_slots(slots) for quantity in self._quantities])
+
+    def rough_log_factor(self, points: Points) -> Array:
+        """An estimate of it at any points, for little work."""
+        return self._mean_gain([quantity.roughly(points) for quantity in self._quantities])
+
+    def _mean_gain(self, moments: Sequence[tuple[Array, Array]]) -> Array:
+        parts = self._parts(moments)
         return np.asarray(logsumexp(parts, axis=0)) - math.log(len(parts))  # (15)
 
     def _parts(self, moments: Sequence[tuple[Array, Array]]) -> Array:

@@ -19,7 +19,7 @@ from scipy.linalg import lapack
 from scipy.optimize import minimize
 
 from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array
+from dsice.surface.axis import Array, Levels
 from dsice.surface.lags import kinship
 from dsice.threads import one_blas_thread
 
@@ -76,6 +76,33 @@ def learn(
     return Learned(covariance.with_strengths(evidence.untied(strengths)), noise)
 
 
+class _Axis:
+    """One axis that acts, at the levels that the points have there.
+
+    Attributes:
+        shares: of its terms in each strength that is learned.
+        terms: their covariances by strength, shape (strengths, levels, levels).
+    """
+
+    def __init__(self, terms: Array, levels: Levels, place: Levels) -> None:
+        self.shares: Final = SHARES[len(terms)]
+        self.terms: Final = np.tensordot(self.shares, terms, 1)
+        self._place = place  # of each point, among the levels
+        self._of_level = (np.arange(len(levels))[:, None] == place).astype(float)
+
+    def factor(self, strengths: Array) -> Array:
+        """The factor of the axis between its levels."""
+        return np.asarray(1 + np.tensordot(strengths, self.terms, 1))
+
+    def at_points(self, factor: Array) -> Array:
+        """What is given between levels, between points."""
+        return factor.take(self._place, axis=1).take(self._place, axis=0)
+
+    def summed(self, pairs: Array) -> Array:
+        """What is given between points, summed over those of each pair of levels."""
+        return np.asarray(self._of_level @ pairs @ self._of_level.T)
+
+
 class _Evidence:
     """-log of the posterior density of the logarithms of all strengths and of the noise."""
 
@@ -87,27 +114,27 @@ class _Evidence:
         weights: Array,
         lags: Array | None = None,
     ) -> None:
-        self._axes: list[Array] = []
-        self._shares: list[Array] = []
+        self._axes: list[_Axis] = []
         for axis in range(len(covariance.shape)):
-            terms = covariance.axis_terms(axis, points, points)
+            levels, place = np.unique(points[:, axis], return_inverse=True)
+            at = np.zeros((len(levels), points.shape[1]), dtype=np.intp)
+            at[:, axis] = levels
+            terms = covariance.axis_terms(axis, at, at)
             if len(terms):
-                shares = SHARES[len(terms)]
-                self._shares.append(shares)
-                self._axes.append(np.tensordot(shares, terms, 1))
+                self._axes.append(_Axis(terms, levels, place.reshape(-1)))
         self._values = values
         self._per_weight = 1 / weights
         self._kinship = None if lags is None else kinship(lags, lags)
-        count = sum(map(len, self._axes))
+        count = sum(len(axis.shares) for axis in self._axes)
         self.prior_mean = np.array([STRENGTH[0]] * count + [NOISE[0]])
         self._prior_deviation = np.array([STRENGTH[1]] * count + [NOISE[1]])
 
     def untied(self, strengths: Array) -> Array:
         """The strengths of all terms from those that are learned."""
         first, untied = 0, []
-        for shares in self._shares:
-            untied.append(strengths[first : first + len(shares)] @ shares)
-            first += len(shares)
+        for axis in self._axes:
+            untied.append(strengths[first : first + len(axis.shares)] @ axis.shares)
+            first += len(axis.shares)
         return np.concatenate(untied) if untied else strengths
 
     def __call__(self, logs: Array) -> tuple[float, Array]:
@@ -115,10 +142,10 @@ class _Evidence:
         count = len(self._values)
         product = np.ones((count, count)) if self._kinship is None else self._kinship.copy()
         factors, first = [], 0
-        for terms in self._axes:
-            factor = 1 + np.tensordot(strengths[first : first + len(terms)], terms, 1)
-            first += len(terms)
-            product *= factor
+        for axis in self._axes:
+            factor = axis.factor(strengths[first : first + len(axis.shares)])
+            first += len(axis.shares)
+            product *= axis.at_points(factor)
             factors.append(factor)
         noisy = product.copy()
         noisy.flat[:: count + 1] += noise * self._per_weight + 1e-8
@@ -128,18 +155,19 @@ class _Evidence:
         pull, _ = lapack.dpotrs(root, self._values, lower=1)
         s2 = (self._values @ pull + SCALE_COUNT) / (count + SCALE_COUNT)
         value = 0.5 * (count + SCALE_COUNT) * math.log(s2) + np.log(np.diag(root)).sum()  # (8)
-        inverse, _ = lapack.dpotri(root, lower=1)  # its lower triangle
-        slope = np.outer(pull, pull / s2) - inverse
+        inverse, _ = lapack.dpotri(root, lower=1)  # its lower triangle, zeros above
+        # What is summed with it is symmetric: twice the lower triangle, once the diagonal.
+        slope = np.outer(pull, pull / s2)
+        slope -= 2 * inverse
+        slope.flat[:: count + 1] += np.diag(inverse)
         on_diagonal = np.diag(slope).copy()
-        # The matrices are symmetric: twice the lower triangle, once the diagonal.
-        slope = np.tril(slope, -1) * 2
-        slope.flat[:: count + 1] = on_diagonal
         slope *= product
         gradient = np.empty_like(logs)
         place = 0
-        for terms, factor in zip(self._axes, factors, strict=True):
-            share = slope / np.where(np.abs(factor) < 1e-10, 1e-10, factor)
-            for term in terms:
+        for axis, factor in zip(self._axes, factors, strict=True):
+            # All pairs of points of the same levels have the same terms and the same factor.
+            share = axis.summed(slope) / np.where(np.abs(factor) < 1e-10, 1e-10, factor)
+            for term in axis.terms:
                 gradient[place] = -0.5 * strengths[place] * np.vdot(share, term)
                 place += 1
         gradient[-1] = -0.5 * noise * (on_diagonal @ self._per_weight)

@@ -1,8 +1,9 @@
 """The Gaussian process given measurements: mean and variance at candidates, point by point.
 
 Points enter in the order in which they are taken up, measured or not. With K + noise = L L', what
-is kept is the lower triangle L and, for each candidate, the row v = L^-1 k(points, candidate): its
-posterior variance is k(c, c) - |v|^2 and its mean v . L^-1 y. One more point costs one row of L and
+is kept is the lower triangle L, its inverse (to multiply by it takes half as long as to solve with
+L) and, for each candidate, the row v = L^-1 k(points, candidate): its posterior variance is
+k(c, c) - |v|^2 and its mean v . L^-1 y. One more point costs one row of L and of its inverse and
 one column of v: O(n^2 + n candidates), nothing is factorised again.
 
 A point without a value (its measurement is under way, or failed) takes the value that the others
@@ -17,7 +18,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dtrmv, dtrsm, dtrsv
+from scipy.linalg.blas import dtrmm, dtrmv
+from scipy.linalg.lapack import dtrtri
 
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
@@ -25,6 +27,7 @@ from dsice.surface.lags import kinship
 
 Slots = NDArray[np.intp]
 _BLOCK: Final = 64
+_ROUGH: Final = 64  # points that a rough variance is given
 
 
 class Posterior:
@@ -57,7 +60,7 @@ class Posterior:
         self._points[:count] = points
         self._noises = np.zeros(room)  # variance of the measurement at each point
         self._noises[:count] = noise / weights
-        # Beyond the points L is the identity: BLAS works on the whole array without a copy.
+        # Beyond the points both are the identity: BLAS works on whole arrays without a copy.
         self._root = np.eye(room, order="F")
         if count:
             matrix = covariance.covariance(points, points)
@@ -65,6 +68,7 @@ class Posterior:
                 matrix *= kinship(lags, lags)
             matrix.flat[:: count + 1] += self._noises[:count]  # (7)
             self._root[:count, :count] = np.linalg.cholesky(matrix)
+        self._inverse, _ = dtrtri(self._root, lower=1)
         self._candidates = np.zeros((slots, axes), dtype=np.intp)
         self._rows = np.zeros((slots, room))
         self._variance = np.zeros(slots)
@@ -80,26 +84,31 @@ class Posterior:
         """Put candidates into slots; what was there is forgotten."""
         self._candidates[slots] = candidates
         rows = self._whitened(candidates)
-        self._rows[slots] = rows.T
+        self._rows[slots] = rows
         own = self._covariance.variance(candidates)
-        self._variance[slots] = own - np.einsum("ij,ij->j", rows, rows)  # (9), right
+        self._variance[slots] = own - np.einsum("ij,ij->i", rows, rows)  # (9), right
 
     def _whitened(self, points: Points) -> Array:
-        """L^-1 k(own points, ``points``), shape (room, len(points))."""
-        covariances = np.zeros((len(self._root), len(points)), order="F")
-        own = self._points[: self._count]
-        covariances[: self._count] = self._covariance.covariance(own, points)
-        if self._correlations is not None:
-            covariances[: len(self._correlations)] *= self._correlations[:, None]
-        return np.asarray(dtrsm(1.0, self._root, covariances, lower=1, overwrite_b=1))
+        """L^-1 k(own points, each of ``points``), shape (len(points), room)."""
+        rows = np.zeros((len(points), len(self._root)))
+        rows[:, : self._count] = self._covariances(points)
+        # To BLAS the transpose is an array in its own order, which it overwrites.
+        return np.asarray(dtrmm(1.0, self._inverse, rows.T, lower=1, overwrite_b=1)).T
 
-    def add(self, point: Sequence[int], weight: float = 1.0) -> None:
-        """Take up one more point."""
+    def _covariances(self, points: Points) -> Array:
+        """The covariance of each of ``points`` with what was seen at the own points."""
+        covariances = self._covariance.covariance(points, self._points[: self._count])
+        if self._correlations is not None:
+            covariances[:, : len(self._correlations)] *= self._correlations
+        return covariances
+
+    def add(self, point: Sequence[int], weight: float = 1.0, slot: int | None = None) -> None:
+        """Take up one more point, perhaps the candidate in ``slot``."""
         n = self._count
         if n == len(self._root):
             self._grow()
         at = np.array([point], dtype=np.intp)
-        row = self._whitened(at)[:, 0]
+        row = self._whitened(at)[0] if slot is None else self._rows[slot].copy()
         self._noises[n] = self._noise / weight
         if len(self._late):
             late = self._points[self._late]
@@ -108,6 +117,8 @@ class Posterior:
         length = math.sqrt(max(own - float(row @ row), 1e-9))
         self._root[n, :n] = row[:n]
         self._root[n, n] = length
+        self._inverse[n] = -dtrmv(self._inverse, row, lower=1, trans=1) / length
+        self._inverse[n, n] = 1 / length
         self._points[n] = point
         column = self._covariance.covariance(self._candidates, at)[:, 0] - self._rows @ row
         column /= length
@@ -117,8 +128,9 @@ class Posterior:
 
     def _grow(self) -> None:
         more = len(self._root) + _BLOCK * max(1, len(self._root) // (4 * _BLOCK))
-        root = np.eye(more, order="F")
+        root, inverse = np.eye(more, order="F"), np.eye(more, order="F")
         root[: self._count, : self._count] = self._root
+        inverse[: self._count, : self._count] = self._inverse
         points = np.zeros((more, self._points.shape[1]), dtype=np.intp)
         points[: self._count] = self._points
         noises = np.zeros(more)
@@ -127,8 +139,8 @@ class Posterior:
         rows[:, : self._count] = self._rows
         of_late = np.zeros((len(self._late), more))
         of_late[:, : self._count] = self._of_late
-        self._root, self._points, self._noises, self._rows = root, points, noises, rows
-        self._of_late = of_late
+        self._root, self._inverse, self._points = root, inverse, points
+        self._noises, self._rows, self._of_late = noises, rows, of_late
 
     def whiten(self, values: Array) -> Array:
         """L^-1 values: the form in which `mean` takes them.
@@ -148,32 +160,41 @@ class Posterior:
 
     def _conditioned(self, values: Array) -> tuple[Array, Array]:
         wanted = np.flatnonzero(np.isnan(values))
-        white = np.zeros((len(self._root), 1), order="F")
-        white[: self._count, 0] = np.nan_to_num(values)
-        white = dtrsm(1.0, self._root, white, lower=1, overwrite_b=1)[:, 0]
+        white = np.zeros(len(self._root))
+        white[: self._count] = np.nan_to_num(values)
+        white = np.asarray(dtrmv(self._inverse, white, lower=1))
         if not len(wanted):
             return white, np.zeros(0)
         # y is predicted there if (L L')^-1 y vanishes there: with U the columns of L^-1 that belong
         # to these points, U'(white + U y) = 0.
         first = int(wanted[0])
-        units = np.zeros((len(self._root) - first, len(wanted)), order="F")
-        units[wanted - first, np.arange(len(wanted))] = 1.0
-        corner = np.asfortranarray(self._root[first:, first:])
-        columns = dtrsm(1.0, corner, units, lower=1, overwrite_b=1)
-        predicted = -np.linalg.solve(columns.T @ columns, columns.T @ white[first:])  # (10)
-        white[first:] += columns @ predicted
+        columns = self._inverse[first : self._count, wanted]
+        tail = white[first : self._count]
+        predicted = -np.linalg.solve(columns.T @ columns, columns.T @ tail)  # (10)
+        tail += columns @ predicted
         return white, predicted
 
     def mean(self, white: Array, slots: Slots | slice = slice(None)) -> Array:
         """Posterior mean at the slots, for values whitened by `whiten`."""
-        return np.asarray(self._rows[slots] @ white)  # (9), left
+        if isinstance(slots, slice) or 2 * len(slots) < len(self._rows):
+            return np.asarray(self._rows[slots] @ white)  # (9), left
+        return np.asarray((self._rows @ white)[slots])  # without a copy of the rows
 
     def predict(self, white: Array, points: Points) -> tuple[Array, Array]:
         """Posterior mean, for values whitened by `whiten`, and variance at any points."""
         rows = self._whitened(points)
         own = self._covariance.variance(points)
-        variance = np.maximum(own - np.einsum("ij,ij->j", rows, rows), 1e-9)
-        return np.asarray(white @ rows), variance
+        variance = np.maximum(own - np.einsum("ij,ij->i", rows, rows), 1e-9)
+        return np.asarray(rows @ white), variance
+
+    def roughly(self, white: Array, points: Points) -> tuple[Array, Array]:
+        """As `predict`, with the variance given only the first points that were taken up."""
+        covariances = self._covariances(points)
+        mean = covariances @ dtrmv(self._inverse, white, lower=1, trans=1)[: self._count]
+        first = min(_ROUGH, self._count)
+        rows = covariances[:, :first] @ self._inverse[:first, :first].T
+        own = self._covariance.variance(points)
+        return mean, np.maximum(own - np.einsum("ij,ij->i", rows, rows), 1e-9)
 
     def mean_at_points(self, white: Array) -> Array:
         """Posterior mean at the points themselves, for values whitened by `whiten`.
@@ -181,7 +202,7 @@ class Posterior:
         With a = (K + noise)^-1 y it is K a = y - noise a, where y = L white and L' a = white.
         """
         values = dtrmv(self._root, white, lower=1)
-        pull = dtrsv(self._root, white, lower=1, trans=1)
+        pull = dtrmv(self._inverse, white, lower=1, trans=1)
         means = np.asarray(values - self._noises * pull)[: self._count]
         means[self._late] = self._of_late @ pull  # what was seen there is not what is wanted
         return means

@@ -82,3 +82,21 @@ def test_a_result_that_is_refused_leaves_no_trace() -> None:
         ledger.record((0, 0, 0), {"y": 1.0})
     assert (list(ledger.pending), len(ledger.events), len(ledger.history)) == ([(0, 0, 0)], 1, 0)
     assert isinstance(ledger.history, History)
+
+
+def test_what_follows_leaves_a_copy_as_it_was() -> None:
+    ledger = filled(1)
+    copy, repeated = ledger.until(len(ledger.events)), Ledger(GRID, GOAL)
+    for event in ledger.events:
+        repeated.apply(event)
+    point = next(iter(ledger.history))
+    for _ in range(3):
+        ledger.record(point, {"y": -1.0, "z": 0.0})
+    assert ledger.incumbent == point
+    for name in ("events", "incumbent", "successes", "feasible"):
+        assert getattr(copy, name) == getattr(repeated, name)
+    assert list(copy.pending) == list(repeated.pending)
+    assert list(copy.history) == list(repeated.history)
+    for each in copy.history:
+        assert copy.history.metrics(each) == repeated.history.metrics(each)
+        assert copy.history.weight(each) == repeated.history.weight(each)

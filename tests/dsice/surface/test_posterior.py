@@ -34,6 +34,49 @@ def test_the_covariance_is_the_product_over_the_axes() -> None:
     assert np.allclose(covariance.variance(everything), np.diag(expected))
 
 
+def test_points_on_lines_through_one_have_the_same_covariances() -> None:
+    random = np.random.default_rng(9)
+    covariance = anova(random)
+    centre = np.array([4, 1, 17, 0, 0])
+    lines = np.repeat(centre[None], 40, axis=0)
+    lines[:15, 2] = random.integers(0, 300, 15)
+    lines[15:24, 0] = np.arange(9)
+    lines[24:28, 1] = np.arange(4)
+    lines[28:34, :2] = random.integers(0, 4, (6, 2))
+    others = draw(random, 30)
+    found = covariance.covariance(lines, others)
+    one_by_one = [covariance.covariance(point[None], others)[0] for point in lines]
+    assert np.allclose(found, one_by_one)
+    assert np.allclose(covariance.variance(lines), np.diag(covariance.covariance(lines, lines)))
+
+
+def test_a_candidate_that_is_taken_up_need_not_be_worked_out_again() -> None:
+    random = np.random.default_rng(5)
+    covariance, points = anova(random), draw(random, 40)
+    fields = [Posterior(covariance, 0.1, points[:20], np.ones(20), slots=9) for _ in range(2)]
+    for field in fields:
+        field.fill(np.arange(9), points[20:29])
+    for k in range(9):
+        fields[0].add(points[20 + k])
+        fields[1].add(points[20 + k], slot=k)
+    values = random.normal(size=29)
+    means = [field.predict(field.whiten(values), points[29:])[0] for field in fields]
+    assert np.allclose(means[0], means[1])
+    assert np.allclose(fields[0].variance(), fields[1].variance())
+
+
+def test_a_rough_prediction_has_the_mean_and_a_larger_deviation() -> None:
+    random = np.random.default_rng(6)
+    covariance, points = anova(random), draw(random, 150)
+    field = Posterior(covariance, 0.1, points[:110], np.ones(110), slots=1)
+    white = field.whiten(random.normal(size=110))
+    mean, variance = field.predict(white, points[110:])
+    rough_mean, rough_variance = field.roughly(white, points[110:])
+    assert np.allclose(rough_mean, mean)
+    assert (rough_variance >= variance - 1e-12).all()
+    assert (rough_variance < covariance.variance(points[110:])).all()
+
+
 def test_an_axis_without_strength_does_nothing() -> None:
     covariance = Anova((5, 4), (True, True), np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]))
     a, b = np.array([[2, 0], [2, 3]]), np.array([[4, 1]])
