@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from superres.arguments import make_parser
@@ -19,12 +19,21 @@ from superres.files import require_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from superres.data import Dataset, Pixels
+    from superres.data import Dataset
     from superres.metrics.ma import MaModel
     from superres.photos import Split
     from superres.records import Recorder
 
 # torch takes seconds to import: every command imports what it needs.
+
+# Packages that are not always installed, and the extras that they come with.
+_EXTRAS = {
+    "torch": "superres",
+    "PIL": "superres",
+    "safetensors": "superres",
+    "onnx": "export",
+    "onnxscript": "export",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,8 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "pretrain": _pretrain,
         "finetune": _finetune,
         "evaluate": _evaluate,
+        "table": _table,
         "upscale": _upscale,
         "import": _import,
+        "export": _export,
     }
     arguments = make_parser(commands).parse_args(argv)
     try:
@@ -57,10 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"superres: {error}", file=sys.stderr)
         return 128 + error.signal_number
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "PIL", "safetensors"):
+        extra = _EXTRAS.get(error.name or "")
+        if extra is None:
             raise
         print(
-            f'superres: {error.name} is not installed: pip install "dsice[superres]"',
+            f'superres: {error.name} is not installed: pip install "dsice[{extra}]"',
             file=sys.stderr,
         )
         return 2
@@ -141,59 +153,15 @@ def _finetune(a: argparse.Namespace) -> None:
 
 
 def _evaluate(a: argparse.Namespace) -> None:
-    if a.workers < 1:
-        raise UserError(f"--workers must be 1 at least, not {a.workers}")
-    if a.originals is not None:
-        _evaluate_folder(a)
-        return
-    if a.data is None:
-        raise UserError("--data is missing: the folder with the test images")
-    recorder, dataset = _start(a)
-    model = _ma_model(a)
-    from superres.checkpoint import Checkpoint
-    from superres.compute import Compute
-    from superres.evaluation import Pictures, evaluate
-    from superres.judging import Protocol
-    from superres.tiling import network_upscaler
+    from superres.cli_judging import run_evaluate
 
-    upscaler: Callable[[Pixels], Pixels] = dataset.bicubic
-    if not a.bicubic:
-        device = Compute.choose(a.device, "fp32").device
-        generator = Checkpoint.load(a.checkpoint).generator.to(device)
-        dataset.require_scale(generator.config.scale)
-        upscaler = network_upscaler(generator)
-    pictures = Pictures(a.crops, a.images, a.sheet)
-    protocol = Protocol(dataset.scale if a.shave == "scale" else a.shave, a.niqe_unrounded)
-    scores = evaluate(upscaler, dataset, pictures, model, a.workers, protocol)
-    print(scores.table())
-    recorder.finish(scores.metrics())
+    run_evaluate(a)
 
 
-def _evaluate_folder(a: argparse.Namespace) -> None:
-    import math
+def _table(a: argparse.Namespace) -> None:
+    from superres.cli_judging import run_table
 
-    from superres.judging import Protocol, judge_folders
-    from superres.records import Recorder
-    from superres.scores import REGIONS, pirm_region
-
-    if a.images is None:
-        raise UserError("--originals needs --images, the folder of the results to judge")
-    if any(given is not None for given in (a.data, a.crops, a.sheet)):
-        raise UserError("--data, --crops and --sheet do not go with --originals")
-    if a.shave == "scale":
-        raise UserError("--shave scale goes with --data: with --originals, name the number")
-    protocol = Protocol(a.shave, a.niqe_unrounded)
-    recorder = Recorder(a.result)
-    scores = judge_folders(a.images, a.originals, _ma_model(a), a.workers, protocol)
-    print(scores.table())
-    region = pirm_region(scores.rmse)
-    if region is None:
-        print(f"outside the regions of PIRM 2018: RMSE above {REGIONS[-1]:g}")
-    else:
-        print(f"region {region} of PIRM 2018: RMSE at most {REGIONS[region - 1]:g}")
-    # A result that equals its original has an infinite PSNR, which JSON cannot say.
-    figures = {name: v if math.isfinite(v) else None for name, v in scores.metrics().items()}
-    recorder.finish({**figures, "region": region or "outside"})
+    run_table(a)
 
 
 def _ma_model(a: argparse.Namespace) -> MaModel | None:
@@ -213,7 +181,7 @@ def _upscale(a: argparse.Namespace) -> None:
         raise UserError(f"--threads must be 1 at least, not {threads}")
     device = Compute.choose(a.device, "fp32").device
     generator = Checkpoint.load(a.checkpoint).generator.to(device)
-    enlarger = Enlarger(generator, a.memory, threads)
+    enlarger = Enlarger(generator, a.memory, threads, ensemble=a.self_ensemble)
     upscale_all(images, enlarger)
 
 
@@ -224,6 +192,16 @@ def _import(a: argparse.Namespace) -> None:
     checkpoint = import_released(a.file, residual=a.residual, normalised=a.pirm)
     checkpoint.save(a.out)
     print(f"{a.out}: {checkpoint.generator.config}")
+
+
+def _export(a: argparse.Namespace) -> None:
+    from superres.checkpoint import Checkpoint
+    from superres.export import WRITERS
+
+    generator = Checkpoint.load(a.checkpoint).generator
+    a.out.parent.mkdir(parents=True, exist_ok=True)
+    WRITERS[a.format](generator, a.out)
+    print(f"{a.out}: {generator.config}")
 
 
 def _start_training(a: argparse.Namespace) -> tuple[Recorder, MaModel | None]:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from superres.data import Dataset, Pixels, cut
-from superres.judging import PIRM, Pair, Protocol, judge_all
+from superres.judging import PIRM, Distance, Pair, Protocol, judge_all
 from superres.metrics.ma import MaModel
 from superres.scores import Scores
 from superres.sheet import contact_sheet
@@ -42,6 +42,7 @@ def evaluate(
     model: MaModel | None = None,
     workers: int = 1,
     protocol: Protocol = PIRM,
+    distance: Distance | None = None,
 ) -> Scores:
     """Enlarge every test image and judge the results.
 
@@ -54,6 +55,7 @@ def evaluate(
         model: of Ma's score; without it there is neither Ma nor PI.
         workers: processes that judge; the images are enlarged in this one.
         protocol: how they are judged.
+        distance: LPIPS, if wanted.
     """
     wanted = pictures or Pictures()
     for folder in (wanted.crops, wanted.images, wanted.sheet and wanted.sheet.parent):
@@ -72,7 +74,8 @@ def evaluate(
                     Image.fromarray(image).save(folder / f"{test.entry.name}.png")
             yield Pair(test.entry.name, result, np.asarray(test.high))
 
-    scores = judge_all(results(), len(dataset.manifest.test), model, workers, protocol)
+    count = len(dataset.manifest.test)
+    scores = judge_all(results(), count, model, workers, protocol, distance)
     if wanted.sheet is not None:
         _sheet(dataset, shown).save(wanted.sheet, format="PNG")
     return scores

@@ -26,6 +26,7 @@ from superres.compute import exactly
 from superres.errors import UserError
 from superres.files import sha256
 from superres.losses import DEFAULT_WEIGHTS, Level, gram
+from superres.states import read_state
 
 _VGG19_LEVELS = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4)
 _RANDOM_LEVELS = ((16,), (32,), (64,), (64,))
@@ -118,7 +119,7 @@ def vgg19_features(path: Path) -> FeatureNetwork:
     Raises:
         UserError: the file cannot be read or is not such a state dict.
     """
-    state = _read_state(path)
+    state = read_state(path)
     # ImageNet statistics: what torchvision's weights were trained with.
     network = FeatureNetwork(
         _blocks(_VGG19_LEVELS),
@@ -163,22 +164,6 @@ def _blocks(levels: tuple[tuple[int, ...], ...]) -> list[nn.Sequential]:
             channels = width
         blocks.append(nn.Sequential(*layers))
     return blocks
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise UserError(f"no such file: {path}")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the readers raise many kinds, all mean the same to the user
-        raise UserError(f"{path} is not a readable state dict ({type(error).__name__})") from error
-    if not isinstance(state, dict):
-        raise UserError(f"{path} holds a {type(state).__name__}, not a state dict")
-    return state
 
 
 def _mse(a: Tensor, b: Tensor) -> float:

@@ -6,7 +6,8 @@ back a few numbers. The forests of Ma's score, which are large, stay in the firs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,9 @@ from superres.scores import ImageScore, Scores
 from superres.workers import in_processes
 
 Pixels = NDArray[np.uint8]
+
+Distance = Callable[[Pixels, Pixels], float]
+"""How far two images (H, W, 3) are from each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def judge(
     Raises:
         UserError: a file cannot be read, the sizes differ, or the images are too small.
     """
-    images = [read_pixels(i) if isinstance(i, Path) else i for i in (pair.result, pair.original)]
+    images = [_pixels(pair.result), _pixels(pair.original)]
     size, original = ((image.shape[1], image.shape[0]) for image in images)
     check_sizes(pair.name, size, original, protocol.shave)
     y, reference = (protocol.shaved(luma(image)) for image in images)
@@ -92,6 +96,7 @@ def judge_all(
     model: MaModel | None = None,
     workers: int = 1,
     protocol: Protocol = PIRM,
+    distance: Distance | None = None,
 ) -> Scores:
     """Judge results, in the order given.
 
@@ -101,15 +106,28 @@ def judge_all(
         model: of Ma's score; without it there is neither Ma nor PI.
         workers: processes. Without a model, 1 means that everything happens in this one.
         protocol: how images are judged.
+        distance: LPIPS, if wanted; computed in this process, of whole images.
 
     Raises:
         UserError: see `judge`; or a process was killed.
     """
     scores = []
+    distances: deque[float] = deque()
+
+    def measured() -> Iterator[Pair]:
+        for pair in pairs:
+            if distance is not None:
+                distances.append(distance(_pixels(pair.result), _pixels(pair.original)))
+            yield pair
+
     with Progress("images judged", count) as progress:
-        for score, features in _judged(pairs, model is not None, min(workers, count), protocol):
+        for score, features in _judged(
+            measured(), model is not None, min(workers, count), protocol
+        ):
             if model is not None and features is not None:
                 score = replace(score, ma=model.score(features))
+            if distance is not None:
+                score = replace(score, lpips=distances.popleft())
             scores.append(score)
             progress.advance()
     return Scores(tuple(scores))
@@ -121,6 +139,7 @@ def judge_folders(
     model: MaModel | None = None,
     workers: int = 1,
     protocol: Protocol = PIRM,
+    distance: Distance | None = None,
 ) -> Scores:
     """Judge a folder of results against a folder of originals, see `find_pairs`.
 
@@ -131,7 +150,8 @@ def judge_folders(
     found = find_pairs(results, originals)
     for name, result, original in found:
         check_sizes(name, read_size(result), read_size(original), protocol.shave)
-    return judge_all((Pair(*names) for names in found), len(found), model, workers, protocol)
+    pairs = (Pair(*names) for names in found)
+    return judge_all(pairs, len(found), model, workers, protocol, distance)
 
 
 def check_sizes(
@@ -153,6 +173,10 @@ def check_sizes(
             f"{name}: NIQE needs {least}x{least} pixels at least, the result has "
             f"{size[0]}x{size[1]}"
         )
+
+
+def _pixels(image: Pixels | Path) -> Pixels:
+    return read_pixels(image) if isinstance(image, Path) else image
 
 
 def _judged(

@@ -132,13 +132,18 @@ class Activation(nn.PReLU):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to `x` of any shape."""
-        if x.device.type != "cpu" or torch.compiler.is_compiling():
+        if x.device.type != "cpu" or _is_noted():
             return super().forward(x)
         slope = float(self.weight.detach())
         if slope < _SMALLEST_SLOPE:  # the result does not tell what it was made from
             return super().forward(x)
         result: Tensor = _Activate.apply(x, self.weight, slope)  # type: ignore[no-untyped-call]
         return result
+
+
+def _is_noted() -> bool:
+    """Whether operations are being noted, for torch.compile or an export, and not only done."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
 class _Activate(torch.autograd.Function):

@@ -39,7 +39,7 @@ def find_pairs(results: Path, originals: Path) -> list[tuple[str, Path, Path]]:
         UserError: a folder is missing or empty, a name occurs twice in one of them, or an image
             has no partner: a figure of some of the images is none of the whole set.
     """
-    found, references = _by_name(results), _by_name(originals)
+    found, references = image_files(results), image_files(originals)
     _drop_scales(found, references)
     _drop_scales(references, found)
     for here, there, names in (
@@ -81,7 +81,12 @@ def read_size(path: Path) -> tuple[int, int]:
     return (height, width) if lying else (width, height)
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
+def image_files(folder: Path) -> dict[str, Path]:
+    """The images of a folder, not of its subfolders, by their names without extension, sorted.
+
+    Raises:
+        UserError: no such folder, no image in it, or two of one name.
+    """
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}")
     named: dict[str, Path] = {}

@@ -61,6 +61,11 @@ class Progress:
             )
 
 
+def say(line: str) -> None:
+    """Print a line about what is being done, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def _make_bar() -> Bar:
     # rich takes a while to import, and most runs have no terminal.
     from rich.console import Console

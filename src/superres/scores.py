@@ -17,7 +17,8 @@ REGIONS = (11.5, 12.5, 16.0)
 class ImageScore:
     """One image: NIQE, mean squared error (squared grey levels), PSNR (dB), SSIM and Ma's score.
 
-    `niqe_unrounded` is NIQE of luma that was not rounded to 8 bits.
+    `niqe_unrounded` is NIQE of luma that was not rounded to 8 bits, `lpips` the distance of the
+    whole colour images, see `superres.metrics.lpips`.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ImageScore:
     ma: float | None = None
     ssim: float | None = None
     niqe_unrounded: float | None = None
+    lpips: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Scores:
             "ma": self.ma,
             "pi": self.pi,
             "niqe_unrounded": self._mean_of("niqe_unrounded"),
+            "lpips": self._mean_of("lpips"),
         }
         return named | {name: value for name, value in more.items() if value is not None}
 

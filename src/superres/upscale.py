@@ -96,14 +96,23 @@ class Enlarger:
         generator: in evaluation mode.
         memory: bytes that the process may occupy; without it, see `network_upscaler`.
         threads: of torch.
+        ensemble: see `network_upscaler`.
     """
 
-    def __init__(self, generator: Generator, memory: int | None = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        memory: int | None = None,
+        threads: int = 1,
+        *,
+        ensemble: bool = False,
+    ) -> None:
         if memory is not None:
             return_freed_memory()
         self._generator = generator
         self._memory = memory
         self._threads = threads
+        self._ensemble = ensemble
 
     def check(self, width: int, height: int) -> None:
         """See whether an image can be decoded and its enlargement held and written at all.
@@ -127,7 +136,9 @@ class Enlarger:
         if memory is not None:
             height, width = image.shape[:2]
             memory -= _occupied() + _RESULT * height * width * self._generator.config.scale**2
-        upscaler = network_upscaler(self._generator, memory, self._threads, _pieces())
+        upscaler = network_upscaler(
+            self._generator, memory, self._threads, _pieces(), ensemble=self._ensemble
+        )
         try:
             return upscaler(image)
         except (MemoryError, RuntimeError) as error:  # torch has no class for it

@@ -196,7 +196,8 @@ def test_a_wrong_argument_is_exit_code_2() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["prepare", "pretrain", "finetune", "evaluate", "upscale", "import"]
+    "command",
+    ["prepare", "pretrain", "finetune", "evaluate", "table", "upscale", "import", "export"],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:

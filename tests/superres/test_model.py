@@ -8,9 +8,16 @@ import torch
 from PIL import Image
 from torch import nn
 
-from superres.arguments import DOWNSCALING_NAMES, LOSS_NAMES, NETWORK_NAMES
+from superres.arguments import (
+    DOWNSCALING_NAMES,
+    EXPORT_FORMAT_NAMES,
+    LOSS_NAMES,
+    NETWORK_NAMES,
+    TABLE_FORMAT_NAMES,
+)
 from superres.compute import to_tensor
 from superres.errors import UserError
+from superres.export import WRITERS
 from superres.model import (
     PRESETS,
     Activation,
@@ -21,6 +28,7 @@ from superres.model import (
 )
 from superres.resize import Downscaling, shrink
 from superres.scale import SCALES
+from superres.table import FORMATS
 from superres.updates import PIXEL_LOSSES
 from tests.superres.photographs import photograph, whole
 
@@ -69,6 +77,8 @@ def test_every_preset_enlarges_by_every_scale(preset: str, scale: int) -> None:
 def test_the_command_line_offers_every_preset() -> None:
     assert tuple(PRESETS) == NETWORK_NAMES
     assert tuple(PIXEL_LOSSES) == LOSS_NAMES
+    assert tuple(FORMATS) == TABLE_FORMAT_NAMES
+    assert tuple(WRITERS) == EXPORT_FORMAT_NAMES
     assert set(DOWNSCALING_NAMES) == {*Downscaling} - {Downscaling.GIVEN}
 
 

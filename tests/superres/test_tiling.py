@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from superres.compute import to_tensor
 from superres.data import Pixels
 from superres.errors import UserError
 from superres.model import Generator, GeneratorConfig
@@ -14,6 +15,7 @@ from superres.tiling import (
     least_memory,
     make_plan,
     network_upscaler,
+    self_ensemble,
 )
 
 NETWORKS = {
@@ -118,3 +120,28 @@ def test_the_number_of_threads_does_not_matter() -> None:
     torch.set_num_threads(2)
     assert (network_upscaler(generator)(low) == alone).all()
     assert torch.get_num_threads() == 2
+
+
+def test_the_self_ensemble_is_the_mean_of_eight_orientations() -> None:
+    generator, low = made(GeneratorConfig(6, 4, 2)).eval(), image(9, 14)
+    tensor = to_tensor(low[None])
+    with torch.no_grad():
+        results = []
+        for flips in ([], [2], [3], [2, 3]):
+            flipped = tensor.flip(flips)
+            results.append(generator(flipped).flip(flips))
+            across = flipped.transpose(2, 3)
+            results.append(generator(across).transpose(2, 3).flip(flips))
+        mean = torch.stack(results).mean(0)
+        torch.testing.assert_close(self_ensemble(generator, tensor), mean)
+    levels = (mean[0].clamp(0, 1) * 255).permute(1, 2, 0).numpy()
+    found = network_upscaler(generator, ensemble=True)(low)
+    assert np.abs(found - levels).max() < 0.51
+    assert (found != network_upscaler(generator)(low)).any()
+
+
+def test_orientation_does_not_matter_to_the_self_ensemble() -> None:
+    upscaler = network_upscaler(made(GeneratorConfig(6, 4, 2)).eval(), ensemble=True)
+    low = image(12, 10)
+    turned = upscaler(np.ascontiguousarray(np.rot90(low)))
+    assert np.abs(turned.astype(int) - np.rot90(upscaler(low))).max() <= 1

@@ -1,0 +1,31 @@
+"""Reading state dicts of torch that others made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from superres.errors import UserError
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a state-dict file, `.pth` (read with `weights_only`) or `.safetensors`.
+
+    Raises:
+        UserError: there is no such file, or it is no state dict.
+    """
+    if not path.is_file():
+        raise UserError(f"no such file: {path}")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the readers raise many kinds, all mean the same to the user
+        raise UserError(f"{path} is not a readable state dict ({type(error).__name__})") from error
+    if not isinstance(state, dict):
+        raise UserError(f"{path} holds a {type(state).__name__}, not a state dict")
+    return state
