@@ -12,11 +12,12 @@ from superres import helptexts
 Command = Callable[[argparse.Namespace], None]
 Group = argparse.ArgumentParser | argparse._ArgumentGroup
 
-# These names are repeated here, as torch takes seconds to import and --help is to be quick; a test
+# These are repeated here, as torch takes seconds to import and --help is to be quick; a test
 # compares them with the originals.
 NETWORK_NAMES = ("tiny", "dbpn-s", "d-dbpn", "dbpnll", "dbpn-r64-10", "dbpn-mr64-3")
 SCHEDULE_NAMES = ("linear", "cosine", "step", "constant")
 LOSS_NAMES = ("mse", "l1")
+FINETUNING_EMA = 0.97
 DOWNSCALING_NAMES = ("pillow", "matlab")
 TABLE_FORMAT_NAMES = ("markdown", "latex", "csv")
 EXPORT_FORMAT_NAMES = ("onnx", "torchscript")
@@ -57,6 +58,12 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         "--test-crop", type=int, default=768, help="longest side of test images (%(default)s)"
     )
     p.add_argument("--workers", type=int, help="processes (the cores of this job)")
+    p.add_argument(
+        "--halve-jpeg",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="halve JPEG files of 1000 pixels and more (%(default)s)",
+    )
     _add_result(p)
 
     p = command("pretrain", "train a network on the pixel loss", helptexts.PRETRAIN)
@@ -66,7 +73,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     p.add_argument(
         "--warmup", type=int, default=200, help="steps of the discriminator (%(default)s)"
     )
-    _add_training(p, "1200, paper: 1000 epochs", "tiny: 3e-3, others: 1e-4")
+    _add_training(p, "1200, paper: 1000 epochs", "tiny: 3e-3, others: 1e-4", 0.0)
 
     p = command("finetune", "train further on the four-term loss", helptexts.FINETUNE)
     start = p.add_mutually_exclusive_group(required=True)
@@ -90,7 +97,9 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         "poolings of the images, and have no gradient",
     )
     _add_network(p)
-    _add_training(p, "90, with --scratch 720; paper: 250 or 2000 epochs", "2e-4, paper: 1e-4")
+    _add_training(
+        p, "90, with --scratch 720; paper: 250 or 2000 epochs", "2e-4, paper: 1e-4", FINETUNING_EMA
+    )
 
     p = command("evaluate", "judge a checkpoint, or a folder of results", helptexts.EVALUATE)
     which = p.add_mutually_exclusive_group(required=True)
@@ -204,7 +213,7 @@ def _add_network(p: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_training(p: argparse.ArgumentParser, steps: str, learning_rate: str) -> None:
+def _add_training(p: argparse.ArgumentParser, steps: str, learning_rate: str, ema: float) -> None:
     g = p.add_argument_group("length and speed of the learning")
     length = g.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help=f"updates of the generator ({steps})")
@@ -219,6 +228,18 @@ def _add_training(p: argparse.ArgumentParser, steps: str, learning_rate: str) ->
         help="its course: linear and cosine rise for a tenth of the steps and fall to 0, step "
         "falls to a tenth at half (%(default)s)",
     )
+    g.add_argument(
+        "--ema",
+        type=float,
+        metavar="DECAY",
+        help=f"keep an exponential average of the generator; 0, its last state ({ema:g})",
+    )
+    g.add_argument(
+        "--permute-colours",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="give patches their colour channels in any order (%(default)s)",
+    )
     g.add_argument("--clip", type=float, help="largest norm of the gradient (no bound)")
     g.add_argument("--seed", type=int, default=0, help="same seed, same result (%(default)s)")
 
@@ -227,8 +248,9 @@ def _add_training(p: argparse.ArgumentParser, steps: str, learning_rate: str) ->
     g.add_argument(
         "--precision",
         default="auto",
-        choices=("auto", "fp32", "bf16"),
-        help="of convolutions (bf16 on GPUs that have it, else fp32)",
+        choices=("auto", "fp32", "bf16", "fp16"),
+        help="of convolutions (on GPUs bf16, or fp16 with scaled losses where that is all they "
+        "have; else fp32)",
     )
     g.add_argument("--compile", action="store_true", help="torch.compile: pays in long trainings")
     g.add_argument(
@@ -260,6 +282,12 @@ def _add_training(p: argparse.ArgumentParser, steps: str, learning_rate: str) ->
     )
     g.add_argument("--ma-model", type=Path, help="model.mat of Ma's score: adds ma and pi")
     g.add_argument("--workers", type=int, default=1, help="processes that judge (%(default)s)")
+    g.add_argument(
+        "--tensorboard",
+        type=Path,
+        metavar="DIR",
+        help="write the same for TensorBoard (needs dsice[tensorboard])",
+    )
     g.add_argument("--progress", type=Path, help="file to append progress to, as JSON lines")
     _add_result(g)
     _add_crops(g)

@@ -32,6 +32,7 @@ _EXTRAS = {
     "PIL": "superres",
     "safetensors": "superres",
     "onnx": "export",
+    "tensorboard": "tensorboard",
     "onnxscript": "export",
 }
 
@@ -113,7 +114,7 @@ def _prepare(a: argparse.Namespace) -> None:
     # At any scale, a tile has room for low-resolution patches of 40 pixels at least.
     crop = _given(a.crop, 40 * max(4, check_scale(a.scale)))
     made = Downscaling(a.downscaling or "pillow") if a.lr is None else Downscaling.GIVEN
-    sizes = Sizes(crop, a.test_crop, a.scale, made)
+    sizes = Sizes(crop, a.test_crop, a.scale, made, a.halve_jpeg)
     recorder = Recorder(a.result)
     sources, left_out = folder_photos(a.photos, a.test_photos) if a.photos else (wheel_photos(), [])
     if a.lr is not None:
@@ -164,12 +165,6 @@ def _table(a: argparse.Namespace) -> None:
     run_table(a)
 
 
-def _ma_model(a: argparse.Namespace) -> MaModel | None:
-    from superres.metrics.ma import load_model
-
-    return None if a.ma_model is None else load_model(a.ma_model)
-
-
 def _upscale(a: argparse.Namespace) -> None:
     from superres.checkpoint import Checkpoint
     from superres.compute import Compute
@@ -209,8 +204,10 @@ def _start_training(a: argparse.Namespace) -> tuple[Recorder, MaModel | None]:
         raise UserError(f"--workers must be 1 at least, not {a.workers}")
     if min(a.validate_every, a.snapshot_every, a.keep_every) < 0:
         raise UserError("--validate-every, --snapshot-every and --keep-every must not be negative")
+    from superres.cli_judging import ma_model
+
     recorder, _ = _start(a)
-    return recorder, _ma_model(a)
+    return recorder, ma_model(a)
 
 
 def _start(a: argparse.Namespace) -> tuple[Recorder, Dataset]:

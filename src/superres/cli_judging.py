@@ -12,7 +12,7 @@ from superres.errors import UserError
 from superres.evaluation import Pictures, evaluate
 from superres.files import require_folder, write_whole
 from superres.judging import Distance, Protocol, judge_folders
-from superres.metrics.ma import MaModel, load_model
+from superres.metrics import ma
 from superres.progress import say
 from superres.records import Recorder
 from superres.resize import Downscaling, enlarge
@@ -40,7 +40,7 @@ def run_evaluate(a: argparse.Namespace) -> None:
             require_folder(folder)
     recorder = Recorder(a.result)
     dataset = Dataset(a.data)
-    model = _ma_model(a)
+    model = ma_model(a)
     upscaler: Callable[[Pixels], Pixels] = dataset.bicubic
     if not a.bicubic:
         upscaler, scale = _network(a.checkpoint, a)
@@ -63,7 +63,7 @@ def _evaluate_folder(a: argparse.Namespace) -> None:
         raise UserError("--shave scale goes with --data: with --originals, name the number")
     protocol = Protocol(a.shave, a.niqe_unrounded)
     recorder = Recorder(a.result)
-    scores = judge_folders(a.images, a.originals, _ma_model(a), a.workers, protocol, _distance(a))
+    scores = judge_folders(a.images, a.originals, ma_model(a), a.workers, protocol, _distance(a))
     print(scores.table())
     region = pirm_region(scores.rmse)
     if region is None:
@@ -96,7 +96,7 @@ def run_table(a: argparse.Namespace) -> None:
     downscaling = Downscaling(a.downscaling)
     protocol = Protocol(scale if a.shave == "scale" else a.shave, a.niqe_unrounded)
     check_sets(sets, scale, protocol.shave)
-    model = _ma_model(a)
+    model = ma_model(a)
     distance = _distance(a)
     every = {"bicubic": lambda low: enlarge(low, scale, downscaling), **methods}
     rows = []
@@ -124,8 +124,9 @@ def _network(checkpoint: Path, a: argparse.Namespace) -> tuple[Callable[[Pixels]
     return network_upscaler(generator, ensemble=a.self_ensemble), generator.config.scale
 
 
-def _ma_model(a: argparse.Namespace) -> MaModel | None:
-    return None if a.ma_model is None else load_model(a.ma_model)
+def ma_model(a: argparse.Namespace) -> ma.MaModel | None:
+    """The model of Ma's score that the command line names, if any."""
+    return None if a.ma_model is None else ma.load_model(a.ma_model)
 
 
 def _distance(a: argparse.Namespace) -> Distance | None:

@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from threading import Event
@@ -25,16 +25,20 @@ from superres.errors import Diverged, Stopped, UserError
 from superres.evaluation import Pictures, evaluate
 from superres.features import FeatureNetwork, pooled_image, random_features, vgg19_features
 from superres.files import sha256
+from superres.group import is_first, joined
 from superres.losses import LossWeights
 from superres.metrics.ma import MaModel
 from superres.model import PRESETS, Generator, GeneratorConfig, Preset, parameter_count
+from superres.monitor import Report
 from superres.recipes import Recipe, recipe
 from superres.records import Recorder
 from superres.running import Conditions
 from superres.scores import Scores
 from superres.snapshots import Snapshots
+from superres.tensorboard import Board
 from superres.tiling import network_upscaler
 from superres.training import (
+    FINETUNING_EMA,
     Settings,
     Trained,
     finetune,
@@ -54,7 +58,7 @@ def run_pretrain(a: argparse.Namespace, recorder: Recorder, model: MaModel | Non
     dataset = Dataset(a.data)
     chosen = recipe(a.preset)
     preset = _network(a, chosen, dataset.scale)
-    settings = _settings(a, chosen, chosen.pretrain, preset.learning_rate, dataset)
+    settings = _settings(a, chosen, chosen.pretrain, preset.learning_rate, dataset, ema=0.0)
     facts = {
         "stage": "pretrain",
         "network": asdict(preset.generator),
@@ -63,11 +67,12 @@ def run_pretrain(a: argparse.Namespace, recorder: Recorder, model: MaModel | Non
         **asdict(settings),
     }
     job = _Job(a, recorder, dataset, model, facts)
-    print(f"pre-training {preset.generator} for {settings.steps} steps", flush=True)
-    with job.conditions() as conditions:
-        trained = pretrain(dataset, preset, settings, a.warmup, conditions, a.loss)
-    print(f"{parameter_count(trained.checkpoint.generator)} parameters", flush=True)
-    job.finish(trained, {"preset": a.preset})
+    _say(f"pre-training {preset.generator} for {settings.steps} steps")
+    with job.compute() as compute:
+        with job.conditions(compute) as conditions:
+            trained = pretrain(dataset, preset, settings, a.warmup, conditions, a.loss)
+        _say(f"{parameter_count(trained.checkpoint.generator)} parameters")
+        job.finish(trained, {"preset": a.preset})
 
 
 def run_finetune(a: argparse.Namespace, recorder: Recorder, model: MaModel | None) -> None:
@@ -86,7 +91,8 @@ def run_finetune(a: argparse.Namespace, recorder: Recorder, model: MaModel | Non
         begun = {"start": sha256(a.start / "generator.safetensors")}
     features = _features(a)
     length = chosen.scratch if a.scratch else chosen.finetune
-    settings = _settings(a, chosen, length, _given(a.lr, chosen.learning_rate), dataset)
+    rate = _given(a.lr, chosen.learning_rate)
+    settings = _settings(a, chosen, length, rate, dataset, ema=FINETUNING_EMA)
     facts = {
         "stage": "finetune",
         **begun,
@@ -97,18 +103,19 @@ def run_finetune(a: argparse.Namespace, recorder: Recorder, model: MaModel | Non
         **asdict(settings),
     }
     job = _Job(a, recorder, dataset, model, facts, start.history)
-    print(f"fine-tuning for {settings.steps} steps, features: {features.description}", flush=True)
-    with job.conditions() as conditions:
-        trained = finetune(
-            start,
-            dataset,
-            features,
-            weights,
-            settings,
-            conditions,
-            detached=a.emulate_release,
-        )
-    job.finish(trained, {})
+    _say(f"fine-tuning for {settings.steps} steps, features: {features.description}")
+    with job.compute() as compute:
+        with job.conditions(compute) as conditions:
+            trained = finetune(
+                start,
+                dataset,
+                features,
+                weights,
+                settings,
+                conditions,
+                detached=a.emulate_release,
+            )
+        job.finish(trained, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +139,22 @@ class _Job:
     history: tuple[dict[str, Any], ...] = ()
 
     @contextmanager
-    def conditions(self) -> Iterator[Conditions]:
+    def compute(self) -> Iterator[Compute]:
+        """Where the training is computed: in this process, or in those that `torchrun` started."""
+        a = self.arguments
+        chosen = Compute.choose(
+            a.device, a.precision, compiled=a.compile, deterministic=a.deterministic
+        )
+        with joined(chosen.device) as group:
+            yield replace(chosen, group=group)
+
+    @contextmanager
+    def conditions(self, compute: Compute) -> Iterator[Conditions]:
         """The training's conditions, under which signals to end are asked to wait for a snapshot.
 
         A training that diverged would diverge again: its snapshot is removed.
         """
         a = self.arguments
-        compute = Compute.choose(
-            a.device, a.precision, compiled=a.compile, deterministic=a.deterministic
-        )
         a.out.mkdir(parents=True, exist_ok=True)
         facts = {
             **self.facts,
@@ -149,13 +163,13 @@ class _Job:
         }
         snapshots = Snapshots(a.out / SNAPSHOT, facts, a.snapshot_every)
         if snapshots.path.is_file():
-            print(f"continuing from {snapshots.path}", flush=True)
+            _say(f"continuing from {snapshots.path}")
         stop = _StopSignals()
         with stop.heard():
             try:
                 yield Conditions(
                     compute,
-                    self.recorder.progress,
+                    self._progress(),
                     snapshots,
                     self._validate,
                     a.validate_every,
@@ -173,12 +187,30 @@ class _Job:
                     a.out.rmdir()
                 raise
 
+    def _progress(self) -> Callable[[Report], None]:
+        a = self.arguments
+        if not is_first():
+            return lambda report: None
+        if a.tensorboard is None:
+            return self.recorder.progress
+        board = Board(a.tensorboard)
+
+        def progress(report: Report) -> None:
+            self.recorder.progress(report)
+            board(report)
+
+        return progress
+
     def finish(self, trained: Trained, more: Mapping[str, Any]) -> None:
         """Judge the generator, write the checkpoint with its history, and tell the metrics.
+
+        Of several processes, the first does that.
 
         Raises:
             Diverged: the images are none.
         """
+        if not is_first():
+            return
         a = self.arguments
         checkpoint = trained.checkpoint
         scores = self._judge(checkpoint.generator, Pictures(a.crops, None, a.sheet))
@@ -253,6 +285,11 @@ class _StopSignals:
             signal.signal(number, handler)
 
 
+def _say(line: str) -> None:
+    if is_first():
+        print(line, flush=True)
+
+
 def _warn(line: str) -> None:
     print(f"superres: {line}", file=sys.stderr, flush=True)
 
@@ -293,7 +330,13 @@ def _features(a: argparse.Namespace) -> FeatureNetwork:
 
 
 def _settings(
-    a: argparse.Namespace, chosen: Recipe, length: int, learning_rate: float, dataset: Dataset
+    a: argparse.Namespace,
+    chosen: Recipe,
+    length: int,
+    learning_rate: float,
+    dataset: Dataset,
+    *,
+    ema: float,
 ) -> Settings:
     batch = _given(a.batch, chosen.batch)
     if batch < 1:
@@ -305,7 +348,17 @@ def _settings(
     if epochs is not None:
         steps = steps_of_epochs(epochs, len(dataset.manifest.train), batch)
     patch = _given(a.patch, chosen.patch)
-    return Settings(steps, batch, patch, learning_rate, a.seed, a.schedule, a.clip)
+    return Settings(
+        steps,
+        batch,
+        patch,
+        learning_rate,
+        a.seed,
+        a.schedule,
+        a.clip,
+        _given(a.ema, ema),
+        a.permute_colours,
+    )
 
 
 def _given(value: Any, default: Any) -> Any:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -18,10 +18,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from superres.errors import UserError
+from superres.group import ALONE, Group, local_rank
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 _Module = TypeVar("_Module", bound=nn.Module)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_PRECISIONS: dict[str, Precision] = {"fp32": "fp32", "bf16": "bf16", "fp16": "fp16"}
+
+# Major versions of NVIDIA's architectures: matrix units for fp16 came with Volta, those that take
+# fp32 (as TF32) with Ampere.
+_VOLTA, _AMPERE = 7, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +41,12 @@ class Compute:
         device: "cpu", "cuda", "cuda:1", ... of torch.
         precision: "bf16" computes convolutions with 8 bits of mantissa, for a multiple of the
             speed on hardware that has it; weights, losses, Gram matrices and optimisers stay fp32.
+            "fp16", for GPUs that lack bf16, has 11 bits but a small range: losses are scaled up
+            before their gradients are computed, and a step whose gradients overflow is left out.
         compiled: whether networks go through torch.compile; it takes minutes once, and pays in
             long trainings.
         deterministic: on a GPU, use only algorithms that give the same result every time.
+        group: the processes that share the work.
 
     Raises:
         UserError: there is no such device.
@@ -44,6 +56,7 @@ class Compute:
     precision: Precision = "fp32"
     compiled: bool = False
     deterministic: bool = False
+    group: Group = ALONE
 
     def __post_init__(self) -> None:
         try:
@@ -65,17 +78,21 @@ class Compute:
     ) -> Compute:
         """The choices of the command line, where "auto" takes the best that is there.
 
-        A GPU comes before the CPU; bf16 is taken on GPUs that have it. On the CPU "auto" is fp32,
-        so that results stay comparable from one machine to the next.
+        A GPU comes before the CPU; bf16 is taken on GPUs that have it, fp16 on those that only
+        have matrix units for that. On the CPU "auto" is fp32, so that results stay comparable from
+        one machine to the next. Of several processes of `torchrun`, each gets a GPU of its own.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        rank = local_rank()
+        if device == "cuda" and rank is not None:
+            device = f"cuda:{rank}"
+        chosen = _PRECISIONS.get(precision)
         if precision == "auto":
-            fast = device != "cpu" and torch.cuda.is_bf16_supported(including_emulation=False)
-            precision = "bf16" if fast else "fp32"
-        if precision not in ("fp32", "bf16"):
-            raise UserError(f'--precision is "auto", "fp32" or "bf16", not "{precision}"')
-        chosen: Precision = "bf16" if precision == "bf16" else "fp32"
+            chosen = "fp32" if device == "cpu" else _best_precision(device)
+        if chosen is None:
+            known = ", ".join(f'"{name}"' for name in _PRECISIONS)
+            raise UserError(f'--precision is "auto", {known}; not "{precision}"')
         return cls(device, chosen, compiled, deterministic)
 
     @property
@@ -90,36 +107,64 @@ class Compute:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = not self.deterministic  # patches have one size
+        if self.compiled:
+            # The discriminator's graph is walked twice, for either network.
+            torch._functorch.config.donated_buffer = False
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """How images and weights lie in memory.
+
+        With channels last, convolutions are faster on CPUs and in the matrix units of GPUs. Those
+        of a GPU before Ampere do not compute in fp32, where it is slower than channels first.
+        """
+        if self.on_gpu and self.precision == "fp32":
+            major, _ = torch.cuda.get_device_capability(self.device)
+            if major < _AMPERE:
+                return torch.contiguous_format
+        return torch.channels_last
 
     def place(self, module: _Module) -> _Module:
-        """Move a network to the device; channels come last, which convolutions like better."""
-        placed: _Module = module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        """Move a network to the device."""
+        placed: _Module = module.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
         return placed
 
-    def faster(self, module: nn.Module) -> Callable[..., Tensor]:
-        """What to call instead of `module`, whose parameters and names it shares."""
-        return torch.compile(module) if self.compiled else module
+    def faster(self, function: Callable[_P, _T]) -> Callable[_P, _T]:
+        """What to call instead of a network or a function that is always given the same shapes."""
+        return torch.compile(function, dynamic=False) if self.compiled else function
 
-    def images(self, pixels: NDArray[np.uint8]) -> Tensor:
-        """Images (B, H, W, 3) as (B, 3, H, W) in [0, 1] on the device."""
-        return to_tensor(pixels, self.device)
+    def images(self, pixels: NDArray[np.uint8] | Tensor) -> Tensor:
+        """Images (B, H, W, 3) of uint8 as (B, 3, H, W) in [0, 1] on the device."""
+        return to_tensor(pixels, self.device).contiguous(memory_format=self.memory_format)
 
     def autocast(self) -> AbstractContextManager[object]:
         """In which networks run."""
         kind = torch.device(self.device).type
-        return torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bf16")
+        low = torch.float16 if self.precision == "fp16" else torch.bfloat16
+        return torch.autocast(kind, low, enabled=self.precision != "fp32")
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """What scales losses; it does nothing unless the precision is fp16."""
+        kind = torch.device(self.device).type
+        return torch.amp.GradScaler(kind, enabled=self.precision == "fp16")
+
+
+def _best_precision(device: str) -> Precision:
+    """Of a GPU."""
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bf16"
+    major, _ = torch.cuda.get_device_capability(device)
+    return "fp16" if major >= _VOLTA else "fp32"
 
 
 def _no_device(name: str) -> str:
     return f'no such device: {name}; there are "cpu" and "cuda", "cuda:1" and so on'
 
 
-def to_tensor(images: NDArray[np.uint8], device: str | torch.device = "cpu") -> Tensor:
+def to_tensor(images: NDArray[np.uint8] | Tensor, device: str | torch.device = "cpu") -> Tensor:
     """uint8 (B, H, W, 3) to float32 (B, 3, H, W) in [0, 1]."""
-    there = torch.tensor(images)
-    if torch.device(device).type == "cuda":
-        # A fourth of the bytes, out of memory that the GPU can read while the program goes on.
-        there = there.pin_memory().to(device, non_blocking=True)
+    # As bytes, a fourth of the size, to the device.
+    there = (images if isinstance(images, Tensor) else torch.tensor(images)).to(device)
     # Channels stay innermost in memory, as in the image: convolutions like that best.
     return there.permute(0, 3, 1, 2).float() / 255
 

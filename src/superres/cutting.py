@@ -41,12 +41,14 @@ class Sizes:
             is taken.
         scale: ratio of the two resolutions.
         downscaling: how the low resolution is made.
+        halve_jpeg: whether large JPEG files are halved first, see `superres.photos.decode`.
     """
 
     crop: int = 160
     test_crop: int = 768
     scale: int = DEFAULT_SCALE
     downscaling: Downscaling = Downscaling.PILLOW
+    halve_jpeg: bool = True
 
     def __post_init__(self) -> None:
         check_scale(self.scale)
@@ -79,7 +81,8 @@ def cut_photo(source: Source, sizes: Sizes) -> Prepared | Unusable:
     """Decode a photograph and cut it; the reason if it is of no use."""
     try:
         is_test = source.split == "test"
-        photo = decode(source.path, grey=is_test, halved=source.low is None)
+        halved = sizes.halve_jpeg and source.low is None
+        photo = decode(source.path, grey=is_test, halved=halved)
         _check_size(photo, SMALLEST_TEST if is_test else sizes.crop, source.split)
         height, width = (side - side % sizes.scale for side in photo.shape[:2])
         photo = photo[:height, :width]

@@ -79,6 +79,7 @@ class Manifest:
     skipped: tuple[str, ...]
     scale: int = DEFAULT_SCALE
     downscaling: Downscaling = Downscaling.PILLOW
+    halve_jpeg: bool = True
 
     def __post_init__(self) -> None:
         check_scale(self.scale)

@@ -8,7 +8,13 @@ relativistically, see `superres.losses`.
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
+
+from superres.compute import exactly
+
+# Of what is negative, between two layers.
+_SLOPE = 0.2
 
 
 def _layer(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
@@ -31,19 +37,40 @@ class Discriminator(nn.Module):
         self.width = width
         self.layers = nn.Sequential(
             _layer(3, width, 3, 1),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(_SLOPE),
             _layer(width, width, 3, 1),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(_SLOPE),
             _layer(width, 2 * width, 4, 2),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(_SLOPE),
             _layer(2 * width, 4 * width, 4, 2),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(_SLOPE),
             _layer(4 * width, 4 * width, 3, 1),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(_SLOPE),
             _layer(4 * width, 1, 3, 1),
         )
 
     def forward(self, image: Tensor) -> Tensor:
         """Score RGB images (B, 3, H, W) in [0, 1]: (B, 1, H/4, W/4) logits."""
-        scores: Tensor = self.layers(image * 2 - 1)
-        return scores
+        return self.scores(image, *self.normalised())
+
+    def normalised(self) -> tuple[Tensor, ...]:
+        """The weights of all convolutions, divided by their spectral norms.
+
+        In training, each call takes a step of the power iteration that estimates the norms: once
+        for all images that are compared.
+        """
+        with exactly(next(self.parameters())):
+            return tuple(layer.weight for layer in self._convolutions())
+
+    def scores(self, image: Tensor, *weights: Tensor) -> Tensor:
+        """What `forward` gives, with weights that `normalised` gave."""
+        x = image * 2 - 1
+        layers = self._convolutions()
+        for layer, weight in zip(layers, weights, strict=True):
+            x = functional.conv2d(x, weight, layer.bias, layer.stride, 1)
+            if layer is not layers[-1]:
+                x = functional.leaky_relu(x, _SLOPE)
+        return x
+
+    def _convolutions(self) -> list[nn.Conv2d]:
+        return [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]

@@ -62,18 +62,17 @@ class FeatureNetwork(nn.Module):
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
-        self._scales = [(1.0, 1.0)] * len(self.blocks)
+        self._weights = [(1.0, 1.0)] * len(self.blocks)
         self.requires_grad_(False)
 
     def forward(self, image: Tensor) -> list[Level]:
-        """Calibrated features and Gram matrices of RGB images (B, 3, H, W), H and W >= 16."""
+        """Features and Gram matrices of RGB images (B, 3, H, W), H and W >= 16, with weights."""
         x = (image - self.mean) / self.std
         found = []
-        for block, (feature_scale, gram_scale) in zip(self.blocks, self._scales, strict=True):
+        for block, weights in zip(self.blocks, self._weights, strict=True):
             x = block(x)
-            with exactly(x):  # sums of many products: 8 bits of mantissa are too few
-                level = x.float()
-                found.append(Level(level * feature_scale, gram(level) * gram_scale))
+            with exactly(x):
+                found.append(Level(x, gram(x), *weights))
         return found
 
     def calibrate(self) -> None:
@@ -84,11 +83,10 @@ class FeatureNetwork(nn.Module):
             functional.pad(sharp, (2, 1, 2, 1), "reflect"), kernel, groups=3
         )
         share = DEFAULT_WEIGHTS.mse * functional.mse_loss(blurred, sharp).item() / len(self.blocks)
-        self._scales = [(1.0, 1.0)] * len(self.blocks)
-        self._scales = [
+        self._weights = [
             (
-                math.sqrt(share / DEFAULT_WEIGHTS.vgg / _mse(a.perceptual, b.perceptual)),
-                math.sqrt(share / DEFAULT_WEIGHTS.style / _mse(a.style, b.style)),
+                share / DEFAULT_WEIGHTS.vgg / _mse(a.perceptual, b.perceptual),
+                share / DEFAULT_WEIGHTS.style / _mse(a.style, b.style),
             )
             for a, b in zip(self(blurred), self(sharp), strict=True)
         ]
@@ -96,7 +94,16 @@ class FeatureNetwork(nn.Module):
 
 def random_features() -> FeatureNetwork:
     """The frozen random network: the same weights in every process and on every machine."""
-    network = FeatureNetwork(_blocks(_RANDOM_LEVELS), "frozen random VGG-style network")
+    return _random(_RANDOM_LEVELS, "frozen random VGG-style network")
+
+
+def random_vgg19() -> FeatureNetwork:
+    """A network of VGG19's size with random weights, to measure how long it takes."""
+    return _random(_VGG19_LEVELS, "VGG19 with random weights")
+
+
+def _random(levels: tuple[tuple[int, ...], ...], description: str) -> FeatureNetwork:
+    network = FeatureNetwork(_blocks(levels), description)
     source = torch.Generator().manual_seed(_RANDOM_SEED)
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.bias is not None:

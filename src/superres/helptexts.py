@@ -44,7 +44,8 @@ DIV2K, 800 photographs to train with and 100 to test with, takes 9 GB and a few 
 TRAIN = """\
 A training that is killed, at any moment, is continued by the same command, from its last snapshot
 OUT/training.pt, and ends as if nothing had happened: on the CPU, and with --deterministic on a
-GPU, with the same bits. OUT/curves.svg shows how it went.
+GPU, with the same bits. OUT/curves.svg shows how it went. Several GPUs share the batch with
+  torchrun --nproc-per-node=4 -m superres.cli COMMAND ...
 """
 PRETRAIN = f"""\
 Train a D-DBPN from random weights on the mean squared or absolute error, then warm a discriminator

@@ -9,9 +9,9 @@ Jolicoeur-Martineau, ICLR 2019 (arXiv 1807.00734).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,14 +19,21 @@ from torch.nn import functional
 
 from superres.errors import UserError
 
+# Whether a product of matrices in 16 bits can have a result in 32 (torch 2.8 and later).
+_BMM_WIDENS = hasattr(torch.ops.aten.bmm, "dtype")
+
 
 class Level(NamedTuple):
     """What one level of a feature network contributes to the two feature terms."""
 
     perceptual: Tensor
-    """Calibrated features (B, C, H, W)."""
+    """Features (B, C, H, W), in the precision in which they were computed."""
     style: Tensor
-    """Calibrated Gram matrices (B, C, C)."""
+    """Gram matrices (B, C, C), in fp32."""
+    perceptual_weight: float = 1.0
+    """Calibrates the mean squared difference of the features."""
+    style_weight: float = 1.0
+    """That of the Gram matrices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +97,69 @@ class LossTerms:
 
 
 def gram(features: Tensor) -> Tensor:
-    """Gram matrices (B, C, C) of features (B, C, H, W), divided by C * H * W.
+    """Gram matrices (B, C, C) of features (B, C, H, W), divided by C * H * W, in fp32.
 
     Johnson et al., equation 3.
     """
     batch, channels, height, width = features.shape
     flat = features.reshape(batch, channels, height * width)
-    return torch.bmm(flat, flat.transpose(1, 2)) / (channels * height * width)
+    if features.dtype == torch.float32:
+        product = torch.bmm(flat, flat.transpose(1, 2))
+    else:
+        product = _LowGram.apply(flat)  # type: ignore[no-untyped-call]
+    return product / (channels * height * width)
+
+
+def squared_difference(a: Tensor, b: Tensor) -> Tensor:
+    """Mean squared difference of tensors of one shape and type: a scalar in fp32.
+
+    Sums are those of fp32 whatever the type, without copies of that size: two numbers of 8 bits of
+    mantissa have a difference of 8 bits.
+    """
+    if a.dtype == torch.float32:
+        return functional.mse_loss(a, b)
+    norm = torch.linalg.vector_norm(a - b, dtype=torch.float32)
+    mean: Tensor = norm.square() / a.numel()
+    return mean
+
+
+class _LowGram(torch.autograd.Function):
+    """`x @ x.transpose(1, 2)` of x (B, C, N) in 16 bits, with the result in 32.
+
+    In 16 bits, differences of Gram matrices would be lost. Their gradient bears it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        if x.device.type == "cuda" and _BMM_WIDENS:
+            wide: Tensor = torch.bmm(x, x.transpose(1, 2), out_dtype=torch.float32)
+            return wide
+        full = x.float()
+        return torch.bmm(full, full.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        both = gradients[0] + gradients[0].transpose(1, 2)
+        # So that what is small is not lost in the range of fp16.
+        largest = both.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
+        return torch.bmm((both / largest).to(x.dtype), x) * largest.to(x.dtype)
 
 
 def feature_terms(fake: Sequence[Level], real: Sequence[Level]) -> tuple[Tensor, Tensor]:
     """The perceptual and the style term: sums over the levels of a feature network."""
     pairs = list(zip(fake, real, strict=True))
-    perceptual = [functional.mse_loss(a.perceptual, b.perceptual) for a, b in pairs]
-    style = [functional.mse_loss(a.style, b.style) for a, b in pairs]
+    perceptual = [
+        a.perceptual_weight * squared_difference(a.perceptual, b.perceptual) for a, b in pairs
+    ]
+    style = [a.style_weight * squared_difference(a.style, b.style) for a, b in pairs]
     return torch.stack(perceptual).sum(), torch.stack(style).sum()
 
 
-def relativistic_loss(winner: Tensor, loser: Tensor) -> Tensor:
+def relativistic_loss(
+    winner: Tensor, loser: Tensor, mean: Callable[[Tensor], Tensor] = torch.mean
+) -> Tensor:
     """Relativistic average loss that wants `winner` scored above `loser`.
 
     The discriminator minimises it with (real, fake), the generator with (fake, real).
@@ -115,10 +167,11 @@ def relativistic_loss(winner: Tensor, loser: Tensor) -> Tensor:
     Args:
         winner: logits of any shape.
         loser: logits of the same shape.
+        mean: of the scores of a batch; several processes each know a share of them.
 
     Returns:
         A scalar, log 2 where the two are indistinguishable.
     """
-    above = functional.softplus(-(winner - loser.mean())).mean()
-    below = functional.softplus(loser - winner.mean()).mean()
+    above = functional.softplus(-(winner - mean(loser))).mean()
+    below = functional.softplus(loser - mean(winner)).mean()
     return (above + below) / 2

@@ -187,8 +187,9 @@ def _convolve(
 ) -> Tensor:
     """The convolution of the concatenation of `maps`, each (B, C, H, W).
 
-    Many maps are convolved one by one and the results added up, as the concatenation would take
-    as much memory again as the maps.
+    On a CPU, many maps are convolved one by one and the results added up, as the concatenation
+    would take as much memory again as the maps. On a GPU that would be many small kernels, and the
+    sums more memory traffic than the concatenation.
 
     Args:
         convolution: of all channels of the maps.
@@ -196,7 +197,7 @@ def _convolve(
         sum_in: type of the sum; by default that of the maps.
     """
     assert isinstance(convolution, nn.Conv2d)
-    if len(maps) <= 2:
+    if len(maps) <= 2 or (maps[0].is_cuda and sum_in is None):
         whole: Tensor = convolution(torch.cat(list(maps), 1))
         return whole.to(sum_in)
     padding = convolution.padding

@@ -84,7 +84,7 @@ def space(sources: Iterable[Source], sizes: Sizes) -> int:
     """Bytes that the data of photographs take at most, from the heads of their files."""
     crop, pixels = sizes.crop, 0
     for source in sources:
-        size = read_size(source.path, halved=source.low is None)
+        size = read_size(source.path, halved=sizes.halve_jpeg and source.low is None)
         if size is None:
             continue
         if source.split == "test":
@@ -143,7 +143,13 @@ def _write_all(
         report(f"skipped {len(left_out)} of {len(sources) + len(known)}: {kinds}")
     skipped = tuple(map(str, left_out))
     return Manifest(
-        sizes.crop, tuple(train), tuple(test), skipped, scale, downscaling=sizes.downscaling
+        sizes.crop,
+        tuple(train),
+        tuple(test),
+        skipped,
+        scale,
+        sizes.downscaling,
+        sizes.halve_jpeg,
     )
 
 

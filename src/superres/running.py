@@ -13,9 +13,10 @@ from torch import nn
 from superres.compute import Compute
 from superres.discriminator import Discriminator
 from superres.errors import Stopped
+from superres.feeding import Fed, batches
 from superres.model import Generator
 from superres.monitor import Monitor, Progress, Report
-from superres.patches import Batch, Patches
+from superres.patches import Patches
 from superres.snapshots import Snapshots
 from superres.updates import Terms
 
@@ -79,10 +80,14 @@ class Course(Protocol):
         """Theirs."""
 
     @property
+    def scalers(self) -> Mapping[str, torch.amp.GradScaler]:
+        """What scales their losses."""
+
+    @property
     def result(self) -> Generator:
         """The generator as it would be kept now."""
 
-    def __call__(self, step: int, batch: Batch) -> Terms:
+    def __call__(self, step: int, batch: Fed) -> Terms:
         """Take `step`, counted from 1."""
 
 
@@ -99,19 +104,24 @@ def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
     monitor = Monitor(course.steps, patches.epochs_a_step, conditions.progress, look_every)
     compute.prepare()
     done = _restore(course, monitor, conditions)
-    for step, batch in enumerate(patches.stream(done + 1, course.steps), done + 1):
-        monitor.watch(step, course(step, batch))
+    group = compute.group
+    for step, batch in enumerate(batches(patches, done + 1, course.steps, compute), done + 1):
+        monitor.watch(step, group.averaged(course(step, batch)))
         last = step == course.steps
         every = conditions.validate_every
-        if conditions.validate is not None and every and (last or step % every == 0):
+        judged = every and group.first and (last or step % every == 0)
+        if conditions.validate is not None and judged:
             metrics = conditions.validate(course.result)
             monitor.add({"step": step, **{f"val_{k}": v for k, v in metrics.items()}})
-        _keep_epoch(step, course, patches, conditions)
+        if group.first:
+            _keep_epoch(step, course, patches, conditions)
         if last:
             break
-        if conditions.stop.is_set():
+        # Several processes have to agree, which they do when the losses are looked at.
+        agreeing = group.size == 1 or step % look_every == 0
+        if agreeing and group.any(conditions.stop.is_set(), compute.device):
             _stop(step, course, monitor, conditions)
-        if conditions.snapshots is not None and conditions.snapshots.due:
+        if group.first and conditions.snapshots is not None and conditions.snapshots.due:
             try:
                 _save(step, course, monitor, conditions.snapshots)
             except OSError as error:
@@ -122,7 +132,7 @@ def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
 def _stop(step: int, course: Course, monitor: Monitor, conditions: Conditions) -> NoReturn:
     """Save a snapshot and end the training."""
     done = f"stopped after step {step} of {course.steps}"
-    if conditions.snapshots is None:
+    if conditions.snapshots is None or not conditions.compute.group.first:
         raise Stopped(done)
     try:
         _save(step, course, monitor, conditions.snapshots)
@@ -160,6 +170,7 @@ def _save(step: int, course: Course, monitor: Monitor, snapshots: Snapshots) -> 
             "step": step,
             "networks": networks,
             "optimisers": optimisers,
+            "scalers": {name: one.state_dict() for name, one in course.scalers.items()},
             "monitor": monitor.state(),
         }
     )
@@ -179,6 +190,8 @@ def _restore(course: Course, monitor: Monitor, conditions: Conditions) -> int:
         module.load_state_dict(state["networks"][name])
     for name, optimiser in course.optimisers.items():
         optimiser.load_state_dict(state["optimisers"][name])
+    for name, scaler in course.scalers.items():
+        scaler.load_state_dict(state["scalers"][name])
     monitor.restore(state["monitor"])
     step: int = state["step"]
     return step

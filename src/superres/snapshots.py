@@ -17,7 +17,7 @@ import torch
 from superres.errors import UserError
 from superres.files import write_whole
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class Snapshots:

@@ -11,18 +11,21 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import nn
 
+from superres.average import Average, check_decay
 from superres.checkpoint import Checkpoint
 from superres.compute import Compute
 from superres.data import Dataset
 from superres.discriminator import Discriminator
 from superres.errors import UserError
 from superres.features import FeatureNetwork
+from superres.feeding import Fed
+from superres.group import Group
 from superres.losses import LossWeights
 from superres.model import Generator, Preset
 from superres.monitor import Monitor, Report
-from superres.patches import Batch, Patches
+from superres.patches import Patches
 from superres.running import Conditions, run
 from superres.schedule import SCHEDULES
 from superres.updates import DiscriminatorUpdate, FourTermUpdate, PixelUpdate, Terms
@@ -30,7 +33,11 @@ from superres.updates import DiscriminatorUpdate, FourTermUpdate, PixelUpdate, T
 SMALLEST_FEATURES = 16
 """Side in pixels of the smallest image that the feature networks and the discriminator can see."""
 
-_AVERAGE_DECAY = 0.97
+FINETUNING_EMA = 0.97
+"""Decay of the average over a fine-tuning: over about the last 30 steps.
+
+Without it, NIQE differs by more from seed to seed than from weight to weight.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,9 @@ class Settings:
         seed: of the initial weights (pre-training) and of the patches.
         schedule: name of the learning rate's course, see `superres.schedule`.
         clip: largest norm of the generator's gradient; None, no bound.
+        ema: decay of the exponential average over the steps that is kept of the generator; 0, the
+            last step's generator is.
+        permute_colours: whether colour channels of patches are permuted.
 
     Raises:
         UserError: a value is out of its range.
@@ -57,6 +67,8 @@ class Settings:
     seed: int
     schedule: str = "linear"
     clip: float | None = None
+    ema: float = 0.0
+    permute_colours: bool = True
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -66,14 +78,22 @@ class Settings:
         for name, value in (("learning rate", self.learning_rate), ("clip", self.clip)):
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UserError(f"the {name} must be positive: {value}")
+        check_decay(self.ema)
         if self.seed < 0:
             raise UserError(f"the seed must not be negative: {self.seed}")
         if self.schedule not in SCHEDULES:
             raise UserError(f"the schedules are {', '.join(SCHEDULES)}; not {self.schedule}")
 
-    def patches(self, dataset: Dataset) -> Patches:
-        """What the steps see."""
-        return Patches(dataset, self.batch, self.patch, self.seed)
+    def patches(self, dataset: Dataset, group: Group) -> Patches:
+        """What the steps see, of which every process of the group gets its share."""
+        return Patches(
+            dataset,
+            self.batch,
+            self.patch,
+            self.seed,
+            permute_colours=self.permute_colours,
+            share=(group.rank, group.size),
+        )
 
     def factor(self, step: int) -> float:
         """Of the learning rate at `step`, counted from 1."""
@@ -131,8 +151,8 @@ def pretrain(
     dataset.require_scale(preset.generator.scale)
     generator, discriminator = new_networks(preset, settings.seed)
     course = _Pretraining(generator, discriminator, settings, warmup, conditions.compute, loss)
-    monitor = run(course, settings.patches(dataset), conditions)
-    return _trained(Checkpoint(generator, discriminator, ()), monitor)
+    monitor = run(course, settings.patches(dataset, conditions.compute.group), conditions)
+    return _trained(Checkpoint(course.result, discriminator, ()), monitor)
 
 
 def finetune(
@@ -147,8 +167,8 @@ def finetune(
 ) -> Trained:
     """Continue the training of `start` on the four-term loss.
 
-    The generator that is returned is the exponential average of the generator over about the
-    last 30 steps. Without it, NIQE differs by more from seed to seed than from weight to weight.
+    The generator that is returned is an average over the last steps, see `FINETUNING_EMA`, if the
+    settings have it.
 
     Args:
         start: its networks are trained further, in place.
@@ -183,7 +203,7 @@ def finetune(
         detached=detached,
     )
     course = _Finetuning(update, settings)
-    monitor = run(course, settings.patches(dataset), conditions)
+    monitor = run(course, settings.patches(dataset, conditions.compute.group), conditions)
     return _trained(Checkpoint(course.result, start.discriminator, start.history), monitor)
 
 
@@ -207,19 +227,32 @@ class _Pretraining:
     ) -> None:
         self.steps = settings.steps + warmup
         self.generator_steps = settings.steps
-        self.result = generator
         self._settings = settings
         self._pixels = PixelUpdate(generator, settings.learning_rate, compute, settings.clip, loss)
-        self._discriminator = DiscriminatorUpdate(generator, discriminator, compute)
-        self.modules = {"generator": generator, "discriminator": discriminator}
+        self._average = Average(generator, settings.ema) if settings.ema else None
+        self.result = generator if self._average is None else self._average.module
+        self._discriminator = DiscriminatorUpdate(self.result, discriminator, compute)
+        self.modules: dict[str, nn.Module] = {
+            "generator": generator,
+            "discriminator": discriminator,
+        }
+        if self._average is not None:
+            self.modules["average"] = self._average.module
+        self.scalers = {
+            "generator": self._pixels.scaler,
+            "discriminator": self._discriminator.scaler,
+        }
         self.optimisers = {
             "generator": self._pixels.optimiser,
             "discriminator": self._discriminator.optimiser,
         }
 
-    def __call__(self, step: int, batch: Batch) -> Terms:
+    def __call__(self, step: int, batch: Fed) -> Terms:
         if step <= self._settings.steps:
-            return self._pixels(batch, self._settings.factor(step))
+            terms = self._pixels(batch, self._settings.factor(step))
+            if self._average is not None:
+                self._average.update()
+            return terms
         return self._discriminator(batch)
 
 
@@ -230,28 +263,24 @@ class _Finetuning:
         self.steps = self.generator_steps = settings.steps
         self._settings = settings
         self._update = update
-        decay = get_ema_multi_avg_fn(_AVERAGE_DECAY)  # type: ignore[no-untyped-call]
-        self._average = AveragedModel(update.generator, multi_avg_fn=decay)
-        self._average.update_parameters(update.generator)  # the first one counts as well
-        self.modules = {
+        self._average = Average(update.generator, settings.ema) if settings.ema else None
+        self.result = update.generator if self._average is None else self._average.module
+        self.modules: dict[str, nn.Module] = {
             "generator": update.generator,
             "discriminator": update.discriminator,
-            "average": self._average,
         }
+        if self._average is not None:
+            self.modules["average"] = self._average.module
+        self.scalers = {"both": update.scaler}
         self.optimisers = {
             "generator": update.optimiser,
             "discriminator": update.discriminator_optimiser,
         }
 
-    @property
-    def result(self) -> Generator:
-        averaged = self._average.module
-        assert isinstance(averaged, Generator)
-        return averaged
-
-    def __call__(self, step: int, batch: Batch) -> Terms:
+    def __call__(self, step: int, batch: Fed) -> Terms:
         terms = self._update(batch, self._settings.factor(step))
-        self._average.update_parameters(self._update.generator)
+        if self._average is not None:
+            self._average.update()
         return terms
 
 

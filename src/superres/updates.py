@@ -6,7 +6,6 @@ Each update owns its networks' optimisers. `superres.training` makes trainings o
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import EllipsisType
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from torch.nn import functional
 from superres.compute import Compute
 from superres.discriminator import Discriminator
 from superres.features import FeatureNetwork
+from superres.feeding import Fed
 from superres.losses import (
     ADVERSARIAL_SCALE,
     LossTerms,
@@ -23,16 +23,12 @@ from superres.losses import (
     relativistic_loss,
 )
 from superres.model import Generator
-from superres.patches import Batch
 
 DISCRIMINATOR_LEARNING_RATE = 5e-4
 """Adam's learning rate of the discriminator, in the warm-up and in the fine-tuning."""
 
 Terms = dict[str, Tensor]
 """Scalars without gradient: `loss`, and what it is made of."""
-
-_View = tuple[EllipsisType, slice, slice]
-
 
 PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": functional.mse_loss,
@@ -62,13 +58,14 @@ class PixelUpdate:
     ) -> None:
         self.generator = compute.place(generator).train()
         self.optimiser = adam(generator, learning_rate)
+        self.scaler = compute.scaler()
         self._compute = compute
         self._generate = compute.faster(generator)
         self._learning_rate = learning_rate
         self._clip = clip
         self._loss = PIXEL_LOSSES[loss]
 
-    def __call__(self, batch: Batch, factor: float) -> Terms:
+    def __call__(self, batch: Fed, factor: float) -> Terms:
         """Learn from `batch` with the learning rate times `factor`."""
         low, high = (self._compute.images(i) for i in (batch.low, batch.high))
         with self._compute.autocast():
@@ -76,8 +73,10 @@ class PixelUpdate:
         image = fake.float()
         loss = self._loss(image, high)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        _step(self.optimiser, self._learning_rate * factor, self._clip)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._compute.group.average(_gradients(self.generator))
+        _step(self.optimiser, self._learning_rate * factor, self.scaler, self._clip)
+        self.scaler.update()
         if self._loss is functional.mse_loss:
             mse = loss.detach()
         else:
@@ -93,21 +92,29 @@ class DiscriminatorUpdate:
     ) -> None:
         self.discriminator = compute.place(discriminator).train()
         self.optimiser = adam(discriminator, DISCRIMINATOR_LEARNING_RATE)
-        self._generator = generator
+        self.scaler = compute.scaler()
+        self._generate = compute.faster(generator)
+        self._score = compute.faster(discriminator.scores)
         self._compute = compute
 
-    def __call__(self, batch: Batch) -> Terms:
+    def __call__(self, batch: Fed) -> Terms:
         """Learn to tell the originals in `batch` from what the generator makes."""
-        low, high = (self._compute.images(i) for i in (batch.low, batch.high))
-        view = _view(batch)
-        with self._compute.autocast():
+        compute = self._compute
+        low, high = (compute.images(i) for i in (batch.low, batch.high))
+        weights = self.discriminator.normalised()
+        with compute.autocast():
             with torch.no_grad():
-                fake = self._generator(low).float()
-            scores = self.discriminator(high[view]), self.discriminator(fake[view])
-        loss = relativistic_loss(scores[0].float(), scores[1].float())
+                fake = self._generate(low).float()
+            real_scores, scores = (
+                self._score(_seen(image, batch.shift, low), *weights).float()
+                for image in (high, fake)
+            )
+        loss = relativistic_loss(real_scores, scores, compute.group.mean)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        _step(self.optimiser, DISCRIMINATOR_LEARNING_RATE, None)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        compute.group.average(_gradients(self.discriminator))
+        _step(self.optimiser, DISCRIMINATOR_LEARNING_RATE, self.scaler)
+        self.scaler.update()
         return {"discriminator": loss.detach()}
 
 
@@ -146,26 +153,30 @@ class FourTermUpdate:
         self.discriminator = compute.place(discriminator).train()
         self.optimiser = adam(generator, learning_rate)
         self.discriminator_optimiser = adam(discriminator, DISCRIMINATOR_LEARNING_RATE)
-        self._features = compute.place(features)
+        self.scaler = compute.scaler()
+        self._features = compute.faster(compute.place(features))
         self._weights = weights
         self._ratios = weights.normalised()
         self._learning_rate = learning_rate
         self._compute = compute
         self._generate = compute.faster(generator)
+        self._score = compute.faster(discriminator.scores)
         self._clip = clip
         self._detached = detached
 
-    def __call__(self, batch: Batch, factor: float) -> Terms:
+    def __call__(self, batch: Fed, factor: float) -> Terms:
         """Learn from `batch` with the learning rates times `factor`."""
         low, high = (self._compute.images(i) for i in (batch.low, batch.high))
         with self._compute.autocast():
             fake = self._generate(low)
         # The terms' graphs end here, and are freed before the generator's is walked.
         image = fake.detach().float().requires_grad_()
-        terms, gradient = self._judge(image, high, _view(batch), factor)
+        terms, gradient = self._judge(image, high, low, batch.shift, factor)
         self.optimiser.zero_grad(set_to_none=True)
-        fake.backward(gradient.to(fake.dtype))  # type: ignore[no-untyped-call]
-        _step(self.optimiser, self._learning_rate * factor, self._clip)
+        fake.backward(gradient.to(fake.dtype))
+        self._compute.group.average(_gradients(self.generator))
+        _step(self.optimiser, self._learning_rate * factor, self.scaler, self._clip)
+        self.scaler.update()
         return {
             "loss": terms.weighted(self._weights),
             "mse": terms.mse,
@@ -175,13 +186,14 @@ class FourTermUpdate:
         }
 
     def _judge(
-        self, image: Tensor, real: Tensor, view: _View, factor: float
+        self, image: Tensor, real: Tensor, low: Tensor, shift: tuple[int, int], factor: float
     ) -> tuple[LossTerms, Tensor]:
         """The terms, without gradient, and the gradient of their sum with respect to `image`.
 
-        What has no weight is not computed. The discriminator learns on the way.
+        The gradient is that of the scaled sum. What has no weight is not computed. The
+        discriminator learns on the way.
         """
-        ratios = self._ratios
+        ratios, scale, mean = self._ratios, self.scaler.scale, self._compute.group.mean
         zero = image.new_zeros(())
         mse, perceptual, style, adversarial = functional.mse_loss(image, real), zero, zero, zero
         if ratios.vgg > 0 or ratios.style > 0:
@@ -191,17 +203,22 @@ class FourTermUpdate:
                     wanted = self._features(real)
                 found = self._features(seen)
             perceptual, style = feature_terms(found, wanted)
-        gradient = _gradient(LossTerms(mse, perceptual, zero, style).weighted(ratios), image)
+        others = LossTerms(mse, perceptual, zero, style).weighted(ratios)
+        gradient = _gradient(scale(others), image)
         if ratios.adv > 0:
+            weights = self.discriminator.normalised()
             with self._compute.autocast():
-                real_scores = self.discriminator(real[view]).float()
-                scores = self.discriminator(image[view]).float()
-            adversarial = ADVERSARIAL_SCALE * relativistic_loss(scores, real_scores.detach())
-            gradient = gradient + _gradient(ratios.adv * adversarial, image, keep=True)
+                real_scores, scores = (
+                    self._score(_seen(one, shift, low), *weights).float() for one in (real, image)
+                )
+            adversarial = ADVERSARIAL_SCALE * relativistic_loss(scores, real_scores.detach(), mean)
+            gradient = gradient + _gradient(scale(ratios.adv * adversarial), image, keep=True)
             self.discriminator_optimiser.zero_grad(set_to_none=True)
-            loss = relativistic_loss(real_scores, scores)
+            loss = scale(relativistic_loss(real_scores, scores, mean))
             loss.backward(inputs=list(self.discriminator.parameters()))  # type: ignore[no-untyped-call]
-            _step(self.discriminator_optimiser, DISCRIMINATOR_LEARNING_RATE * factor, None)
+            self._compute.group.average(_gradients(self.discriminator))
+            rate = DISCRIMINATOR_LEARNING_RATE * factor
+            _step(self.discriminator_optimiser, rate, self.scaler)
         return LossTerms(*(t.detach() for t in (mse, perceptual, adversarial, style))), gradient
 
 
@@ -221,20 +238,44 @@ def _gradient(loss: Tensor, image: Tensor, *, keep: bool = False) -> Tensor:
     return gradient
 
 
-def _step(optimiser: torch.optim.Adam, learning_rate: float, clip: float | None) -> None:
+def _gradients(module: nn.Module) -> list[Tensor]:
+    return [p.grad for p in module.parameters() if p.grad is not None]
+
+
+def _step(
+    optimiser: torch.optim.Adam,
+    learning_rate: float,
+    scaler: torch.amp.GradScaler,
+    clip: float | None = None,
+) -> None:
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
         if clip is not None:
+            scaler.unscale_(optimiser)
             nn.utils.clip_grad_norm_(group["params"], clip)
-    optimiser.step()
+    scaler.step(optimiser)
 
 
-def _view(batch: Batch) -> _View:
-    """All but a few rows and columns at the top and on the left.
+def _seen(image: Tensor, shift: tuple[int, int], low: Tensor) -> Tensor:
+    """What the discriminator sees of `image`: all but s - 1 rows and columns, s being the scale.
 
     The generator works on a grid of as many pixels as the scale, and the discriminator's strides
     make another. With both always in step, a pattern of that period goes unseen, and soon covers
-    the image.
+    the image. Hence the part is a random one; its size is always the same, since programs for GPUs
+    are made for one size.
+
+    Args:
+        image: (B, 3, sH, sW).
+        shift: rows and columns at which the part begins, fewer than s.
+        low: (B, 3, H, W).
     """
-    down, right = batch.shift
-    return (..., slice(down, None), slice(right, None))
+    height, width = image.shape[2:]
+    less = height // low.shape[2] - 1
+    down, right = shift
+    part = image[..., down : down + height - less, right : right + width - less]
+    return part.contiguous(memory_format=_format(image))
+
+
+def _format(image: Tensor) -> torch.memory_format:
+    last = image.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format

@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from superres.errors import UserError
-from superres.losses import LossTerms, LossWeights, gram, relativistic_loss
+from superres.losses import (
+    LossTerms,
+    LossWeights,
+    gram,
+    relativistic_loss,
+    squared_difference,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +51,29 @@ def test_relativistic_loss() -> None:
     assert relativistic_loss(high, high).item() == pytest.approx(math.log(2))
     assert relativistic_loss(high, low).item() < 1e-6
     assert relativistic_loss(low, high).item() == pytest.approx(18, rel=1e-3)
+
+
+@pytest.mark.parametrize("low", [torch.bfloat16, torch.float16])
+def test_terms_of_low_precision_features_are_those_of_their_copies_in_fp32(
+    low: torch.dtype,
+) -> None:
+    torch.manual_seed(0)
+    a, b = (torch.randn(2, 8, 9, 10).to(low).requires_grad_() for _ in range(2))
+    wide = a.detach().float().requires_grad_()
+    for ours, exact in (
+        (squared_difference(a, b), ((wide - b.float()) ** 2).mean()),
+        ((gram(a) - gram(b)).square().sum(), (gram(wide) - gram(b.float())).square().sum()),
+    ):
+        assert ours.dtype == torch.float32
+        assert ours.item() == pytest.approx(exact.item(), rel=5e-3)
+        (found,) = torch.autograd.grad(ours, a)
+        (wanted,) = torch.autograd.grad(exact, wide)
+        assert found.dtype == low
+        largest = float(wanted.abs().max())
+        assert torch.allclose(found.float(), wanted, rtol=0.02, atol=0.01 * largest)
+
+
+def test_equal_features_have_no_gradient() -> None:
+    a = torch.rand(1, 2, 3, 4).to(torch.bfloat16).requires_grad_()
+    (gradient,) = torch.autograd.grad(squared_difference(a, a.detach().clone()), a)
+    assert gradient.abs().sum() == 0

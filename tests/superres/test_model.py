@@ -8,9 +8,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+from superres import training
 from superres.arguments import (
     DOWNSCALING_NAMES,
     EXPORT_FORMAT_NAMES,
+    FINETUNING_EMA,
     LOSS_NAMES,
     NETWORK_NAMES,
     TABLE_FORMAT_NAMES,
@@ -77,6 +79,7 @@ def test_every_preset_enlarges_by_every_scale(preset: str, scale: int) -> None:
 def test_the_command_line_offers_every_preset() -> None:
     assert tuple(PRESETS) == NETWORK_NAMES
     assert tuple(PIXEL_LOSSES) == LOSS_NAMES
+    assert training.FINETUNING_EMA == FINETUNING_EMA
     assert tuple(FORMATS) == TABLE_FORMAT_NAMES
     assert tuple(WRITERS) == EXPORT_FORMAT_NAMES
     assert set(DOWNSCALING_NAMES) == {*Downscaling} - {Downscaling.GIVEN}

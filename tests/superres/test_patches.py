@@ -85,3 +85,41 @@ def test_a_round_sees_every_tile_once(dataset: Dataset) -> None:
 def test_a_patch_must_fit_into_a_tile(dataset: Dataset) -> None:
     with pytest.raises(UserError, match="--patch 8 or less"):
         Patches(dataset, 1, 9, 0)
+
+
+def test_processes_share_the_batches_of_one(dataset: Dataset) -> None:
+    whole = Patches(dataset, 6, 5, 3)
+    parts = [Patches(dataset, 6, 5, 3, share=(rank, 3)) for rank in range(3)]
+    for step in range(1, 6):
+        shares = [part.read(step) for part in parts]
+        assert {len(share.low) for share in shares} == {2}
+        joined = Batch(
+            np.concatenate([share.low for share in shares]),
+            np.concatenate([share.high for share in shares]),
+            shares[0].shift,
+        )
+        assert same(joined, whole.read(step))
+        assert {share.shift for share in shares} == {joined.shift}
+    with pytest.raises(UserError, match="multiple of the 4 processes, not 6"):
+        Patches(dataset, 6, 5, 3, share=(0, 4))
+
+
+def test_colours_can_be_left_as_they_are(dataset: Dataset) -> None:
+    shuffled, left = (Patches(dataset, 5, 8, 0, permute_colours=wish) for wish in (True, False))
+    orders = set()
+    for step in range(1, 6):
+        for a, b in zip(shuffled.read(step).low, left.read(step).low, strict=True):
+            orders.add(tuple(int(b[0, 0].tolist().index(value)) for value in a[0, 0].tolist()))
+            assert (np.sort(a, 2) == np.sort(b, 2)).all()
+    assert len(orders) > 3
+    channels = [int(dataset.tile(n)[1][..., c].sum()) for n in range(5) for c in range(3)]
+    found = [int(tile[..., c].sum()) for tile in left.read(1).low for c in range(3)]
+    assert sorted(map(tuple, np.reshape(found, (5, 3)).tolist())) == sorted(
+        map(tuple, np.reshape(channels, (5, 3)).tolist())
+    )
+
+
+def test_a_batch_can_be_prepared_by_the_thread_that_reads_it(dataset: Dataset) -> None:
+    patches = Patches(dataset, 3, 4, 1)
+    sums = list(patches.stream(1, 5, lambda batch: int(batch.low.sum())))
+    assert sums == [int(patches.read(step).low.sum()) for step in range(1, 6)]

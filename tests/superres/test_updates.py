@@ -85,7 +85,8 @@ def test_the_gradient_is_that_of_the_whole_loss(
 
     low, real = (Compute().images(i) for i in (batch.low, batch.high))
     fake = other(low)
-    view = (..., slice(shift[0], None), slice(shift[1], None))
+    # 32 pixels at 4x: all but 3 rows and columns.
+    view = (..., slice(shift[0], shift[0] + 29), slice(shift[1], shift[1] + 29))
     perceptual, style = feature_terms(features(fake), features(real))
     adversarial = ADVERSARIAL_SCALE * relativistic_loss(judge(fake[view]), judge(real[view]))
     whole = LossTerms(((fake - real) ** 2).mean(), perceptual, adversarial, style)
@@ -139,11 +140,12 @@ def test_as_released_the_weights_of_the_feature_terms_do_nothing(
     assert not torch.equal(4 * gradient(LossWeights(0.5, 1, 1.5, 1)), without)
 
 
-def test_bf16_computes_nearly_the_same(
-    networks: tuple[Generator, Discriminator], features: FeatureNetwork, batch: Batch
+@pytest.mark.parametrize("low", ["bf16", "fp16"])
+def test_low_precision_computes_nearly_the_same(
+    low: str, networks: tuple[Generator, Discriminator], features: FeatureNetwork, batch: Batch
 ) -> None:
     found = []
-    for precision in ("fp32", "bf16"):
+    for precision in ("fp32", low):
         generator, discriminator = copy.deepcopy(networks)
         compute = Compute.choose("cpu", precision)
         update = FourTermUpdate(generator, discriminator, features, WEIGHTS, 1e-3, compute)
@@ -151,6 +153,63 @@ def test_bf16_computes_nearly_the_same(
         assert all(p.dtype == torch.float32 for p in generator.parameters())
         found.append(torch.stack([terms[name] for name in TERMS]))
     assert torch.allclose(found[0], found[1], rtol=0.05)
+
+
+def test_in_fp16_losses_are_scaled_and_steps_that_overflow_left_out(
+    networks: tuple[Generator, Discriminator], features: FeatureNetwork, batch: Batch
+) -> None:
+    before = copy.deepcopy(networks)
+    compute = Compute.choose("cpu", "fp16")
+    update = FourTermUpdate(*networks, features, WEIGHTS, 1e-3, compute, clip=1.0)
+    update.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**60)
+    update(batch, 1.0)
+    for network, other in zip(networks, before, strict=True):
+        for name, parameter in network.named_parameters():
+            assert torch.equal(parameter, other.get_parameter(name)), name
+    assert update.scaler.get_scale() == 2.0**59
+    # With a scale that fits, small gradients survive the range of fp16: those of fp32 are met.
+    update.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**12)
+    weight = networks[0].reconstruct.weight.detach().clone()
+    update(batch, 1.0)
+    exact = FourTermUpdate(*before, features, WEIGHTS, 1e-3, Compute(), clip=1.0)
+    exact(batch, 1.0)
+    for ours, wanted in zip(gradients(networks[0]), gradients(before[0]), strict=True):
+        assert torch.allclose(ours, wanted, rtol=0.05, atol=0.05 * float(wanted.abs().max()))
+    assert not torch.equal(networks[0].reconstruct.weight, weight)
+
+
+def test_the_discriminator_always_sees_as_many_pixels(
+    networks: tuple[Generator, Discriminator], features: FeatureNetwork, batch: Batch
+) -> None:
+    generator, discriminator = networks
+    seen = []
+    scores = discriminator.scores
+
+    def record(image: Tensor, *weights: Tensor) -> Tensor:
+        seen.append(image.detach())
+        return scores(image, *weights)
+
+    discriminator.scores = record  # type: ignore[method-assign]
+    update = FourTermUpdate(generator, discriminator, features, WEIGHTS, 1e-3, Compute())
+    high = to_tensor(batch.high)
+    for shift in ((0, 0), (3, 3), (1, 2)):
+        update(batch._replace(shift=shift), 1.0)
+        real = seen[-2]
+        assert torch.equal(real, high[..., shift[0] :, shift[1] :][..., :29, :29])
+        assert seen[-1].shape == real.shape == (2, 3, 29, 29)
+
+
+def test_spectral_norms_are_estimated_once_a_step(
+    networks: tuple[Generator, Discriminator], features: FeatureNetwork, batch: Batch
+) -> None:
+    generator, discriminator = networks
+    other = copy.deepcopy(discriminator)
+    FourTermUpdate(generator, discriminator, features, WEIGHTS, 1e-3, Compute())(batch, 1.0)
+    other.train().normalised()
+    buffers = dict(other.named_buffers())
+    assert buffers
+    for name, value in discriminator.named_buffers():
+        assert torch.equal(value, buffers[name]), name
 
 
 @pytest.mark.parametrize(("loss", "power"), [("mse", 2), ("l1", 1)])

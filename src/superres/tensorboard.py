@@ -1,0 +1,34 @@
+"""Reports of a training for TensorBoard."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from superres.monitor import Report
+
+
+class Board:
+    """Writes reports as scalars, one curve for each of their names.
+
+    Args:
+        folder: of the event files; made if need be.
+
+    Raises:
+        ModuleNotFoundError: tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what tensorboard itself imports
+            import tensorboard  # noqa: F401 - torch tells less clearly that it is missing
+            from torch.utils.tensorboard import SummaryWriter
+        self._writer = SummaryWriter(str(folder))
+
+    def __call__(self, report: Report) -> None:
+        """Write a report; what is shown in TensorBoard is at most this old."""
+        step = int(report["step"])
+        for name, value in report.items():
+            if name != "step":
+                self._writer.add_scalar(name, value, step)
+        self._writer.flush()

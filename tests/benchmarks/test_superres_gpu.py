@@ -1,0 +1,84 @@
+"""The script for a GPU machine runs, here on the CPU at toy size, and its reference is right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.superres import gpu, on_gpu
+from benchmarks.superres.on_gpu import Case, Setup, by_operation, count_flop, errors, rate
+from benchmarks.superres.photographs import draw, tiles
+from superres.features import random_vgg19, vgg19_features
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    folder = tmp_path_factory.mktemp("gpu")
+    draw(folder / "photos", 3, (240, 240))
+    tiles(folder / "photos", folder / "tiles", 16)
+    return Setup("tiny", 16, "cpu", folder / "tiles", small=True)
+
+
+def test_errors_are_those_of_the_precision(setup: Setup) -> None:
+    fp32, bf16 = (errors(setup, precision, False) for precision in ("fp32", "bf16"))
+    for name, value in fp32.items():
+        assert value < 1e-4, name
+        assert 10 * value < bf16[name] < 0.3, name
+
+
+def test_rates_and_operations(setup: Setup) -> None:
+    assert count_flop(setup) > 1e8
+    for side in ("superres", "published"):
+        found = rate(setup, Case(side, "fp32", False, 2), 0.01)
+        assert found is not None
+        assert found.images > 0
+    operations = by_operation(setup, Case("superres", "fp32", False, 2), count=1)
+    assert any("convolution" in operation.name for operation in operations)
+    seconds = [operation.seconds for operation in operations]
+    assert seconds == sorted(seconds, reverse=True)
+
+
+def test_what_does_not_fit_is_no_error(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(on_gpu, "FourTermUpdate", full)
+    assert rate(setup, Case("superres", "fp32", False, 2), 0.01) is None
+
+
+def test_random_vgg19_has_the_size_of_vgg19(tmp_path: Path) -> None:
+    network = random_vgg19()
+    state, index = {}, 0
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            state[f"features.{index}.weight"], state[f"features.{index}.bias"] = (
+                module.weight,
+                module.bias,
+            )
+        index += isinstance(module, torch.nn.Conv2d | torch.nn.ReLU | torch.nn.MaxPool2d)
+    torch.save(state, tmp_path / "vgg.pth")
+    assert len(list(vgg19_features(tmp_path / "vgg.pth").parameters())) == 24
+
+
+def test_the_whole_script_with_a_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "gpu.md"
+    gpu.main(["--quick", "--minutes", "60", "--out", str(out)])
+    text = out.read_text()
+    for title in ("# Training steps on CPU", "## Errors against fp64", "## Rates", "two stages"):
+        assert title in text
+    assert "Left out" not in text
+    figures = json.loads(out.with_suffix(".json").read_text())
+    assert figures["superres, bf16, eager, batch 2"]["images/s"] > 0
+    assert len(figures["study"]["results"]) >= 2
+
+
+def test_without_time_everything_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu.main(["--quick", "--minutes", "0"])
+    told = capsys.readouterr().out
+    assert "Left out: errors, fp32, eager" in told
+    assert "Left out: a study in two stages" in told
