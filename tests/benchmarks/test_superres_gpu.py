@@ -51,7 +51,8 @@ def test_what_does_not_fit_is_no_error(setup: Setup, monkeypatch: pytest.MonkeyP
 
 def test_random_vgg19_has_the_size_of_vgg19(tmp_path: Path) -> None:
     network = random_vgg19()
-    state, index = {}, 0
+    state: dict[str, torch.Tensor | None] = {}
+    index = 0
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
             state[f"features.{index}.weight"], state[f"features.{index}.bias"] = (

@@ -68,13 +68,17 @@ def test_two_processes_take_the_step_of_one_with_twice_the_batch(
     done = torchrun("-m", "tests.superres.test_group", kind, dataset.folder, tmp_path)
     assert done.returncode == 0, done.stderr
     _, alone = one_step(kind, dataset.folder)
+    # The loss knows differences of scores only: the gradient of their common bias is rounding.
+    largest = {
+        module: max(float(value.abs().max()) for name, value in alone.items() if module in name)
+        for module in {name.split(" ")[0] for name in alone}
+    }
     for rank in (0, 1):
         together = torch.load(tmp_path / f"{rank}.pt")
         assert together.keys() == alone.keys()
         for name, value in alone.items():
-            torch.testing.assert_close(
-                together[name], value, rtol=1e-4, atol=1e-5 * float(value.abs().max()), msg=name
-            )
+            atol = 1e-5 * largest[name.split(" ")[0]]
+            torch.testing.assert_close(together[name], value, rtol=1e-4, atol=atol, msg=name)
 
 
 def test_a_training_in_two_processes_is_judged_and_saved_once(
