@@ -230,7 +230,17 @@ def _where(config: StudyConfig, slots: Slots) -> str:
 
 
 def _time(config: StudyConfig) -> Iterator[str]:
-    """The most that all jobs may take, where they have time limits."""
+    """What all jobs are expected to take, where the file says it, and the most that they may."""
+    run, usual = config.run, config.trial.expected
+    expected = [stage.expected for stage in config.stages.values() if stage.expected is not None]
+    if expected and len(expected) == len(config.stages):
+        yield f"stages about {duration(sum(expected))}"
+    if usual is not None and run.trials is not None:
+        waves = -(-run.trials // run.parallel)
+        yield (
+            f"trials about {run.trials:,} x {duration(usual)} = {hours(run.trials * usual)} "
+            f"job-hours, {duration(waves * usual)} with {run.parallel:,} at once"
+        )
     limits = {}
     for name, program in {**config.stages, "": config.trial}.items():
         settings = _settings(program, config)

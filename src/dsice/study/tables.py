@@ -17,6 +17,7 @@ from dsice.launch.make import LOCAL, SETTINGS
 from dsice.launch.patterns import Pattern
 from dsice.launch.settings import (
     BatchSettings,
+    Duration,
     PbsSettings,
     PjmSettings,
     Resources,
@@ -100,6 +101,7 @@ class CommandConfig(Table):
     Attributes:
         command: argument list with fields, see `dsice.study.command`.
         timeout: time limit in seconds, learned from other trials, or None.
+        expected: about how long a run takes, in seconds; ``--dry-run`` works out what all cost.
         retries: how often a failed run is tried again.
         threads: threads that numerical libraries may use; None leaves them alone.
         env: further environment variables; their values may have fields.
@@ -116,6 +118,7 @@ class CommandConfig(Table):
 
     command: Annotated[tuple[Text, ...], Field(min_length=1, strict=False)]
     timeout: Timeout | None = None
+    expected: Duration | None = None
     retries: Annotated[int, Field(ge=0, le=100)] = 0
     threads: Annotated[int, Field(ge=1)] | None = None
     env: dict[str, str] = Field(default_factory=dict)

@@ -195,3 +195,12 @@ def test_a_path_that_is_missing_is_an_error_before_anything_starts(
 def test_short_trials_take_time_too(study_file: StudyFile) -> None:
     path = study_file(run="trials = 30", trial='timeout = "30 s"')
     assert "trials at most 30 x 30 s = 0.25 job-hours, 15 min with 1 at once" in previewed(path)[0]
+
+
+def test_what_is_expected_to_take_long_is_worked_out(study_file: StudyFile) -> None:
+    more = '[stage.build]\ncommand = ["make"]\nexpected = "90 min"\n'
+    path = study_file(more=more, trial='expected = "3 min"', run="trials = 30\nparallel = 4")
+    text, _ = previewed(path)
+    assert "Time stages about 1 h 30 min" in text
+    assert "trials about 30 x 3 min = 1.5 job-hours, 24 min with 4 at once" in text
+    assert "at most" not in text
