@@ -15,8 +15,9 @@ from dsice.grid import Grid, Point
 from dsice.search.base import Search, at_least, positive
 from dsice.search.epoch import Epoch
 from dsice.search.random import Shuffled
-from dsice.search.start import FirstPoints
+from dsice.search.sources import Given, Sources
 from dsice.search.stopping import END_BELOW, Stopping
+from dsice.search.wave import InformedPoints
 from dsice.search.why import Forecast, Origin, Prospect, Role
 from dsice.threads import one_blas_thread
 
@@ -66,6 +67,8 @@ class Dsice(Search):
             feasible one is smaller, once some have run to their end. 0: none ever is.
         pause: whether a trial that ended early can go on from where it was. Then one also ends
             where beginning another is worth more, and it may be handed out again.
+        sources: results of earlier studies of related programs, for each its grid and its points
+            with their metrics, None where the measurement failed: see `dsice.search.sources`.
     """
 
     sweeps = True
@@ -82,12 +85,14 @@ class Dsice(Search):
         steps: Sequence[float] | None = None,
         end_below: float = END_BELOW,
         pause: bool = False,
+        sources: Sequence[Given] = (),
     ) -> None:
         super().__init__(grid, goal, seed=seed, capacity=capacity, steps=steps)
         self._stopping = Stopping(self.ledger, end_below, pause)
         self._tolerance = None if tolerance is None else positive("tolerance", tolerance)
         self._repeats = at_least("repeats", repeats, 0)
-        self._start = FirstPoints(grid, seed)
+        self._sources = Sources(grid, sources)
+        self._start = InformedPoints(grid, goal, seed, capacity, self._sources)
         self._shuffled = Shuffled(grid, seed)
         self._fit = _Fit()
         self._epoch: Epoch | None = None  # of that fit, once it is needed
@@ -162,6 +167,8 @@ class Dsice(Search):
         if self._epoch is not None and (origin := self._epoch.origin(point)) is not None:
             return origin, self._epoch.forecast([point])[0]
         first = self._is_starting() and self._start.first(self.is_known) == point
+        if first and (advice := self._start.advice(point)) is not None:
+            return Origin(Role.SOURCE, advice=advice), None
         return Origin(Role.START if first else Role.RANDOM), None
 
     def _rival(self, point: Point) -> Point | None:
@@ -235,7 +242,7 @@ class Dsice(Search):
 
     def _made(self, fit: _Fit) -> Epoch:
         ledger = self.ledger.until(fit.event)
-        epoch = Epoch(self.grid, self.goal, ledger, f"{self.seed} {fit.event}")
+        epoch = Epoch(self.grid, self.goal, ledger, f"{self.seed} {fit.event}", self._sources)
         for event in self.ledger.events[fit.event :]:
             epoch.apply(event)
         return epoch

@@ -215,7 +215,9 @@ class Search(ABC):
         """Why ``point`` is about to be handed out."""
         origin, forecast = self._reason(point)
         known, pending = len(self.history), len(self.pending)
-        return Why(origin.role, origin.line, known, pending, self._rival(point), forecast)
+        return Why(
+            origin.role, origin.line, known, pending, self._rival(point), forecast, origin.advice
+        )
 
     def _rival(self, point: Point) -> Point | None:
         """The best point measured: the one that ``point`` is to improve on."""

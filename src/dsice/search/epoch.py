@@ -26,6 +26,7 @@ from dsice.search.lines import (
 from dsice.search.model import Model
 from dsice.search.pool import ANYWHERE, Pool
 from dsice.search.ranking import Ranking
+from dsice.search.sources import Sources
 from dsice.search.why import Direction, Forecast, Origin, Prospect, Ray, Role
 
 POOL: Final = 800  # candidates kept when room is short; there is room for twice as many
@@ -50,16 +51,17 @@ class Epoch:
         goal: with settled bounds.
         ledger: what is evaluated and pending, one success at least; the epoch owns it.
         seed: of the random choices.
+        sources: what is known from elsewhere.
     """
 
-    def __init__(self, grid: Grid, goal: Goal, ledger: Ledger, seed: str) -> None:
+    def __init__(self, grid: Grid, goal: Goal, ledger: Ledger, seed: str, sources: Sources) -> None:
         self._grid = grid
         self._goal = goal
         self._ledger = ledger
         self._random = Random(seed)
         unfinished = ledger.unfinished()
         lags = ledger.foreseen()
-        self._model = Model(grid, goal, ledger, self._random, 2 * POOL, lags)
+        self._model = Model(grid, goal, ledger, self._random, 2 * POOL, lags, sources)
         self._model.update()
         self._ranking = Ranking(ledger.history, goal, self._model.evaluated)
         self._pool = Pool(grid, self._model, POOL, TAKEN)

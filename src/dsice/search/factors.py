@@ -121,6 +121,10 @@ class Objective(Factor):
         return np.asarray(ndtr((lowest - mean) / deviation))
 
     @property
+    def key(self) -> str:  # noqa: D102
+        return "violation" if self._by_violation else "cost"
+
+    @property
     def quantity(self) -> str:
         """What is estimated: the objective's name or ``violation``."""
         return "violation" if self._by_violation else self._goal.metric
@@ -161,10 +165,17 @@ class Constraint(Factor):
         self._sign = 1.0 if bound.relation.startswith("<") else -1.0
         self._limit = self._sign * (bound.limit or 0.0)
 
+    @property
+    def key(self) -> str:  # noqa: D102
+        return self.bound.exact
+
     def _read(self, metrics: Metrics | None) -> float:
         return math.nan if metrics is None else self._sign * metrics[self._metric]
 
     def _transformed(self, values: Array) -> Array:
+        return of_bound(values, self._limit)
+
+    def _taught(self, values: Array) -> Array:
         return of_bound(values, self._limit)
 
     def _log_factor(self, mean: Array, deviation: Array) -> Array:
@@ -180,10 +191,17 @@ class Constraint(Factor):
 class Feasibility(Factor):
     """Whether measurements succeed (1) or fail (0), rated by the probability of more than half."""
 
+    @property
+    def key(self) -> str:  # noqa: D102
+        return "success"
+
     def _read(self, metrics: Metrics | None) -> float:
         return 0.0 if metrics is None else 1.0
 
     def _transformed(self, values: Array) -> Array:
+        return values
+
+    def _taught(self, values: Array) -> Array:
         return values
 
     def _log_factor(self, mean: Array, deviation: Array) -> Array:

@@ -18,6 +18,7 @@ from dsice.search.factors import Constraint, Feasibility, Objective
 from dsice.search.ledger import Ledger
 from dsice.search.quantity import Factor
 from dsice.search.ranking import ranked
+from dsice.search.sources import NO_SOURCES, Sources
 from dsice.search.tradeoff import Tradeoff
 from dsice.search.why import BoundForecast, Forecast
 from dsice.surface.anova import Anova, Points
@@ -39,6 +40,7 @@ class Model:
         random: chooses among very many points.
         slots: how many candidates there is room for.
         lags: of the points whose results are foreseen, by metric.
+        sources: what is known from elsewhere.
 
     Attributes:
         ledger: as given.
@@ -56,6 +58,7 @@ class Model:
         random: Random,
         slots: int,
         lags: Mapping[str, Mapping[Point, float]] | None = None,
+        sources: Sources = NO_SOURCES,
     ) -> None:
         self.ledger: Final = ledger
         self._goal = goal
@@ -64,7 +67,7 @@ class Model:
         pending = [point for point in ledger.pending if point not in history]
         self._row = {point: row for row, point in enumerate([*self.evaluated, *pending])}
         results = [history.metrics(point) for point in self.evaluated]
-        self._objective, self._constraints, self._feasibility = factors_of(goal, results)
+        self._objective, self._constraints, self._feasibility = factors_of(goal, results, sources)
         self._factors: list[Factor | Tradeoff] = [
             self._objective,
             *self._constraints,
@@ -80,7 +83,8 @@ class Model:
                 factor.learn(row, metrics)
             for _ in pending:
                 factor.append()
-            factor.fit(covariance, points, weights, sample, slots, self._lags(factor, lags or {}))
+            found = self._lags(factor, lags or {})
+            factor.fit(covariance, points, weights, sample, slots, found, sources)
 
     def _lags(
         self, factor: Factor | Tradeoff, lags: Mapping[str, Mapping[Point, float]]
@@ -202,7 +206,7 @@ class Model:
 
 
 def factors_of(
-    goal: Goal, results: Sequence[Metrics | None]
+    goal: Goal, results: Sequence[Metrics | None], sources: Sources
 ) -> tuple[Objective | Tradeoff, list[Constraint], list[Feasibility]]:
     """The factors of the acquisition function, given the results so far, some of them successful.
 
@@ -210,7 +214,7 @@ def factors_of(
     swept metric is the loosest of many: `Tradeoff` models all of them.
     """
     feasible = any(metrics is not None and goal.feasible(metrics) for metrics in results)
-    feasibility = [Feasibility()] if None in results else []
+    feasibility = [Feasibility()] if None in results or sources.fail else []
     if not feasible:
         return Objective(goal, by_violation=True), [], feasibility
     swept = {(each.metric, each.relation[0]) for each in goal.swept}

@@ -13,6 +13,10 @@ import numpy as np
 
 from dsice.goal import Metrics
 from dsice.grid import Point
+from dsice.search.lesson import Lesson
+from dsice.search.outlook import Outlook
+from dsice.search.sources import NO_SOURCES, Sources
+from dsice.search.targets import of_costs
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
 from dsice.surface.evidence import SCALE_COUNT, learn
@@ -38,6 +42,15 @@ class Quantity(ABC):
     def _read(self, metrics: Metrics | None) -> float:
         """The value in a result, None being a failure; NaN if it has none."""
 
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Tells it from the other quantities of a goal."""
+
+    def _taught(self, values: Array) -> Array:
+        """The targets of a source's values."""
+        return of_costs(values)
+
     @abstractmethod
     def _transformed(self, values: Array) -> Array:
         """The targets: what the Gaussian process is fitted to, for all values that are known."""
@@ -60,6 +73,10 @@ class Quantity(ABC):
         if math.isnan(value):
             self._failed.add(row)
 
+    def taught(self, sources: Sources) -> list[Lesson]:
+        """What the sources teach of this quantity."""
+        return sources.lessons(self.key, self._read, self._taught)
+
     def fit(
         self,
         covariance: Anova,
@@ -68,6 +85,7 @@ class Quantity(ABC):
         sample: Slots,
         slots: int,
         lags: Array | None = None,
+        sources: Sources = NO_SOURCES,
     ) -> None:
         """Learn hyperparameters from the rows ``sample`` and condition on all points.
 
@@ -78,19 +96,27 @@ class Quantity(ABC):
             sample: of some measured points.
             slots: how many candidates there is room for.
             lags: of the values at the points (`dsice.surface.lags`); None: all 0.
+            sources: what is known from elsewhere.
         """
         targets = self._targets()
         sample = sample[~np.isnan(targets[sample])]
-        chosen = targets[sample]
+        self._outlook = Outlook(self.taught(sources), points[sample])
+        chosen = targets[sample] - self._outlook.expected(points[sample])
         found = learn(
             covariance,
             points[sample],
             chosen - chosen.mean(),
             weights[sample],
             None if lags is None else lags[sample],
+            features=self._outlook.at(points[sample]),
+            expected=self._outlook.strengths,
         )
-        noise = found.noise + _JITTER
-        self._posterior = Posterior(found.covariance, noise, points, weights, slots, lags)
+        self._expected = self._outlook.expected(points)
+        self._posterior = Posterior(
+            self._outlook.covariance(found), found.noise + _JITTER, points, weights, slots, lags
+        )
+        self._ahead = np.zeros(slots)  # what the sources let expect at the candidates
+        targets = targets - self._expected
         if self._failed:
             # Guessed once: it would take long to do it for all of them at each update.
             centre = float(np.nanmean(targets))
@@ -101,17 +127,21 @@ class Quantity(ABC):
         """`append` after `fit`: condition on one more pending point, perhaps that in ``slot``."""
         self.append()
         self._posterior.add(point, slot=slot)
+        ahead = self._outlook.expected(np.array([point], dtype=np.intp))
+        self._expected = np.append(self._expected, ahead)
 
     def fill(self, slots: Slots, candidates: Points) -> None:
         """Put candidates into slots."""
         self._posterior.fill(slots, candidates)
+        self._ahead[slots] = self._outlook.expected(candidates)
 
     def update(self) -> None:
         """Take notice of all results: `log_factor` stands on those known at the last update."""
         targets = self._targets()
         known = ~np.isnan(targets)
         self._known, self._known_targets = np.array(self._values)[known], targets[known]
-        self._centre = float(self._known_targets.mean())
+        targets = targets - self._expected
+        self._centre = float(targets[known].mean())
         for row, guess in self._guessed.items():
             if not known[row]:
                 targets[row] = guess
@@ -122,22 +152,24 @@ class Quantity(ABC):
 
     def at_slots(self, slots: Slots | slice) -> tuple[Array, Array]:
         """Mean and standard deviation of the targets of the candidates in ``slots``."""
-        mean = self._posterior.mean(self._white, slots) + self._centre
+        mean = self._posterior.mean(self._white, slots) + self._centre + self._ahead[slots]
         return mean, self._scale * np.sqrt(self._posterior.variance(slots))
 
     def at_points(self, points: Points) -> tuple[Array, Array]:
         """Mean and standard deviation of the targets at any points."""
         mean, variance = self._posterior.predict(self._white, points)
-        return mean + self._centre, self._scale * np.sqrt(variance)
+        mean = mean + self._centre + self._outlook.expected(points)
+        return mean, self._scale * np.sqrt(variance)
 
     def roughly(self, points: Points) -> tuple[Array, Array]:
         """As `at_points`, but given only some points the deviation is larger."""
         mean, variance = self._posterior.roughly(self._white, points)
-        return mean + self._centre, self._scale * np.sqrt(variance)
+        mean = mean + self._centre + self._outlook.expected(points)
+        return mean, self._scale * np.sqrt(variance)
 
     def means_measured(self) -> Array:
         """Mean of the targets at the points appended, in their order."""
-        return self._posterior.mean_at_points(self._white) + self._centre
+        return self._posterior.mean_at_points(self._white) + self._centre + self._expected
 
 
 class Factor(Quantity):

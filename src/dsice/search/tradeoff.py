@@ -23,7 +23,9 @@ from dsice.grid import Point
 from dsice.search.acquisition import log_expected_improvement, log_probability_below
 from dsice.search.bounds import range_of, spread
 from dsice.search.factors import Prediction, estimates_of
+from dsice.search.lesson import Lesson
 from dsice.search.quantity import Quantity
+from dsice.search.sources import NO_SOURCES, Sources
 from dsice.search.targets import from_range, of_costs, of_range, to_costs
 from dsice.search.why import BoundForecast
 from dsice.surface.anova import Anova, Points
@@ -43,10 +45,15 @@ class _Plain(Quantity):
         transform: makes targets of values, set before each use.
     """
 
-    def __init__(self, read: Callable[[Metrics], float]) -> None:
+    def __init__(self, key: str, read: Callable[[Metrics], float]) -> None:
         super().__init__()
+        self._key = key
         self._read_success = read
         self.transform: Callable[[Array], Array] = np.asarray
+
+    @property
+    def key(self) -> str:
+        return self._key
 
     def _read(self, metrics: Metrics | None) -> float:
         return math.nan if metrics is None else self._read_success(metrics)
@@ -82,8 +89,8 @@ class Tradeoff:
 
     def __init__(self, goal: Goal) -> None:
         self._goal = goal
-        self._objective = _Plain(goal.cost)
-        self._swept = [_Plain(_reader(each)) for each in goal.swept]
+        self._objective = _Plain("cost", goal.cost)
+        self._swept = [_Plain(f"swept {each.metric}", _reader(each)) for each in goal.swept]
         self._quantities: list[Quantity] = [self._objective, *self._swept]
         self._eligible: list[bool] = []
         self._ranges: list[tuple[float, float]] = []  # of the bounds of each swept metric
@@ -113,11 +120,16 @@ class Tradeoff:
         sample: Slots,
         slots: int,
         lags: Array | None = None,
+        sources: Sources = NO_SOURCES,
     ) -> None:
         """As `Quantity.fit`, for all of them."""
         self._settle()
         for quantity in self._quantities:
-            quantity.fit(covariance, points, weights, sample, slots, lags)
+            quantity.fit(covariance, points, weights, sample, slots, lags, sources)
+
+    def taught(self, sources: Sources) -> list[Lesson]:
+        """What the sources teach of the objective."""
+        return self._objective.taught(sources)
 
     def add(self, point: Point, slot: int | None) -> None:
         """Take up one more point after `fit`, perhaps the candidate in ``slot``."""

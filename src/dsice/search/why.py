@@ -36,6 +36,8 @@ class Role(StrEnum):
     """A trial that was paused, from where it was."""
     SAMPLE = "sample"
     """A point that was measured once more, as every point is."""
+    SOURCE = "source"
+    """One of the first points, recommended by an earlier study."""
     RANDOM = "random"
     """Drawn blindly."""
     GIVEN = "given"
@@ -57,18 +59,6 @@ class Ray(NamedTuple):
     direction: Direction
 
 
-class Origin(NamedTuple):
-    """Where a candidate came from.
-
-    Attributes:
-        role: what it is for.
-        line: the line on which it was found, if on one.
-    """
-
-    role: Role
-    line: Ray | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What the model expects of a metric at a point, in the metric's own units.
@@ -82,6 +72,34 @@ class Estimate:
     mean: float
     low: float
     high: float
+
+
+class Advice(NamedTuple):
+    """The recommendation of an earlier study.
+
+    Attributes:
+        source: its name.
+        rank: the point's place among what it recommends, from 1.
+        estimate: what it expects of the objective there, by its own measurements.
+    """
+
+    source: str
+    rank: int
+    estimate: Estimate
+
+
+class Origin(NamedTuple):
+    """Where a candidate came from.
+
+    Attributes:
+        role: what it is for.
+        line: the line on which it was found, if on one.
+        advice: whose recommendation it is, if anybody's.
+    """
+
+    role: Role
+    line: Ray | None = None
+    advice: Advice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +177,7 @@ class Why:
         best: the best point measured then, if one had succeeded. Where a metric is swept, at the
             bound for which most was to be gained, if one kept it.
         forecast: what the model expected there, if they chose it.
+        advice: the recommendation that it follows, if any.
     """
 
     role: Role
@@ -167,6 +186,7 @@ class Why:
     pending: int = 0
     best: Point | None = None
     forecast: Forecast | None = None
+    advice: Advice | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for a journal, without what is absent."""
@@ -190,6 +210,8 @@ class Why:
                 "gain": forecast.gain,
                 "rating": forecast.rating,
             }
+        if (advice := self.advice) is not None:
+            facts["advice"] = [advice.source, advice.rank, _numbers(advice.estimate)]
         return facts
 
     @classmethod
@@ -224,7 +246,13 @@ class Why:
             pending=facts["pending"],
             best=tuple(facts["best"]) if "best" in facts else None,
             forecast=forecast,
+            advice=_advice(facts["advice"]) if "advice" in facts else None,
         )
+
+
+def _advice(said: Any) -> Advice:
+    source, rank, estimate = said
+    return Advice(source, rank, Estimate(*estimate))
 
 
 def _numbers(estimate: Estimate) -> list[float]:

@@ -65,6 +65,10 @@ class Anova:
         """The covariance of the same grid with other strengths."""
         return Anova(self.shape, self.ordered, strengths)
 
+    def by_axis(self) -> list[Array]:
+        """The strengths of the terms of each axis."""
+        return [self.strengths[mine] for mine in self._slices]
+
     def covariance(self, a: Points, b: Points) -> Array:
         """The covariance of points ``a`` with points ``b``, shape (len(a), len(b)).
 

@@ -11,6 +11,7 @@ Source: C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Lear
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,9 @@ from dsice.threads import one_blas_thread
 # Prior of the natural logarithms: mean and deviation.
 STRENGTH: Final = (-1.0, 1.5)
 NOISE: Final = (-3.0, 1.5)
+RELATION: Final = (0.0, 1.5)  # of the coefficient of a feature
+# Deviation of a strength's prior around what another surface of the same axes has taught.
+TAUGHT: Final = 1.0
 # Pseudo-measurements that say s2 = 1: the values are standardised.
 SCALE_COUNT: Final = 4.0
 # Which strengths are learned for an axis of so many terms: "linear" and "smooth" share one, as few
@@ -42,15 +46,26 @@ class Learned:
     Attributes:
         covariance: with the learned strengths.
         noise: variance of one measurement of weight 1, in units of the covariance.
+        relations: variances of the features' coefficients.
+        logs: for each axis the logarithms of the strengths that were learned.
     """
 
     covariance: Anova
     noise: float
+    relations: Array
+    logs: tuple[Array, ...]
 
 
 @one_blas_thread()
 def learn(
-    covariance: Anova, points: Points, values: Array, weights: Array, lags: Array | None = None
+    covariance: Anova,
+    points: Points,
+    values: Array,
+    weights: Array,
+    lags: Array | None = None,
+    *,
+    features: Array | None = None,
+    expected: Sequence[Array | None] | None = None,
 ) -> Learned:
     """The most probable strengths and noise.
 
@@ -61,8 +76,11 @@ def learn(
         values: with mean 0 and of order 1, shape (N,).
         weights: number of measurements behind each value.
         lags: how far each value is from the one wanted, as in `dsice.surface.posterior`.
+        features: at the points, shape (N, features): see `dsice.surface.informed`.
+        expected: for each axis what its `Learned.logs` are expected to be, None where nothing is
+            known.
     """
-    evidence = _Evidence(covariance, points, values, weights, lags)
+    evidence = _Evidence(covariance, points, values, weights, lags, features, expected)
     start = evidence.prior_mean
     found = minimize(
         evidence,
@@ -72,8 +90,13 @@ def learn(
         bounds=[_LIMITS] * len(start),
         options={"maxiter": _ITERATIONS, "maxfun": 2 * _ITERATIONS},
     )
-    strengths, noise = np.exp(found.x[:-1]), math.exp(found.x[-1])
-    return Learned(covariance.with_strengths(evidence.untied(strengths)), noise)
+    strengths, relations, noise = evidence.apart(found.x)
+    return Learned(
+        covariance.with_strengths(evidence.untied(strengths)),
+        noise,
+        relations,
+        evidence.by_axis(found.x),
+    )
 
 
 class _Axis:
@@ -112,7 +135,9 @@ class _Evidence:
         points: Points,
         values: Array,
         weights: Array,
-        lags: Array | None = None,
+        lags: Array | None,
+        features: Array | None,
+        expected: Sequence[Array | None] | None,
     ) -> None:
         self._axes: list[_Axis] = []
         for axis in range(len(covariance.shape)):
@@ -125,9 +150,29 @@ class _Evidence:
         self._values = values
         self._per_weight = 1 / weights
         self._kinship = None if lags is None else kinship(lags, lags)
-        count = sum(len(axis.shares) for axis in self._axes)
-        self.prior_mean = np.array([STRENGTH[0]] * count + [NOISE[0]])
-        self._prior_deviation = np.array([STRENGTH[1]] * count + [NOISE[1]])
+        self._features = np.zeros((len(values), 0)) if features is None else features
+        self._counts = [len(SHARES[n]) if n else 0 for n in _term_counts(covariance)]
+        means = [np.full(n, STRENGTH[0]) for n in self._counts]
+        deviations = [np.full(n, STRENGTH[1]) for n in self._counts]
+        for axis, logs in enumerate(expected or ()):
+            if logs is not None and len(logs) == self._counts[axis]:
+                means[axis], deviations[axis] = logs, np.full(len(logs), TAUGHT)
+        extra = self._features.shape[1]
+        self.prior_mean = np.array([*np.concatenate(means), *[RELATION[0]] * extra, NOISE[0]])
+        self._prior_deviation = np.array(
+            [*np.concatenate(deviations), *[RELATION[1]] * extra, NOISE[1]]
+        )
+
+    def apart(self, logs: Array) -> tuple[Array, Array, float]:
+        """Strengths, relations and noise from all logarithms."""
+        values = np.exp(logs[:-1])
+        count = sum(self._counts)
+        return values[:count], values[count:], math.exp(logs[-1])
+
+    def by_axis(self, logs: Array) -> tuple[Array, ...]:
+        """The logarithms of the strengths of each axis."""
+        ends = np.cumsum(self._counts)
+        return tuple(logs[end - n : end] for end, n in zip(ends, self._counts, strict=True))
 
     def untied(self, strengths: Array) -> Array:
         """The strengths of all terms from those that are learned."""
@@ -138,7 +183,7 @@ class _Evidence:
         return np.concatenate(untied) if untied else strengths
 
     def __call__(self, logs: Array) -> tuple[float, Array]:
-        strengths, noise = np.exp(logs[:-1]), math.exp(logs[-1])
+        strengths, relations, noise = self.apart(logs)
         count = len(self._values)
         product = np.ones((count, count)) if self._kinship is None else self._kinship.copy()
         factors, first = [], 0
@@ -147,7 +192,8 @@ class _Evidence:
             first += len(axis.shares)
             product *= axis.at_points(factor)
             factors.append(factor)
-        noisy = product.copy()
+        resembled = (self._features * relations) @ self._features.T
+        noisy = product + (resembled if self._kinship is None else resembled * self._kinship)
         noisy.flat[:: count + 1] += noise * self._per_weight + 1e-8
         root, failed = lapack.dpotrf(noisy, lower=1)
         if failed:
@@ -161,8 +207,12 @@ class _Evidence:
         slope -= 2 * inverse
         slope.flat[:: count + 1] += np.diag(inverse)
         on_diagonal = np.diag(slope).copy()
-        slope *= product
         gradient = np.empty_like(logs)
+        related = slope if self._kinship is None else slope * self._kinship
+        for k, feature in enumerate(self._features.T):
+            pulled = relations[k] * (feature @ related @ feature)
+            gradient[len(strengths) + k] = -0.5 * pulled
+        slope *= product
         place = 0
         for axis, factor in zip(self._axes, factors, strict=True):
             # All pairs of points of the same levels have the same terms and the same factor.
@@ -173,3 +223,9 @@ class _Evidence:
         gradient[-1] = -0.5 * noise * (on_diagonal @ self._per_weight)
         off = (logs - self.prior_mean) / self._prior_deviation
         return value + 0.5 * off @ off, gradient + off / self._prior_deviation
+
+
+def _term_counts(covariance: Anova) -> list[int]:
+    """How many terms each axis has."""
+    axes = [axis for axis, _ in covariance.terms]
+    return [axes.count(axis) for axis in range(len(covariance.shape))]

@@ -165,12 +165,16 @@ def test_learning_does_not_depend_on_what_was_learned_before() -> None:
     assert np.array_equal(once.covariance.strengths, again.covariance.strengths)
 
 
-def test_the_gradient_of_the_evidence_is_exact() -> None:
+@pytest.mark.parametrize("informed", [False, True])
+def test_the_gradient_of_the_evidence_is_exact(informed: bool) -> None:
     from dsice.surface.evidence import _Evidence
 
     random = np.random.default_rng(5)
     points, values = draw(random, 40), random.normal(size=40)
-    evidence = _Evidence(Anova(SHAPE, ORDERED), points, values, np.full(40, 2.0))
+    features = random.normal(size=(40, 2)) if informed else None
+    evidence = _Evidence(
+        Anova(SHAPE, ORDERED), points, values, np.full(40, 2.0), None, features, None
+    )
     at = evidence.prior_mean + random.normal(size=len(evidence.prior_mean))
     _, gradient = evidence(at)
     for k, step in enumerate(np.eye(len(at)) * 1e-5):

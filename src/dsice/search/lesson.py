@@ -1,0 +1,214 @@
+"""What one earlier study says of one quantity, at any point of the grid that is searched now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from random import Random
+from typing import Any, Final, Self
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.stats import rankdata
+
+from dsice.grid import Grid, Point
+from dsice.search.bridge import Bridge, Factor
+from dsice.surface.anova import Anova, Points
+from dsice.surface.axis import Array, Levels
+from dsice.surface.evidence import learn
+
+LARGEST_TABLE: Final = 2**20  # points of a grid whose means are worked out once, all of them
+_SAMPLE: Final = 2000  # points by which the means are standardised
+_CHUNK: Final = 2000
+_JITTER: Final = 1e-6
+LEARNED_FROM: Final = 300  # results that strengths are learned from at most
+KNOWN: Final = 600  # results that a source is known by at most
+
+
+class Lesson:
+    """The posterior of a quantity given a source's results, standardised over the target's grid.
+
+    Args:
+        name: of the source.
+        grid: the target's.
+        bridge: from it to the source's.
+        points: that were measured, of the source's grid.
+        values: of the quantity at these points.
+        targets: what they are turned into.
+        weights: number of measurements behind each.
+
+    Attributes:
+        name: of the source.
+        values: by which the source knows the quantity: all, or some of very many.
+        targets: of these values.
+        significance: Student's t of the rank correlation between the targets and what the other
+            points predict of each: about 0 where the source has no structure to learn from.
+        logs: for each axis of the target, the logarithms of the strengths that the source has
+            taught, or None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        grid: Grid,
+        bridge: Bridge,
+        points: Points,
+        values: Array,
+        targets: Array,
+        weights: Array,
+    ) -> None:
+        rows = _chosen(targets, KNOWN)
+        points, targets, weights = points[rows], targets[rows], weights[rows]
+        self.name: Final = name
+        self.values: Final = values[rows]
+        self.targets: Final = targets
+        sample = _chosen(targets, LEARNED_FROM)
+        self._grid = grid
+        self._centre = float(targets.mean())
+        axes = bridge.source.axes
+        found = learn(
+            Anova(bridge.source.shape, [axis.ordered for axis in axes]),
+            points[sample],
+            targets[sample] - targets[sample].mean(),
+            weights[sample],
+        )
+        self.logs: Final = bridge.to_target(found.logs)
+        self._factors = bridge.factors(found.covariance.by_axis(), points)
+        matrix = found.covariance.covariance(points, points)
+        matrix.flat[:: len(points) + 1] += (found.noise + _JITTER) / weights
+        self._root = np.linalg.cholesky(matrix)
+        white = solve_triangular(self._root, targets - self._centre, lower=True)
+        self._pull = solve_triangular(self._root, white, lower=True, trans=1)
+        self._scale = math.sqrt((float(white @ white) + 4) / (len(white) + 4))
+        self.significance: Final = _significance(self._left_out(targets), targets)
+        self._table = self._everywhere() if grid.size <= LARGEST_TABLE else None
+        self._memory: dict[bytes, float] = {}
+        drawn = np.array(grid.draws(_SAMPLE, Random("standard")), dtype=np.intp)
+        if len(drawn) == 0:
+            drawn = np.array([grid.centre], dtype=np.intp)
+        means = self.mean(drawn)
+        self.standard: Final = (float(means.mean()), max(float(means.std()), 1e-9))
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        return self  # what was remembered on the way changes no answer
+
+    def _left_out(self, targets: Array) -> Array:
+        """What the others predict at each point."""
+        inverse = np.linalg.inv(self._root)
+        precision = np.einsum("ij,ij->j", inverse, inverse)
+        return np.asarray(targets - self._pull / precision)
+
+    def mean(self, points: Points) -> Array:
+        """Posterior mean of the targets at ``points`` of the target's grid."""
+        if self._table is not None:
+            return np.asarray(self._table[tuple(points.T)])
+        keys = [row.tobytes() for row in np.ascontiguousarray(points)]
+        new = [k for k, key in enumerate(keys) if key not in self._memory]
+        if new:
+            for k, value in zip(new, self._direct(points[new]).tolist(), strict=True):
+                self._memory[keys[k]] = value
+        return np.array([self._memory[key] for key in keys])
+
+    def deviation(self, points: Points) -> Array:
+        """Posterior standard deviation of the targets there."""
+        found = []
+        for start in range(0, len(points), _CHUNK):
+            part = points[start : start + _CHUNK]
+            rows = solve_triangular(self._root, self._covariance(part).T, lower=True)
+            own = np.ones(len(part))
+            for factor in self._factors:
+                own = own * factor.variance(part)
+            found.append(own - np.einsum("ij,ij->j", rows, rows))
+        return np.asarray(self._scale * np.sqrt(np.maximum(np.concatenate(found), 1e-9)))
+
+    def at(self, points: Points) -> Array:
+        """The mean, standardised over the grid."""
+        shift, scale = self.standard
+        return np.asarray((self.mean(points) - shift) / scale)
+
+    def _direct(self, points: Points) -> Array:
+        parts = [
+            self._covariance(points[k : k + _CHUNK]) @ self._pull
+            for k in range(0, len(points), _CHUNK)
+        ]
+        return np.asarray(np.concatenate(parts) + self._centre)
+
+    def _covariance(self, points: Points) -> Array:
+        product = np.ones((len(points), len(self._pull)))
+        for factor in self._factors:
+            product *= factor.covariance(points)
+        return product
+
+    def _everywhere(self) -> Array:
+        """The means at all points of the grid: the products of two groups of axes, multiplied."""
+        shape = self._grid.shape
+        by_axis: dict[int, Factor] = {}
+        pull = self._pull.copy()
+        for factor in self._factors:
+            if factor.axis is None:
+                pull *= factor.covariance(np.zeros((1, len(shape)), dtype=np.intp))[0]
+            else:
+                by_axis[factor.axis] = factor
+
+        def product(axes: Sequence[int]) -> Array:
+            rows = np.ones((1, len(pull)))
+            for axis in axes:
+                levels = np.zeros((shape[axis], len(shape)), dtype=np.intp)
+                levels[:, axis] = np.arange(shape[axis])
+                one = (
+                    by_axis[axis].covariance(levels)
+                    if axis in by_axis
+                    else np.ones((shape[axis], len(pull)))
+                )
+                rows = (rows[:, None, :] * one[None]).reshape(-1, len(pull))
+            return rows
+
+        sizes = np.cumprod(shape)
+        half = int(np.searchsorted(sizes, math.sqrt(sizes[-1]))) + 1
+        left, right = product(range(half)), product(range(half, len(shape)))
+        return np.asarray(((left * pull) @ right.T).reshape(shape)) + self._centre
+
+    def lowest(self, count: int) -> list[Point]:
+        """The allowed points of the grid with the lowest means, so many, lowest first."""
+        if self._table is None:
+            return self._searched(count)
+        flat = self._table.ravel()
+        found: list[Point] = []
+        for number in np.argsort(flat, kind="stable").tolist():
+            point = tuple(int(k) for k in np.unravel_index(number, self._grid.shape))
+            if self._grid.allows(point):
+                found.append(point)
+                if len(found) == count:
+                    break
+        return found
+
+    def _searched(self, count: int) -> list[Point]:
+        """As `lowest`, of points drawn at random and of the axis lines through the best of them."""
+        grid = self._grid
+        pool = dict.fromkeys(grid.draws(10 * _SAMPLE, Random("lowest")))
+        ranking: list[Point] = []
+        for _ in range(4):
+            points = list(pool)
+            means = self.mean(np.array(points, dtype=np.intp))
+            ranking = [points[k] for k in np.argsort(means, kind="stable")]
+            for point in ranking[:20]:
+                for axis, levels in enumerate(grid.shape):
+                    for level in range(max(0, point[axis] - 32), min(levels, point[axis] + 33)):
+                        other = (*point[:axis], level, *point[axis + 1 :])
+                        if grid.allows(other):
+                            pool[other] = None
+        return ranking[:count]
+
+
+def _chosen(targets: Array, count: int) -> Levels:
+    """Rows to go by, of too many the best half and others at random."""
+    if len(targets) <= count:
+        return np.arange(len(targets))
+    order = np.argsort(targets, kind="stable").tolist()
+    half = count // 2
+    return np.sort(order[:half] + Random("rows").sample(order[half:], count - half))
+
+
+def _significance(predicted: Array, targets: Array) -> float:
+    correlation = float(np.corrcoef(rankdata(predicted), rankdata(targets))[0, 1])
+    return correlation * math.sqrt((len(targets) - 2) / max(1 - correlation**2, 1e-9))

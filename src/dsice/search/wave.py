@@ -1,0 +1,122 @@
+"""The first points of a search that has sources: what they recommend, and an insurance.
+
+Each source ranks the points of the grid by what it expects there of the objective, less the
+logarithm of the probability that all bounds hold and that the measurement succeeds. The first
+points are taken from the rankings in turn, one point in so many from `FirstPoints` instead: if the
+sources mislead, these are what is known of the rest of the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from dsice.goal import Goal
+from dsice.grid import Grid, Point
+from dsice.search.factors import Constraint, Feasibility, Objective
+from dsice.search.lesson import Lesson
+from dsice.search.sources import Sources
+from dsice.search.start import FirstPoints
+from dsice.search.targets import to_costs
+from dsice.search.why import Advice, Estimate
+from dsice.surface.anova import Points
+from dsice.surface.axis import Array
+
+INSURED: Final = 20
+"""One point of so many is not recommended by a source."""
+LEAST: Final = 5  # recommended points, however few workers there are
+RANKED: Final = (400, 4000)  # points that a source ranks: a fiftieth of the grid, within these
+
+
+class InformedPoints:
+    """The first points, the best recommended one first; thousands at most.
+
+    Without a source that teaches something of the objective they are those of `FirstPoints`.
+
+    Args:
+        grid: the points.
+        goal: says what is to be small and what is bounded.
+        seed: of the points that no source recommends.
+        capacity: how many points can be measured at the same time.
+        sources: what is known from elsewhere.
+    """
+
+    def __init__(self, grid: Grid, goal: Goal, seed: int, capacity: int, sources: Sources) -> None:
+        self._grid = grid
+        self._goal = goal
+        self._sources = sources
+        self._count = max(capacity, LEAST)
+        self._blind = FirstPoints(grid, seed)
+        self._order: list[Point] | None = None
+        self._advice: dict[Point, Advice] = {}
+
+    def first(self, is_taken: Callable[[Point], bool]) -> Point | None:
+        """The first of the points that is not taken, None if there is none."""
+        if self._order is None:
+            self._order = self._ordered()
+        for point in self._order:
+            if not is_taken(point):
+                return point
+        return self._blind.first(is_taken)
+
+    def advice(self, point: Point) -> Advice | None:
+        """Which source recommended ``point``; None if none did."""
+        return self._advice.get(point)
+
+    def _ordered(self) -> list[Point]:
+        objective = Objective(self._goal, by_violation=False)
+        lessons = objective.taught(self._sources)
+        rankings = [self._ranking(lesson) for lesson in lessons]
+        order: dict[Point, None] = {}
+        turn = 0
+        while rankings and len(order) < self._count:
+            if len(order) % INSURED == INSURED - 1:
+                point = self._blind.first(order.__contains__)
+                if point is not None:
+                    order[point] = None
+                    continue
+            lesson, ranking = lessons[turn % len(rankings)], rankings[turn % len(rankings)]
+            turn += 1
+            found = next(((k, p) for k, p in enumerate(ranking) if p not in order), None)
+            if found is None:
+                break
+            rank, point = found
+            order[point] = None
+            self._advice[point] = Advice(lesson.name, rank + 1, self._estimate(lesson, point))
+        return list(order)
+
+    def _ranking(self, lesson: Lesson) -> list[Point]:
+        """What a source recommends, best first."""
+        few, many = RANKED
+        pool = lesson.lowest(min(max(few, self._count * 4, self._grid.size // 50), many))
+        at = np.array(pool, dtype=np.intp)
+        merits = lesson.at(at)
+        for bound in self._goal.bounds:
+            merits = merits - _log_chances(Constraint(bound).taught(self._sources), at, 0.0)
+        merits = merits - _log_chances(Feasibility().taught(self._sources), at, -0.5)
+        return [pool[k] for k in np.argsort(merits, kind="stable").tolist()]
+
+    def _estimate(self, lesson: Lesson, point: Point) -> Estimate:
+        """What a source expects of the objective, in its own unit."""
+        at = np.array([point], dtype=np.intp)
+        mean, deviation = lesson.mean(at)[0], lesson.deviation(at)[0]
+        ends = np.array([mean, mean - deviation, mean + deviation])
+        middle, low, high = to_costs(ends, lesson.targets, lesson.values).tolist()
+        if self._goal.maximize is not None:
+            middle, low, high = -middle, -high, -low
+        return Estimate(middle, low, high)
+
+
+def _log_chances(lessons: Sequence[Lesson], points: Points, limit: float) -> Array:
+    """Mean over the sources of log P(quantity <= ``limit``), of success with its sign turned."""
+    if not lessons:
+        return np.zeros(len(points))
+    sign = 1.0 if limit == 0.0 else -1.0
+    found = [
+        log_ndtr((limit - sign * lesson.mean(points)) / lesson.deviation(points))
+        for lesson in lessons
+    ]
+    return np.asarray(np.maximum(np.mean(found, axis=0), -10.0))
