@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from dsice.errors import DsiceError, InvalidInput, NoResult
     from dsice.goal import Bound, Goal
     from dsice.grid import Axis, Grid, Params, Point
+    from dsice.reporting import report
     from dsice.search import make_search
     from dsice.tuning import load, tune
     from dsice.version import __version__
@@ -26,6 +27,7 @@ _MODULES = {
     "Params": "grid",
     "Point": "grid",
     "make_search": "search",
+    "report": "reporting",
     "load": "tuning",
     "tune": "tuning",
     "__version__": "version",
@@ -59,5 +61,6 @@ __all__ = [
     "__version__",
     "load",
     "make_search",
+    "report",
     "tune",
 ]

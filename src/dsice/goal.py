@@ -244,6 +244,14 @@ class Goal:
         object.__setattr__(goal, "bounds", tuple(b.settled(stages) for b in self.bounds))
         return goal
 
+    def wants_small(self, name: str) -> bool:
+        """Whether small values of a metric of the goal are good."""
+        if name == self.metric:
+            return self.maximize is None
+        relations = [each.relation for each in self.swept if each.metric == name]
+        relations += [bound.relation for bound in self.bounds if bound.metric == name]
+        return relations[0].startswith("<")
+
     def missing(self, metrics: Metrics) -> str | None:
         """The first metric of the goal that ``metrics`` lacks, or None."""
         return next((name for name in self.metrics if name not in metrics), None)

@@ -226,6 +226,8 @@ def _progress(study: Study, live: bool) -> RenderableType:
     facts = [f"{done} of {total} trials" if total and total >= done else f"{done} trials"]
     if failed:
         facts.append(f"{failed} failed")
+    if stopped := len(study.with_status(Status.STOPPED)):
+        facts.append(f"{stopped} ended early")
     if discarded := len(study.with_status(Status.DISCARDED)):
         facts.append(f"{discarded} discarded")
     wall = study.wall_seconds

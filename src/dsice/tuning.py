@@ -42,6 +42,7 @@ def tune(
     max_consecutive_failures: int = 5,
     threads: int = 1,
     progress: bool = True,
+    reports: Mapping[str, Any] | None = None,
     changed: Literal["refuse", "accept"] = "refuse",
 ) -> Study:
     """Find the best point of ``grid`` for a Python function.
@@ -75,6 +76,9 @@ def tune(
             the function or the machine is taken to be at fault, and they do not count. 0: never.
         threads: threads that numerical libraries may use in one call.
         progress: whether to show how it goes.
+        reports: ends calls early that lead nowhere, where the function calls `dsice.report`: the
+            keys of the table ``[trial.progress]`` of a study file, ``{"step": "epoch", "full":
+            40}``.
         changed: what to do if the directory holds results of another version of the function:
             ``"refuse"`` them, or ``"accept"`` them as results of this one. A version is told by the
             code of the function and of the user's own functions, classes and modules that it
@@ -133,7 +137,12 @@ def tune(
             "seed": seed,
             "first": [dict(each) for each in first] or None,
         },
-        trial={"timeout": timeout, "retries": retries, "threads": threads},
+        trial={
+            "timeout": timeout,
+            "retries": retries,
+            "threads": threads,
+            "progress": None if reports is None else dict(reports),
+        },
         run={
             "on": "local",
             "parallel": parallel,

@@ -24,6 +24,7 @@ def test_exported_names() -> None:
         "__version__",
         "load",
         "make_search",
+        "report",
         "tune",
     ]
 

@@ -165,6 +165,7 @@ class _Writer:
             Status.RUNNING: TrialState.RUNNING,
             Status.DONE: TrialState.COMPLETE if whole else TrialState.FAIL,
             Status.FAILED: TrialState.FAIL,
+            Status.STOPPED: TrialState.PRUNED,
             Status.DISCARDED: TrialState.FAIL,
         }[trial.status]
 

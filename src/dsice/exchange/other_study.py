@@ -17,6 +17,7 @@ _STATES: Final = {
     Status.FAILED: RowState.FAILED,
     Status.RUNNING: RowState.OPEN,
     Status.WAITING: RowState.OPEN,
+    Status.STOPPED: RowState.OPEN,
     Status.DISCARDED: RowState.OPEN,
 }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from dsice.goal import Metrics
 from dsice.search.base import Search
 from dsice.study.facts import KnownResult, Status, Trial
 from dsice.study.further import search_of
+from dsice.study.replay import replay
 from dsice.study.state import Study
 
 
@@ -33,15 +36,11 @@ def replayed(search: Search, study: Study, until: Trial | None = None) -> Search
 
     A result that lacks a metric of the search's goal counts as a failure.
     """
-    for each, ended in study.history:
-        if each is until and not ended:
-            break
-        if each.status is Status.DISCARDED:
-            search.skip(each.point)
-        elif ended:
-            metrics = result(each)
-            lacks = metrics is not None and search.goal.missing(metrics) is not None
-            search.tell(each.point, None if lacks else metrics)
-        else:
-            search.pend(each.point)
+
+    def useful(each: Trial | KnownResult) -> Metrics | None:
+        metrics = result(each)
+        lacks = metrics is not None and search.goal.missing(metrics) is not None
+        return None if lacks else metrics
+
+    replay(search, takewhile(lambda told: told.of is not until, study.calls), useful)
     return search

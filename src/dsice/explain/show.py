@@ -138,6 +138,8 @@ def _note(seen: OnLine) -> str:
         text += " failed"
     elif seen.status is Status.DISCARDED:
         text += " discarded"
+    elif seen.status is Status.STOPPED:
+        text += " ended early"
     return text + (" (was under way)" if seen.when is When.PENDING else "")
 
 

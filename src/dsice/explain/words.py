@@ -25,6 +25,7 @@ ROLES: Final[Mapping[Role | None, str]] = {
     Role.GRID: "anywhere on the small grid",
     Role.REPEAT: "the best point once more",
     Role.SAMPLE: "another sample of a point",
+    Role.RESUME: "one that was paused",
     Role.RANDOM: "drawn blindly",
     Role.GIVEN: "given, to be measured first",
     Role.ADDED: "added by the user",
@@ -64,6 +65,8 @@ def _where(found: Explanation) -> str:
             return "the best point once more, so that luck does not decide"
         case Role.SAMPLE:
             return "another sample of a point, as every point is measured several times"
+        case Role.RESUME:
+            return "a trial that was paused goes on"
         case Role.RANDOM:
             return "drawn blindly"
         case Role.GIVEN:
@@ -145,6 +148,8 @@ def _outcome(found: Explanation, goal: Goal) -> str:
             return f"It failed: {one_line(found.reason)}."
         case Status.DISCARDED:
             return f"It does not count: {one_line(found.reason)}."
+        case Status.STOPPED:
+            return f"It was ended early, {one_line(found.reason)}."
         case Status.WAITING | Status.RUNNING:
             return "It has not ended yet."
     if not found.metrics:

@@ -140,6 +140,7 @@ def _states(facts: Facts) -> str:
     words = {
         Status.DONE: "measured",
         Status.FAILED: "failed",
+        Status.STOPPED: "ended early",
         Status.DISCARDED: "discarded",
         Status.RUNNING: "running",
         Status.WAITING: "waiting",

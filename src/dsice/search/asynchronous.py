@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 
 from dsice.goal import Goal
 from dsice.grid import Grid, Point
-from dsice.search.base import Search, at_least, positive
+from dsice.search.base import END_BELOW, Search, at_least, positive
 from dsice.search.epoch import Epoch
 from dsice.search.random import Shuffled
 from dsice.search.sources import Given, Sources
-from dsice.search.stopping import END_BELOW, Stopping
+from dsice.search.stopping import Stopping
 from dsice.search.wave import InformedPoints
 from dsice.search.why import Forecast, Origin, Prospect, Role
 from dsice.threads import one_blas_thread
@@ -128,6 +128,19 @@ class Dsice(Search):
             return []
         epoch = self._current_epoch()
         return self._stopping.due(epoch.chances, epoch.chance_of_new)
+
+    @one_blas_thread()
+    def resume(self, count: int = 1) -> list[Point]:  # noqa: D102
+        if self.ledger.curves is None or not self.ledger.ended or not self._is_guided():
+            return []
+        points = self._stopping.worth_finishing(self._current_epoch().chances)[:count]
+        for point in points:
+            self._whys[point] = self._why(point)
+            self._submit(point)
+        return points
+
+    def chance(self, point: Point) -> float | None:  # noqa: D102
+        return None if self._epoch is None else self._epoch.chances.get(point)
 
     def _to_resume(self) -> Point | None:
         if self.ledger.curves is None or not self.ledger.ended or not self._is_guided():

@@ -15,6 +15,8 @@ from dsice.search.ledger import Ledger
 from dsice.search.why import Forecast, Origin, Why
 from dsice.threads import one_blas_thread
 
+END_BELOW: Final = 0.02
+"""A trial ends early when its probability to become the best one is smaller, by default."""
 NOTHING_ALLOWED: Final = "the rule allows no point of the grid"
 ALL_MEASURED: Final = "every allowed point is measured"
 NONE_FOUND: Final = "no other point that the rule allows was found in 20,000 tries"
@@ -183,6 +185,20 @@ class Search(ABC):
             raise InvalidInput(f"{point!r} is not pending, so that it cannot end")
         self.ledger.end(point)
         self._hear()
+
+    def resume(self, count: int = 1) -> list[Point]:
+        """Up to ``count`` paused points that are worth going on with, though no new one may begin.
+
+        They are pending from now on.
+        """
+        return []
+
+    def chance(self, point: Point) -> float | None:
+        """The probability that the trial at ``point`` becomes the best feasible one.
+
+        None if nothing is known of it, as of trials that have not reported.
+        """
+        return None
 
     def why(self, point: Point) -> Why | None:
         """Why ``point`` was handed out, the last time; None if it never was."""

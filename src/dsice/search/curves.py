@@ -91,10 +91,9 @@ class Curves:
     """
 
     def __init__(self, goal: Goal, steps: Sequence[float]) -> None:
-        self._goal = goal
         self.rungs: Final = rungs_of(steps)
         self.last: Final = len(self.rungs) - 1
-        self._signs = {name: _sign(goal, name) for name in goal.metrics}
+        self._signs = {n: 1.0 if goal.wants_small(n) else -1.0 for n in goal.metrics}
         self._rows: dict[Point, int] = {}
         self._values: dict[str, list[list[float]]] = {name: [] for name in goal.metrics}
         self._reached: list[int] = []
@@ -182,17 +181,6 @@ class Curves:
             {name: float(found[k]) for name, found in levels.items()} for k in range(len(points))
         ]
         return metrics, lags
-
-
-def _sign(goal: Goal, name: str) -> float:
-    """1 if a metric is to be small, else -1."""
-    if name == goal.metric:
-        return 1.0 if goal.maximize is None else -1.0
-    for each in goal.swept:
-        if each.metric == name:
-            return float(each.sign)
-    first = next(bound for bound in goal.bounds if bound.metric == name)
-    return 1.0 if first.relation.startswith("<") else -1.0
 
 
 def _learned(values: Array, rungs: Array) -> Transitions:

@@ -9,7 +9,6 @@ from dsice.errors import InvalidInput
 from dsice.grid import Point
 from dsice.search.ledger import Ledger
 
-END_BELOW: Final = 0.02
 KNOWN: Final = 3  # trials that must have run to their end before others end for good
 # A trial is paused when its chance, divided by what is left of its length, is less than this share
 # of that of the best new point.
@@ -61,6 +60,13 @@ class Stopping:
         rates = [(chances[p] / self._left(p), p) for p in self._ledger.ended if p in chances]
         rate, point = max(rates, default=(0.0, None))
         return point if rate > of_new else None
+
+    def worth_finishing(self, chances: Mapping[Point, float]) -> list[Point]:
+        """The paused points that may still become the best, the most promising first."""
+        if not self._pause:
+            return []
+        found = [(-chances[p], p) for p in self._ledger.ended if p in chances]
+        return [point for chance, point in sorted(found) if -chance >= self._end_below]
 
     def _left(self, point: Point) -> float:
         """The share of a trial's length that is still to run."""

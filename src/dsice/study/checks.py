@@ -16,8 +16,9 @@ from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Axis, Grid, check_name
 from dsice.launch import patterns
+from dsice.launch.output import finite
 from dsice.launch.usage import BUILT_IN
-from dsice.search import FRONT_SEARCHES, SEARCHES, make_search
+from dsice.search import DEFAULT_SEARCH, FRONT_SEARCHES, SEARCHES, make_search
 from dsice.study import command, templates
 from dsice.study.problems import shown
 from dsice.study.tables import RANGES, CommandConfig, Level, MetricConfig, Range, StudyFile
@@ -207,3 +208,34 @@ def axis_of(name: str, entry: list[Level] | Range) -> Axis:
         return Axis.linear(name, *entry.linear, levels=entry.levels, step=entry.step)
     assert entry.geometric is not None
     return Axis.geometric(name, *entry.geometric, levels=entry.levels, step=entry.step)
+
+
+def check_progress(file: StudyFile, grid: Grid, search: str) -> None:
+    """Check what is said of trials that are ended early.
+
+    Raises:
+        InvalidInput: of a program that is never ended, or of a parameter that is none.
+    """
+    for name, stage in file.stage.items():
+        if stage.progress.full is not None:
+            raise InvalidInput(f"[stage.{name}.progress] full: only trials are ended early")
+    full = file.trial.progress.full
+    if full is None:
+        return
+    if search != DEFAULT_SEARCH:
+        raise InvalidInput(
+            f"[trial.progress] full: only search {DEFAULT_SEARCH!r} ends trials early, and this is "
+            f"{search!r}"
+        )
+    if isinstance(full, str):
+        axis = next((axis for axis in grid.axes if axis.name == full), None)
+        if axis is None:
+            raise InvalidInput(
+                f"[trial.progress] full = {full!r}: there is no such parameter; there are "
+                f"{', '.join(grid.names)}"
+            )
+        levels = axis.levels
+        if not all(isinstance(v, int | float) and finite(v) and v > 0 for v in levels):
+            raise InvalidInput(
+                f"[trial.progress] full = {full!r}: its levels must be positive numbers"
+            )

@@ -19,6 +19,7 @@ from dsice.study.checks import (
     check_built_in,
     check_fields,
     check_metrics,
+    check_progress,
     paths_of,
     require_no_swallowed,
     search_of,
@@ -177,6 +178,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     for metric in goal.metrics:
         if metric.startswith("$"):
             check_built_in(metric, "the goal")
+    check_progress(file, grid, search)
     for row in file.report.pictures:
         for caption, path in row.files.items():
             within(f"[[report.pictures]] {caption!r}", path, pictured)

@@ -45,8 +45,10 @@ from dsice.study.events import (
     FORMAT,
     AttemptBegan,
     AttemptEnded,
+    EndAsked,
     Event,
     Proposed,
+    Reported,
     SessionBegan,
     SessionEnded,
     SweepBegan,
@@ -60,6 +62,8 @@ from dsice.study.frozen import header_of
 from dsice.study.further import Further, search_of
 from dsice.study.journal import Journal
 from dsice.study.outage import Job, Outage, Watch
+from dsice.study.progress import Listener, full_length
+from dsice.study.replay import replay
 from dsice.study.requests import taken_up
 from dsice.study.samples import Samples
 from dsice.study.spec import check_files, config_of, next_job, usual_seconds
@@ -145,6 +149,7 @@ class Driver:
         self._goal: Goal = study.config.goal
         self._deadline = inf
         self._pause = _MIN_PAUSE
+        self._listener: Listener | None = None
 
     def stop(self, how: Stop) -> None:
         """Ask the driver to stop; may be called from a signal handler."""
@@ -217,6 +222,8 @@ class Driver:
                 state = self._launcher.reattach(task.job)
                 if state in (JobState.QUEUED, JobState.RUNNING):
                     self._running[task.job] = task
+                    if task.attempts[-1].ending is not None:
+                        self._launcher.cancel([task.job])
                 else:
                     self._end(task, state)
 
@@ -297,13 +304,7 @@ class Driver:
         search = search_of(self.study, self._budget.parallel, self.study.sessions[-1].sweep)
         self._goal = search.goal
         self._given = self._still_given()
-        for each, ended in self.study.history:
-            if each.status is Status.DISCARDED:
-                search.skip(each.point)
-            elif ended:
-                search.tell(each.point, self._useful(each))
-            else:
-                search.pend(each.point)
+        replay(search, self.study.calls, self._useful)
         return search
 
     def _computed(self, compute: Callable[[], T]) -> T | None:
@@ -343,9 +344,13 @@ class Driver:
                 return ""
         wave = study.with_status(Status.WAITING)[:free]
         free -= len(wave)
+        paused = {t.point: t for t in study.with_status(Status.STOPPED)}
         why = ""
+        more = 0  # slots for trials that were paused, though no other may begin
         if run.trials is not None and study.spent + free > run.trials:
+            more = free
             free = max(0, run.trials - study.spent)
+            more -= free
             why = f"the budget of {run.trials} trials is used"
         samples = Samples.of(study, run.samples)
         with self._journal.together():
@@ -366,10 +371,15 @@ class Driver:
                 if not points:
                     why = self._computed(lambda: search.reason) or _NOTHING_MORE
                 for point in points:
+                    if point in paused:  # it goes on
+                        wave.append(paused[point])
+                        continue
                     self._propose(point, search.why(point))
                     wave.append(study.trials[-1])
                 free -= len(points)
             self._measure(search, samples.beside[:free], Role.SAMPLE, wave)
+            if more:
+                wave += [paused[p] for p in self._computed(lambda: search.resume(more)) or []]
             specs = self._begin_attempts(wave)
         if wave:
             self._submit(wave, specs)
@@ -396,9 +406,58 @@ class Driver:
         said = UNSET if why is None else Raw(json.dumps(why.as_json()).encode())
         self._record(Proposed(trial=len(self.study.trials) + 1, params=params, why=said))
 
-    def _tell(self, trial: Trial) -> None:
-        if (search := self._search) is not None:
+    def _tell(self, trial: Trial, verdict: Verdict) -> None:
+        if (search := self._search) is None:
+            return
+        if verdict is Verdict.STOPPED:
+            self._computed(lambda: search.end(trial.point))
+        else:
             self._computed(lambda: search.tell(trial.point, self._useful(trial)))
+
+    def _listen(self) -> None:
+        """Take what running trials have reported, and end those that lead nowhere."""
+        search = self._search
+        if search is None or self.study.config.trial.progress.full is None:
+            return
+        if self._listener is None:
+            self._listener = Listener(self.study.config, self._goal)
+        running = {t.point: t for t in self._running.values() if isinstance(t, Trial)}
+        heard = False
+        with self._journal.together(later=True):
+            for trial in running.values():
+                for report in self._listener.news(trial):
+                    heard = True
+                    self._record(
+                        Reported(
+                            trial=trial.number,
+                            step=report.step,
+                            share=report.share,
+                            metrics=dict(report.metrics),
+                        )
+                    )
+                    search.report(trial.point, report.share, report.metrics)
+        if not heard or self.stopping:
+            return
+        for point in self._computed(search.ending) or []:
+            trial = running.get(point)
+            if trial is not None and trial.attempts[-1].ending is None and not trial.is_given:
+                self._end_early(trial, search)
+
+    def _end_early(self, trial: Trial, search: Search) -> None:
+        """Record that a trial is to end, then make it end."""
+        report, best = trial.reports[-1], self.study.best_or_none
+        self._record(
+            EndAsked(
+                trial=trial.number,
+                attempt=len(trial.attempts),
+                step=report.step,
+                full=full_length(self.study.config, trial.params) or report.step,
+                chance=search.chance(trial.point) or 0.0,
+                rival=None if best is None else best.number,
+            )
+        )
+        self._journal.flush()
+        self._launcher.cancel([trial.job])
 
     def _useful(self, known: Trial | KnownResult) -> Metrics | None:
         """What the search is told of a result: None unless all metrics of the goal are there."""
@@ -453,6 +512,7 @@ class Driver:
         self._journal.flush()
         changed = False
         queued = []
+        self._listen()
         # Ends are in the jobs' folders. One flush does for them and for what begins thereupon.
         with self._journal.together(later=True):
             for job, state in self._launcher.poll().items():
@@ -494,6 +554,8 @@ class Driver:
         retries = config_of(self.study, task).retries
         earlier = [attempt for attempt in task.attempts[:-1] if not attempt.void]
         verdict, reason = judge(outcome, earlier, retries, needed)
+        if (ending := task.attempts[-1].ending) is not None and verdict is Verdict.AGAIN:
+            verdict, reason = Verdict.STOPPED, str(ending)
         hopeless = isinstance(task, Trial) and self._watch.is_hopeless(outcome, self._goal)
         if hopeless:
             verdict = Verdict.AGAIN
@@ -512,7 +574,7 @@ class Driver:
             )
         )
         if isinstance(task, Trial) and verdict is not Verdict.AGAIN:
-            self._tell(task)
+            self._tell(task, verdict)
         self._count_stillborn(task, state)
         if isinstance(task, Trial):
             self._watch.ended(task.job, self._clock.now())

@@ -46,6 +46,8 @@ class Verdict(StrEnum):
     """It failed for good."""
     AGAIN = "again"
     """It counts for nothing: another attempt follows."""
+    STOPPED = "stopped"
+    """It was ended early, as it led nowhere: it has neither measured nor failed."""
 
 
 class UnreadableLine(ValueError):
@@ -208,6 +210,42 @@ class AttemptEnded(Event, tag="ended"):
     started: float = 0.0
     ended: float = 0.0
     host: str = ""
+
+
+class Reported(Event, tag="reported"):
+    """A trial reported on its way.
+
+    Attributes:
+        trial: its number.
+        step: how far it has come, in its own count.
+        share: the same as a share of its whole length.
+        metrics: the goal's, as far as it told them.
+    """
+
+    trial: int
+    step: float
+    share: float
+    metrics: dict[str, float]
+
+
+class EndAsked(Event, tag="end_asked"):
+    """A trial is about to be ended early.
+
+    Attributes:
+        trial: its number.
+        attempt: the one that runs.
+        step: of its last report.
+        full: its whole length, in the same count.
+        chance: its probability to become the best feasible one.
+        rival: number of the trial to beat, or None.
+    """
+
+    trial: int
+    attempt: int
+    step: float
+    full: float
+    chance: float
+    rival: int | None = None
 
 
 class Voided(Event, tag="voided"):

@@ -9,13 +9,13 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Protocol, TypedDict
+from enum import Enum, StrEnum, auto
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 from dsice.goal import Metrics
 from dsice.grid import Params, Point
 from dsice.launch.job import JobFolder, Kind
-from dsice.search.why import Why
+from dsice.search.why import Role, Why
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory, TaskFolder
 from dsice.study.events import Verdict
@@ -49,8 +49,48 @@ class Status(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    STOPPED = "stopped"
+    """It was ended early: it may go on where the program can."""
     DISCARDED = "discarded"
     """Somebody has said that it does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a trial reported on its way.
+
+    Attributes:
+        step: how far it had come, in its own count.
+        share: the same as a share of its whole length.
+        metrics: the goal's, as far as it told them.
+    """
+
+    step: float
+    share: float
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a trial was ended early.
+
+    Attributes:
+        step: of its last report.
+        full: its whole length, in the same count.
+        chance: its probability to become the best feasible one.
+        rival: number of the trial to beat, or None.
+    """
+
+    step: float
+    full: float
+    chance: float
+    rival: int | None
+
+    def __str__(self) -> str:
+        beat = "to become the best" if self.rival is None else f"to beat trial {self.rival}"
+        chance = f"{self.chance:.0%}" if self.chance >= 0.005 else "under 1 %"
+        chance = chance.replace("%", " %") if " " not in chance else chance
+        return f"at {self.step:g} of {self.full:g}: {chance} chance {beat}"
 
 
 @dataclass(slots=True)
@@ -70,6 +110,7 @@ class Attempt:
         void: whether it does not count: the machine was at fault, or somebody has said so.
         slot: the number of its slot; None for stages, and in journals of earlier versions.
         devices: names of the slot's GPUs.
+        ending: why the driver ended it early, if it did.
     """
 
     number: int
@@ -84,6 +125,7 @@ class Attempt:
     void: bool = False
     slot: int | None = None
     devices: Sequence[str] = ()
+    ending: Ending | None = None
 
     @property
     def seconds(self) -> float:
@@ -166,6 +208,7 @@ class Trial(Task):
         why_json: why the search proposed it, as JSON; empty where nobody said.
         capacity: how many trials ran at once, at most, in the session that proposed it.
         sweep: number of the sweep that it was proposed for, or None.
+        reports: what it reported, as far as that told something new.
     """
 
     number: int = 0
@@ -173,6 +216,17 @@ class Trial(Task):
     why_json: bytes = b""
     capacity: int = 1
     sweep: int | None = None
+    reports: list[Report] = field(default_factory=list)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the user wanted it measured: such a trial is not ended early."""
+        return f'"{Role.GIVEN.value}"'.encode() in self.why_json
+
+    @property
+    def ending(self) -> Ending | None:
+        """Why it was ended early, if it was."""
+        return self.attempts[-1].ending if self.status is Status.STOPPED else None
 
     @property
     def folder(self) -> TaskFolder:
@@ -225,6 +279,29 @@ class KnownResult:
     def named(self) -> str:
         """How people are told of it: ``results.csv, line 12``."""
         return f"{self.source}, {self.where}"
+
+
+class Call(Enum):
+    """What a search was told of a point."""
+
+    PEND = auto()
+    REPORT = auto()
+    STOP = auto()
+    TELL = auto()
+
+
+class Told(NamedTuple):
+    """One thing that a search was told.
+
+    Attributes:
+        of: a trial, or a result from elsewhere.
+        call: what.
+        report: of a `Call.REPORT`.
+    """
+
+    of: Trial | KnownResult
+    call: Call
+    report: Report | None = None
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from dsice.goal import Goal
 from dsice.search import DEFAULT_SEARCH, make_search
 from dsice.search.base import Search
 from dsice.study.facts import Status
+from dsice.study.progress import search_options
 from dsice.study.state import Study
 from dsice.study.tables import RunConfig
 from dsice.swept import Swept
@@ -93,7 +94,8 @@ def search_of(study: Study, capacity: int, sweep: int | None) -> Search:
         InvalidInput: a bound waits for the result of a stage.
     """
     config = study.config
-    name, goal, options = config.search, study.goal, config.search_options
+    name, goal = config.search, study.goal
+    options = {**config.search_options, **search_options(config)}
     if sweep is not None:
         # The published forms look for one point; and a sweep ends with its trials.
         name, options = DEFAULT_SEARCH, {}

@@ -149,12 +149,12 @@ def _possible(study: Study, wish: Wish) -> Wish | None:
 
 def can_be_retried(status: Status) -> bool:
     """Whether a trial of this status has something that can be measured again."""
-    return status in (Status.DONE, Status.FAILED, Status.DISCARDED)
+    return status in (Status.DONE, Status.FAILED, Status.STOPPED, Status.DISCARDED)
 
 
 def can_be_discarded(status: Status) -> bool:
     """Whether a trial of this status can be said not to count."""
-    return status in (Status.DONE, Status.FAILED, Status.WAITING)
+    return status in (Status.DONE, Status.FAILED, Status.STOPPED, Status.WAITING)
 
 
 def trial_at(study: Study, params: Params) -> int | None:

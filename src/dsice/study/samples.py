@@ -40,7 +40,7 @@ class Samples:
         for trials in points.values():
             missing = number - len(trials)
             states = {trial.status for trial in trials}
-            if missing <= 0 or Status.FAILED in states:
+            if missing <= 0 or states & {Status.FAILED, Status.STOPPED}:
                 continue
             owed += missing
             if Status.DONE in states:

@@ -27,11 +27,13 @@ from dsice.study.events import (
     AttemptBegan,
     AttemptEnded,
     Discarded,
+    EndAsked,
     Event,
     Header,
     Imported,
     Known,
     Proposed,
+    Reported,
     Retried,
     SessionBegan,
     SessionEnded,
@@ -41,7 +43,19 @@ from dsice.study.events import (
     Verdict,
     Voided,
 )
-from dsice.study.facts import Attempt, KnownResult, Session, Status, Sweep, Task, Trial
+from dsice.study.facts import (
+    Attempt,
+    Call,
+    Ending,
+    KnownResult,
+    Report,
+    Session,
+    Status,
+    Sweep,
+    Task,
+    Told,
+    Trial,
+)
 from dsice.study.frozen import load_frozen, require_fingerprints
 from dsice.study.journal import Lines
 from dsice.study.results import Results
@@ -52,10 +66,8 @@ class Study(Results):
     """A study as it stands.
 
     Attributes:
-        history: what a search has been asked and told, in order, as pairs: a trial and False when
-            it was proposed, a trial and True when it ended, a known result and True. Of a trial
-            that was discarded only the first is there: nothing is known of it, see
-            `dsice.search.base.Search.skip`.
+        calls: what a search has been asked and told, in order. Of a trial that was discarded only
+            its proposal is there: nothing is known of it, see `dsice.search.base.Search.skip`.
         warning: what was wrong with the journal, if anything.
         trouble: what keeps jobs from being started or followed just now, if anything.
         format: of its journal.
@@ -64,7 +76,7 @@ class Study(Results):
         left_out: how many events of sessions that had been taken over, or said twice, do not count.
     """
 
-    history: list[tuple[Trial | KnownResult, bool]] = field(default_factory=list)
+    calls: list[Told] = field(default_factory=list)
     warning: str = ""
     trouble: str = ""
     format: int = 0
@@ -136,6 +148,9 @@ class Study(Results):
                 elif event.attempt != len(task.attempts) + 1:
                     raise ValueError(f"attempt {len(task.attempts) + 1} is missing")
                 else:
+                    if task.status is Status.STOPPED and isinstance(task, Trial):
+                        self.calls.append(Told(task, Call.PEND))
+                        task.reason = ""
                     task.attempts.append(
                         Attempt(
                             event.attempt,
@@ -147,6 +162,11 @@ class Study(Results):
                     task.status = Status.RUNNING
             case AttemptEnded():
                 self._end(self._task(event), event)
+            case Reported():
+                self._hear(event)
+            case EndAsked():
+                ending = Ending(event.step, event.full, event.chance, event.rival)
+                self.trials[event.trial - 1].attempts[event.attempt - 1].ending = ending
             case Voided():
                 taken_back.void(self, event)
             case Retried():
@@ -217,7 +237,7 @@ class Study(Results):
         if trial.sweep is not None:
             self.sweeps[trial.sweep - 1].proposed += 1
         self.trials.append(trial)
-        self.history.append((trial, False))
+        self.calls.append(Told(trial, Call.PEND))
 
     def _know(self, source: str, result: Known) -> None:
         point = self.point_of(result)
@@ -231,7 +251,7 @@ class Study(Results):
             where=result.where,
         )
         self.known.append(known)
-        self.history.append((known, True))
+        self.calls.append(Told(known, Call.TELL))
 
     def point_of(self, event: Proposed | Known) -> Point:
         """The point that an event is about.
@@ -269,6 +289,11 @@ class Study(Results):
                 if event.attempt == len(task.attempts):
                     task.status = Status.WAITING
                 return
+            case Verdict.STOPPED:
+                if isinstance(task, Trial) and event.attempt == len(task.attempts):
+                    task.status, task.reason = Status.STOPPED, event.reason
+                    self.calls.append(Told(task, Call.STOP))
+                return
             case Verdict.DONE:
                 task.status = Status.DONE
                 task.metrics = event.metrics
@@ -277,7 +302,30 @@ class Study(Results):
                 task.reason = attempt.reason
         if isinstance(task, Trial):
             self.finished.append(task)
-            self.history.append((task, True))
+            self.calls.append(Told(task, Call.TELL))
+
+    def _hear(self, event: Reported) -> None:
+        trial = self.trials[event.trial - 1]
+        if trial.reports and event.share <= trial.reports[-1].share:
+            self.left_out += 1
+            return
+        report = Report(event.step, event.share, event.metrics)
+        trial.reports.append(report)
+        self.calls.append(Told(trial, Call.REPORT, report))
+
+    @property
+    def history(self) -> list[tuple[Trial | KnownResult, bool]]:
+        """What was proposed and what ended, in order.
+
+        As pairs: a trial and False when it was proposed, a trial and True when it was measured or
+        failed, a known result and True.
+        """
+        found: dict[tuple[int, bool], tuple[Trial | KnownResult, bool]] = {}
+        for told in self.calls:
+            if told.call in (Call.PEND, Call.TELL):
+                ended = told.call is Call.TELL
+                found.setdefault((id(told.of), ended), (told.of, ended))
+        return list(found.values())
 
     def look_at_jobs(self) -> Study:
         """See which of the jobs under way have begun, and return this study.

@@ -46,6 +46,7 @@ def as_json(study: Study) -> dict[str, Any]:
         "known": _known(study),
         "failures": {t.number: t.reason for t in study.with_status(Status.FAILED)},
         "discarded": {t.number: t.reason for t in study.with_status(Status.DISCARDED)},
+        "ended_early": {t.number: t.reason for t in study.with_status(Status.STOPPED)},
         "job_hours": study.job_seconds / 3600,
         "wall_hours": study.wall_seconds / 3600,
         "gpu_hours": study.job_seconds / 3600 * gpus(study),

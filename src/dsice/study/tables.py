@@ -27,6 +27,7 @@ from dsice.launch.settings import (
 )
 from dsice.launch.usage import BUILT_IN
 from dsice.search import DEFAULT_SEARCH
+from dsice.search.base import END_BELOW
 from dsice.study.share import Share
 from dsice.units import seconds
 
@@ -89,10 +90,21 @@ class ProgressConfig(Table):
             metrics: ``'epoch (?P<epoch>\d+): loss (?P<loss>[\d.]+)'``.
         sample: a line as the program prints it, on which the pattern is tried when this file is
             checked.
+        step: the key of its progress lines that counts, such as ``"epoch"``.
+        full: the value of that key at the end of a trial: a number, or the name of a parameter.
+            With it, trials that lead nowhere are ended early, see docs/progress.md.
+        end_below: a trial is ended when its probability to become the best feasible one is smaller,
+            0.02 by default; 0: never.
+        pause: whether the program goes on from its checkpoint in ``{dir}`` when it is started
+            again: then trials that ended early may go on later.
     """
 
     pattern: Text | None = None
     sample: str | None = None
+    step: Text = "step"
+    full: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Text | None = None
+    end_below: Annotated[float, Field(ge=0, lt=1)] = END_BELOW
+    pause: bool = False
 
 
 class CommandConfig(Table):

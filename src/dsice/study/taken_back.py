@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from dsice.study.events import Discarded, Retried, Verdict, Voided
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Call, Status, Told, Trial
 
 if TYPE_CHECKING:
     from dsice.study.state import Study
@@ -79,8 +79,14 @@ def _trials(study: Study, numbers: Iterable[int]) -> Iterator[Trial]:
 def _forget(study: Study, numbers: Collection[int]) -> None:
     """Leave the ends of trials out of all that is known."""
     study.finished[:] = [trial for trial in study.finished if trial.number not in numbers]
-    study.history[:] = [
-        (known, ended)
-        for known, ended in study.history
-        if not (ended and isinstance(known, Trial) and known.number in numbers)
-    ]
+    for trial in _trials(study, numbers):
+        trial.reports.clear()
+    known: list[Told] = []
+    again: set[int] = set()  # those whose first proposal is there
+    for told in study.calls:
+        if not isinstance(told.of, Trial) or told.of.number not in numbers:
+            known.append(told)
+        elif told.call is Call.PEND and told.of.number not in again:
+            again.add(told.of.number)
+            known.append(told)
+    study.calls[:] = known

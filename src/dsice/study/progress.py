@@ -1,0 +1,105 @@
+"""What running trials report: lines of their progress files, as far as they tell something new.
+
+Files are read from where the last look ended, and no scheduler is asked. How far a trial has come
+is a share of its whole length; of all reports, the first one counts that reaches each of `SHARES`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from dsice.files import open_regular
+from dsice.goal import Goal
+from dsice.grid import Params
+from dsice.launch.job import JobFolder
+from dsice.launch.output import finite
+from dsice.study.config import StudyConfig
+from dsice.study.facts import Report, Trial
+
+SHARES: Final = tuple(2.0 ** (-k / 2) for k in range(12, -1, -1))
+"""The shares of a trial's length at which values are compared, from 1/64 to 1."""
+
+_WORST: Final = 1e300  # stands for a value that is no finite number
+_MOST: Final = 8_000_000  # bytes that one look reads
+
+
+def search_options(config: StudyConfig) -> dict[str, Any]:
+    """What a search is told of trials that report; nothing if the study file does not ask."""
+    progress = config.trial.progress
+    if progress.full is None:
+        return {}
+    return {"steps": SHARES, "end_below": progress.end_below, "pause": progress.pause}
+
+
+def full_length(config: StudyConfig, params: Params) -> float | None:
+    """The last step of a trial; None if trials are not ended early."""
+    full = config.trial.progress.full
+    return float(params[full]) if isinstance(full, str) else full
+
+
+class Listener:
+    """Reads the reports of running trials.
+
+    Args:
+        config: says which key of a line is the step, and its value at the end.
+        goal: says which metrics count.
+    """
+
+    def __init__(self, config: StudyConfig, goal: Goal) -> None:
+        self._config = config
+        self._goal = goal
+        self._read: dict[JobFolder, tuple[int, bytes]] = {}  # bytes taken, and of a line begun
+
+    def news(self, trial: Trial) -> list[Report]:
+        """The reports that a trial has written since and that tell something new."""
+        full = full_length(self._config, trial.params)
+        if full is None:
+            return []
+        share = trial.reports[-1].share if trial.reports else 0.0
+        reached = bisect_right(SHARES, share)
+        found = []
+        for entry in self._entries(trial.job):
+            report = self._report(entry, full)
+            if report is not None and bisect_right(SHARES, report.share) > reached:
+                reached = bisect_right(SHARES, report.share)
+                found.append(report)
+        return found
+
+    def _entries(self, job: JobFolder) -> Iterator[Mapping[str, Any]]:
+        at, begun = self._read.get(job, (0, b""))
+        try:
+            with open(job.progress, "rb", opener=open_regular) as file:
+                if file.seek(0, os.SEEK_END) <= at:
+                    return
+                file.seek(at)
+                data = file.read(_MOST)
+        except OSError:
+            return
+        *lines, rest = (begun + data).split(b"\n")
+        self._read[job] = at + len(data), rest
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(entry, dict):
+                yield entry
+
+    def _report(self, entry: Mapping[str, Any], full: float) -> Report | None:
+        step = entry.get(self._config.trial.progress.step)
+        if step is None or not finite(step) or self._goal.metric not in entry:
+            return None
+        metrics = {
+            name: self._value(name, entry[name]) for name in self._goal.metrics if name in entry
+        }
+        return Report(float(step), min(float(step) / full, 1.0), metrics)
+
+    def _value(self, name: str, value: object) -> float:
+        if finite(value) and isinstance(value, int | float) and math.fabs(value) < _WORST:
+            return float(value)
+        return _WORST if self._goal.wants_small(name) else -_WORST

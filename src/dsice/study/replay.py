@@ -1,0 +1,35 @@
+"""A search that is told again what it was told: it proposes what it would have proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from dsice.goal import Metrics
+from dsice.search.base import Search
+from dsice.study.facts import Call, KnownResult, Status, Told, Trial
+
+
+def replay(
+    search: Search,
+    calls: Iterable[Told],
+    result: Callable[[Trial | KnownResult], Metrics | None],
+) -> None:
+    """Tell ``search`` of all ``calls`` in their order.
+
+    Args:
+        search: a new one.
+        calls: see `dsice.study.state.Study`.
+        result: the metrics of a trial or known result that has ended; None if it failed.
+    """
+    for told in calls:
+        point = told.of.point
+        if told.of.status is Status.DISCARDED:
+            search.skip(point)
+        elif told.call is Call.PEND:
+            search.pend(point)
+        elif told.call is Call.TELL:
+            search.tell(point, result(told.of))
+        elif told.report is not None:
+            search.report(point, told.report.share, told.report.metrics)
+        elif point in search.pending:
+            search.end(point)

@@ -1,0 +1,274 @@
+"""Trials that are ended early: what is read, recorded and done, with a crash at every step."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from dsice.errors import InvalidInput
+from dsice.launch.base import JobState, Launcher
+from dsice.launch.job import JobFolder, Kind, Outcome
+from dsice.study.config import parse
+from dsice.study.directory import StudyDirectory
+from dsice.study.driver import Driver
+from dsice.study.events import EndAsked, Event, Reported
+from dsice.study.facts import Attempt, Status, Trial
+from dsice.study.journal import Journal, Lines
+from dsice.study.progress import Listener
+from dsice.study.state import Study
+
+FULL = 16
+TEXT = """
+name = "curves"
+minimize = "loss"
+[grid]
+a = {{ integers = [0, 9] }}
+b = {{ integers = [0, 9] }}
+[trial]
+command = ["sh", "{{a}} {{b}}"]
+[trial.progress]
+step = "epoch"
+full = 16
+{more}
+[run]
+parallel = 4
+trials = 24
+"""
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += 0.5
+
+
+class Crash(BaseException):
+    pass
+
+
+class Trainings(Launcher):
+    """Trains in virtual time, an epoch a second, and goes on from the checkpoint in its folder.
+
+    It outlives drivers. What it has run is in `epochs`, by point.
+    """
+
+    def __init__(self, clock: Clock, pause: bool) -> None:
+        self.clock, self.pauses = clock, pause
+        self.jobs: dict[JobFolder, float] = {}
+        self.attached: set[JobFolder] = set()
+        self.epochs: dict[str, list[int]] = {}
+        self.step: Callable[[], None] = lambda: None
+
+    def submit(self, jobs: Sequence[JobFolder]) -> None:
+        for job in jobs:
+            self.step()
+            job.claim("job")
+            self.jobs[job] = self.clock.now()
+            self.attached.add(job)
+            self.step()
+
+    def _pass(self) -> None:
+        for job, begun in list(self.jobs.items()):
+            spec = job.spec()
+            a, b = map(int, spec.command[-1].split())
+            epochs = self.epochs.setdefault(spec.command[-1], [])
+            checkpoint = Path(spec.workdir, "checkpoint")
+            while begun + 1 <= self.clock.now() and job in self.jobs:
+                begun += 1
+                done = int(checkpoint.read_text()) if checkpoint.exists() and self.pauses else 0
+                epoch = (epochs[-1] if epochs and not self.pauses else done) + 1
+                epochs.append(epoch)
+                checkpoint.write_text(str(epoch))
+                loss = (a - 3.0) ** 2 + (b - 6.0) ** 2 + 20 / epoch
+                with job.progress.open("a") as file:
+                    file.write(json.dumps({"epoch": epoch, "loss": loss}) + "\n")
+                if epoch == FULL:
+                    job.finish(Outcome(Kind.OK, metrics={"loss": loss}))
+                    del self.jobs[job]
+            if job in self.jobs:
+                self.jobs[job] = begun
+
+    def poll(self) -> dict[JobFolder, JobState]:
+        self._pass()
+        states = {
+            job: JobState.RUNNING if job in self.jobs else JobState.ENDED for job in self.attached
+        }
+        self.attached &= self.jobs.keys()
+        return states
+
+    def cancel(self, jobs: Sequence[JobFolder]) -> None:
+        self.step()
+        self._pass()  # it may have ended meanwhile
+        for job in jobs:
+            if job in self.jobs:
+                del self.jobs[job]
+                job.finish(Outcome(Kind.CANCELLED, "cancelled"))
+        self.step()
+
+    def reattach(self, job: JobFolder) -> JobState:
+        self._pass()
+        if not job.path.exists() or job.claim("driver"):
+            return JobState.REVOKED
+        if job in self.jobs:
+            self.attached.add(job)
+            return JobState.RUNNING
+        return JobState.ENDED if job.outcome() else JobState.LOST
+
+
+class Bench:
+    def __init__(self, path: Path, more: str = "", pause: bool = False) -> None:
+        path.mkdir(exist_ok=True)
+        self.config = parse(TEXT.format(more=more + ("\npause = true" if pause else "")), path)
+        self.place = StudyDirectory.at(path)
+        self.clock = Clock()
+        self.machine = Trainings(self.clock, pause)
+
+    def run(self, prepare: Callable[[Driver, Journal], None] = lambda d, j: None) -> Study:
+        self.machine.attached.clear()
+        with Journal(self.place.journal, self.clock.now) as journal:
+            study = Study(self.config, self.place).apply(journal.replay())
+            driver = Driver(study, self.config.run, journal, self.machine, self.clock)
+            prepare(driver, journal)
+            return driver.run()
+
+    def look(self) -> Study:
+        return Study(self.config, self.place).apply(Lines(self.place.journal))
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_some_trials_end_early(tmp_path: Path, pause: bool) -> None:
+    bench = Bench(tmp_path, pause=pause)
+    study = bench.run()
+    assert len(study.trials) == 24
+    done, stopped = study.with_status(Status.DONE), study.with_status(Status.STOPPED)
+    assert len(done) + len(stopped) == 24
+    assert len(stopped) > 4
+    assert study.best.metrics["loss"] == min(trial.metrics["loss"] for trial in done)
+    for trial in stopped:
+        assert trial.metrics == {}
+        assert trial.ending is not None
+        assert str(trial.ending).startswith(f"at {trial.reports[-1].step:g} of 16: ")
+    for key, epochs in bench.machine.epochs.items():
+        assert epochs == list(range(1, len(epochs) + 1)), key
+    assert {trial.number for trial in study.finished} == {trial.number for trial in done}
+    resumed = [trial for trial in study.trials if len(trial.attempts) > 1]
+    assert bool(resumed) <= pause
+    again = bench.look()
+    assert [t.status for t in again.trials] == [t.status for t in study.trials]
+    assert [t.reports for t in again.trials] == [t.reports for t in study.trials]
+
+
+def test_without_a_length_nothing_is_recorded(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.config = parse(TEXT.format(more="").replace("full = 16\n", ""), tmp_path)
+    study = bench.run()
+    assert len(study.with_status(Status.DONE)) == 24
+    assert not [e for e in Lines(bench.place.journal) if isinstance(e, Reported | EndAsked)]
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_a_crash_at_every_step(
+    tmp_path: Path, pause: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the driver is killed, no epoch is run twice and every trial comes to its end."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no machine crashes here
+    expected = 24
+    steps = 0
+    for crash_at in (3, 17, 40, 71, 113):
+        bench = Bench(tmp_path / str(crash_at), pause=pause)
+        count = 0
+        crashes = 0
+
+        def step(at: int = crash_at) -> None:
+            nonlocal count, crashes
+            count += 1
+            if count % at == 0 and crashes < 3:
+                crashes += 1
+                raise Crash
+
+        bench.machine.step = step
+
+        def prepare(driver: Driver, journal: Journal) -> None:
+            append = journal.append
+
+            def appended(event: Event) -> Event:
+                step()
+                found = append(event)
+                step()
+                return found
+
+            journal.append = appended  # type: ignore[assignment, method-assign]
+
+        while True:
+            try:
+                study = bench.run(prepare)
+                break
+            except Crash:
+                continue
+        steps = max(steps, count)
+        assert len(study.trials) == expected
+        assert all(t.status in (Status.DONE, Status.STOPPED) for t in study.trials)
+        for epochs in bench.machine.epochs.values():
+            assert epochs == list(range(1, len(epochs) + 1))
+        assert [t.status for t in bench.look().trials] == [t.status for t in study.trials]
+    assert steps > 100
+
+
+def test_a_trial_that_ends_by_itself_meanwhile_counts(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    cancel = bench.machine.cancel
+
+    def too_late(jobs: Sequence[JobFolder]) -> None:
+        bench.clock.time += FULL
+        cancel(jobs)
+
+    bench.machine.cancel = too_late  # type: ignore[method-assign]
+    study = bench.run()
+    assert len(study.with_status(Status.DONE)) == 24
+    assert any(attempt.ending for trial in study.trials for attempt in trial.attempts)
+
+
+def test_reports_are_read_once_and_rubbish_is_passed_over(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    trial = Trial(study=Study(bench.config, bench.place), number=1, point=(0, 0))
+    trial.attempts.append(Attempt(1, submitted=0.0))
+    trial.job.path.mkdir(parents=True)
+    listener = Listener(bench.config, bench.config.goal)
+    assert listener.news(trial) == []
+    with trial.job.progress.open("w") as file:
+        file.write('{"epoch": 1, "loss": 4}\nrubbish\n[1]\n{"epoch": 2}\n{"epoch": 2, "lo')
+    (first,) = listener.news(trial)
+    assert (first.step, first.share, dict(first.metrics)) == (1.0, 1 / 16, {"loss": 4.0})
+    trial.reports.append(first)
+    with trial.job.progress.open("a") as file:
+        file.write('ss": NaN}\n{"epoch": 1, "loss": 0}\n{"epoch": true, "loss": 0}\n')
+    (second,) = listener.news(trial)
+    assert second.step == 2.0
+    assert second.metrics["loss"] >= 1e300
+    assert math.isfinite(second.metrics["loss"])
+    assert listener.news(trial) == []
+
+
+def test_what_a_study_file_may_say(tmp_path: Path) -> None:
+    for more, wrong in (
+        ("end_below = 1", "end_below"),
+        ("end_below = -0.1", "end_below"),
+        ("pause = 3", "pause"),
+    ):
+        with pytest.raises(InvalidInput, match=wrong):
+            Bench(tmp_path, more)
+    for full, wrong in (("0", "full"), ('"c"', "'c'")):
+        with pytest.raises(InvalidInput, match=wrong):
+            parse(TEXT.format(more="").replace("full = 16", f"full = {full}"), tmp_path)
+    with pytest.raises(InvalidInput, match="dsice-2018"):
+        parse(TEXT.format(more="").replace("[grid]", 'search = "dsice-2018"\n[grid]'), tmp_path)
