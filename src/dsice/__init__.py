@@ -27,7 +27,6 @@ _MODULES = {
     "Params": "grid",
     "Point": "grid",
     "make_search": "search",
-    "report": "reporting",
     "load": "tuning",
     "tune": "tuning",
     "__version__": "version",
@@ -37,6 +36,8 @@ _MODULES = {
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
+    if name == "report":  # a package that can be called
+        return import_module("dsice.report")
     if name not in _MODULES:
         raise AttributeError(f"module 'dsice' has no attribute {name!r}")
     found = getattr(import_module(f"dsice.{_MODULES[name]}"), name)
@@ -45,7 +46,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES])
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [

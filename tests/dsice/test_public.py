@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +84,15 @@ def test_dsice_and_superres_do_not_know_each_other() -> None:
             f"assert not [name for name in sys.modules if name.split('.')[0] == '{other}']\n"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_program_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dsice.report(epoch=1, loss=0.5)  # outside of a trial it does nothing
+    monkeypatch.setenv("DSICE_PROGRESS", str(tmp_path / "progress.jsonl"))
+    dsice.report(epoch=1, loss=0.5)
+    importlib.import_module("dsice.report")  # a package of this name exists, too
+    dsice.report(epoch=2, loss=float("nan"))
+    text = (tmp_path / "progress.jsonl").read_text()
+    assert text == '{"epoch": 1, "loss": 0.5}\n{"epoch": 2, "loss": NaN}\n'
+    with pytest.raises(ValueError, match="loss = 'low': a number is needed"):
+        dsice.report(loss="low")  # type: ignore[arg-type]

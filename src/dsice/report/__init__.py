@@ -8,18 +8,30 @@ them. `dsice.live` serves the same parts.
 
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from dsice.report.html import write_report
-from dsice.reporting import report
+if TYPE_CHECKING:
+    from dsice.report.html import write_report
+
+__all__ = ["write_report"]
+
+
+def __getattr__(name: str) -> object:
+    if name != "write_report":
+        raise AttributeError(f"module 'dsice.report' has no attribute {name!r}")
+    from dsice.report.html import write_report  # takes long: a program that reports needs none
+
+    globals()[name] = write_report
+    return write_report
 
 
 class _CallableModule(ModuleType):
-    """Once this package is imported, ``dsice.report`` is it: `dsice.report(...)` works still."""
+    """``dsice.report(...)`` is `dsice.reporting.report`."""
 
     def __call__(self, **values: float) -> None:
+        from dsice.reporting import report
+
         report(**values)
 
 
 sys.modules[__name__].__class__ = _CallableModule
-
-__all__ = ["write_report"]

@@ -439,9 +439,9 @@ class Driver:
         if not heard or self.stopping:
             return
         for point in self._computed(search.ending) or []:
-            trial = running.get(point)
-            if trial is not None and trial.attempts[-1].ending is None and not trial.is_given:
-                self._end_early(trial, search)
+            hopeless = running.get(point)
+            if hopeless and hopeless.attempts[-1].ending is None and not hopeless.is_given:
+                self._end_early(hopeless, search)
 
     def _end_early(self, trial: Trial, search: Search) -> None:
         """Record that a trial is to end, then make it end."""

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import dsice.report
 from dsice.live.news import News
 from dsice.live.server import Server
+from dsice.report import write_report
 from tests.dsice.report.browser import DRAWN, chromium, opened, started
 from tests.dsice.stories import Story, demo_story
 
@@ -60,7 +60,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 @pytest.fixture(scope="module")
 def report(story: Story) -> str:
     path = story.study.directory.report
-    dsice.report.write_report(story.study, path)
+    write_report(story.study, path)
     return path.as_uri()
 
 
@@ -144,7 +144,7 @@ def test_labels_of_axes_do_not_collide(browser: Browser, tmp_path: Path, width: 
         y = 10 ** (-sum(point[:3]) / 4 + point[0] * point[1] / 30)
         story.end(trial, started, {"y": y, "z": 10.0 ** (sum(point) % 6)})
     path = tmp_path / "report.html"
-    dsice.report.write_report(story.study, path)
+    write_report(story.study, path)
     with opened(browser, path.as_uri(), width) as page:
         assert page.locator("[data-figure^=pair]").count() == 2
         assert page.inner_text("#state option >> nth=1") == "within the bounds"
@@ -159,7 +159,7 @@ def test_without_bounds_nothing_is_within_or_outside(browser: Browser, tmp_path:
     trial = story.propose((0, 0, 0, 0, 0))
     story.end(trial, story.begin(trial), {"y": 1.0})
     path = tmp_path / "report.html"
-    dsice.report.write_report(story.study, path)
+    write_report(story.study, path)
     with opened(browser, path.as_uri()) as page:
         shown = page.locator("#state option:not([hidden])").all_text_contents()
         assert shown == ["all", "measured", "failed", "not ended"]

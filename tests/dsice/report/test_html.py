@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import dsice.report
 from dsice.errors import DsiceError
 from dsice.launch.job import JobSpec
-from dsice.report import html
+from dsice.report import html, write_report
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -167,7 +166,7 @@ def test_a_thousand_trials_with_the_real_bundle(tell: Tell, tmp_path: Path) -> N
 
     sys.setprofile(count)
     try:
-        dsice.report.write_report(story.study, path)
+        write_report(story.study, path)
     finally:
         sys.setprofile(None)
     assert calls < 3000 * 1000  # of Python functions, for each trial
@@ -214,11 +213,11 @@ def test_the_report_replaces_the_one_before_and_leaves_nothing_else(
     path = tmp_path / "out" / "r.html"
     path.parent.mkdir()
     for _ in range(2):
-        dsice.report.write_report(demo.study, path)
+        write_report(demo.study, path)
     assert [entry.name for entry in path.parent.iterdir()] == ["r.html"]
 
 
 @pytest.mark.usefixtures("no_bundle")
 def test_a_place_that_cannot_be_written_is_named(demo: Story, tmp_path: Path) -> None:
     with pytest.raises(DsiceError, match=r"cannot write the report to .*No such file"):
-        dsice.report.write_report(demo.study, tmp_path / "none" / "r.html")
+        write_report(demo.study, tmp_path / "none" / "r.html")
