@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 from dsice.commands import (
     add,
     best,
+    completion,
     discard,
     explain,
     export,
@@ -30,9 +31,9 @@ from dsice.commands import (
     sweep,
     watch,
 )
+from dsice.commands.parser import Parser
 from dsice.console import CannotWrite, complain, written
 from dsice.errors import DsiceError
-from dsice.text import visible
 from dsice.version import __version__
 
 # In the order of --help.
@@ -55,6 +56,7 @@ _COMMANDS: Final = (
     repair,
     init,
     schema,
+    completion,
 )
 _ABOUT = """\
 Find the best parameters of a program that is expensive to run, in few runs.
@@ -76,6 +78,14 @@ Find the best parameters of a program that is expensive to run, in few runs.
   dsice discard runs/NAME 7 --why TEXT  let trials not count
   dsice add runs/NAME lr=1e-3 ...       measure a point, or let its result be known
   dsice repair runs/NAME     check a study's files, after a restored backup for example
+"""
+_CODES = """\
+exit codes:
+  0    well
+  1    failed: no trial was measured, a stage failed, trials failed alike in a row, a full disk, ...
+  2    bad input, or another driver is at work; nothing was started or changed
+  75   'run' and 'sweep': out of its own time (--stop-after); the same command goes on
+  130  stopped on request; the same command goes on
 """
 
 
@@ -142,20 +152,19 @@ def _noted(interrupts: list[int]) -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser, and those of its commands, that say what is wrong with arguments safely."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(visible(message))
-
-
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line; ``command`` of what it parses is the command's function."""
-    parser: argparse.ArgumentParser = _Parser(
-        prog="dsice", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser: argparse.ArgumentParser = Parser(
+        prog="dsice",
+        description=_ABOUT,
+        epilog=_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"dsice {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="COMMAND", dest="called"
+    )
+    parser.set_defaults(parser=parser)
 
     for command in _COMMANDS:
         command.add(commands)

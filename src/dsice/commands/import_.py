@@ -147,12 +147,13 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 def _say(what: str, found: Matched, new: int, would: str = "") -> None:
     from dsice.exchange.wishes import listed
+    from dsice.units import count
 
-    count = len(found.results)
+    total = len(found.results)
     failed = sum(result.metrics is None for result in found.results)
     say(
-        f"{what}: {count} {'result' if count == 1 else 'results'}, {failed} of them failures; "
-        f"{new} {would}new, {count - new} known before."
+        f"{what}: {count(total, 'result')}, {failed:,} of them failures; "
+        f"{new:,} {would}new, {total - new:,} known before."
     )
     for reason, (rows, example) in found.left_out.items():
         say(one_line(f"  {rows} left out: {reason} (the first: {example})"))

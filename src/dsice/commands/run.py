@@ -86,6 +86,7 @@ def add(commands: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from dsice.hooks import Hooks
     from dsice.launch.make import make_launcher
     from dsice.study.config import with_budget, with_first
     from dsice.study.directory import StudyDirectory
@@ -116,12 +117,12 @@ def _run(options: argparse.Namespace) -> int:
     place = StudyDirectory.at(directory)
     launcher = make_launcher(config.run.on, config.run.batch, place.batch)
     try:
-        with Terminal() as terminal:
+        with Hooks(config, place.path, complain) as hooks, Terminal() as terminal:
             study = run_study(
                 config,
                 directory,
                 launcher,
-                terminal.show,
+                hooks.beside(terminal.show),
                 terminal.stopping,
                 stop_after=stop_after,
             )

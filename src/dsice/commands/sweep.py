@@ -138,6 +138,8 @@ class _NothingFound(DsiceError):
 
 
 def _measure(study: Study, swept: Swept, options: argparse.Namespace) -> Study:
+    from dsice.console import complain
+    from dsice.hooks import Hooks
     from dsice.launch.make import make_launcher
     from dsice.study.config import with_budget
     from dsice.study.further import Further
@@ -154,12 +156,12 @@ def _measure(study: Study, swept: Swept, options: argparse.Namespace) -> Study:
 
         stop_after = own_time_left()
     try:
-        with Terminal() as terminal:
+        with Hooks(config, study.directory.path, complain) as hooks, Terminal() as terminal:
             return run_study(
                 config,
                 study.directory.path,
                 launcher,
-                terminal.show,
+                hooks.beside(terminal.show),
                 terminal.stopping,
                 stop_after=stop_after,
                 further=Further(swept, options.trials),

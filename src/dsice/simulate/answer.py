@@ -11,7 +11,7 @@ import numpy as np
 
 from dsice.goal import Goal
 from dsice.simulate.campaign import Campaign, Played
-from dsice.units import number, percent
+from dsice.units import count, number, percent
 
 SHARES: Final = (0.25, 0.5, 1.0)
 """Of all trials: where the best so far is told."""
@@ -111,7 +111,7 @@ class Answer:
         said = [
             f"To the end of all trials, {_paying(self.rows, [r.wall.median for r in self.rows])}"
         ]
-        fewest = f"{self.rows[0].slots} slot" + ("s" if self.rows[0].slots > 1 else "")
+        fewest = count(self.rows[0].slots, "slot")
         nears = [row.near.median for row in self.rows if row.near is not None]
         if not nears:
             return said

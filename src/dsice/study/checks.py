@@ -21,7 +21,16 @@ from dsice.launch.usage import BUILT_IN
 from dsice.search import DEFAULT_SEARCH, FRONT_SEARCHES, SEARCHES, make_search
 from dsice.study import command, templates
 from dsice.study.problems import shown
-from dsice.study.tables import RANGES, CommandConfig, Level, MetricConfig, Range, StudyFile
+from dsice.study.tables import (
+    HOOKS,
+    RANGES,
+    CommandConfig,
+    Level,
+    MetricConfig,
+    Range,
+    RunConfig,
+    StudyFile,
+)
 
 
 def require_no_swallowed(file: StudyFile) -> None:
@@ -121,6 +130,16 @@ def check_fields(
             templates.check_target(target)
         except InvalidInput as error:
             raise InvalidInput(f"{where} files: {error}") from None
+
+
+def check_hooks(run: RunConfig, grid: Grid, paths: Collection[str]) -> None:
+    """Check the fields of the programs that are told what becomes of the study."""
+    always = ["study", "directory", "name", "text", *paths]
+    of_trial = ["trial", "value", "dir", "params", *grid.names]
+    for event in HOOKS:
+        known = [*always, *of_trial] if event == "on_best" else always
+        for argument in getattr(run, event):
+            within(f"[run] {event}", argument, known)
 
 
 def check_metrics(config: CommandConfig, table: str) -> None:

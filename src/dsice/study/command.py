@@ -6,6 +6,7 @@ A doubled brace, ``{{`` or ``}}``, stands for itself.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shutil
@@ -44,8 +45,10 @@ def check(text: str, known: Iterable[str]) -> None:
     accepted = list(known)
     for name in fields(text):
         if name not in accepted:
+            close = difflib.get_close_matches(name, accepted, 1)
+            hint = f"did you mean {{{close[0]}}}? " if close else ""
             raise InvalidInput(
-                f"unknown field {{{name}}} in {text!r}: accepted are "
+                f"unknown field {{{name}}} in {text!r}: {hint}accepted are "
                 + ", ".join(f"{{{each}}}" for each in accepted)
             )
 

@@ -18,6 +18,7 @@ from dsice.study.checks import (
     axis_of,
     check_built_in,
     check_fields,
+    check_hooks,
     check_metrics,
     check_progress,
     paths_of,
@@ -175,6 +176,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     known += ["slot"] if "slot" not in known else []
     check_fields(file.trial, known, "[trial]", paths)
     check_metrics(file.trial, "trial")
+    check_hooks(file.run, grid, paths)
     for metric in goal.metrics:
         if metric.startswith("$"):
             check_built_in(metric, "the goal")

@@ -33,6 +33,7 @@ from dsice.study.spec import (
     exists,
     faulty_templates,
     missing_counters,
+    missing_hooks,
     missing_paths,
     missing_programs,
     next_job,
@@ -136,8 +137,7 @@ def _levels(axis: Axis) -> str:
     if len(values) > _LEVELS:
         values = [*values[: _LEVELS - 2], "...", values[-1]]
     order = "" if axis.ordered else ", without order"
-    plural = "" if len(axis) == 1 else "s"
-    return f"{len(axis)} level{plural}{order}: {', '.join(values)}"
+    return f"{count(len(axis), 'level')}{order}: {', '.join(values)}"
 
 
 def _command(spec: JobSpec) -> list[str]:
@@ -319,6 +319,7 @@ def _absent(study: Study, specs: list[JobSpec], place: StudyDirectory) -> Iterat
     yield from missing_programs(study)
     yield from missing_paths(study)
     yield from missing_counters(study)
+    yield from missing_hooks(study)
     faulty = faulty_templates(study)
     yield from faulty or [spec.flaw for spec in specs if spec.flaw]
     told = list(study.config.paths.values())

@@ -18,7 +18,7 @@ from dsice.study import command, templates
 from dsice.study.directory import TaskFolder
 from dsice.study.facts import Stage, Status, Task, Trial
 from dsice.study.state import Study
-from dsice.study.tables import CommandConfig, TimesMedian
+from dsice.study.tables import HOOKS, CommandConfig, TimesMedian
 
 SLOT: Final = "slot"
 """The field of a trial's slot, unless a parameter or a path has this name."""
@@ -233,6 +233,18 @@ def check_files(study: Study) -> None:
         *missing_counters(study),
     ):
         raise InvalidInput(wrong)
+
+
+def missing_hooks(study: Study) -> list[str]:
+    """A sentence on each program to be told of the study that does not exist."""
+    missing = []
+    for event in HOOKS:
+        if (hook := getattr(study.config.run, event)) and not command.fields(hook[0]):
+            try:
+                command.check_program(hook[0])
+            except InvalidInput as error:
+                missing.append(f"[run] {event}: {error}")
+    return missing
 
 
 def missing_counters(study: Study) -> list[str]:

@@ -17,7 +17,7 @@ from dsice.study.baseline import Baseline
 from dsice.study.facts import Status, Task, Trial
 from dsice.study.state import Study
 from dsice.text import one_line
-from dsice.units import duration, hours, number, span
+from dsice.units import count, duration, hours, number, span
 
 
 def as_json(study: Study) -> dict[str, Any]:
@@ -80,9 +80,8 @@ def known_line(study: Study) -> str:
         return ""
     failed = sum(result.status is Status.FAILED for result in study.known)
     sources = list(dict.fromkeys(result.source for result in study.known))
-    count = len(study.known)
     return one_line(
-        f"+ {count} known {'result' if count == 1 else 'results'} from "
+        f"+ {count(len(study.known), 'known result')} from "
         f"{', '.join(sources[:3])}{' and others' if len(sources) > 3 else ''}"
         f"{f', {failed} of them failures' if failed else ''}."
     )

@@ -177,6 +177,11 @@ class RunConfig(Table):
             nobody. Nobody else may write in it.
         max_consecutive_failures: so many trials in a row that fail alike and quickly end the run:
             the machine is taken to be at fault, and they do not count. 0: they never do.
+        on_best: a program that is told of each new best trial, as an argument list with fields; see
+            `dsice.hooks`.
+        on_end: one that is told when a session of the study ends, and why.
+        on_trouble: one that is told when something is in the way: jobs that cannot be started,
+            failures in a row, a stage that failed.
         slurm: what every job gets on Slurm.
         pjm: what every job gets on Fujitsu TCS.
         pbs: what every job gets on PBS.
@@ -197,6 +202,9 @@ class RunConfig(Table):
     hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     share: Share | None = None
     max_consecutive_failures: Annotated[int, Field(ge=0, le=1000)] = 5
+    on_best: Annotated[tuple[Text, ...], Field(strict=False)] = ()
+    on_end: Annotated[tuple[Text, ...], Field(strict=False)] = ()
+    on_trouble: Annotated[tuple[Text, ...], Field(strict=False)] = ()
     slurm: SlurmSettings | None = None
     pjm: PjmSettings | None = None
     pbs: PbsSettings | None = None
@@ -208,6 +216,10 @@ class RunConfig(Table):
             return None
         given: BatchSettings | None = getattr(self, self.on)
         return given or SETTINGS[self.on]()
+
+
+HOOKS: Final = ("on_best", "on_end", "on_trouble")
+"""The keys of a `RunConfig` that name programs to be told what becomes of the study."""
 
 
 class PictureRow(Table):

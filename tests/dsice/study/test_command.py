@@ -28,7 +28,10 @@ def test_a_single_brace(text: str) -> None:
 
 
 def test_an_unknown_field() -> None:
-    with pytest.raises(InvalidInput, match=r"unknown field {tyle} in '-t={tyle}': accepted .*tile"):
+    with pytest.raises(
+        InvalidInput,
+        match=r"in '-t={tyle}': did you mean {tile}. accepted .*tile",
+    ):
         command.check("-t={tyle}", ["tile", "dir"])
 
 

@@ -112,7 +112,11 @@ def test_everything_of_a_full_file() -> None:
         ('minimize = "seconds"', "", "a goal needs exactly one of minimize and maximize"),
         ("tile * unroll", "tile * unrol", "rule 'tile * unrol <= 512' reads 'unrol'"),
         ("tile * unroll", "__import__('os')", "cannot use"),
-        ("{tile}", "{tyle}", "[trial] command: unknown field {tyle} in '--tile={tyle}': accepted"),
+        (
+            "{tile}",
+            "{tyle}",
+            "unknown field {tyle} in '--tile={tyle}': did you mean {tile}? accepted",
+        ),
         ("{stage.build}/", "{stage.bild}/", "unknown field {stage.bild}"),
         ('"make"', '"{stage.build}/make"', "[stage.build] command: unknown field {stage.build}"),
         ('"OUT={dir}"', '"OUT={dir"', "a single '{'"),
@@ -169,6 +173,9 @@ def test_everything_of_a_full_file() -> None:
             "$memry <= 3",
             "the goal: there is no built-in metric '$memry': did you mean '$memory'?",
         ),
+        ("hours = 2.0", 'on_end = "mail"', "key 'run.on_end' = \"mail\": accepted is a list of"),
+        ("hours = 2.0", 'on_end = ["x", "{trial}"]', "[run] on_end: unknown field {trial} in"),
+        ("hours = 2.0", 'on_best = ["{tyle}"]', "[run] on_best: unknown field {tyle} in '{tyle}'"),
         ("[2, 10], step = 4", "[2, 10], step = inf", "key 'grid.size': integers take a whole step"),
     ],
 )
