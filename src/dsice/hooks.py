@@ -99,10 +99,10 @@ class Hooks:
         best = study.best_standing(goal)
         if best is None:
             return
-        key, before = goal.key(best.median.metrics), self._best
+        key, before = goal.key(best.counted.metrics), self._best
         self._best = key
         if tell and (before is None or key < before):
-            trial = best.median
+            trial = best.counted
             text = (
                 f"{study.config.name}: the best so far is trial {trial.number}: "
                 f"{metrics_line(trial.metrics, goal)} ({params_line(trial.params)})"
