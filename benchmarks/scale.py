@@ -222,6 +222,14 @@ def _local(trials: int) -> None:
             found = [(len(names), len(folders)) for _, folders, names in os.walk(of_trials)]
             files, folders = (sum(each) / trials for each in zip(*found, strict=True))
             print(f"  {'':39} {files:.1f} files and {folders:.1f} folders a trial")
+        study = "study = dsice.tune(f, {n: list(range(16)) for n in 'abcd'}, 'y', search='random', "
+        study += "trials=int(sys.argv[1]), directory=f'in-{sys.argv[1]}', isolate=False)"
+        code = f"import sys, dsice\nf = lambda p: float(p['a'])\n{study}"
+        start, many = (_cost_of([sys.executable, "-c", code, n], folder) for n in ("2", "2002"))
+        print(
+            f"  dsice.tune(isolate=False), random       {(many.cpu - start.cpu) / 2:.2f} ms of CPU "
+            f"and {(many.wall - start.wall) / 2:.2f} ms around a call"
+        )
         for name, code in IN_PROCESS.items():
             try:
                 cost = _cost_of([sys.executable, "-c", code, str(min(trials, 300))], folder)

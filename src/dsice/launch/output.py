@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -146,6 +147,11 @@ def metrics_in(result: Path, output: Path) -> tuple[dict[str, float], dict[str, 
         raise ValueError(f"{where} {what}; its last line is: {last}")
     if not data:
         raise ValueError(f"{where} has no metrics: {{}}")
+    return numbers_in(data)
+
+
+def numbers_in(data: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
+    """The finite numbers of a result by name, and its other entries as JSON text."""
     metrics: dict[str, float] = {}
     others: dict[str, str] = {}
     for name, value in data.items():

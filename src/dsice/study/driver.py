@@ -150,6 +150,7 @@ class Driver:
         self._deadline = inf
         self._pause = _MIN_PAUSE
         self._listener: Listener | None = None
+        self._later = False  # whether what begins need not be on the disk before it does
 
     def stop(self, how: Stop) -> None:
         """Ask the driver to stop; may be called from a signal handler."""
@@ -353,7 +354,7 @@ class Driver:
             more -= free
             why = f"the budget of {run.trials} trials is used"
         samples = Samples.of(study, run.samples)
-        with self._journal.together():
+        with self._journal.together(self._later):
             owed = samples.owed - self._measure(search, samples.apart[:free], Role.SAMPLE, wave)
             new = free = free + owed - samples.owed
             if run.trials is not None:  # each new point is to have all its samples
@@ -548,7 +549,10 @@ class Driver:
 
     def _end(self, task: Task, state: JobState) -> None:
         """Record the end of a task's newest job and what follows from it."""
-        outcome = self._outcome(task) or _without_outcome(state)
+        self._conclude(task, self._outcome(task), state)
+
+    def _conclude(self, task: Task, outcome: Outcome | None, state: JobState) -> None:
+        outcome = outcome or _without_outcome(state)
         is_trial = isinstance(task, Trial)
         needed = self._goal.metrics if is_trial else ()
         retries = config_of(self.study, task).retries

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -21,6 +22,7 @@ from dsice.study.driver import Driver, Stop
 from dsice.study.facts import Status
 from dsice.study.function import Function, keep_function
 from dsice.study.further import Further
+from dsice.study.in_process import Call, InProcess
 from dsice.study.journal import Journal
 from dsice.study.places import with_slots
 from dsice.study.share import Share
@@ -41,6 +43,7 @@ def run_study(
     stop_after: float | None = None,
     begin_with: Stop = Stop.NO,
     further: Further | None = None,
+    call: Call | None = None,
 ) -> Study:
     """Begin the study in ``directory``, or go on with it, until it ends.
 
@@ -59,6 +62,7 @@ def run_study(
         stop_after: seconds after which this session must be over, or None.
         begin_with: how to stop, from the very beginning.
         further: trials for a range of bounds, instead of those of the budget.
+        call: what each trial calls in this process, instead of starting a job.
 
     Raises:
         InvalidInput: the directory holds something else, a program or path is missing, the rule
@@ -90,6 +94,7 @@ def run_study(
             begin_with,
             further,
             slots,
+            call,
         )
     except OSError as error:
         where = error.filename or place.path
@@ -107,6 +112,7 @@ def _run_in(
     begin_with: Stop,
     further: Further | None,
     slots: Slots | None,
+    call: Call | None,
 ) -> Study:
     with place.lock.held() as held:
         ended = 0
@@ -129,7 +135,8 @@ def _run_in(
         with Journal(place.journal, clock.now, held) as journal:
             study = Study(config, place).apply(journal.replay())
             study.warning = journal.warning
-            driver = Driver(
+            make = Driver if call is None else partial(InProcess, call)
+            driver = make(
                 study,
                 config.run,
                 journal,
