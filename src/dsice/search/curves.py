@@ -118,7 +118,7 @@ class Curves:
     def left(self, point: Point) -> float:
         """The share of a trial's length that is still to run."""
         rung = self.reached(point)
-        return 1.0 if rung < 0 else max(1 - self.rungs[rung] / self.rungs[-1], 0.01)
+        return 1.0 if rung < 0 else 1 - self.rungs[rung] / self.rungs[-1]
 
     def report(self, point: Point, step: float, metrics: Metrics) -> None:
         """Take the values at a step if they are news."""

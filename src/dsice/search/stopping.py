@@ -12,8 +12,9 @@ from dsice.search.ledger import Ledger
 KNOWN: Final = 3  # trials that must have run to their end before others end for good
 # A trial is paused when its chance, divided by what is left of its length, is less than this share
 # of that of the best new point.
-PAUSE: Final = 0.25
-KEPT: Final = 40  # one trial in so many runs to its end in any case
+PAUSE: Final = 0.1
+SOONEST: Final = 0.11  # of its length, before which no trial ends: starts often mislead
+KEPT: Final = 10  # one trial in so many runs to its end in any case
 
 
 class Stopping:
@@ -47,17 +48,20 @@ class Stopping:
         return [point for chance, point in sorted(found) if self._ends(point, chance, of_new)]
 
     def _ends(self, point: Point, chance: float, of_new: float) -> bool:
-        if not self._end_below:
-            return False
+        left = self._left(point)
+        if not self._end_below or not 0 < left <= 1 - SOONEST:
+            return False  # also where its result is about to come
         if self._pause:
-            return chance < PAUSE * of_new * self._left(point)
+            return chance < PAUSE * of_new * left
         return chance < self._end_below and self._ledger.successes >= KNOWN
 
     def to_resume(self, chances: Mapping[Point, float], of_new: float) -> Point | None:
         """The paused point that should go on, if any."""
         if not self._pause:
             return None
-        rates = [(chances[p] / self._left(p), p) for p in self._ledger.ended if p in chances]
+        rates = [
+            (chances[p] / max(self._left(p), 0.01), p) for p in self._ledger.ended if p in chances
+        ]
         rate, point = max(rates, default=(0.0, None))
         return point if rate > of_new else None
 
