@@ -175,6 +175,7 @@ class Expression:
 
     Args:
         text: the expression, for example ``"block_x * block_y <= 1024"``.
+        tree: what it computes, where that is more than the text says; by default what it says.
 
     Attributes:
         text: as given.
@@ -185,22 +186,31 @@ class Expression:
         InvalidInput: the text does not parse or uses something that is not accepted.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, tree: Node | None = None) -> None:
         if not isinstance(text, str):
             raise InvalidInput(f"an expression is text, not {text!r}")
         self.text: Final = text
+        self.tree: Final[Node] = self._parsed(text) if tree is None else tree
+        self._evaluate: Final = self.tree.evaluator()
+        self.names: Final = self.tree.names
+
+    @staticmethod
+    def _parsed(text: str) -> Node:
         if len(text) > _MAX_LENGTH:
             raise InvalidInput(f"expression of {len(text)} characters: at most {_MAX_LENGTH}")
         try:
-            tree = ast.parse(text.strip(), mode="eval")
+            body = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise InvalidInput(f"cannot parse {text!r}: {_short(error)}") from None
         try:
-            self.tree: Final = _node(tree.body, text)
-            self._evaluate: Final = self.tree.evaluator()
+            tree = _node(body, text)
+            tree.evaluator()
         except RecursionError:
             raise InvalidInput(f"cannot parse {text!r}: nested too deeply") from None
-        self.names: Final = self.tree.names
+        return tree
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Expression, (self.text, self.tree)
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
         """Evaluate with ``values`` for the names.

@@ -8,163 +8,33 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from random import Random
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dsice.allowed import Rule
+from dsice.axis import Axis, Value, check_name
 from dsice.errors import InvalidInput
-from dsice.levels import continuous, geometric, integers, linear
 from dsice.ratios import Ratios
+from dsice.when import Conditions, When
 
-Value = bool | int | float | str
+if TYPE_CHECKING:
+    from dsice.allowed.points import AllowedPoints
+
+__all__ = ["Axis", "Counts", "Grid", "Params", "Point", "Value", "check_name"]
+
 Params = dict[str, Value]
 Point = tuple[int, ...]
 
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RESERVED: Final = frozenset({"study", "stage", "dir", "result", "progress", "params", "best"})
 _COUNTED: Final = 100_000  # points that are looked at, one by one, to count different programs
-
-
-class Axis:
-    """One parameter and its levels.
-
-    ``Axis("tile", [8, 16, 32])`` takes the levels in the order given: neighbours are expected to
-    behave alike. `Axis.linear`, `Axis.geometric` and `Axis.integers` make ranges; `Axis.range` and
-    `Axis.log` choose round numbers between two ends; `Axis.choice` is for values without an order.
-
-    Attributes:
-        name: an identifier; it is also the field ``{name}`` of a command.
-        levels: the distinct values, at least one.
-        ordered: False for a choice.
-        scale: of a continuous range, whose levels stand for the numbers between them: ``"linear"``
-            or ``"log"``; None: only the levels are meant.
-
-    Raises:
-        InvalidInput: a bad name, no level, a level twice, or a level that is no number, text or
-            truth value.
-    """
-
-    __slots__ = ("levels", "name", "ordered", "scale")
-
-    def __init__(
-        self,
-        name: str,
-        levels: Sequence[Value],
-        *,
-        ordered: bool = True,
-        scale: Literal["linear", "log"] | None = None,
-    ) -> None:
-        check_name("axis name", name)
-        if isinstance(levels, str | bytes) or not isinstance(levels, Sequence):
-            levels = _listed(name, levels)
-        if not levels:
-            raise InvalidInput(f"axis {name!r} has no levels: at least one is needed")
-        for level in levels:
-            if not isinstance(level, bool | int | float | str) or (
-                isinstance(level, float) and not math.isfinite(level)
-            ):
-                raise InvalidInput(
-                    f"axis {name!r}: level {level!r} is no finite number, text or truth value"
-                )
-        seen: set[Value] = set()
-        for level in levels:
-            if level in seen:
-                raise InvalidInput(f"axis {name!r} has the level {level!r} twice")
-            seen.add(level)
-        self.name: Final = name
-        self.levels: Final[tuple[Value, ...]] = tuple(levels)
-        self.ordered: Final = ordered
-        self.scale: Final = scale
-
-    @classmethod
-    def linear(
-        cls,
-        name: str,
-        first: float,
-        last: float,
-        levels: int | None = None,
-        *,
-        step: float | None = None,
-    ) -> Axis:
-        """Evenly spaced levels from ``first`` to ``last``, by their number or by their step.
-
-        Levels are integers where the ends are integers and every level falls on one. With a step,
-        the last level is the largest one not beyond ``last``.
-        """
-        return cls(name, linear(name, first, last, levels, step))
-
-    @classmethod
-    def geometric(
-        cls,
-        name: str,
-        first: float,
-        last: float,
-        levels: int | None = None,
-        *,
-        step: float | None = None,
-    ) -> Axis:
-        """Levels in constant ratio from ``first`` to ``last``: their number, or the ratio ``step``.
-
-        Both ends are positive. Levels are integers where the ends are integers and every level
-        falls on one (``Axis.geometric("tile", 1, 64, step=2)``).
-        """
-        return cls(name, geometric(name, first, last, levels, step))
-
-    @classmethod
-    def range(cls, name: str, first: float, last: float, levels: int | None = None) -> Axis:
-        """A continuous range: about evenly spaced round numbers from ``first`` to ``last``.
-
-        They stand for the numbers between them: where a setting names another one, such as
-        ``first`` of a study file, the nearest level is taken. 21 levels by default.
-        """
-        return cls(name, continuous(name, first, last, levels, log=False), scale="linear")
-
-    @classmethod
-    def log(cls, name: str, first: float, last: float, levels: int | None = None) -> Axis:
-        """A continuous range on a logarithmic scale: ``Axis.log("lr", 1e-5, 1e-1)``.
-
-        As `range`, with about constant ratios between the levels: 1e-5, 1.8e-5, 3.2e-5, 5.6e-5,
-        1e-4, .... Both ends are positive. Four levels a decade by default, 9 at least and 33 at
-        most.
-        """
-        return cls(name, continuous(name, first, last, levels, log=True), scale="log")
-
-    @classmethod
-    def integers(cls, name: str, first: int, last: int, step: int = 1) -> Axis:
-        """The integers from ``first`` to ``last``, both included, by ``step``."""
-        return cls(name, integers(name, first, last, step))
-
-    @classmethod
-    def choice(cls, name: str, values: Sequence[Value]) -> Axis:
-        """Values without an order, such as names of algorithms."""
-        return cls(name, values, ordered=False)
-
-    def __len__(self) -> int:
-        return len(self.levels)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Axis) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def _key(self) -> tuple[object, ...]:
-        return (self.name, self.levels, tuple(map(type, self.levels)), self.ordered)
-
-    def __repr__(self) -> str:
-        kind = "Axis" if self.ordered else "Axis.choice"
-        shown = ", ".join(map(repr, self.levels[:8])) + (", ..." if len(self) > 8 else "")
-        return f"{kind}({self.name!r}, [{shown}])"
 
 
 class Counts(NamedTuple):
     """How many points a grid has.
 
     Attributes:
-        points: in all.
+        points: in all, those that differ in what does not apply there counted once.
         allowed: those that the rule does not exclude; None where they cannot be counted.
         distinct: different programs among those; None where they cannot be counted.
         least: allowed points that are known of.
@@ -201,9 +71,14 @@ class Grid:
             that differ in them by a common positive factor, and in nothing else, are the same
             program. The values are numbers of 0 or more; zeros stay zeros.
 
+    A *conditional* parameter (`Axis.when`) has no level where it does not apply: `params` leaves it
+    out, and of all points that differ in it only there is one, the `canonical` one. A part of the
+    rule that must hold excludes nothing where it reads a parameter that does not apply.
+
     Raises:
-        InvalidInput: no axis, a name twice, a rule that does not parse or reads unknown names, or
-            ratios of what is no axis or has no ratios.
+        InvalidInput: no axis, a name twice, a rule or a condition that does not parse or reads
+            unknown names, a condition that reads a conditional parameter, has no value somewhere or
+            holds nowhere, or ratios of what is no axis or has no ratios.
     """
 
     def __init__(
@@ -225,18 +100,67 @@ class Grid:
         self.shape: Final[Point] = tuple(len(axis) for axis in self.axes)
         self.rule: Final = allowed
         levels = {axis.name: axis.levels for axis in self.axes}
-        self._rule: Final = None if allowed is None else Rule(allowed, levels)
+        self._conditions: Final = self._conditions_of(levels)
+        self._rule: Final = self._rule_of(allowed, levels)
+        self._all: Final = self._rule_of(None, levels)
         self._index: Final = [{v: k for k, v in enumerate(axis.levels)} for axis in self.axes]
         self._in_ratios: Final = _in_ratios(names, only_ratios_of)
         self.only_ratios_of: Final = tuple(names[k] for k in self._in_ratios)
         weights = {names[k]: self.axes[k].levels for k in self._in_ratios}
         self._ratios: Final = Ratios(weights) if weights else None
+        self._refuse_conditional_ratios()
         self._counts: Counts | None = None
+
+    def _conditions_of(self, levels: Mapping[str, Sequence[Value]]) -> Conditions | None:
+        names = [axis.name for axis in self.axes if axis.when is not None]
+        whens = {
+            k: When(k, axis.when, levels, names, len(axis) // 2 if axis.ordered else 0)
+            for k, axis in enumerate(self.axes)
+            if axis.when is not None
+        }
+        return Conditions(whens, levels) if whens else None
+
+    def _rule_of(
+        self,
+        allowed: str | Callable[[dict[str, Any]], bool] | None,
+        levels: Mapping[str, Sequence[Value]],
+    ) -> Rule | None:
+        """What allows the canonical points that ``allowed`` does not exclude; None: all points."""
+        if self._conditions is not None:
+            return Rule(self._conditions.narrowed(allowed), levels)
+        return None if allowed is None else Rule(allowed, levels)
+
+    def _refuse_conditional_ratios(self) -> None:
+        for axis, when in self.whens.items():
+            for other in (axis, *when.reads):
+                if other in self._in_ratios:
+                    raise InvalidInput(
+                        f"only_ratios_of names {self.names[other]!r}, and whether "
+                        f"{self.names[axis]!r} applies depends on more than ratios: a parameter of "
+                        "which only the ratios matter is not conditional, and no condition reads it"
+                    )
+
+    @property
+    def whens(self) -> Mapping[int, When]:
+        """The conditions of the conditional axes, by the axis' number."""
+        return {} if self._conditions is None else self._conditions.whens
+
+    def active_at(self, levels: Sequence[int | None]) -> frozenset[int] | None:
+        """The axes that apply at a point; None where a level that decides it is None."""
+        active = set(range(len(levels)))
+        for axis, when in self.whens.items():
+            known = [levels[other] for other in when.reads]
+            if None in known:
+                return None
+            if not when(tuple(k or 0 for k in levels)):
+                active.remove(axis)
+        return frozenset(active)
 
     @property
     def size(self) -> int:
         """Number of points, those that the rule excludes included."""
-        return math.prod(self.shape)
+        counted = None if self._all is None else self._all.points.count
+        return math.prod(self.shape) if counted is None else counted
 
     def __contains__(self, point: object) -> bool:
         """Whether ``point`` is a tuple of level indices of this grid (the rule is not asked)."""
@@ -256,7 +180,8 @@ class Grid:
         """
         if self._rule is not None and self._rule.points.count is not None:
             return iter(self._rule.points)
-        return filter(self.allows, itertools.product(*map(range, self.shape)))
+        points = itertools.product(*map(range, self.shape))
+        return (point for point in points if self._filled(point) == point and self.allows(point))
 
     def allows(self, point: Point) -> bool:
         """Whether the static rule lets ``point`` be measured.
@@ -264,7 +189,7 @@ class Grid:
         Raises:
             InvalidInput: the rule is an expression that has no value there.
         """
-        return self._rule is None or self._rule(point)
+        return self._rule is None or self._rule(self._filled(point))
 
     @property
     def allowed_count(self) -> int | None:
@@ -298,30 +223,46 @@ class Grid:
         return [tuple(random.randrange(n) for n in self.shape) for _ in range(count)]
 
     def within(self, levels: Sequence[Sequence[int]]) -> Iterator[Point]:
-        """The points whose level of each axis is among those given.
+        """The points whose level of each axis that applies there is among those given.
 
         Only allowed ones where the rule is an expression whose points can be counted; otherwise
         all of them.
         """
-        found = None if self._rule is None else self._rule.within(levels)
+        found = self._within(levels)
         if found is not None and found.count is not None:
-            return iter(found)
+            return filter(self._in(levels), found)
         return itertools.product(*levels)
+
+    def _within(self, levels: Sequence[Sequence[int]]) -> AllowedPoints | None:
+        if self._rule is None:
+            return None
+        at = self.whens
+        return self._rule.within(
+            [{*own, at[axis].rest} if axis in at else own for axis, own in enumerate(levels)]
+        )
+
+    def _in(self, levels: Sequence[Sequence[int]]) -> Callable[[Point], bool]:
+        """Tells whether what applies at a point has one of these levels."""
+        whens = self.whens.items()
+        return lambda point: all(
+            point[axis] in levels[axis] or not when(point) for axis, when in whens
+        )
 
     def draws_within(
         self, levels: Sequence[Sequence[int]], count: int, random: Random
     ) -> Iterable[Point]:
         """As `draws`, of the points that `within` gives."""
-        found = None if self._rule is None else self._rule.within(levels)
+        found = self._within(levels)
         if found is not None:
-            return found.draws(count, random)
+            return filter(self._in(levels), found.draws(count, random))
         return (tuple(map(random.choice, levels)) for _ in range(count))
 
     def program(self, point: Point) -> Point:
         """What tells the program at ``point`` from others: equal for points of the same program.
 
-        The point itself, unless axes matter only through their ratios.
+        The point itself, unless axes are conditional or matter only through their ratios.
         """
+        point = self._filled(point)
         if self._ratios is None:
             return point
         program = list(point)
@@ -333,12 +274,18 @@ class Grid:
     def canonical(self, point: Point) -> Point:
         """The point that a search proposes for ``point`` and all that are equivalent to it.
 
-        The point itself: grids whose equivalent points are known in full may say otherwise.
+        The point itself where all parameters apply; the others are at rest. Grids whose equivalent
+        points are known in full may say otherwise.
         """
-        return point
+        return self._filled(point)
+
+    def _filled(self, point: Point) -> Point:
+        return point if self._conditions is None else self._conditions.filled(point)
 
     def at(self, number: int) -> Point:
         """The point number ``number`` of `size`, counted from 0 (the rule is not asked)."""
+        if self._all is not None and self._all.points.count is not None:
+            return self._all.points[number]
         indices = []
         for n in reversed(self.shape):
             number, index = divmod(number, n)
@@ -377,27 +324,41 @@ class Grid:
         return len(programs) * each
 
     def params(self, point: Point) -> Params:
-        """The parameter values at ``point``, by name."""
+        """The parameter values at ``point``, by name; without those that do not apply there."""
         if point not in self:
             raise InvalidInput(f"{point!r} is no point of a grid of shape {self.shape}")
-        return {axis.name: axis.levels[k] for axis, k in zip(self.axes, point, strict=True)}
+        params = {axis.name: axis.levels[k] for axis, k in zip(self.axes, point, strict=True)}
+        for axis, when in self.whens.items():
+            if not when(point):
+                del params[self.names[axis]]
+        return params
 
     def point(self, params: Mapping[str, Value]) -> Point:
-        """The point with these parameter values; each must be a level of its axis."""
-        if len(params) == len(self.names):
+        """The point with these parameter values; each must be a level of its axis.
+
+        Values of what does not apply may be left out, and are not looked at.
+        """
+        if self._conditions is None and len(params) == len(self.names):
             with suppress(KeyError, TypeError):
                 pairs = zip(self.names, self._index, strict=True)
                 return tuple([index[params[name]] for name, index in pairs])
-        if unknown := set(params) ^ set(self.names):
+        point, differing = [0] * len(self.axes), set(params) - set(self.names)
+        # What conditions read comes first: it always applies.
+        for axis in sorted(range(len(self.axes)), key=lambda k: (k in self.whens, k)):
+            name, when = self.names[axis], self.whens.get(axis)
+            if when is not None and not when(tuple(point)):
+                point[axis] = when.rest
+            elif name not in params:
+                differing.add(name)
+            elif not differing:
+                value, index = params[name], self._index[axis]
+                if not isinstance(value, bool | int | float | str) or value not in index:
+                    raise InvalidInput(f"{value!r} is no level of axis {name!r}")
+                point[axis] = index[value]
+        if differing:
             raise InvalidInput(
-                f"params need exactly {list(self.names)}; differing: {sorted(unknown)}"
+                f"params need exactly {list(self.names)}; differing: {sorted(differing)}"
             )
-        point = []
-        for axis, index in zip(self.axes, self._index, strict=True):
-            value = params[axis.name]
-            if not isinstance(value, bool | int | float | str) or value not in index:
-                raise InvalidInput(f"{value!r} is no level of axis {axis.name!r}")
-            point.append(index[value])
         return tuple(point)
 
     @property
@@ -440,24 +401,3 @@ def _in_ratios(names: Sequence[str], chosen: Sequence[str]) -> list[int]:
         if list(chosen).count(name) > 1:
             raise InvalidInput(f"only_ratios_of names {name!r} twice")
     return [k for k, name in enumerate(names) if name in chosen]
-
-
-def check_name(what: str, name: object) -> None:
-    """Check that ``name`` can be a field of a command.
-
-    Raises:
-        InvalidInput: it cannot; the message begins with ``what``.
-    """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidInput(
-            f"{what} {name!r}: accepted are letters, digits and _, not starting with a digit"
-        )
-    if name in _RESERVED:
-        raise InvalidInput(f"{what} {name!r} is reserved: {', '.join(sorted(_RESERVED))}")
-
-
-def _listed(name: str, levels: object) -> list[Value]:
-    if isinstance(levels, str | bytes) or not hasattr(levels, "__iter__"):
-        raise InvalidInput(f"axis {name!r}: levels must be a list, not {levels!r}")
-    # NumPy arrays and ranges are welcome; their scalars become Python's own.
-    return [v.item() if hasattr(v, "item") else v for v in levels]

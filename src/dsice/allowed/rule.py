@@ -26,7 +26,7 @@ class Rule:
     Answers are remembered: a search asks for the same points often.
 
     Args:
-        rule: an expression, or a function of the parameter values by name.
+        rule: an expression, as text or parsed, or a function of the parameter values by name.
         levels: of each axis, by name.
 
     Raises:
@@ -37,12 +37,19 @@ class Rule:
     def __init__(self, rule: object, levels: Levels) -> None:
         self._rule: Final = rule
         self._levels: Final = dict(levels)
-        self._expression: Final = Expression(rule) if isinstance(rule, str) else None
+        self._expression: Final = (
+            Expression(rule)
+            if isinstance(rule, str)
+            else rule
+            if isinstance(rule, Expression)
+            else None
+        )
         self._conditions: list[Node] = []
         if self._expression is not None:
             if unknown := sorted(self._expression.names - levels.keys()):
                 raise InvalidInput(
-                    f"rule {rule!r} reads {unknown[0]!r}: the axes are {', '.join(levels)}"
+                    f"rule {self._expression.text!r} reads {unknown[0]!r}: the axes are "
+                    f"{', '.join(levels)}"
                 )
             self._conditions = conditions_of(self._expression, levels)
             self._tests = [_Test(levels, c.names, c.evaluator()) for c in self._conditions]

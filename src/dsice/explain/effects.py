@@ -7,7 +7,8 @@ on, each with mean zero along each of its axes. With the posterior mean written 
 
 the effect of a set S of axes is sum_k a_k prod_{i in S} r_i(x_i, X_ki), and its variance over the
 grid a' [prod_{i in S} G_i] a with G_i the mean of r_i r_i' over the levels of axis i. The shares in
-the variance of f are the Sobol' indices of f over all points of the grid, exactly.
+the variance of f are the Sobol' indices of f over all points of the grid, exactly. A conditional
+parameter (`dsice.when`) counts as though it applied everywhere.
 
 Sources: C. Gu, "Smoothing Spline ANOVA Models", Springer (2013), sections 2.4 and 3.2; I. M.
 Sobol', "Global sensitivity indices for nonlinear mathematical models and their Monte Carlo
@@ -34,8 +35,8 @@ from dsice.search.targets import of_bound, of_costs, to_costs, to_values
 from dsice.search.why import Estimate
 from dsice.study.facts import Status
 from dsice.study.state import Study
-from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array
+from dsice.surface.anova import Anova
+from dsice.surface.axis import Array, terms
 from dsice.surface.evidence import SCALE_COUNT, learn
 from dsice.threads import one_blas_thread
 
@@ -203,7 +204,7 @@ class _Decomposition:
         self._points = np.array(points, dtype=np.intp)
         self._centre = float(scale.targets.mean())
         self._values = scale.targets - self._centre
-        anova = Anova(grid.shape, [axis.ordered for axis in grid.axes])
+        anova = Anova.of(grid)
         rows = np.unique(np.linspace(0, len(points) - 1, _FITTED).round().astype(np.intp))
         sample = self._values[rows] - self._values[rows].mean()
         learned = learn(anova, self._points[rows], sample, weights[rows])
@@ -215,15 +216,15 @@ class _Decomposition:
         count = len(points) + SCALE_COUNT
         self._scale2 = (float(self._values @ self._pull) + SCALE_COUNT) / count
         self._levels = [_levels(axis) for axis in grid.axes]
-        self._across = [self._terms(axis, self._points) for axis in range(len(grid.axes))]
+        self._across = [
+            self._weighed(axis, self._anova.level_terms(axis, np.array(levels), self._points))
+            for axis, levels in enumerate(self._levels)
+        ]
         self._means = [across.T @ across / len(across) for across in self._across]
 
-    def _terms(self, axis: int, points: Points) -> Array:
-        """sum_t w_t R_t between the axis' levels and ``points``."""
-        at = np.zeros((len(self._levels[axis]), self._points.shape[1]), dtype=np.intp)
-        at[:, axis] = self._levels[axis]
+    def _weighed(self, axis: int, values: Array) -> Array:
+        """sum_t w_t R_t of an axis."""
         mine = [k for k, (of, _) in enumerate(self._anova.terms) if of == axis]
-        values = self._anova.axis_terms(axis, at, points)
         return np.asarray(np.tensordot(self._anova.strengths[mine], values, 1))
 
     def _form(self, matrix: Array | float) -> float:
@@ -261,14 +262,12 @@ class _Decomposition:
         )
 
     def _effect(self, axis: int, constant: float, share: float, total: float) -> Effect:
-        across = self._across[axis]
-        at = np.zeros((len(across), self._points.shape[1]), dtype=np.intp)
-        at[:, axis] = self._levels[axis]
-        own = np.diag(self._terms(axis, at))
+        across, there = self._across[axis], self._grid.axes[axis]
+        levels = np.array(self._levels[axis])
+        own = self._weighed(axis, terms(len(there), there.ordered, levels, levels))
         variance = own - np.einsum("ij,ji->i", across, cho_solve(self._factor, across.T))
         mean = across @ self._pull
         deviation = np.sqrt(self._scale2 * np.maximum(variance, 0.0))
-        there = self._grid.axes[axis]
         return Effect(
             axis=there.name,
             levels=tuple(there.levels[level] for level in self._levels[axis]),

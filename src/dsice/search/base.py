@@ -109,7 +109,7 @@ class Search(ABC):
             for point in self._candidates():
                 if not self._is_welcome(point):
                     continue
-                point = self.ledger.canonical(self.grid.canonical(point))
+                point = self.ledger.canonical(point)
                 self._whys[point] = self._why(point)
                 self._submit(point)
                 points.append(point)

@@ -1,7 +1,8 @@
 """What is evaluated and what is pending: the only record of it.
 
 Points that are the same program (`Grid.program`) are *equivalent*: a result is valid for all of
-them. Of equivalent points the one that was named first is the *canonical* one.
+them. Of equivalent points the one that was named first is the *canonical* one; what it has where a
+conditional parameter does not apply is the grid's choice.
 """
 
 from __future__ import annotations
@@ -125,7 +126,8 @@ class Ledger:
 
     def canonical(self, point: Point) -> Point:
         """The point that stands for those equivalent to ``point``: itself if it is new."""
-        return self._canonical.get(self._grid.program(point), point)
+        found = self._canonical.get(self._grid.program(point))
+        return self._grid.canonical(point) if found is None else found
 
     def submit(self, point: Point) -> Point:
         """Take ``point`` as pending; returns the canonical one."""
@@ -231,7 +233,8 @@ class Ledger:
             self.submit(event.point)
 
     def _named(self, point: Point) -> Point:
-        point = self._canonical.setdefault(self._grid.program(point), point)
+        point = self.canonical(point)
+        self._canonical.setdefault(self._grid.program(point), point)
         self._numbers.setdefault(point, len(self._numbers))
         return point
 

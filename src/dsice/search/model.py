@@ -76,7 +76,7 @@ class Model:
         points = np.array(list(self._row), dtype=np.intp)
         weights = np.array([history.weight(p) for p in self.evaluated] + [1] * len(pending), float)
         sample = np.array(_sample(self.evaluated, ledger, goal, random))
-        covariance = Anova(grid.shape, [axis.ordered for axis in grid.axes])
+        covariance = Anova.of(grid)
         for factor in self._factors:
             for row, metrics in enumerate(results):
                 factor.append()

@@ -76,7 +76,7 @@ class RoundSearch(Search):
     def _note(self, points: Iterable[Point], role: Role, line: Ray | None = None) -> None:
         """Take down what ``points`` are wanted for; what they were wanted for first stands."""
         for point in points:
-            self._origins.setdefault(point, Origin(role, line))
+            self._origins.setdefault(self.grid.canonical(point), Origin(role, line))
 
     def _reason(self, point: Point) -> tuple[Origin, Forecast | None]:
         return self._origins[point], None

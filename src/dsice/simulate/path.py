@@ -65,7 +65,7 @@ class Fit:
         sample = np.arange(len(values))
         if len(sample) > LEARNED:
             sample = np.sort(np.random.default_rng(0).choice(sample, LEARNED, replace=False))
-        axes = Anova(grid.shape, [axis.ordered for axis in grid.axes])
+        axes = Anova.of(grid)
         found = learn(axes, points[sample], values[sample], np.ones(len(sample)))
         noise = found.noise + _JITTER
         matrix = found.covariance.covariance(points, points)
@@ -112,34 +112,48 @@ class Path:
 
     def _prior(self, points: Points) -> Array:
         product = np.full((len(points), _PRODUCTS), self._fit.scale / math.sqrt(_PRODUCTS))
-        for (supports, draws), at in zip(self._axes, points.T, strict=True):
+        for axis, ((supports, constant, draws), at) in enumerate(
+            zip(self._axes, points.T, strict=True)
+        ):
             if supports[-1] == len(draws) - 1:  # all levels
-                product *= draws[at]
+                factor = draws[at]
             else:
                 right = np.clip(np.searchsorted(supports, at), 1, len(supports) - 1)
                 left = right - 1
                 share = (at - supports[left]) / (supports[right] - supports[left])
-                product *= draws[left] + share[:, None] * (draws[right] - draws[left])
+                factor = draws[left] + share[:, None] * (draws[right] - draws[left])
+            applies = self._fit.covariance.applies(axis, points)
+            product *= factor if applies is None else np.where(applies[:, None], factor, constant)
         return np.asarray(product.sum(axis=1))
 
 
-def _axis_draws(covariance: Anova, axis: int, chance: np.random.Generator) -> tuple[Points, Array]:
-    """Draws of one axis' factor: at which levels, and their values, shape (levels, products)."""
+def _axis_draws(
+    covariance: Anova, axis: int, chance: np.random.Generator
+) -> tuple[Points, Array, Array]:
+    """Draws of one axis' factor, shape (levels, products).
+
+    Returns:
+        At which levels, the factors where the axis does not apply, and those at the levels.
+    """
     levels, ordered = covariance.shape[axis], covariance.ordered[axis]
     count = levels if has_table(levels) or not ordered else _SUPPORTS
     supports = np.unique(np.linspace(0, levels - 1, count).round().astype(np.intp))
     # The constant's draw is a sign, not a normal number: products of few terms are then nearer to
     # normal, and its variance is 1 as well.
-    draws = np.broadcast_to(
-        chance.choice((-1.0, 1.0), size=_PRODUCTS), (len(supports), _PRODUCTS)
-    ).copy()
+    constant = chance.choice((-1.0, 1.0), size=_PRODUCTS)
+    draws = np.broadcast_to(constant, (len(supports), _PRODUCTS)).copy()
     strengths = covariance.strengths[[a == axis for a, _ in covariance.terms]]
     if not len(strengths):
-        return supports, draws
+        return supports, constant, draws
     normal = chance.standard_normal((len(supports), _PRODUCTS))
     if not ordered:  # each level for itself, less the mean
         normal -= normal.mean(axis=0)
-        return supports, draws + math.sqrt(float(strengths[0]) / (1 - 1 / levels)) * normal
+        return (
+            supports,
+            constant,
+            draws + math.sqrt(float(strengths[0]) / (1 - 1 / levels)) * normal,
+        )
     matrix = np.tensordot(strengths, terms(levels, ordered, supports[:, None], supports), 1)
     values, vectors = np.linalg.eigh(matrix)
-    return supports, draws + (vectors * np.sqrt(np.maximum(values, 0))) @ normal
+    varied = (vectors * np.sqrt(np.maximum(values, 0))) @ normal
+    return supports, constant, draws + varied

@@ -7,18 +7,23 @@ it is a sum over all sets of axes: a constant, a function of each axis, of each 
 on, each with mean zero along each of its axes. An axis that does nothing has strength 0; on the
 line through a point along one axis the surface is that axis' spline.
 
+A conditional axis (`dsice.when`) takes no part where it does not apply: its terms are 0 if they do
+not apply at x or at x'. There the surface depends on the other axes alone.
+
 Source: C. Gu, "Smoothing Spline ANOVA Models", Springer (2013), sections 2.4 and 3.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dsice.grid import Grid
 from dsice.surface.axis import Array, Levels, has_table, table, term_names, terms
+from dsice.when import When
 
 Points = NDArray[np.intp]
 _FEW: Final = 8  # points whose covariances are not worth looking for lines among them
@@ -31,13 +36,18 @@ class Anova:
         shape: number of levels of each axis.
         ordered: for each axis, whether its levels have an order.
         strengths: one for each of `terms`; all 1 by default.
+        whens: the conditions of the conditional axes, by axis.
 
     Attributes:
         terms: (axis, name) of each term, in the order of the strengths.
     """
 
     def __init__(
-        self, shape: Sequence[int], ordered: Sequence[bool], strengths: Array | None = None
+        self,
+        shape: Sequence[int],
+        ordered: Sequence[bool],
+        strengths: Array | None = None,
+        whens: Mapping[int, When] | None = None,
     ) -> None:
         self.shape: Final = tuple(shape)
         self.ordered: Final = tuple(ordered)
@@ -49,6 +59,11 @@ class Anova:
         self.strengths: Final = np.ones(len(self.terms)) if strengths is None else strengths
         axes = np.array([axis for axis, _ in self.terms], dtype=int)
         self._slices: Final = [np.flatnonzero(axes == axis) for axis in range(len(shape))]
+        self._whens: Final = dict(whens or {})
+        self._applies: Final = {
+            axis: np.array(when.answers).reshape([shape[other] for other in when.reads])
+            for axis, when in self._whens.items()
+        }
         # The factor of each axis that acts: looked up, or None for one too long for a table.
         self._factors: Final = {
             axis: self._factor(axis) if has_table(shape[axis]) else None
@@ -56,14 +71,39 @@ class Anova:
             if len(mine)
         }
 
+    @classmethod
+    def of(cls, grid: Grid) -> Self:
+        """The covariance of a grid, all strengths being 1."""
+        return cls(grid.shape, [axis.ordered for axis in grid.axes], whens=grid.whens)
+
     def _factor(self, axis: int) -> Array:
-        """The factor of an axis between all its levels, shape (levels, levels)."""
+        """The factor of an axis between all its levels, shape (levels, levels).
+
+        That of a conditional one has one level more, which says that it does not apply.
+        """
         tables = table(self.shape[axis], self.ordered[axis])
-        return np.asarray(1 + np.tensordot(self.strengths[self._slices[axis]], tables, 1))  # (6)
+        factor = 1 + np.tensordot(self.strengths[self._slices[axis]], tables, 1)  # (6)
+        return np.pad(factor, (0, int(axis in self._whens)), constant_values=1.0)
 
     def with_strengths(self, strengths: Array) -> Anova:
         """The covariance of the same grid with other strengths."""
-        return Anova(self.shape, self.ordered, strengths)
+        return Anova(self.shape, self.ordered, strengths, self._whens)
+
+    def applies(self, axis: int, points: Points) -> NDArray[np.bool_] | None:
+        """Whether an axis applies at ``points``, shape (len(points),); None: it always does."""
+        if axis not in self._whens:
+            return None
+        reads = self._whens[axis].reads
+        return np.asarray(self._applies[axis][tuple(points[:, other] for other in reads)])
+
+    def _coded(self, points: Points) -> Points:
+        """``points`` with the level of `_factor` that says so where an axis does not apply."""
+        if not self._whens:
+            return points
+        coded = points.copy()
+        for axis in self._whens:
+            coded[:, axis] = np.where(self.applies(axis, points), points[:, axis], self.shape[axis])
+        return coded
 
     def by_axis(self) -> list[Array]:
         """The strengths of the terms of each axis."""
@@ -75,6 +115,7 @@ class Anova:
         Points of ``a`` that differ on one axis from what is most frequent among them, as those of
         lines through one point do, need one multiplication each instead of one for each axis.
         """
+        a, b = self._coded(a), self._coded(b)
         if len(a) < _FEW:
             return self._product(a, b)
         usual = np.array([np.bincount(levels).argmax() for levels in a.T], dtype=np.intp)
@@ -123,6 +164,7 @@ class Anova:
 
     def variance(self, a: Points) -> Array:
         """The variance at each point, shape (len(a),)."""
+        a = self._coded(a)
         product = np.ones(len(a))
         for axis, factor in self._factors.items():
             at = a[:, axis]
@@ -132,8 +174,18 @@ class Anova:
     def _long(self, axis: int, at: Levels, to: Levels) -> Array:
         """The factor of an axis too long for a table, between levels broadcast together."""
         values = terms(self.shape[axis], self.ordered[axis], at, to)
+        if axis in self._whens:
+            values = values * ((at < self.shape[axis]) & (to < self.shape[axis]))
         return np.asarray(1 + np.tensordot(self.strengths[self._slices[axis]], values, 1))
 
     def axis_terms(self, axis: int, a: Points, b: Points) -> Array:
         """R of each term of one axis, shape (terms, len(a), len(b))."""
-        return terms(self.shape[axis], self.ordered[axis], a[:, axis][:, None], b[:, axis])
+        found = self.level_terms(axis, a[:, axis], b)
+        applies = self.applies(axis, a)
+        return found if applies is None else found * applies[:, None]
+
+    def level_terms(self, axis: int, levels: Levels, b: Points) -> Array:
+        """R of each term between levels of one axis, where it applies, and points."""
+        found = terms(self.shape[axis], self.ordered[axis], levels[:, None], b[:, axis])
+        applies = self.applies(axis, b)
+        return found if applies is None else found * applies

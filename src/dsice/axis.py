@@ -1,0 +1,199 @@
+"""One parameter of a grid: its name and its levels."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from dsice.errors import InvalidInput
+from dsice.levels import continuous, geometric, integers, linear
+
+Value = bool | int | float | str
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED: Final = frozenset({"study", "stage", "dir", "result", "progress", "params", "best"})
+
+
+class Axis:
+    """One parameter and its levels.
+
+    ``Axis("tile", [8, 16, 32])`` takes the levels in the order given: neighbours are expected to
+    behave alike. `Axis.linear`, `Axis.geometric` and `Axis.integers` make ranges; `Axis.range` and
+    `Axis.log` choose round numbers between two ends; `Axis.choice` is for values without an order.
+
+    Attributes:
+        name: an identifier; it is also the field ``{name}`` of a command.
+        levels: the distinct values, at least one.
+        ordered: False for a choice.
+        scale: of a continuous range, whose levels stand for the numbers between them: ``"linear"``
+            or ``"log"``; None: only the levels are meant.
+        when: of a conditional parameter the condition under which it applies, an expression in
+            the values of others, ``"optimizer == 'sgd'"``: elsewhere it has no level, and points
+            that differ in it only are one. None: it always applies.
+
+    Raises:
+        InvalidInput: a bad name, no level, a level twice, or a level that is no number, text or
+            truth value.
+    """
+
+    # Where people find it; also what fingerprints of functions and pickles know it by.
+    __module__ = "dsice.grid"
+    __slots__ = ("levels", "name", "ordered", "scale", "when")
+
+    def __init__(
+        self,
+        name: str,
+        levels: Sequence[Value],
+        *,
+        ordered: bool = True,
+        scale: Literal["linear", "log"] | None = None,
+        when: str | None = None,
+    ) -> None:
+        check_name("axis name", name)
+        if isinstance(levels, str | bytes) or not isinstance(levels, Sequence):
+            levels = _listed(name, levels)
+        if not levels:
+            raise InvalidInput(f"axis {name!r} has no levels: at least one is needed")
+        for level in levels:
+            if not isinstance(level, bool | int | float | str) or (
+                isinstance(level, float) and not math.isfinite(level)
+            ):
+                raise InvalidInput(
+                    f"axis {name!r}: level {level!r} is no finite number, text or truth value"
+                )
+        seen: set[Value] = set()
+        for level in levels:
+            if level in seen:
+                raise InvalidInput(f"axis {name!r} has the level {level!r} twice")
+            seen.add(level)
+        self.name: Final = name
+        self.levels: Final[tuple[Value, ...]] = tuple(levels)
+        self.ordered: Final = ordered
+        self.scale: Final = scale
+        self.when: Final = when
+
+    @classmethod
+    def linear(
+        cls,
+        name: str,
+        first: float,
+        last: float,
+        levels: int | None = None,
+        *,
+        step: float | None = None,
+        when: str | None = None,
+    ) -> Axis:
+        """Evenly spaced levels from ``first`` to ``last``, by their number or by their step.
+
+        Levels are integers where the ends are integers and every level falls on one. With a step,
+        the last level is the largest one not beyond ``last``.
+        """
+        return cls(name, linear(name, first, last, levels, step), when=when)
+
+    @classmethod
+    def geometric(
+        cls,
+        name: str,
+        first: float,
+        last: float,
+        levels: int | None = None,
+        *,
+        step: float | None = None,
+        when: str | None = None,
+    ) -> Axis:
+        """Levels in constant ratio from ``first`` to ``last``: their number, or the ratio ``step``.
+
+        Both ends are positive. Levels are integers where the ends are integers and every level
+        falls on one (``Axis.geometric("tile", 1, 64, step=2)``).
+        """
+        return cls(name, geometric(name, first, last, levels, step), when=when)
+
+    @classmethod
+    def range(
+        cls,
+        name: str,
+        first: float,
+        last: float,
+        levels: int | None = None,
+        *,
+        when: str | None = None,
+    ) -> Axis:
+        """A continuous range: about evenly spaced round numbers from ``first`` to ``last``.
+
+        They stand for the numbers between them: where a setting names another one, such as
+        ``first`` of a study file, the nearest level is taken. 21 levels by default.
+        """
+        found = continuous(name, first, last, levels, log=False)
+        return cls(name, found, scale="linear", when=when)
+
+    @classmethod
+    def log(
+        cls,
+        name: str,
+        first: float,
+        last: float,
+        levels: int | None = None,
+        *,
+        when: str | None = None,
+    ) -> Axis:
+        """A continuous range on a logarithmic scale: ``Axis.log("lr", 1e-5, 1e-1)``.
+
+        As `range`, with about constant ratios between the levels: 1e-5, 1.8e-5, 3.2e-5, 5.6e-5,
+        1e-4, .... Both ends are positive. Four levels a decade by default, 9 at least and 33 at
+        most.
+        """
+        found = continuous(name, first, last, levels, log=True)
+        return cls(name, found, scale="log", when=when)
+
+    @classmethod
+    def integers(
+        cls, name: str, first: int, last: int, step: int = 1, *, when: str | None = None
+    ) -> Axis:
+        """The integers from ``first`` to ``last``, both included, by ``step``."""
+        return cls(name, integers(name, first, last, step), when=when)
+
+    @classmethod
+    def choice(cls, name: str, values: Sequence[Value], *, when: str | None = None) -> Axis:
+        """Values without an order, such as names of algorithms."""
+        return cls(name, values, ordered=False, when=when)
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Axis) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.name, self.levels, tuple(map(type, self.levels)), self.ordered, self.when)
+
+    def __repr__(self) -> str:
+        kind = "Axis" if self.ordered else "Axis.choice"
+        shown = ", ".join(map(repr, self.levels[:8])) + (", ..." if len(self) > 8 else "")
+        when = "" if self.when is None else f", when={self.when!r}"
+        return f"{kind}({self.name!r}, [{shown}]{when})"
+
+
+def check_name(what: str, name: object) -> None:
+    """Check that ``name`` can be a field of a command.
+
+    Raises:
+        InvalidInput: it cannot; the message begins with ``what``.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{what} {name!r}: accepted are letters, digits and _, not starting with a digit"
+        )
+    if name in _RESERVED:
+        raise InvalidInput(f"{what} {name!r} is reserved: {', '.join(sorted(_RESERVED))}")
+
+
+def _listed(name: str, levels: object) -> list[Value]:
+    if isinstance(levels, str | bytes) or not hasattr(levels, "__iter__"):
+        raise InvalidInput(f"axis {name!r}: levels must be a list, not {levels!r}")
+    # NumPy arrays and ranges are welcome; their scalars become Python's own.
+    return [v.item() if hasattr(v, "item") else v for v in levels]
