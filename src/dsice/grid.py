@@ -145,6 +145,11 @@ class Grid:
         """The conditions of the conditional axes, by the axis' number."""
         return {} if self._conditions is None else self._conditions.whens
 
+    @property
+    def reading_order(self) -> list[int]:
+        """The numbers of all axes, those that always apply first: conditions read only them."""
+        return sorted(range(len(self.axes)), key=lambda axis: (axis in self.whens, axis))
+
     def active_at(self, levels: Sequence[int | None]) -> frozenset[int] | None:
         """The axes that apply at a point; None where a level that decides it is None."""
         active = set(range(len(levels)))
@@ -181,7 +186,7 @@ class Grid:
         if self._rule is not None and self._rule.points.count is not None:
             return iter(self._rule.points)
         points = itertools.product(*map(range, self.shape))
-        return (point for point in points if self._filled(point) == point and self.allows(point))
+        return (point for point in points if self._rested(point) == point and self.allows(point))
 
     def allows(self, point: Point) -> bool:
         """Whether the static rule lets ``point`` be measured.
@@ -189,7 +194,7 @@ class Grid:
         Raises:
             InvalidInput: the rule is an expression that has no value there.
         """
-        return self._rule is None or self._rule(self._filled(point))
+        return self._rule is None or self._rule(self._rested(point))
 
     @property
     def allowed_count(self) -> int | None:
@@ -262,7 +267,7 @@ class Grid:
 
         The point itself, unless axes are conditional or matter only through their ratios.
         """
-        point = self._filled(point)
+        point = self._rested(point)
         if self._ratios is None:
             return point
         program = list(point)
@@ -277,9 +282,9 @@ class Grid:
         The point itself where all parameters apply; the others are at rest. Grids whose equivalent
         points are known in full may say otherwise.
         """
-        return self._filled(point)
+        return self._rested(point)
 
-    def _filled(self, point: Point) -> Point:
+    def _rested(self, point: Point) -> Point:
         return point if self._conditions is None else self._conditions.filled(point)
 
     def at(self, number: int) -> Point:
@@ -343,8 +348,7 @@ class Grid:
                 pairs = zip(self.names, self._index, strict=True)
                 return tuple([index[params[name]] for name, index in pairs])
         point, differing = [0] * len(self.axes), set(params) - set(self.names)
-        # What conditions read comes first: it always applies.
-        for axis in sorted(range(len(self.axes)), key=lambda k: (k in self.whens, k)):
+        for axis in self.reading_order:
             name, when = self.names[axis], self.whens.get(axis)
             if when is not None and not when(tuple(point)):
                 point[axis] = when.rest

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
-from dsice.grid import Grid
+from dsice.grid import Axis, Grid
 from dsice.launch.usage import BUILT_IN
 from dsice.pace import require_quick
 from dsice.search import DEFAULT_SEARCH
@@ -114,6 +114,7 @@ def tune(
     from dsice.study.call import LOADING
     from dsice.study.config import parse
     from dsice.study.directory import StudyDirectory
+    from dsice.study.first import points_of
     from dsice.study.function import Function
     from dsice.study.run import run_study
     from dsice.terminal import Terminal
@@ -123,6 +124,11 @@ def tune(
             "dsice.tune() is called while its function's module is imported: put the call under "
             "if __name__ == '__main__':"
         )
+    notes: list[str] = []
+    if isinstance(grid, Grid) and not isinstance(first, str):
+        # The study file has the levels alone: what continuous ranges stand for is decided here.
+        points = points_of(grid, first, tell=notes.append)
+        first = [grid.params(point) for point in points]
     if not callable(function):
         raise InvalidInput(f"function must be callable, not {function!r}")
     if changed not in ("refuse", "accept"):
@@ -186,7 +192,7 @@ def tune(
         parts |= {f"rule's {part}": each for part, each in fingerprint(rule).items()}
     kept = Function(pickled, parts, accept_change=changed == "accept")
     if progress:
-        for note in config.notes:
+        for note in (*notes, *config.notes):
             complain(note)
     with Terminal(quiet=not progress) as terminal:
         return run_study(
@@ -235,7 +241,7 @@ def _study_file(
     if isinstance(grid, Grid):
         rule["allowed"] = grid.rule if isinstance(grid.rule, str) else None
         rule["only_ratios_of"] = list(grid.only_ratios_of) or None
-        axes = {a.name: a.levels if a.ordered else {"choice": a.levels} for a in grid.axes}
+        axes = {axis.name: _levels(axis) for axis in grid.axes}
     elif isinstance(grid, Mapping):
         axes = {str(name): _plain(entry) for name, entry in grid.items()}
     else:
@@ -246,6 +252,14 @@ def _study_file(
     lines += ["", "[trial]", *_table({"command": command, **trial})]
     lines += ["", "[run]", *_table(run)]
     return "\n".join(lines) + "\n"
+
+
+def _levels(axis: Axis) -> Any:
+    """The levels of an axis, as a study file has them."""
+    table = {"values" if axis.ordered else "choice": axis.levels, "when": axis.when}
+    if axis.ordered and axis.when is None:
+        return axis.levels
+    return {key: value for key, value in table.items() if value is not None}
 
 
 def _table(entries: Mapping[str, Any]) -> list[str]:

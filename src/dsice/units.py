@@ -104,6 +104,10 @@ def _shortened(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+ABSENT: Final = "–"
+"""Stands for the level of a parameter that does not apply."""
+
+
 def setting(value: object) -> str:
     """A setting, such as a level or a limit: as it was written, numbers to six digits."""
     if isinstance(value, bool):

@@ -120,6 +120,7 @@ class _Reader:
     def _key(self, row: Row) -> tuple[object, ...] | None:
         """What stands for the parameters of a row: levels, or texts of what is no level."""
         key: list[object] = []
+        indices: list[int | None] = []
         for get, levels in zip(self._params.values(), self._levels, strict=True):
             try:
                 value = get(row)
@@ -127,7 +128,9 @@ class _Reader:
                 return None
             index = levels.index(value, self._nearest)
             key.append(str(value) if index is None else index)
-        return tuple(key)
+            indices.append(index)
+        active = self._grid.active_at(indices)
+        return tuple(each if active is None or k in active else None for k, each in enumerate(key))
 
     def result(self, row: Row) -> Result:
         """The result of a row; `_LeftOut` if it has none."""
@@ -170,8 +173,16 @@ class _Reader:
         raise _LeftOut(f"metric {name!r} is no number", f"{row.where}: {value!r}")
 
     def _point(self, row: Row) -> Point:
-        point = []
-        for (name, get), levels in zip(self._params.items(), self._levels, strict=True):
+        point = [0] * len(self._levels)
+        for axis in self._grid.reading_order:
+            name, levels, when = (
+                self._grid.names[axis],
+                self._levels[axis],
+                self._grid.whens.get(axis),
+            )
+            if when is not None and not when(tuple(point)):
+                continue  # whatever stands there
+            get = self._params[name]
             try:
                 value = get(row)
             except Unread as error:
@@ -182,10 +193,10 @@ class _Reader:
             index = levels.index(value, self._nearest)
             if index is None:
                 raise _LeftOut(f"parameter {name!r} has no such level", f"{row.where}: {value!r}")
-            point.append(index)
+            point[axis] = index
         if not self._grid.allows(tuple(point)):
             raise _LeftOut(f"the rule {self._grid.rule!r} excludes it", row.where)
-        return tuple(point)
+        return self._grid.canonical(tuple(point))
 
     def _with_others(self, row: Row, metrics: Metrics) -> Metrics:
         """All numbers of a row are kept: another bound may ask for them one day."""

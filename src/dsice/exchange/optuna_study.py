@@ -188,7 +188,8 @@ class _Writer:
         """A trial as Optuna keeps it."""
         from optuna.trial import FrozenTrial, TrialState
 
-        goal, state = self._study.goal, self.state(trial)
+        goal, state, given = self._study.goal, self.state(trial), trial.params
+        params = {a.name: external(a, given[a.name]) for a in self._axes if a.name in given}
         done = state is TrialState.COMPLETE
         started, ended = _times(trial)
         return FrozenTrial(
@@ -198,8 +199,8 @@ class _Writer:
             values=[trial.metrics[name] for name, _ in goal.objectives] if done else None,
             datetime_start=None if state is TrialState.WAITING else started,
             datetime_complete=ended if state.is_finished() else None,
-            params={axis.name: external(axis, trial.params[axis.name]) for axis in self._axes},
-            distributions=self._made,
+            params=params,
+            distributions={name: self._made[name] for name in params},
             user_attrs=self._told(trial),
             system_attrs=constraints(goal, trial.metrics) if done else {},
             intermediate_values=self.intermediate(trial),

@@ -192,7 +192,12 @@ def _places(ray: Ray, point: Point, grid: Grid) -> dict[int, Point]:
                 levels[axis] = round(ray.through[axis] + step * ray.direction[axis])
             if tuple(levels) in grid:
                 places[step] = tuple(levels)
-    return {step: each for step, each in places.items() if grid.allows(each)}
+    # Where a parameter does not apply, its levels are one point.
+    found: dict[Point, int] = {}
+    for step, each in places.items():
+        if grid.allows(each):
+            found.setdefault(grid.canonical(each), step)
+    return {step: each for each, step in found.items()}
 
 
 def _shown(places: Mapping[int, Point], is_known: Callable[[Point], bool]) -> list[int]:

@@ -16,10 +16,11 @@ from dsice.explain.trial import Explanation
 from dsice.explain.walk import RoleCount, Step
 from dsice.explain.words import ROLES, sentences, what_matters
 from dsice.goal import Goal
+from dsice.grid import Params
 from dsice.study.facts import Status
 from dsice.study.summary import metric_text
 from dsice.terminal import params_line
-from dsice.units import apart, number, percent, setting
+from dsice.units import ABSENT, apart, number, percent, setting
 
 _MOST_ROWS: Final = 40  # positions of a line that are shown, besides those with trials
 _UNICODE: Final = {
@@ -62,7 +63,7 @@ def _show_line(console: Console, line: TrialLine, goal: Goal) -> None:
     signs = _ASCII if console.options.ascii_only else _UNICODE
     console.print(Text(f"The line, and {line.quantity} along it as expected then:", style="bold"))
     positions = _rows(line)
-    labels = [" ".join(setting(p.params[name]) for name in line.axes) for p in positions]
+    labels = [" ".join(_setting(p.params, name) for name in line.axes) for p in positions]
     notes = [", ".join(map(_note, p.trials)) for p in positions]
     # Two columns between the three parts of a row.
     taken = max(map(len, [" ".join(line.axes), *labels])) + max(map(len, [*notes, ""])) + 4
@@ -179,7 +180,7 @@ def _show_walk(console: Console, walk: Sequence[Step], goal: Goal) -> None:
         changes = params_line(step.params)
         if before is not None:
             changes = ", ".join(
-                f"{name} {setting(before.params[name])} -> {setting(step.params[name])}"
+                f"{name} {_setting(before.params, name)} -> {_setting(step.params, name)}"
                 for name in step.changed
             )
         note = "" if step.feasible else "nearer to the bounds" if before else "out of bounds"
@@ -230,3 +231,7 @@ def _shape(effect: Effect, bars: str) -> tuple[str, str]:
         spread = f"({number(e.low)} to {number(e.high)})"
         words.append(f"{number(e.mean)} {spread} at {setting(effect.levels[k])}")
     return shape, words[0] if low == high else "; ".join(words)
+
+
+def _setting(params: Params, name: str) -> str:
+    return setting(params[name]) if name in params else ABSENT

@@ -78,7 +78,8 @@ def walk_of(study: Study) -> tuple[Step, ...]:
         first, *later = group
         last = later[-1] if later else first
         best = last.best
-        before = steps[-1].point if steps else best.point
+        params = best.params
+        before = steps[-1].params if steps else params
         steps.append(
             Step(
                 trial=best.number,
@@ -90,10 +91,8 @@ def walk_of(study: Study) -> tuple[Step, ...]:
                 feasible=goal.feasible(best.metrics),
                 violation=goal.violation(best.metrics),
                 point=best.point,
-                params=best.params,
-                changed=tuple(
-                    name for name, a, b in zip(names, before, best.point, strict=True) if a != b
-                ),
+                params=params,
+                changed=tuple(n for n in names if before.get(n) != params.get(n)),
                 role=_role(first.latest),
             )
         )

@@ -50,7 +50,10 @@ class Space:
             examples: the level of each parameter, None if a trial did not ask for it.
         """
         asked = [{axis: k for axis, k in enumerate(each) if k is not None} for each in examples]
-        return Space(self.levels, BranchedGrid(self.grid, Tree(self.grid, asked)))
+        # What the program asks for counts more than conditions that say otherwise.
+        axes = [Axis(axis.name, axis.levels, ordered=axis.ordered) for axis in self.grid.axes]
+        grid = Grid(axes, self.grid.rule, self.grid.only_ratios_of)
+        return Space(self.levels, BranchedGrid(grid, Tree(grid, asked)))
 
     def __contains__(self, name: str) -> bool:
         return name in self.levels
@@ -58,13 +61,11 @@ class Space:
     @property
     def branches(self) -> bool:
         """Whether some parameters are asked for at some values of others only."""
-        return isinstance(self.grid, BranchedGrid)
+        return isinstance(self.grid, BranchedGrid) or bool(self.grid.whens)
 
     def expected(self, indices: Sequence[int | None]) -> frozenset[int] | None:
         """The axes that a trial with these levels is expected to ask for; None if unknown."""
-        if isinstance(self.grid, BranchedGrid):
-            return self.grid.active_at(indices)
-        return frozenset(range(len(indices)))
+        return self.grid.active_at(indices)
 
     def expects(self, indices: Sequence[int | None]) -> bool:
         """Whether a trial with these levels, and with no others, has asked for what is expected."""
@@ -89,8 +90,10 @@ class Space:
         indices = self.indices(params)
         if isinstance(self.grid, BranchedGrid):
             return self.grid.place(indices)
-        point = tuple(index for index in indices if index is not None)
-        return point if len(point) == len(indices) else None
+        active = self.grid.active_at(indices)
+        if active is None or any(indices[axis] is None for axis in active):
+            return None
+        return self.grid.canonical(tuple(0 if index is None else index for index in indices))
 
     def listed(self, params: Mapping[str, Any]) -> Iterator[Point]:
         """The points with these values, in their order: see `Grid.within`."""

@@ -128,7 +128,8 @@ class Board:
 
         A ``small`` figure has smaller points and no legend.
         """
-        best = [row for row in self.trials if self.is_best(row)]
+        field = x["field"]
+        best = [row for row in self.trials if self.is_best(row) and field in row]
         best = [{**row, "group": self.groups.best} for row in best]
         present = {row["group"] for row in self.trials if "y" in row and not self.is_best(row)}
         present |= {row["group"] for row in [*starts, *best]}
@@ -137,10 +138,13 @@ class Board:
         number = self.facts.best.number if self.facts.best else 0
         size = 24 if small or len(self.trials) > _MANY else 42
         point = {"type": "point", "clip": True, "cursor": "pointer"}
+        drawn = f"isValid(datum.y) && datum.trial !== {number}"
+        if any(field not in row for row in self.trials):  # a parameter that does not always apply
+            drawn += f" && isValid(datum.{field})"
         layers: list[Spec] = [
             {
                 "data": {"name": "trials"},
-                "transform": [{"filter": f"isValid(datum.y) && datum.trial !== {number}"}],
+                "transform": [{"filter": drawn}],
                 "mark": {**point, "size": size, "opacity": 0.85},
                 "encoding": encoding,
             }
@@ -193,8 +197,9 @@ def _trials(facts: Facts, groups: Groups) -> list[Row]:
         if trial.number in measured:
             row["group"] = groups.outside if facts.within(trial) is False else groups.within
             row |= _goal_values(facts, trial.metrics)
-        for k, value in enumerate(trial.params.values()):
-            row[f"p{k}"] = words.parameter(value) if labelled[k] else value
+        for k, axis in enumerate(axes):
+            if (value := trial.params.get(axis.name)) is not None:
+                row[f"p{k}"] = words.parameter(value) if labelled[k] else value
         row["tip"] = facts.describe(trial)
         rows.append(row)
     return rows

@@ -25,7 +25,7 @@ from dsice.report.scales import (
 )
 from dsice.search.why import Estimate
 from dsice.text import plain
-from dsice.units import number, percent
+from dsice.units import ABSENT, number, percent
 
 STEPS: Final = 24
 """Most steps of a walk that are drawn: the last ones."""
@@ -115,14 +115,15 @@ def walk_figure(walk: tuple[Step, ...], grid: Grid) -> Figure:
     for column, step in zip(columns, steps, strict=True):
         said = ", ".join(filter(None, (number(step.value), step.repeats)))
         for axis, level in zip(grid.axes, step.point, strict=True):
-            value = words.parameter(axis.levels[level])
+            applies = axis.name in step.params
+            value = words.parameter(axis.levels[level]) if applies else ABSENT
             rows.append(
                 {
                     "trial": step.trial,
                     "step": column,
                     "axis": axis.name,
-                    "level": 0.06 + 0.5 * level / max(len(axis.levels) - 1, 1),
-                    "text": _short(axis.levels[level]),
+                    "level": 0.06 + 0.5 * level / max(len(axis.levels) - 1, 1) if applies else 0.0,
+                    "text": _short(axis.levels[level]) if applies else ABSENT,
                     "changed": axis.name in step.changed,
                     "tip": f"Trial {step.trial}: {said}\n{axis.name} = {value}",
                 }

@@ -16,7 +16,7 @@ from dsice.study.baseline import Baseline
 from dsice.study.facts import Status, Task, Trial
 from dsice.study.summary import seconds_of, time_text
 from dsice.text import plain
-from dsice.units import count, duration
+from dsice.units import ABSENT, count, duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,10 @@ def _row(facts: Facts, trial: Trial, names: Iterable[str], same_point: Sequence[
     if trial is facts.best:
         state = "best"
     cells = [Cell(str(trial.number)), Cell("best" if state == "best" else trial.status.value)]
-    cells += [Cell(parameter(value), _key(value)) for value in trial.params.values()]
+    params = trial.params
+    for name in facts.study.config.grid.names:
+        absent = name not in params
+        cells.append(Cell(ABSENT) if absent else Cell(parameter(params[name]), _key(params[name])))
     returned = facts.returned(trial)
     for name in names:
         key = repr(trial.metrics[name]) if name in trial.metrics else ""

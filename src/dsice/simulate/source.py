@@ -235,14 +235,16 @@ def _rows(config: StudyConfig, path: Path, timed: bool) -> list[tuple[Point, Res
 
 
 def _point(grid: Grid, levels: Sequence[Levels], row: Row, where: str) -> Point:
-    point = []
-    for name, axis in zip(grid.names, levels, strict=True):
-        value = row.values[name]
-        index = axis.index(value)
+    point = [0] * len(levels)
+    for axis in grid.reading_order:
+        name, when = grid.names[axis], grid.whens.get(axis)
+        if when is not None and not when(tuple(point)):
+            continue  # whatever stands there
+        index = levels[axis].index(row.values[name])
         if index is None:
-            raise InvalidInput(f"{where}: {value!r} is no level of parameter {name!r}")
-        point.append(index)
-    return tuple(point)
+            raise InvalidInput(f"{where}: {row.values[name]!r} is no level of parameter {name!r}")
+        point[axis] = index
+    return grid.canonical(tuple(point))
 
 
 def _result(goal: Goal, row: Row, timed: bool, where: str) -> Result:

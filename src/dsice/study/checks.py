@@ -6,6 +6,7 @@ Each function raises an `InvalidInput` that names the key.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -189,6 +190,21 @@ def _of(key: str) -> Iterator[None]:
         raise InvalidInput(f"{key}: {error}") from None
 
 
+def require_whole_options(config: CommandConfig, grid: Grid) -> None:
+    """Check that no option stands alone where the value of a conditional parameter is left out.
+
+    Raises:
+        InvalidInput: ``"--momentum", "{momentum}"`` are two items of a command.
+    """
+    absent = {f"{{{grid.names[axis]}}}" for axis in grid.whens}
+    for option, value in itertools.pairwise(config.command):
+        if value in absent and option.startswith("-") and "{" not in option:
+            raise InvalidInput(
+                f"[trial] command: {value} is left out where the parameter does not apply, and "
+                f"{option!r} would stand alone: write them as one item, '{option}={value}'"
+            )
+
+
 def within(where: str, text: str, known: list[str]) -> None:
     """Check that a text uses known fields only; ``where`` names it in messages."""
     try:
@@ -202,31 +218,33 @@ def axis_of(name: str, entry: list[Level] | Range) -> Axis:
     if isinstance(entry, list):
         return Axis(name, entry)
     kinds = [k for k in RANGES if getattr(entry, k)]
-    if entry.choice is not None and not entry.choice:
+    listed = entry.choice if entry.choice is not None else entry.values
+    if listed is not None and not listed:
         raise InvalidInput(f"axis {name!r} has no levels: at least one is needed")
     if len(kinds) != 1:
         raise InvalidInput(
             f"give a list of levels, or a table with one of {', '.join(RANGES)}; found "
             f"{', '.join(kinds) or 'none of them'}"
         )
-    ends = entry.range or entry.log
-    if ends is not None:
-        if entry.step is not None:
+    kind, when, levels, step = kinds[0], entry.when, entry.levels, entry.step
+    if kind in ("choice", "values"):
+        if levels is not None or step is not None:
+            raise InvalidInput(f"{kind} has neither levels nor step")
+        return Axis(name, listed or [], ordered=kind == "values", when=when)
+    if kind in ("range", "log"):
+        if step is not None:
             raise InvalidInput("a continuous range takes no step: give its number of levels")
-        return (Axis.range if entry.range else Axis.log)(name, *ends, levels=entry.levels)
-    if entry.choice is not None:
-        if entry.levels is not None or entry.step is not None:
-            raise InvalidInput("a choice has neither levels nor step")
-        return Axis.choice(name, entry.choice)
+        ends = entry.range or entry.log or (0, 0)
+        return (Axis.range if entry.range else Axis.log)(name, *ends, levels=levels, when=when)
     if entry.integers is not None:
-        whole = entry.step is None or float(entry.step).is_integer()
-        if entry.levels is not None or not whole:
+        whole = step is None or float(step).is_integer()
+        if levels is not None or not whole:
             raise InvalidInput("integers take a whole step, and no levels")
-        return Axis.integers(name, *entry.integers, step=int(entry.step or 1))
+        return Axis.integers(name, *entry.integers, step=int(step or 1), when=when)
     if entry.linear is not None:
-        return Axis.linear(name, *entry.linear, levels=entry.levels, step=entry.step)
+        return Axis.linear(name, *entry.linear, levels=levels, step=step, when=when)
     assert entry.geometric is not None
-    return Axis.geometric(name, *entry.geometric, levels=entry.levels, step=entry.step)
+    return Axis.geometric(name, *entry.geometric, levels=levels, step=step, when=when)
 
 
 def check_progress(file: StudyFile, grid: Grid, search: str) -> None:
@@ -253,6 +271,8 @@ def check_progress(file: StudyFile, grid: Grid, search: str) -> None:
                 f"[trial.progress] full = {full!r}: there is no such parameter; there are "
                 f"{', '.join(grid.names)}"
             )
+        if axis.when is not None:
+            raise InvalidInput(f"[trial.progress] full = {full!r}: it is conditional")
         levels = axis.levels
         if not all(isinstance(v, int | float) and finite(v) and v > 0 for v in levels):
             raise InvalidInput(

@@ -1,7 +1,8 @@
 """The command of a trial or a stage: an argument list with fields such as ``{w_mse}``.
 
 Each argument is filled by itself, so a value never becomes two arguments and no shell is involved.
-A doubled brace, ``{{`` or ``}}``, stands for itself.
+A doubled brace, ``{{`` or ``}}``, stands for itself. An argument with the field of a conditional
+parameter is left out where that does not apply, as ``--momentum={momentum}``.
 """
 
 from __future__ import annotations
@@ -60,6 +61,14 @@ def fill(text: str, values: Mapping[str, Value]) -> str:
         return match[0][0] if match[1] is None else shown(values[match[1]])
 
     return _PIECE.sub(piece, text)
+
+
+def filled(items: Iterable[str], values: Mapping[str, Value]) -> list[str]:
+    """An argument list with its fields replaced.
+
+    An item with a field that has no value is left out: its parameter does not apply.
+    """
+    return [fill(item, values) for item in items if set(fields(item)) <= values.keys()]
 
 
 def shown(value: Value) -> str:

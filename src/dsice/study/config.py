@@ -23,6 +23,7 @@ from dsice.study.checks import (
     check_progress,
     paths_of,
     require_no_swallowed,
+    require_whole_options,
     search_of,
     within,
     within_key,
@@ -181,6 +182,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
         if metric.startswith("$"):
             check_built_in(metric, "the goal")
     check_progress(file, grid, search)
+    require_whole_options(file.trial, grid)
     for row in file.report.pictures:
         for caption, path in row.files.items():
             within(f"[[report.pictures]] {caption!r}", path, pictured)

@@ -56,9 +56,18 @@ def point_of(
     for name in setting:
         if name not in grid.names:
             raise InvalidInput(f"{where}: there is no parameter {name!r}: {_list(grid.names)}")
-    if missing := [name for name in grid.names if name not in setting]:
-        raise InvalidInput(f"{where}: {missing[0]!r} is missing; it needs {_list(grid.names)}")
-    point = tuple(_index(axis, setting[axis.name], nearest, where, tell) for axis in grid.axes)
+    point = [0] * len(grid.axes)
+    for axis in grid.reading_order:
+        name, when = grid.names[axis], grid.whens.get(axis)
+        if when is not None and not when(tuple(point)):
+            continue  # whatever is given
+        if name not in setting:
+            raise InvalidInput(f"{where}: {name!r} is missing; it needs {_list(grid.names)}")
+        point[axis] = _index(grid.axes[axis], setting[name], nearest, where, tell)
+    return _allowed(grid, grid.canonical(tuple(point)), where)
+
+
+def _allowed(grid: Grid, point: Point, where: str) -> Point:
     if not grid.allows(point):
         raise InvalidInput(f"{where}: the rule 'allowed' excludes it")
     return point

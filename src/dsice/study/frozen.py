@@ -92,7 +92,8 @@ def _identity(config: StudyConfig) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     if isinstance(value, Axis):
-        return [list(value.levels), value.ordered]
+        # As it was before there were conditions, where there is none.
+        return [list(value.levels), value.ordered, *([value.when] if value.when else [])]
     raise TypeError(f"no plain data: {value!r}")
 
 

@@ -137,7 +137,8 @@ def _levels(axis: Axis) -> str:
     if len(values) > _LEVELS:
         values = [*values[: _LEVELS - 2], "...", values[-1]]
     order = "" if axis.ordered else ", without order"
-    return f"{count(len(axis), 'level')}{order}: {', '.join(values)}"
+    when = "" if axis.when is None else f", where {axis.when}"
+    return f"{count(len(axis), 'level')}{order}: {', '.join(values)}{when}"
 
 
 def _command(spec: JobSpec) -> list[str]:
@@ -153,7 +154,8 @@ def _command(spec: JobSpec) -> list[str]:
 
 def _environment(program: CommandConfig, spec: JobSpec) -> list[str]:
     """The environment variables that a program is given."""
-    return _row("  env", ", ".join(f"{name}={shlex.quote(spec.env[name])}" for name in program.env))
+    given = [name for name in program.env if name in spec.env]  # some may not apply
+    return _row("  env", ", ".join(f"{name}={shlex.quote(spec.env[name])}" for name in given))
 
 
 def _indented(text: str) -> list[str]:

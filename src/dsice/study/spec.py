@@ -62,8 +62,9 @@ def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
         threads = threads or 1
     if threads is not None:
         env |= thread_limits(threads)
-    env |= {key: command.fill(text, values) for key, text in config.env.items()}
-    arguments = tuple(command.fill(argument, values) for argument in config.command)
+    filled = {key: command.filled([text], values) for key, text in config.env.items()}
+    env |= {key: found[0] for key, found in filled.items() if found}
+    arguments = tuple(command.filled(config.command, values))
     files, flaw = _files(study, config, values)
     needed = study.config.goal.metrics if isinstance(task, Trial) else ()
     by_pattern, measured = config.patterns(needed), config.measured(needed)

@@ -249,7 +249,7 @@ class ReportConfig(Table):
 
 
 class Range(Table):
-    """Levels of one parameter: one of range, log, linear, geometric, integers and choice.
+    """Levels of one parameter: one of range, log, linear, geometric, integers, choice and values.
 
     Attributes:
         range: ends of a continuous range, which round numbers stand for, 21 or as many as levels
@@ -259,8 +259,12 @@ class Range(Table):
         geometric: first and last of levels with one ratio; with levels, or with the ratio as step.
         integers: first and last of all whole numbers between, or of every step-th.
         choice: values without an order.
+        values: levels in order, as in a list without a table.
         levels: how many.
         step: from one level to the next.
+        when: of a conditional parameter, under which condition it applies: an expression in
+            the values of other parameters, ``"optimizer == 'sgd'"``. Elsewhere it has no level, and
+            what the command has of it is left out.
     """
 
     range: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
@@ -269,11 +273,13 @@ class Range(Table):
     geometric: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
     integers: Annotated[tuple[int, int], Field(strict=False)] | None = None
     choice: list[Level] | None = None
+    values: list[Level] | None = None
     levels: int | None = None
     step: float | None = None
+    when: Text | None = None
 
 
-RANGES: Final = ("range", "log", "linear", "geometric", "integers", "choice")
+RANGES: Final = ("range", "log", "linear", "geometric", "integers", "choice", "values")
 """The keys of a `Range` that say which levels it has; it has one of them."""
 
 

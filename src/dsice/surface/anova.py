@@ -102,7 +102,8 @@ class Anova:
             return points
         coded = points.copy()
         for axis in self._whens:
-            coded[:, axis] = np.where(self.applies(axis, points), points[:, axis], self.shape[axis])
+            if (applies := self.applies(axis, points)) is not None:
+                coded[~applies, axis] = self.shape[axis]
         return coded
 
     def by_axis(self) -> list[Array]:

@@ -117,7 +117,7 @@ def test_every_key_given_what_it_cannot_be() -> None:
         (
             {"grid": "{ a = 3 }"},
             "key 'grid.a' = 3: accepted is a list, each item true or false, a number, or a text, "
-            "or a table with the keys range, log, linear, geometric, integers, choice, levels, ",
+            "or a table with the keys range, log, linear, geometric, integers, choice, values, ",
         ),
         (
             {"grid": "{ a = { Rangs = 3 } }"},
