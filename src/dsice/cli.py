@@ -13,12 +13,14 @@ from typing import Final
 from dsice.commands import (
     add,
     best,
+    compare,
     completion,
     discard,
     explain,
     export,
     import_,
     init,
+    list_,
     repair,
     report,
     retry,
@@ -31,6 +33,7 @@ from dsice.commands import (
     sweep,
     watch,
 )
+from dsice.commands.arguments import find_directory
 from dsice.commands.parser import Parser
 from dsice.console import CannotWrite, complain, written
 from dsice.errors import DsiceError
@@ -42,10 +45,12 @@ _COMMANDS: Final = (
     simulate,
     stop,
     status,
+    list_,
     explain,
     watch,
     best,
     sweep,
+    compare,
     report,
     serve,
     export,
@@ -69,6 +74,8 @@ Find the best parameters of a program that is expensive to run, in few runs.
   dsice best runs/NAME       the best parameters so far
   dsice sweep runs/NAME      the best at every bound of a range, and where more is to be found
   dsice explain runs/NAME    why points were proposed, and what the parameters do
+  dsice list runs            all studies in a folder
+  dsice compare runs/A runs/B  what each of several studies found, and how soon
   dsice watch runs/NAME      see it run, from anywhere
   dsice report runs/NAME     write a page with pictures
   dsice serve runs/NAME      the same page, live, in a browser
@@ -109,6 +116,7 @@ def _answer(arguments: Sequence[str] | None) -> int:
     try:
         options = parser().parse_args(arguments)
         with _noted(interrupts):
+            find_directory(options)
             code: int = options.command(options)
         return code
     except KeyboardInterrupt:

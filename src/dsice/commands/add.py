@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from dsice.commands.arguments import Subparsers
+from dsice.commands.arguments import Subparsers, add_directory
 from dsice.commands.wish import ANYTIME, done
 from dsice.text import one_line, say
 
@@ -19,7 +18,7 @@ def add(commands: Subparsers) -> None:
         "With --metrics, its result is known from elsewhere: the search learns from it, and it is "
         f"no trial. {ANYTIME}",
     )
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    add_directory(parser, then="setting")
     parser.add_argument(
         "setting", nargs="+", metavar="NAME=VALUE", help="a value of every parameter: lr=1e-3"
     )

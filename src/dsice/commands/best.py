@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
-from pathlib import Path
 
-from dsice.commands.arguments import Subparsers
+from dsice.commands.arguments import Subparsers, add_directory
 from dsice.errors import DsiceError
 from dsice.text import say
 
@@ -21,7 +20,7 @@ def add(commands: Subparsers) -> None:
         "trials that no other beats in one without being worse in another. Other bounds may be "
         "asked for: all measurements are kept as they were, so the answer needs no new run.",
     )
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    add_directory(parser)
     parser.add_argument(
         "--subject-to",
         action="append",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsice.commands.arguments import Subparsers
+from dsice.commands.arguments import Subparsers, add_directory
 from dsice.errors import InvalidInput
 from dsice.text import say
 
@@ -28,7 +27,7 @@ def add(commands: Subparsers) -> None:
         "which matter and which do not. With a trial: why it was proposed, on which line, what "
         "was expected there and how sure it was, and what came out.",
     )
-    explain.add_argument("directory", type=Path, metavar="DIR")
+    add_directory(explain, then="trial")
     explain.add_argument("trial", type=int, nargs="?", metavar="TRIAL", help="its number")
     explain.add_argument("--json", action="store_true", help="for programs")
     explain.set_defaults(command=_explain)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from dsice.commands.arguments import Subparsers
+from dsice.commands.arguments import Subparsers, add_directory
 from dsice.errors import InvalidInput
 from dsice.text import say
 
@@ -31,7 +31,7 @@ def add(commands: Subparsers) -> None:
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    add_directory(parser)
     for kind, place, said in (
         ("optuna", "STORAGE", "a URL, a .db file or a journal file"),
         ("csv", "FILE", "a table, one line for each trial; - for standard output"),

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from dsice.commands.arguments import Subparsers
+from dsice.commands.arguments import Subparsers, add_directory
 from dsice.text import one_line, say
 
 
@@ -22,7 +22,7 @@ def add(commands: Subparsers) -> None:
         "aside. Everything that is replaced or moved is kept in DIR/repair-1. Exit code 1 if "
         "something is wrong and nothing was changed.",
     )
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    add_directory(parser)
     parser.add_argument("--write", action="store_true", help="do it")
     parser.add_argument(
         "--set-aside",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from dsice.commands.arguments import Subparsers
+from dsice.commands.arguments import Subparsers, add_directory
 from dsice.commands.wish import ANYTIME, done
 
 
@@ -18,7 +17,7 @@ def add(commands: Subparsers) -> None:
         "results count no more, cost no budget, and the search forgets them until they are there "
         f"anew. {ANYTIME}",
     )
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    add_directory(parser, then="trials")
     parser.add_argument("trials", type=int, nargs="*", metavar="TRIAL", help="numbers of trials")
     parser.add_argument("--failed", action="store_true", help="all that failed")
     parser.add_argument(

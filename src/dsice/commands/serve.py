@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Final
 
-from dsice.commands.arguments import Subparsers
+from dsice.commands.arguments import Subparsers, add_directory
 from dsice.text import say
 
 PORT: Final = 8765
@@ -22,7 +21,7 @@ def add(commands: Subparsers) -> None:
         f"ssh -L {PORT}:127.0.0.1:{PORT} MACHINE dsice serve DIR. Without --token, everybody who "
         "is logged in on this machine can see the page.",
     )
-    serve.add_argument("directory", type=Path, metavar="DIR")
+    add_directory(serve)
     serve.add_argument("--port", type=int, default=PORT, help=f"{PORT} by default; 0: any free one")
     serve.add_argument(
         "--host",

@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
-from dsice.commands.arguments import Subparsers
+from dsice.commands.arguments import Subparsers, add_directory
 from dsice.text import say
 
 
 def add(commands: Subparsers) -> None:
     """Add the command to the subparsers."""
     parser = commands.add_parser("status", help="how far a study is")
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    add_directory(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(command=_status)
 

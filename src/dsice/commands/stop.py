@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from dsice.commands.arguments import Subparsers
+from dsice.commands.arguments import Subparsers, add_directory
 from dsice.text import say
 
 
@@ -17,7 +16,7 @@ def add(commands: Subparsers) -> None:
         description="Ask the driver of a study to stop, from any machine that sees the directory. "
         "'dsice run' goes on with the study later: nothing is lost.",
     )
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    add_directory(parser)
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--drain",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dsice.commands.arguments import Subparsers, duration
+from dsice.commands.arguments import Subparsers, add_directory, duration
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
 from dsice.text import say
 from dsice.units import number, setting
@@ -43,7 +42,7 @@ def add(commands: Subparsers) -> None:
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    add_directory(parser)
     parser.add_argument(
         "--bound",
         nargs="+",

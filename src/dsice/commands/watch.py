@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from dsice.commands.arguments import Subparsers
+from dsice.commands.arguments import Subparsers, add_directory
 from dsice.text import say
 
 
@@ -17,7 +16,7 @@ def add(commands: Subparsers) -> None:
         description="Show a study as 'dsice run' does, from any machine that sees the directory, "
         "until its driver ends or Ctrl-C. Nothing is changed, and the study goes on.",
     )
-    watch.add_argument("directory", type=Path, metavar="DIR")
+    add_directory(watch)
     watch.set_defaults(command=_watch)
 
 

@@ -72,6 +72,7 @@ def page(
     *,
     drawn: bool = True,
     live: bool = False,
+    single: bool = True,
 ) -> str:
     """A page of ``parts``, as HTML text.
 
@@ -82,6 +83,7 @@ def page(
         more: further data for these programs.
         drawn: whether it can draw figures: that needs a megabyte of programs.
         live: whether it asks the server that it came from for news.
+        single: whether it is about one study, with a table of its trials.
     """
     own = "\n".join(_file(program) for program in programs)
     scripts = [vega(), own] if drawn else [own]
@@ -100,6 +102,7 @@ def page(
             sections={name: Markup(text) for name, text in parts.sections.items()},
             order=[name for name in SECTIONS if name not in ("head", "foot")],
             live=live,
+            single=single,
             style=Markup(_file("page.css")),
             data=embedded(data),
             scripts=[Markup(script) for script in scripts],

@@ -79,14 +79,14 @@ def parts_of(study: Study) -> Parts:
     }
     sections = {name: section(name, values) for name in SECTIONS}
     others = (*explained.line, *explained.walk, *explained.effects, *explained.pairs)
-    return Parts(sections, *_packed([*figures, *others]))
+    return Parts(sections, *packed([*figures, *others]))
 
 
 def curve_parts(study: Study) -> Parts:
     """The parts of the page that change while trials run: what they have reported so far."""
     figures = Figures(curves=tuple(curve_figures(Facts.of(study))))
     sections = {"curves": section("curves", {"figures": figures})}
-    return Parts(sections, *_packed(figures))
+    return Parts(sections, *packed(figures))
 
 
 def section(name: str, values: dict[str, Any]) -> str:
@@ -118,7 +118,7 @@ def environment() -> jinja2.Environment:
     return templates
 
 
-def _packed(figures: Iterable[Figure]) -> tuple[dict[str, dict[str, Any]], dict[str, list[Row]]]:
+def packed(figures: Iterable[Figure]) -> tuple[dict[str, dict[str, Any]], dict[str, list[Row]]]:
     """Specifications, and each data set that some of them share only once."""
     datasets: dict[str, list[Row]] = {}
     packed = {}

@@ -39,6 +39,7 @@ def _theme(ink: str, soft: str, grid: str, paper: str, colors: Mapping[str, str]
         "range": {
             "group": [colors[k] for k in ("within", "outside", "best", "start")],
             "when": [colors["within"], colors["outside"], colors["best"], colors["idle"]],
+            "study": [colors[k] for k in ("within", "outside", "start", "best", "idle", "running")],
             "curve": [colors[k] for k in ("within", "outside", "idle", "running")],
             "pair": [colors["within"], colors["outside"]],
             "outcome": [colors[k] for k in ("within", "outside", "start", "idle", "running")],
@@ -53,6 +54,7 @@ def _theme(ink: str, soft: str, grid: str, paper: str, colors: Mapping[str, str]
             "start": {"color": colors["start"], "strokeWidth": 1.5, "strokeDash": [2, 2]},
             "rug": {"color": colors["outside"], "thickness": 2},
             "curve": {"strokeWidth": 1.2, "opacity": 0.5},
+            "several": {"strokeWidth": 2},
             "chosen": {"color": colors["best"], "fill": colors["best"]},
             "effect": {"color": colors["within"], "strokeWidth": 2},
             "level": {"color": colors["within"], "stroke": ink},

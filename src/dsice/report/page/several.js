@@ -1,0 +1,3 @@
+// A page about several studies shows no single trial.
+
+function choose() {}

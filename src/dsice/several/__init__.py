@@ -1,0 +1,1 @@
+"""Several studies at once: listed, and compared with each other."""
