@@ -175,7 +175,7 @@ class Epoch:
     def forecast(self, points: Sequence[Point]) -> list[Forecast]:
         """What is expected at ``points``, candidates or not, given all that is known."""
         self._update()
-        return self._model.forecast(points)
+        return self._model.forecast(points, self._pool.slots_of(points))
 
     @property
     def chances(self) -> Mapping[Point, float]:

@@ -21,6 +21,7 @@ from dsice.search.targets import of_bound, of_costs, to_costs, to_values
 from dsice.search.why import BoundForecast, Estimate
 from dsice.surface.anova import Points
 from dsice.surface.axis import Array
+from dsice.surface.posterior import Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +144,9 @@ class Objective(Factor):
         """Probabilities to be better than the best eligible point that was measured."""
         return np.asarray(ndtr((self._best_target - mean) / deviation))
 
-    def predict(self, points: Points) -> Prediction:
-        """What is expected at any points."""
-        mean, deviation, log_factors = self.expect(points)
+    def predict(self, points: Points, slots: Slots | None = None) -> Prediction:
+        """What is expected at any points, perhaps the candidates in ``slots``."""
+        mean, deviation, log_factors = self.expect(points, slots)
         return Prediction(
             self.quantity,
             self.estimates(mean, deviation),

@@ -139,20 +139,20 @@ class Model:
 
     # -- questions ---------------------------------------------------------------------------------
 
-    def forecast(self, points: Sequence[Point]) -> list[Forecast]:
-        """What is expected at ``points``, candidates or not."""
+    def forecast(self, points: Sequence[Point], slots: Slots | None = None) -> list[Forecast]:
+        """What is expected at ``points``: any, or the candidates in ``slots``."""
         at = np.array(points, dtype=np.intp)
-        prediction = self._objective.predict(at)
+        prediction = self._objective.predict(at, slots)
         logs = prediction.log_factors
         bounds = []
         for constraint in self._constraints:
-            mean, deviation, log_chances = constraint.expect(at)
+            mean, deviation, log_chances = constraint.expect(at, slots)
             logs = logs + log_chances
             estimates = constraint.estimates(mean, deviation)
             bounds.append((str(constraint.bound), estimates, np.exp(log_chances)))
         succeeds = None
         for feasibility in self._feasibility:
-            _, _, log_chances = feasibility.expect(at)
+            _, _, log_chances = feasibility.expect(at, slots)
             logs = logs + log_chances
             succeeds = np.exp(log_chances)
         return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -66,6 +66,11 @@ class Pool:
     def slot(self, point: Point) -> int | None:
         """The slot of a candidate; None if ``point`` is none."""
         return self._slot.get(point)
+
+    def slots_of(self, points: Sequence[Point]) -> NDArray[np.intp] | None:
+        """The slots of candidates; None if one of ``points`` is none."""
+        found = [self._slot.get(point, -1) for point in points]
+        return None if -1 in found else np.array(found, dtype=np.intp)
 
     def origin(self, point: Point) -> Origin | None:
         """Where a candidate came from; None if ``point`` is none."""

@@ -120,8 +120,8 @@ class Quantity(ABC):
         if self._failed:
             # Guessed once: it would take long to do it for all of them at each update.
             centre = float(np.nanmean(targets))
-            completed = self._posterior.completed(targets - centre) + centre
-            self._guessed = {row: float(completed[row]) for row in self._failed}
+            _, completed = self._posterior.condition(targets - centre)
+            self._guessed = {row: float(completed[row]) + centre for row in self._failed}
 
     def add(self, point: Point, slot: int | None) -> None:
         """`append` after `fit`: condition on one more pending point, perhaps that in ``slot``."""
@@ -145,7 +145,7 @@ class Quantity(ABC):
         for row, guess in self._guessed.items():
             if not known[row]:
                 targets[row] = guess
-        white = self._posterior.whiten(targets - self._centre)
+        white, self._completed = self._posterior.condition(targets - self._centre)
         count = int(known.sum()) + SCALE_COUNT
         self._scale = math.sqrt((float(white @ white) + SCALE_COUNT) / count)  # (9), scale
         self._white = white
@@ -169,7 +169,8 @@ class Quantity(ABC):
 
     def means_measured(self) -> Array:
         """Mean of the targets at the points appended, in their order."""
-        return self._posterior.mean_at_points(self._white) + self._centre + self._expected
+        means = self._posterior.mean_at_points(self._white, self._completed)
+        return means + self._centre + self._expected
 
 
 class Factor(Quantity):
@@ -187,7 +188,7 @@ class Factor(Quantity):
         """An estimate of the logarithm of the factor at any points, for little work."""
         return self._log_factor(*self.roughly(points))
 
-    def expect(self, points: Points) -> tuple[Array, Array, Array]:
+    def expect(self, points: Points, slots: Slots | None = None) -> tuple[Array, Array, Array]:
         """Mean and std of the targets at any points, and the logarithm of the factor."""
-        mean, deviation = self.at_points(points)
+        mean, deviation = self.at_points(points) if slots is None else self.at_slots(slots)
         return mean, deviation, self._log_factor(mean, deviation)

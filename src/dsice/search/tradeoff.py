@@ -216,9 +216,12 @@ class Tradeoff:
         """Logarithm of the gain at each bound, shape (limits, candidates)."""
         return _log_gains(self._bests, self._thresholds, moments)
 
-    def predict(self, points: Points) -> Prediction:
+    def predict(self, points: Points, slots: Slots | None = None) -> Prediction:
         """What is expected at any points, compared with the best at the bound that gains most."""
-        moments = [quantity.at_points(points) for quantity in self._quantities]
+        moments = [
+            quantity.at_points(points) if slots is None else quantity.at_slots(slots)
+            for quantity in self._quantities
+        ]
         parts = self._parts(moments)
         chosen = parts.argmax(axis=0)
         mean, deviation = moments[0]

@@ -1,10 +1,10 @@
 """The Gaussian process given measurements: mean and variance at candidates, point by point.
 
 Points enter in the order in which they are taken up, measured or not. With K + noise = L L', what
-is kept is the lower triangle L, its inverse (to multiply by it takes half as long as to solve with
-L) and, for each candidate, the row v = L^-1 k(points, candidate): its posterior variance is
-k(c, c) - |v|^2 and its mean v . L^-1 y. One more point costs one row of L and of its inverse and
-one column of v: O(n^2 + n candidates), nothing is factorised again.
+is kept is the inverse of the lower triangle L (to multiply by it takes half as long as to solve
+with L) and, for each candidate, the row v = L^-1 k(points, candidate): its posterior variance is
+k(c, c) - |v|^2 and its mean v . L^-1 y. One more point costs one row of the inverse and one
+column of v: O(n^2 + n candidates), nothing is factorised again.
 
 A point without a value (its measurement is under way, or failed) takes the value that the others
 predict there: it narrows the deviation around it and leaves the mean as it is.
@@ -60,15 +60,15 @@ class Posterior:
         self._points[:count] = points
         self._noises = np.zeros(room)  # variance of the measurement at each point
         self._noises[:count] = noise / weights
-        # Beyond the points both are the identity: BLAS works on whole arrays without a copy.
-        self._root = np.eye(room, order="F")
+        # Beyond the points it is the identity: BLAS works on the whole array without a copy.
+        self._inverse = np.eye(room, order="F")
         if count:
             matrix = covariance.covariance(points, points)
             if lags is not None:
                 matrix *= kinship(lags, lags)
             matrix.flat[:: count + 1] += self._noises[:count]  # (7)
-            self._root[:count, :count] = np.linalg.cholesky(matrix)
-        self._inverse, _ = dtrtri(self._root, lower=1)
+            self._inverse[:count, :count] = np.linalg.cholesky(matrix)
+            self._inverse, _ = dtrtri(self._inverse, lower=1, overwrite_c=1)
         self._candidates = np.zeros((slots, axes), dtype=np.intp)
         self._rows = np.zeros((slots, room))
         self._variance = np.zeros(slots)
@@ -90,7 +90,7 @@ class Posterior:
 
     def _whitened(self, points: Points) -> Array:
         """L^-1 k(own points, each of ``points``), shape (len(points), room)."""
-        rows = np.zeros((len(points), len(self._root)))
+        rows = np.zeros((len(points), len(self._inverse)))
         rows[:, : self._count] = self._covariances(points)
         # To BLAS the transpose is an array in its own order, which it overwrites.
         return np.asarray(dtrmm(1.0, self._inverse, rows.T, lower=1, overwrite_b=1)).T
@@ -105,7 +105,7 @@ class Posterior:
     def add(self, point: Sequence[int], weight: float = 1.0, slot: int | None = None) -> None:
         """Take up one more point, perhaps the candidate in ``slot``."""
         n = self._count
-        if n == len(self._root):
+        if n == len(self._inverse):
             self._grow()
         at = np.array([point], dtype=np.intp)
         row = self._whitened(at)[0] if slot is None else self._rows[slot].copy()
@@ -115,8 +115,6 @@ class Posterior:
             self._of_late[:, n] = self._covariance.covariance(late, at)[:, 0]
         own = float(self._covariance.variance(at)[0]) + float(self._noises[n])
         length = math.sqrt(max(own - float(row @ row), 1e-9))
-        self._root[n, :n] = row[:n]
-        self._root[n, n] = length
         self._inverse[n] = -dtrmv(self._inverse, row, lower=1, trans=1) / length
         self._inverse[n, n] = 1 / length
         self._points[n] = point
@@ -127,9 +125,8 @@ class Posterior:
         self._count = n + 1
 
     def _grow(self) -> None:
-        more = len(self._root) + _BLOCK * max(1, len(self._root) // (4 * _BLOCK))
-        root, inverse = np.eye(more, order="F"), np.eye(more, order="F")
-        root[: self._count, : self._count] = self._root
+        more = len(self._inverse) + _BLOCK * max(1, len(self._inverse) // (4 * _BLOCK))
+        inverse = np.eye(more, order="F")
         inverse[: self._count, : self._count] = self._inverse
         points = np.zeros((more, self._points.shape[1]), dtype=np.intp)
         points[: self._count] = self._points
@@ -139,7 +136,7 @@ class Posterior:
         rows[:, : self._count] = self._rows
         of_late = np.zeros((len(self._late), more))
         of_late[:, : self._count] = self._of_late
-        self._root, self._inverse, self._points = root, inverse, points
+        self._inverse, self._points = inverse, points
         self._noises, self._rows, self._of_late = noises, rows, of_late
 
     def whiten(self, values: Array) -> Array:
@@ -148,23 +145,17 @@ class Posterior:
         Args:
             values: of all points in the order of taking up, NaN where there is none.
         """
-        white, _ = self._conditioned(values)
+        white, _ = self.condition(values)
         return white
 
-    def completed(self, values: Array) -> Array:
-        """``values`` with those that are missing as the others predict them."""
-        _, predicted = self._conditioned(values)
-        values = values.copy()
-        values[np.isnan(values)] = predicted
-        return values
-
-    def _conditioned(self, values: Array) -> tuple[Array, Array]:
+    def condition(self, values: Array) -> tuple[Array, Array]:
+        """``values`` as by `whiten`, and with those that are missing as the others predict them."""
         wanted = np.flatnonzero(np.isnan(values))
-        white = np.zeros(len(self._root))
+        white = np.zeros(len(self._inverse))
         white[: self._count] = np.nan_to_num(values)
         white = np.asarray(dtrmv(self._inverse, white, lower=1))
         if not len(wanted):
-            return white, np.zeros(0)
+            return white, values
         # y is predicted there if (L L')^-1 y vanishes there: with U the columns of L^-1 that belong
         # to these points, U'(white + U y) = 0.
         first = int(wanted[0])
@@ -172,7 +163,9 @@ class Posterior:
         tail = white[first : self._count]
         predicted = -np.linalg.solve(columns.T @ columns, columns.T @ tail)  # (10)
         tail += columns @ predicted
-        return white, predicted
+        completed = values.copy()
+        completed[wanted] = predicted
+        return white, completed
 
     def mean(self, white: Array, slots: Slots | slice = slice(None)) -> Array:
         """Posterior mean at the slots, for values whitened by `whiten`."""
@@ -196,14 +189,13 @@ class Posterior:
         own = self._covariance.variance(points)
         return mean, np.maximum(own - np.einsum("ij,ij->i", rows, rows), 1e-9)
 
-    def mean_at_points(self, white: Array) -> Array:
-        """Posterior mean at the points themselves, for values whitened by `whiten`.
+    def mean_at_points(self, white: Array, completed: Array) -> Array:
+        """Posterior mean at the points themselves, for values as `condition` gives them.
 
-        With a = (K + noise)^-1 y it is K a = y - noise a, where y = L white and L' a = white.
+        With a = (K + noise)^-1 y it is K a = y - noise a, where L' a = white.
         """
-        values = dtrmv(self._root, white, lower=1)
         pull = dtrmv(self._inverse, white, lower=1, trans=1)
-        means = np.asarray(values - self._noises * pull)[: self._count]
+        means = np.asarray(completed - (self._noises * pull)[: self._count])
         means[self._late] = self._of_late @ pull  # what was seen there is not what is wanted
         return means
 
