@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._dynamo.utils import counters
 
 from superres.compute import Compute, to_tensor
 from superres.discriminator import Discriminator
@@ -210,6 +212,34 @@ def test_spectral_norms_are_estimated_once_a_step(
     assert buffers
     for name, value in discriminator.named_buffers():
         assert torch.equal(value, buffers[name]), name
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own look at a tensor
+def test_compiled_networks_take_the_same_steps_with_one_graph_for_all(
+    networks: tuple[Generator, Discriminator],
+    features: FeatureNetwork,
+    batch: Batch,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Graphs are captured as ever, and run as they are: to make kernels of them takes minutes.
+    compiled = functools.partial(torch.compile, backend="aot_eager")
+    monkeypatch.setattr(torch, "compile", compiled)
+    torch.compiler.reset()
+    counters.clear()
+    found = []
+    for compute in (Compute(), Compute(compiled=True)):
+        compute.prepare()
+        own = copy.deepcopy(networks)
+        update = FourTermUpdate(*own, features, WEIGHTS, 1e-3, compute)
+        terms = [update(batch._replace(shift=shift), 1.0) for shift in ((0, 0), (3, 1), (2, 2))]
+        found.append((terms, own))
+    for eager, other in zip(found[0][0], found[1][0], strict=True):
+        for name in TERMS:
+            assert other[name].item() == pytest.approx(eager[name].item(), rel=1e-3)
+    # The generator's, and two of discriminator and features: with gradient and without.
+    assert counters["stats"]["unique_graphs"] == 5
+    assert not counters["graph_break"]
+    torch.compiler.reset()
 
 
 @pytest.mark.parametrize(("loss", "power"), [("mse", 2), ("l1", 1)])
