@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import sys
 import time
 from collections.abc import Generator as Steps
 from contextlib import closing
@@ -149,7 +150,7 @@ def _exact_step(
     of_scores = torch.autograd.grad(loss, list(discriminator.parameters()))
     return {
         "image": [image.detach()],
-        "terms": [terms.mse, terms.vgg, terms.adv, terms.style],
+        "terms": [t.detach() for t in (terms.mse, terms.vgg, terms.adv, terms.style)],
         "generator's gradient": list(gradients),
         "discriminator's gradient": list(of_scores),
     }
@@ -286,7 +287,8 @@ def wait(device: str) -> None:
 
 def _reset(device: str) -> None:
     gc.collect()
-    torch.compiler.reset()
+    if "torch._dynamo" in sys.modules:  # takes seconds to import
+        torch.compiler.reset()
     if device != "cpu":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()

@@ -19,6 +19,9 @@ from torch.nn import functional
 
 from superres.errors import UserError
 
+# Types in which sums would be lost.
+_LOW = (torch.bfloat16, torch.float16)
+
 # Whether a product of matrices in 16 bits can have a result in 32 (torch 2.8 and later).
 _BMM_WIDENS = hasattr(torch.ops.aten.bmm, "dtype")
 
@@ -97,13 +100,13 @@ class LossTerms:
 
 
 def gram(features: Tensor) -> Tensor:
-    """Gram matrices (B, C, C) of features (B, C, H, W), divided by C * H * W, in fp32.
+    """Gram matrices (B, C, C) of features (B, C, H, W), divided by C * H * W, in fp32 at least.
 
     Johnson et al., equation 3.
     """
     batch, channels, height, width = features.shape
     flat = features.reshape(batch, channels, height * width)
-    if features.dtype == torch.float32:
+    if features.dtype not in _LOW:
         product = torch.bmm(flat, flat.transpose(1, 2))
     else:
         product = _LowGram.apply(flat)  # type: ignore[no-untyped-call]
@@ -111,12 +114,12 @@ def gram(features: Tensor) -> Tensor:
 
 
 def squared_difference(a: Tensor, b: Tensor) -> Tensor:
-    """Mean squared difference of tensors of one shape and type: a scalar in fp32.
+    """Mean squared difference of tensors of one shape and type: a scalar, in fp32 at least.
 
-    Sums are those of fp32 whatever the type, without copies of that size: two numbers of 8 bits of
+    Sums over 16 bits are those of fp32 without copies of that size: two numbers of 8 bits of
     mantissa have a difference of 8 bits.
     """
-    if a.dtype == torch.float32:
+    if a.dtype not in _LOW:
         return functional.mse_loss(a, b)
     norm = torch.linalg.vector_norm(a - b, dtype=torch.float32)
     mean: Tensor = norm.square() / a.numel()

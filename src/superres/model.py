@@ -182,9 +182,7 @@ def _down(channels: int, scale: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, channels, kernel, scale, _PADDING), Activation())
 
 
-def _convolve(
-    convolution: nn.Module, maps: Sequence[Tensor], sum_in: torch.dtype | None = None
-) -> Tensor:
+def _convolve(convolution: nn.Module, maps: Sequence[Tensor], *, widely: bool = False) -> Tensor:
     """The convolution of the concatenation of `maps`, each (B, C, H, W).
 
     On a CPU, many maps are convolved one by one and the results added up, as the concatenation
@@ -194,19 +192,24 @@ def _convolve(
     Args:
         convolution: of all channels of the maps.
         maps: newest or oldest first, as the weights have learnt them.
-        sum_in: type of the sum; by default that of the maps.
+        widely: whether to add up in fp32 at least.
     """
     assert isinstance(convolution, nn.Conv2d)
-    if len(maps) <= 2 or (maps[0].is_cuda and sum_in is None):
+    if len(maps) <= 2 or (maps[0].is_cuda and not widely):
         whole: Tensor = convolution(torch.cat(list(maps), 1))
-        return whole.to(sum_in)
+        return _wide(whole) if widely else whole
     padding = convolution.padding
     assert not isinstance(padding, str)
     first, *others = torch.split(convolution.weight, maps[0].shape[1], 1)
-    out = functional.conv2d(maps[0], first, convolution.bias, padding=padding).to(sum_in)
+    out = functional.conv2d(maps[0], first, convolution.bias, padding=padding)
+    out = _wide(out) if widely else out
     for weight, part in zip(others, maps[1:], strict=True):
         out = out + functional.conv2d(part, weight, padding=padding)
     return out
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class Projection(nn.Module):
@@ -284,7 +287,7 @@ class Generator(nn.Module):
                 highs.append(found[0])  # oldest first, as in the authors' code
                 del found  # the others need not live through the next recurrence
         # Every map's share of the image may come in 8 bits of mantissa, their sum may not.
-        out = _convolve(self.reconstruct, highs, torch.float32)
+        out = _convolve(self.reconstruct, highs, widely=True)
         if self.config.normalised:
             out = (out + _channels(out, _SHIFT)) / _channels(out, _FACTOR)
         if self.config.residual:
