@@ -48,8 +48,21 @@ def _best(options: argparse.Namespace) -> int:
 
         print_front(study, goal, options.json)
         return 0
+    compared = None
+    if options.subject_to is None and study.finalists:
+        from dsice.incumbent import standings
+        from dsice.study.finalists import Comparison
+
+        compared = Comparison.of(study)
+        if compared.best is not None:  # the answer is the best of those at full length
+            point = compared.best.trial.point
+            alike = [t for t in study.measured_for(goal) if t.point == point]
+            (best,) = standings(alike, goal)
     if options.json:
-        say(json.dumps(None if best is None else best_as_json(best), indent=1))
+        facts = None if best is None else best_as_json(best)
+        if facts is not None and compared is not None:
+            facts["finalists"] = compared.as_json()
+        say(json.dumps(facts, indent=1))
     if best is None:
         why, better = no_best_text(study, goal), better_line(study, goal)
         why = why[0].lower() + why[1:]
@@ -66,6 +79,8 @@ def _best(options: argparse.Namespace) -> int:
         say(f"  files: {trial.folder.work}")
         if better := better_line(study, goal):
             say(better)
+        for line in compared.lines(study.goal) if compared else ():
+            say(line)
     return 0
 
 

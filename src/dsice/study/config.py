@@ -30,7 +30,15 @@ from dsice.study.checks import (
 )
 from dsice.study.first import points_of, setting_of
 from dsice.study.problems import first_problem, option_problem
-from dsice.study.tables import CommandConfig, First, ReportConfig, RunConfig, StudyFile, TimesMedian
+from dsice.study.tables import (
+    CommandConfig,
+    FinalistsConfig,
+    First,
+    ReportConfig,
+    RunConfig,
+    StudyFile,
+    TimesMedian,
+)
 
 _LONGEST: Final = 2_000_000  # bytes of a study file: a million levels can be listed
 _COMMON_FIELDS: Final = ("study", "dir", "result", "progress")
@@ -51,6 +59,7 @@ class StudyConfig:
         paths: files and folders that the programs need, by the names of their fields; absolute.
         stages: programs that run once, in order, before the trials.
         trial: the program of a trial.
+        finalists: that of the best trials at full length, or None.
         run: where and how much.
         report: what the report shows besides.
         folder: the study file's folder, absolute: the field ``{study}``.
@@ -68,6 +77,7 @@ class StudyConfig:
     paths: Mapping[str, Path]
     stages: Mapping[str, CommandConfig]
     trial: CommandConfig
+    finalists: FinalistsConfig | None
     run: RunConfig
     report: ReportConfig
     folder: Path
@@ -182,6 +192,11 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
         if metric.startswith("$"):
             check_built_in(metric, "the goal")
     check_progress(file, grid, search)
+    if file.finalists is not None:
+        check_fields(file.finalists, [*known, "trial"], "[finalists]", paths)
+        check_metrics(file.finalists, "finalists")
+        if goal.swept:
+            raise InvalidInput("[finalists]: of several objectives there is no best few")
     require_whole_options(file.trial, grid)
     for row in file.report.pictures:
         for caption, path in row.files.items():
@@ -198,6 +213,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
         paths=paths,
         stages=file.stage,
         trial=file.trial,
+        finalists=file.finalists,
         run=file.run,
         report=file.report,
         folder=folder,

@@ -97,6 +97,10 @@ class StudyDirectory:
         """The folder of a trial, counted from 1."""
         return TaskFolder(self.path / "trials" / f"{number:05d}")
 
+    def finalist(self, number: int) -> TaskFolder:
+        """The folder of a finalist, by the number of its trial."""
+        return TaskFolder(self.path / "finalists" / f"{number:05d}")
+
     @property
     def lock(self) -> DriverLock:
         """Held by the driver at work here."""

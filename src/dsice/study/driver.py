@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
+from itertools import chain
 from math import inf
 from typing import Any, Final, TypeVar
 
@@ -47,6 +48,7 @@ from dsice.study.events import (
     AttemptEnded,
     EndAsked,
     Event,
+    FinalistsChosen,
     Proposed,
     Reported,
     SessionBegan,
@@ -57,7 +59,8 @@ from dsice.study.events import (
     Verdict,
     Voided,
 )
-from dsice.study.facts import KnownResult, Status, Task, Trial
+from dsice.study.facts import Finalist, KnownResult, Status, Task, Trial
+from dsice.study.finalists import chosen
 from dsice.study.frozen import header_of
 from dsice.study.further import Further, search_of
 from dsice.study.journal import Journal
@@ -176,7 +179,9 @@ class Driver:
             self._recover()
             self._run_stages()
             why = self._run_trials()
-            if self._further is not None:
+            if self._further is None:
+                self._run_finalists()
+            else:
                 self._record(SweepEnded(sweep=self.study.sessions[-1].sweep or 0))
         except (Interrupted, OutOfTime, GaveUp) as error:
             why = str(error).partition("\n")[0]
@@ -218,7 +223,8 @@ class Driver:
 
     def _recover(self) -> None:
         """Take over the jobs of a driver that was killed."""
-        for task in [*self.study.stages.values(), *self.study.trials]:
+        tasks = (self.study.stages.values(), self.study.trials, self.study.finalists.values())
+        for task in chain[Task](*tasks):
             if task.status is Status.RUNNING:
                 state = self._launcher.reattach(task.job)
                 if state in (JobState.QUEUED, JobState.RUNNING):
@@ -261,6 +267,29 @@ class Driver:
                 if not self._take_up_requests():
                     return why
                 continue
+            self._wait()
+
+    def _run_finalists(self) -> None:
+        """Measure the best trials once more at full length, if the study file asks for it."""
+        config = self.study.config.finalists
+        if config is None:
+            return
+        trials = self._computed(lambda: chosen(self.study, self._search, config.trials)) or []
+        if new := [t.number for t in trials if t.number not in self.study.finalists]:
+            self._record(FinalistsChosen(trials=new))
+        while True:
+            waiting = [
+                finalist
+                for finalist in self.study.finalists.values()
+                if finalist.status is Status.WAITING
+            ]
+            free = self._budget.parallel - len(self._running)
+            if waiting and free > 0 and not (self.stopping or self._out_of_time):
+                waiting = waiting[:free]
+                self._submit(waiting, self._begin_attempts(waiting))
+            if not self._running:
+                self._raise_if_stopping()
+                return
             self._wait()
 
     def _take_up_requests(self) -> bool:
@@ -471,7 +500,7 @@ class Driver:
         specs = []
         for task in tasks:
             own = config_of(self.study, task).resources.gpus
-            slot = next(free) if isinstance(task, Trial) else self._slots.whole(own)
+            slot = next(free) if isinstance(task, Trial | Finalist) else self._slots.whole(own)
             specs.append(next_job(self.study, task, slot))
             number, devices = slot.number, list(slot.devices)
             self._record(
@@ -495,7 +524,7 @@ class Driver:
         self._journal.check()  # a driver that was taken over meanwhile must not start anything
         for task, spec in zip(tasks, specs, strict=True):
             make_folder(task.folder.work)
-            if isinstance(task, Trial):
+            if isinstance(task, Trial | Finalist):
                 write_json(task.folder.params, task.params, durably=False)
             task.job.create(spec)
             self._running[task.job] = task
@@ -553,8 +582,7 @@ class Driver:
 
     def _conclude(self, task: Task, outcome: Outcome | None, state: JobState) -> None:
         outcome = outcome or _without_outcome(state)
-        is_trial = isinstance(task, Trial)
-        needed = self._goal.metrics if is_trial else ()
+        needed = self._goal.metrics if isinstance(task, Trial | Finalist) else ()
         retries = config_of(self.study, task).retries
         earlier = [attempt for attempt in task.attempts[:-1] if not attempt.void]
         verdict, reason = judge(outcome, earlier, retries, needed)

@@ -192,6 +192,7 @@ class AttemptBegan(Event, tag="attempt"):
     attempt: int
     trial: int | None = None
     stage: str | None = None
+    finalist: int | None = None
     slot: int | None = None
     devices: list[str] = field(default_factory=list)
 
@@ -204,6 +205,7 @@ class AttemptEnded(Event, tag="ended"):
     kind: Kind
     trial: int | None = None
     stage: str | None = None
+    finalist: int | None = None
     reason: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     exit_code: int | None = None
@@ -246,6 +248,12 @@ class EndAsked(Event, tag="end_asked"):
     full: float
     chance: float
     rival: int | None = None
+
+
+class FinalistsChosen(Event, tag="finalists"):
+    """These trials are to be measured once more at full length; best first."""
+
+    trials: list[int]
 
 
 class Voided(Event, tag="voided"):

@@ -40,6 +40,7 @@ class Reference(TypedDict, total=False):
 
     trial: int
     stage: str
+    finalist: int
 
 
 class Status(StrEnum):
@@ -247,6 +248,36 @@ class Trial(Task):
     def reference(self) -> Reference:
         """How events name this task."""
         return {"trial": self.number}
+
+    def identity(self, attempt: int) -> dict[str, Any]:
+        """What the job of an attempt and its outcome repeat: study, task, attempt, parameters."""
+        return {**Task.identity(self, attempt), "params": self.params}
+
+
+@dataclass(slots=True)
+class Finalist(Task):
+    """One of the best trials, measured once more at full length by a program of its own.
+
+    Attributes:
+        trial: it was.
+    """
+
+    trial: Trial = field(kw_only=True)
+
+    @property
+    def folder(self) -> TaskFolder:
+        """Its files."""
+        return self.study.directory.finalist(self.trial.number)
+
+    @property
+    def params(self) -> Params:
+        """Parameter values by name."""
+        return self.trial.params
+
+    @property
+    def reference(self) -> Reference:
+        """How events name this task."""
+        return {"finalist": self.trial.number}
 
     def identity(self, attempt: int) -> dict[str, Any]:
         """What the job of an attempt and its outcome repeat: study, task, attempt, parameters."""

@@ -9,7 +9,7 @@ from dsice.goal import Goal, Metrics
 from dsice.incumbent import Incumbent, Standing, best_standing, incumbents, standings
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
-from dsice.study.facts import KnownResult, Session, Stage, Status, Sweep, Trial
+from dsice.study.facts import Finalist, KnownResult, Session, Stage, Status, Sweep, Trial
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class Results:
         known: results from elsewhere, in the order in which they became known.
         sessions: the drivers so far.
         sweeps: what was asked for ranges of bounds.
+        finalists: the trials measured once more at full length, by number.
         requests: those of people that have been taken up, see `dsice.study.requests`.
         id: unique; empty in a study of format 1.
     """
@@ -37,6 +38,7 @@ class Results:
     known: list[KnownResult] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     sweeps: list[Sweep] = field(default_factory=list)
+    finalists: dict[int, Finalist] = field(default_factory=dict)
     requests: set[str] = field(default_factory=set)
     id: str = ""
 

@@ -16,7 +16,7 @@ from dsice.launch.slots import Slot
 from dsice.launch.usage import unknown_here
 from dsice.study import command, templates
 from dsice.study.directory import TaskFolder
-from dsice.study.facts import Stage, Status, Task, Trial
+from dsice.study.facts import Finalist, Stage, Status, Task, Trial
 from dsice.study.state import Study
 from dsice.study.tables import HOOKS, CommandConfig, TimesMedian
 
@@ -30,7 +30,10 @@ _SHORTEST: Final = 10.0  # seconds: a learned time limit is never less
 
 def config_of(study: Study, task: Task) -> CommandConfig:
     """The table of the study file that tells how to run ``task``."""
-    return study.config.stages[task.name] if isinstance(task, Stage) else study.config.trial
+    if isinstance(task, Stage):
+        return study.config.stages[task.name]
+    finalists = study.config.finalists
+    return finalists if isinstance(task, Finalist) and finalists else study.config.trial
 
 
 def folder_fields(study: Study, folder: TaskFolder) -> dict[str, Value]:
@@ -56,7 +59,9 @@ def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
     env = {} if study.config.run.batch else {"PATH": search_path()}
     env |= slot.env
     threads = config.threads
-    if isinstance(task, Trial):
+    if isinstance(task, Finalist):
+        values["trial"] = str(task.trial.folder.work)
+    if isinstance(task, Trial | Finalist):
         values |= task.params
         env["DSICE_PARAMS"] = str(task.folder.params)
         threads = threads or 1
@@ -66,7 +71,7 @@ def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
     env |= {key: found[0] for key, found in filled.items() if found}
     arguments = tuple(command.filled(config.command, values))
     files, flaw = _files(study, config, values)
-    needed = study.config.goal.metrics if isinstance(task, Trial) else ()
+    needed = study.config.goal.metrics if isinstance(task, Trial | Finalist) else ()
     by_pattern, measured = config.patterns(needed), config.measured(needed)
     return JobSpec(
         name=f"{study.config.name}.{task.folder.path.name}.{attempt}",
@@ -148,7 +153,8 @@ def waiting(study: Study) -> list[CommandConfig]:
     """The programs still to be run: of the stages that are not done, and of the trials."""
     stages = study.config.stages.items()
     left = [config for name, config in stages if study.stage(name).status is not Status.DONE]
-    return [*left, study.config.trial]
+    finalists = study.config.finalists
+    return [*left, study.config.trial, *([] if finalists is None else [finalists])]
 
 
 def missing_paths(study: Study) -> list[str]:

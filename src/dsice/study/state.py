@@ -29,6 +29,7 @@ from dsice.study.events import (
     Discarded,
     EndAsked,
     Event,
+    FinalistsChosen,
     Header,
     Imported,
     Known,
@@ -47,6 +48,7 @@ from dsice.study.facts import (
     Attempt,
     Call,
     Ending,
+    Finalist,
     KnownResult,
     Report,
     Session,
@@ -162,6 +164,10 @@ class Study(Results):
                     task.status = Status.RUNNING
             case AttemptEnded():
                 self._end(self._task(event), event)
+            case FinalistsChosen():
+                for number in event.trials:
+                    trial = self.trials[number - 1]
+                    self.finalists.setdefault(number, Finalist(self, trial=trial))
             case Reported():
                 self._hear(event)
             case EndAsked():
@@ -268,6 +274,8 @@ class Study(Results):
     def _task(self, event: AttemptBegan | AttemptEnded) -> Task:
         if event.stage is not None:
             return self.stage(event.stage)
+        if event.finalist is not None:
+            return self.finalists[event.finalist]
         if event.trial is None or not 0 < event.trial <= len(self.trials):
             raise ValueError(f"there is no trial {event.trial}")
         return self.trials[event.trial - 1]

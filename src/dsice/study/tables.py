@@ -222,6 +222,19 @@ HOOKS: Final = ("on_best", "on_end", "on_trouble")
 """The keys of a `RunConfig` that name programs to be told what becomes of the study."""
 
 
+class FinalistsConfig(CommandConfig):
+    """The best trials once more at full length: ``[finalists]``, with the keys of a program.
+
+    Its command may have the fields of a trial and ``{trial}``, the working directory of the short
+    trial.
+
+    Attributes:
+        trials: how many.
+    """
+
+    trials: Annotated[int, Field(ge=1, le=1000)] = 3
+
+
 class PictureRow(Table):
     """One row of pictures in the report: ``[[report.pictures]]``.
 
@@ -323,6 +336,7 @@ class StudyFile(Table):
         stage: programs that run once, in order, before the trials; ``{stage.NAME}`` is the folder
             of one.
         trial: the program that is tuned.
+        finalists: the best trials once more at full length, after the budget.
         run: where, how many at once and for how long.
         report: what the report is told.
     """
@@ -341,5 +355,6 @@ class StudyFile(Table):
     grid: Annotated[dict[str, list[Level] | Range], Field(min_length=1)]
     stage: dict[str, CommandConfig] = Field(default_factory=dict)
     trial: CommandConfig
+    finalists: FinalistsConfig | None = None
     run: RunConfig = Field(default_factory=RunConfig)
     report: ReportConfig = Field(default_factory=ReportConfig)

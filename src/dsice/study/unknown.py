@@ -22,6 +22,7 @@ def unknown_folders(study: Study) -> list[Path]:
     found = [place.trial(n).path for n in numbers_in(place.path / "trials", "") if n > known]
     tasks: list[Task] = [study.stage(name) for name in study.config.stages]
     tasks += [t for t in study.trials if t.status in (Status.WAITING, Status.RUNNING)]
+    tasks += study.finalists.values()
     for task in tasks:
         if task.status is not Status.DONE:
             numbers = numbers_in(task.folder.path, "attempt-")
