@@ -21,7 +21,7 @@ _TRIALS: Final = 250
 _POINTS: Final = 6_000  # of all curves together
 _FEWEST, _MOST = 12, 200  # points of one curve
 Drawn = list[tuple[Trial, Curves]]
-_WITHIN, _OUTSIDE, _LOST, _RUNNING = range(4)
+_WITHIN, _OUTSIDE, _LOST, _RUNNING, _ENDED = range(5)
 
 
 def curve_figures(facts: Facts) -> list[Figure]:
@@ -75,7 +75,10 @@ def _figure(
                 "stroke": {**group, "scale": {"domain": list(groups), "range": "curve"}},
                 "strokeDash": {
                     **group,
-                    "scale": {"domain": list(groups), "range": [[1, 0], [6, 3], [2, 3], [1, 0]]},
+                    "scale": {
+                        "domain": list(groups),
+                        "range": [[1, 0], [6, 3], [2, 3], [1, 0], [4, 2]],
+                    },
                 },
                 "tooltip": tip(),
             },
@@ -117,7 +120,8 @@ def _drawn(facts: Facts) -> Drawn:
     """The curves of the trials that are drawn: the best, those under way, and the latest."""
     running = facts.study.with_status(Status.RUNNING)
     wanted = [*([facts.best] if facts.best else []), *running[:_TRIALS]]
-    wanted += reversed(facts.study.finished)
+    ended = [*facts.study.finished, *facts.study.with_status(Status.STOPPED)]
+    wanted += sorted(ended, key=lambda trial: -trial.attempts[-1].ended)
     found: dict[int, tuple[Trial, Curves]] = {}
     for trial in wanted:
         if len(found) == _TRIALS:
@@ -139,15 +143,17 @@ def _metrics(facts: Facts, curves: Drawn) -> list[str]:
     return [*goal, *others][:_FIGURES]
 
 
-def _groups(facts: Facts) -> tuple[str, str, str, str]:
+def _groups(facts: Facts) -> tuple[str, ...]:
     bounds = "bound" if len(facts.goal.bounds) == 1 else "bounds"
     within = f"within the {bounds}" if facts.settled and facts.goal.bounds else "measured"
-    return within, f"outside the {bounds}", "failed", "running"
+    return within, f"outside the {bounds}", "failed", "running", "ended early"
 
 
 def _group(facts: Facts, trial: Trial) -> int:
     if trial.status is Status.RUNNING:
         return _RUNNING
+    if trial.status is Status.STOPPED:
+        return _ENDED
     if trial.status is not Status.DONE:
         return _LOST
     return _OUTSIDE if facts.within(trial) is False else _WITHIN
@@ -166,6 +172,8 @@ def _rows(facts: Facts, curves: Drawn, names: Sequence[str], groups: Sequence[st
                 at.setdefault(step, {})[f"y{k}"] = float(f"{value:.6g}")
         group = groups[_group(facts, trial)]
         told = f"Trial {trial.number}"
+        if trial.ending is not None:
+            told += f" ended early, {trial.ending}"
         rows += [
             {"trial": trial.number, "step": step, **at[step], "group": group, "tip": told}
             for step in sorted(at)

@@ -24,6 +24,7 @@ from dsice.report.savings import Savings
 from dsice.report.scales import Figure, Row
 from dsice.report.timeline import Timeline
 from dsice.report.words import bound, fraction, moment, parameter, time_share
+from dsice.study.finalists import Comparison
 from dsice.study.state import Study
 from dsice.text import plain
 from dsice.units import count, duration, hours, number
@@ -71,6 +72,8 @@ def parts_of(study: Study) -> Parts:
         "rows": summary.table(facts),
         "failures": summary.failures(facts),
         "discarded": summary.discarded(facts),
+        "ended_early": summary.ended_early(facts),
+        "finalists": Comparison.of(study).lines(study.goal) if study.finalists else [],
         "warnings": summary.warnings(facts),
         "sessions": summary.session_lines(facts),
         "made": moment(time.time()),

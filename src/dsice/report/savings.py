@@ -3,9 +3,13 @@
 With T the time of all jobs of trials, M the part of it that measured something, S the time of all
 jobs of stages, W the time the study took, and F how many times as long a full-length run takes:
 
-    shortening       F·M  ->  S + T      stages and failures count on our side only
+    shortening       F·(M + E)  ->  S + T + U  stages and failures count on our side only
+    ending early     S + T + U  ->  S + T
     running at once  S + T  ->  W
-    both             F·M  ->  W
+    all together     F·(M + E)  ->  W
+
+E is how long the trials that ended early would have been, U what was left of them, as their steps
+took until then.
 """
 
 from __future__ import annotations
@@ -27,6 +31,8 @@ class Savings:
         trials: T.
         measured: M.
         took: W.
+        unrun: U.
+        whole: E.
         times: F, or None if the study file does not say.
         most: how many jobs ran at once, at most.
     """
@@ -35,6 +41,8 @@ class Savings:
     trials: float
     measured: float
     took: float
+    unrun: float
+    whole: float
     times: float | None
     most: int
 
@@ -45,11 +53,18 @@ class Savings:
         if measured <= 0 or timeline.seconds <= 0:
             return None
         stages = sum(a.seconds for stage in study.stages.values() for a in stage.attempts)
+        ended = [
+            (trial.spent_seconds, trial.attempts[-1].ending)
+            for trial in study.with_status(Status.STOPPED)
+        ]
+        lengths = [(ran, ran * why.full / why.step) for ran, why in ended if why and why.step > 0]
         return cls(
             stages=stages,
             trials=study.job_seconds,
             measured=measured,
             took=timeline.seconds,
+            unrun=sum(max(whole - ran, 0.0) for ran, whole in lengths),
+            whole=sum(whole for _, whole in lengths),
             times=study.config.report.full_length,
             most=max(running for _, running in timeline.running()),
         )
@@ -61,8 +76,18 @@ class Savings:
 
     @property
     def full_length(self) -> float | None:
-        """As many full-length runs one after another: F·M."""
-        return None if self.times is None else self.times * self.measured
+        """As many full-length runs one after another: F·(M + E)."""
+        return None if self.times is None else self.times * (self.measured + self.whole)
+
+    @property
+    def to_their_ends(self) -> float:
+        """The same stages and trials, had none ended early: S + T + U."""
+        return self.one_by_one + self.unrun
+
+    @property
+    def by_ending(self) -> float:
+        """How many times less work it was to end trials early."""
+        return self.to_their_ends / self.one_by_one
 
     @property
     def job_time_saved(self) -> float | None:
@@ -83,7 +108,7 @@ class Savings:
     @property
     def by_shortening(self) -> float | None:
         """How many times less work shortened trials were, with what their stages cost."""
-        return None if self.full_length is None else self.full_length / self.one_by_one
+        return None if self.full_length is None else self.full_length / self.to_their_ends
 
     @property
     def overall(self) -> float | None:

@@ -274,6 +274,17 @@ def discarded(facts: Facts) -> list[Failure]:
     return _by_reason(facts, Status.DISCARDED)
 
 
+def ended_early(facts: Facts, most: int = 20) -> list[Failure]:
+    """Why trials ended early, the latest first; of many, the last entry counts the others."""
+    stopped = sorted(
+        facts.study.with_status(Status.STOPPED), key=lambda trial: -trial.attempts[-1].ended
+    )
+    found = [Failure(plain(each.reason, 300), _trials([each.number])) for each in stopped[:most]]
+    if more := stopped[most:]:
+        found.append(Failure("and others", _trials([each.number for each in more])))
+    return found
+
+
 def _by_reason(facts: Facts, status: Status) -> list[Failure]:
     by_reason: dict[str, list[int]] = {}
     for trial in facts.study.with_status(status):

@@ -40,7 +40,7 @@ def _theme(ink: str, soft: str, grid: str, paper: str, colors: Mapping[str, str]
             "group": [colors[k] for k in ("within", "outside", "best", "start")],
             "when": [colors["within"], colors["outside"], colors["best"], colors["idle"]],
             "study": [colors[k] for k in ("within", "outside", "start", "best", "idle", "running")],
-            "curve": [colors[k] for k in ("within", "outside", "idle", "running")],
+            "curve": [colors[k] for k in ("within", "outside", "idle", "running", "outside")],
             "pair": [colors["within"], colors["outside"]],
             "outcome": [colors[k] for k in ("within", "outside", "start", "idle", "running")],
             # Failed and repeated jobs are hollow: colour is not all that tells.

@@ -220,6 +220,11 @@ class Trial(Task):
     reports: list[Report] = field(default_factory=list)
 
     @property
+    def spent_seconds(self) -> float:
+        """How long all its attempts that count ran together."""
+        return sum(attempt.seconds for attempt in self.attempts if not attempt.void)
+
+    @property
     def is_given(self) -> bool:
         """Whether the user wanted it measured: such a trial is not ended early."""
         return f'"{Role.GIVEN.value}"'.encode() in self.why_json
