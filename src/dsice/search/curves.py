@@ -31,6 +31,7 @@ from dsice.surface.axis import Array
 _RATIO: Final = 1.35  # of a rung to the one before, at least
 _FALL: Final = 0.15  # correlation expected of two steps: their ratio to this power,
 _FALL_COUNT: Final = 3.0  # as if seen on so many trials
+_MANY: Final = 8  # complete trials from which on it is also learned from them alone
 
 Rungs = NDArray[np.intp]
 
@@ -231,7 +232,19 @@ def _learned(values: Array, rungs: Array) -> Transitions:
     correlations = np.ones(count)
     for k in reversed(range(count - 1)):
         correlations[k] = correlations[k + 1] * math.sqrt(squares[k])
+    for k in range(count - 1):  # noise of single reports is counted at each rung on the way
+        correlations[k] = max(correlations[k], _direct(capped[:, k], capped[:, -1]))
     return Transitions(caps, means, deviations, np.maximum(correlations, 1e-3), horizon)
+
+
+def _direct(x: Array, y: Array) -> float:
+    """The correlation over the trials that have both values, less its standard error; or 0."""
+    both = ~np.isnan(x) & ~np.isnan(y)
+    n = int(both.sum())
+    if n < _MANY or x[both].std() == 0 or y[both].std() == 0:
+        return 0.0
+    found = float(np.corrcoef(x[both], y[both])[0, 1])
+    return found - (1 - found**2) / math.sqrt(n)
 
 
 def _cap(column: Array) -> float:

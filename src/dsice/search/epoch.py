@@ -39,6 +39,7 @@ OBLIQUE_ON_WALKS: Final = 4  # ... and through each candidate that a walk comes 
 LEARNED: Final = 10  # lines along differences of good points, likewise
 LEARNED_ON_WALKS: Final = 1
 WALKS: Final = 2  # steps along the acquisition function for each proposal
+CLEAR: Final = 0.35  # largest lag of an unfinished trial through which lines are laid
 # Expected improvement, in standard deviations of the targets, below which far points are added.
 SPENT: Final = 3e-3
 
@@ -63,7 +64,7 @@ class Epoch:
         lags = ledger.foreseen()
         self._model = Model(grid, goal, ledger, self._random, 2 * POOL, lags, sources)
         self._model.update()
-        self._ranking = Ranking(ledger.history, goal, self._model.evaluated)
+        self._ranking = Ranking(ledger.history, goal, self._clear(lags))
         self._pool = Pool(grid, self._model, POOL, TAKEN)
         self._crossed: set[Point] = set()  # points through which lines were laid
         self._stale = False
@@ -79,6 +80,16 @@ class Epoch:
         self._chance_of_new = 0.0
         if ledger.curves is not None:
             self._judge()
+
+    def _clear(self, lags: Mapping[str, Mapping[Point, float]]) -> list[Point]:
+        """The points to lay lines through: those measured, or whose end is foreseen well.
+
+        While they are too few, all of which something is known.
+        """
+        evaluated = self._model.evaluated
+        unclear = {point for each in lags.values() for point, lag in each.items() if lag > CLEAR}
+        found = [point for point in evaluated if point not in unclear]
+        return found if len(found) >= CENTRES else evaluated
 
     def _judge(self) -> None:
         """Work out the chances of the unfinished trials, and that of the best new point."""
