@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.blind import limits
 from benchmarks.compare import peers
 from benchmarks.compare.measure import Plan, measure
 from benchmarks.compare.peers.base import Handles, Peer, Penalty, Task
@@ -93,6 +94,15 @@ def test_scores_by_hand() -> None:
     assert found.auc == pytest.approx(7 / expected[:3].sum())
     assert found.fin == pytest.approx(2 / expected[2])
     assert found.busy == pytest.approx(5 / 6)
+
+
+def test_blind_points_and_then_perfection_by_hand() -> None:
+    costs = np.array([2.0, 0.0, 1.0])  # expected regret 1 after one point, 1/3 after two, then 0
+    problem = Problem("three", "hpo", (3,), (True,), costs)
+    found = limits([problem], budget=3)
+    assert found[1]["hpo"] == found[1]["overall"] == pytest.approx(3 / 4)
+    assert found[3]["overall"] == pytest.approx(1)
+    assert list(found) == [1, 3]
 
 
 def test_the_floor_keeps_a_mean_from_vanishing() -> None:
