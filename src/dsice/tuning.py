@@ -8,10 +8,11 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dsice.errors import InvalidInput
+from dsice.errors import Interrupted, InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Axis, Grid
 from dsice.launch.usage import BUILT_IN
@@ -19,6 +20,9 @@ from dsice.pace import require_quick
 from dsice.search import DEFAULT_SEARCH
 
 if TYPE_CHECKING:
+    from dsice.notebook import ShownStudy
+    from dsice.study.directory import StudyDirectory
+    from dsice.study.facts import Trial
     from dsice.study.state import Study
 
 
@@ -37,15 +41,17 @@ def tune(
     seed: int = 0,
     first: Sequence[Mapping[str, Any]] = (),
     hours: float | None = None,
+    samples: int = 1,
     timeout: float | None = None,
     retries: int = 0,
     max_consecutive_failures: int = 5,
     threads: int = 1,
     progress: bool = True,
+    callback: Callable[[Study, Trial], object] | None = None,
     reports: Mapping[str, Any] | None = None,
     changed: Literal["refuse", "accept"] = "refuse",
     isolate: bool = True,
-) -> Study:
+) -> ShownStudy:
     """Find the best point of ``grid`` for a Python function.
 
     Each call runs in a process of its own, with its time limit and ``threads`` threads; a function
@@ -65,19 +71,23 @@ def tune(
         gpus: GPUs of this machine that are given to trials: how many, or which, or ``"all"``.
         gpus_per_trial: how many of them a trial gets, 1 by default; 0.5 lets two share one.
         cores: ``"pinned"`` gives each trial cores of its own.
-        directory: keeps everything; made if missing. By default ``runs/`` and the function's name.
+        directory: keeps everything; made if missing. By default ``runs/`` and the function's name;
+            for a lambda, which has none, a name made of its code, the grid and the goal.
         search: name of the search, or a mapping of ``name`` and the search's options:
             ``{"name": "dsice", "tolerance": 0.01}``.
         seed: of the search.
         first: params that are known to work, measured before anything else; the first of them is
             the baseline that the best is compared with.
         hours: most hours of wall time in all, or None.
+        samples: how many times each point is measured, each a trial of its own.
         timeout: time limit of one call in seconds, or None.
         retries: how often a failed call is tried again.
         max_consecutive_failures: so many calls in a row that fail alike and quickly end the study:
             the function or the machine is taken to be at fault, and they do not count. 0: never.
         threads: threads that numerical libraries may use in one call.
-        progress: whether to show how it goes.
+        progress: whether to show how it goes: in a terminal, or in one output of a notebook.
+        callback: called with the study and the trial each time that a trial has ended. If it raises
+            StopIteration, the study ends when the running trials have; any other error ends it.
         reports: ends calls early that lead nowhere, where the function calls `dsice.report`: the
             keys of the table ``[trial.progress]`` of a study file, ``{"step": "epoch", "full":
             40}``.
@@ -94,8 +104,9 @@ def tune(
             another left behind. A crash of the whole machine may undo the last half second.
 
     Returns:
-        The study: ``.best.params``, ``.best.metrics``, ``.trials``; ``.best`` raises
-        `dsice.NoResult` if there is none.
+        The study: ``.best.params``, ``.best.metrics``, ``.trials``, ``.to_dataframe()``,
+        ``.report()``; ``.best`` raises `dsice.NoResult` if there is none. Study and trials print as
+        short tables, and show themselves in a notebook.
 
     Raises:
         InvalidInput: an argument is invalid, or the results lack a metric of the goal.
@@ -111,12 +122,14 @@ def tune(
     from dsice.console import complain
     from dsice.fingerprint import fingerprint
     from dsice.launch.local import LocalLauncher
+    from dsice.notebook import NotebookView, ShownStudy, in_notebook
     from dsice.study.call import LOADING
     from dsice.study.config import parse
     from dsice.study.directory import StudyDirectory
     from dsice.study.first import points_of
     from dsice.study.function import Function
     from dsice.study.run import run_study
+    from dsice.study.state import Study
     from dsice.terminal import Terminal
 
     if LOADING in os.environ:
@@ -143,9 +156,14 @@ def tune(
         for key, value in given.items():
             if value is not None:
                 raise InvalidInput(f"{key} = {value!r}: not with isolate=False, in one process")
+    parts = fingerprint(function)
     called = getattr(function, "__name__", "<function>")
     if directory is None and not called.isidentifier():
-        raise InvalidInput(f"give a directory: {called} is no name to find its results by")
+        if not parts:
+            raise InvalidInput(f"give a directory: {called} is no name to find its results by")
+        whole = [parts, _study_file(grid, goal, {}, {}, {})]
+        digest = sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:8]
+        called = f"{_name(called)}-{digest}"
     place = StudyDirectory.at(directory or Path("runs") / called)
     text = _study_file(
         grid,
@@ -170,6 +188,7 @@ def tune(
             "cores": cores,
             "trials": trials,
             "hours": hours,
+            "samples": samples if samples != 1 else None,
             "max_consecutive_failures": max_consecutive_failures,
         },
     )
@@ -186,7 +205,6 @@ def tune(
         if isolate:
             raise InvalidInput(f"the function cannot be pickled: {error}") from error
         pickled = b""  # nobody unpickles it
-    parts = fingerprint(function)
     rule = config.grid.rule
     if parts and callable(rule):
         parts |= {f"rule's {part}": each for part, each in fingerprint(rule).items()}
@@ -194,27 +212,90 @@ def tune(
     if progress:
         for note in (*notes, *config.notes):
             complain(note)
-    with Terminal(quiet=not progress) as terminal:
-        return run_study(
-            config,
-            place.path,
-            LocalLauncher(),
-            terminal.show,
-            terminal.stopping,
-            kept,
-            call=None if isolate else function,
-        )
+    view = NotebookView() if progress and in_notebook() else Terminal(quiet=not progress)
+    told = Told(callback, place)
+
+    def look(study: Study) -> None:
+        view.show(study)
+        told.look(study)
+
+    try:
+        with view:
+            study = run_study(
+                config,
+                place.path,
+                LocalLauncher(),
+                look,
+                view.stopping,
+                kept,
+                call=None if isolate else function,
+            )
+    except Interrupted:
+        if told.error is not None:
+            raise told.error from None
+        if not told.ended:
+            raise
+        study = Study.open(place.path)
+    return ShownStudy.of(study)
 
 
-def load(directory: Path | str) -> Study:
+class Told:
+    """Tells a callback of the trials that end.
+
+    Args:
+        callback: see `tune`; None: nobody is told.
+        place: of the study.
+
+    Attributes:
+        ended: whether the callback wants the study to end.
+        error: what it raised besides, if it did.
+    """
+
+    def __init__(
+        self, callback: Callable[[Study, Trial], object] | None, place: StudyDirectory
+    ) -> None:
+        from dsice.study.state import Study
+
+        self.ended = False
+        self.error: Exception | None = None
+        self._callback = callback
+        self._place = place
+        before = Study.open(place.path).finished if callback and place.journal.exists() else []
+        self._told = {(trial.number, len(trial.attempts)) for trial in before}
+
+    def look(self, study: Study) -> None:
+        """Tell of the trials that have ended since the last look."""
+        from dsice.study.driver import Stop
+        from dsice.study.run import ask_to_stop
+
+        if self._callback is None or self.error is not None:
+            return
+        for trial in list(study.finished):
+            key = (trial.number, len(trial.attempts))
+            if key in self._told:
+                continue
+            self._told.add(key)
+            try:
+                self._callback(study, trial)
+            except StopIteration:
+                self.ended = True
+                ask_to_stop(self._place, Stop.DRAIN)
+            except Exception as error:  # the user's own
+                self.error = error
+                ask_to_stop(self._place, Stop.CANCEL)
+                return
+
+
+def load(directory: Path | str) -> ShownStudy:
     """The study in ``directory``, of `tune` or of ``dsice run``, as it stands now, to look at.
 
     Raises:
         InvalidInput: there is none, or its files are damaged.
     """
+    from dsice.notebook import ShownStudy
     from dsice.study.state import Study
 
-    return Study.open(directory)
+    return ShownStudy.of(Study.open(directory))
 
 
 def _name(text: str) -> str:
@@ -247,7 +328,9 @@ def _study_file(
     else:
         raise InvalidInput(f"grid = {grid!r}: a dsice.Grid, or a dict of levels by name, is needed")
     lines = ["# Written by dsice.tune()."]
-    lines += _table({**top, **objectives, "subject_to": list(goal.subject_to), **rule})
+    of_repeats = {"of_repeats": goal.of_repeats if goal.of_repeats != "median" else None}
+    bounds = {"subject_to": list(goal.subject_to)}
+    lines += _table({**top, **objectives, **bounds, **of_repeats, **rule})
     lines += ["", "[grid]", *(f"{_key(name)} = {_toml(levels)}" for name, levels in axes.items())]
     lines += ["", "[trial]", *_table({"command": command, **trial})]
     lines += ["", "[run]", *_table(run)]

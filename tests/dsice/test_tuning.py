@@ -325,8 +325,6 @@ def test_what_cannot_be_pickled(tmp_path: Path) -> None:
     lock = threading.Lock()
     with pytest.raises(dsice.InvalidInput, match="the function cannot be pickled"):
         tune(lambda params: {"y": lock.locked()}, tmp_path)
-    with pytest.raises(dsice.InvalidInput, match="give a directory"):
-        dsice.tune(lambda params: {"y": 1}, GRID, GOAL)
 
 
 def test_not_a_function(tmp_path: Path) -> None:

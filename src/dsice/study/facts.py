@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
+from html import escape
 from typing import Any, NamedTuple, Protocol, TypedDict
 
 from dsice.goal import Metrics
@@ -19,6 +20,8 @@ from dsice.search.why import Role, Why
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory, TaskFolder
 from dsice.study.events import Verdict
+from dsice.text import plain
+from dsice.units import number, setting
 
 
 class Owner(Protocol):
@@ -199,7 +202,7 @@ class Stage(Task):
         return {"stage": self.name}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Trial(Task):
     """A trial: one measurement of a point.
 
@@ -219,6 +222,35 @@ class Trial(Task):
     sweep: int | None = None
     reports: list[Report] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        said = ", ".join(f"{name}={text}" for name, text in self._lines())
+        return f"<trial {self.number}, {self.status.value}: {said}>"
+
+    def __str__(self) -> str:
+        """A short table: the trial's state, metrics and parameters."""
+        rows = self._lines()
+        width = max((len(name) for name, _ in rows), default=0)
+        lines = [f"  {name:{width}}  {text}" for name, text in rows]
+        return "\n".join([f"Trial {self.number}: {self.status.value}", *lines])
+
+    def _repr_html_(self) -> str:
+        """The table for a notebook."""
+        cell = 'style="text-align:left;padding:1px 12px 1px 0"'
+        rows = "".join(
+            f"<tr><th {cell}>{escape(name)}</th><td {cell}>{escape(text)}</td></tr>"
+            for name, text in self._lines()
+        )
+        head = f"Trial {self.number}: {self.status.value}"
+        look = 'style="color:inherit;background:none"'
+        return f"<table {look}><caption {cell}>{head}</caption>{rows}</table>"
+
+    def _lines(self) -> list[tuple[str, str]]:
+        """Metrics, the reason of a failure, and parameters, as texts fit to be shown."""
+        rows = [(plain(name, 60), number(value)) for name, value in self.metrics.items()]
+        rows += [("reason", plain(self.reason, 200))] if self.reason else []
+        params = self.params.items()
+        return rows + [(plain(name, 60), plain(setting(value), 80)) for name, value in params]
+
     @property
     def spent_seconds(self) -> float:
         """How long all its attempts that count ran together."""
@@ -227,7 +259,8 @@ class Trial(Task):
     @property
     def is_given(self) -> bool:
         """Whether the user wanted it measured: such a trial is not ended early."""
-        return f'"{Role.GIVEN.value}"'.encode() in self.why_json
+        roles = (Role.GIVEN, Role.ADDED)
+        return any(f'"{role.value}"'.encode() in self.why_json for role in roles)
 
     @property
     def ending(self) -> Ending | None:

@@ -63,7 +63,7 @@ from dsice.study.journal import Lines
 from dsice.study.results import Results
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Study(Results):
     """A study as it stands.
 
@@ -88,6 +88,22 @@ class Study(Results):
     _driver: str = ""  # session of the newest driver
     _over: set[str] = field(default_factory=set)
     _seen: int = 0
+
+    def __repr__(self) -> str:
+        done, failed = len(self.finished), len(self.with_status(Status.FAILED))
+        name, place = self.config.name, self.directory.path
+        return f"<study {name!r} in {place}: {done} trials have ended, {failed} of them failed>"
+
+    def __str__(self) -> str:
+        """A short table: what is looked for, how far it is, and the best trial."""
+        done, failed = len(self.finished), len(self.with_status(Status.FAILED))
+        lines = [
+            f"Study {self.config.name}: {self.goal}",
+            f"  {done} trials have ended, {failed} of them failed",
+        ]
+        best = self.best_or_none if self.measured_for(self.goal) else None
+        lines.append("No best trial yet" if best is None else f"Best: {best}")
+        return "\n".join(lines)
 
     @classmethod
     def open(cls, path: Path | str) -> Study:

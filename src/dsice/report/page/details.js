@@ -7,8 +7,14 @@ let told = ""; // the details that are shown
 // A live page asks for the details that the report brings along.
 let detailsOf = async (number) => page.details[number];
 
+function setAddress(address) {
+  try {
+    window.history.replaceState(null, "", address);
+  } catch {} // within a notebook the page has no address of its own
+}
+
 function choose(number) {
-  window.history.replaceState(null, "", `#trial-${number}`);
+  setAddress(`#trial-${number}`);
   chosen = number;
   return showDetails();
 }
@@ -135,7 +141,7 @@ dialog.addEventListener("keydown", (event) => {
 dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 dialog.addEventListener("close", () => {
   chosen = 0;
-  window.history.replaceState(null, "", window.location.pathname + window.location.search);
+  setAddress(window.location.pathname + window.location.search);
 });
 window.addEventListener("hashchange", fromAddress);
 
