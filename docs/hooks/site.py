@@ -103,6 +103,7 @@ def study_file(whole: dict[str, Any]) -> str:
         "[run.slurm]": whole["$defs"]["SlurmSettings"],
         "[run.pjm]": whole["$defs"]["PjmSettings"],
         "[run.pbs]": whole["$defs"]["PbsSettings"],
+        "[run.allocation]": whole["$defs"]["AllocationSettings"],
         "[report]": whole["$defs"]["ReportConfig"],
         "[[report.pictures]]": whole["$defs"]["PictureRow"],
     }

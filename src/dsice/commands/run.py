@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dsice.commands.arguments import Subparsers, duration
 from dsice.console import complain
 from dsice.errors import Interrupted, InvalidInput, OutOfTime
+from dsice.launch.names import ALLOCATION, NAMES, SLURM
 from dsice.text import one_line, say
 
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ def add(commands: Subparsers) -> None:
     )
     parser.add_argument(
         "--on",
-        choices=["local", "slurm", "pjm", "pbs"],
-        help="where trials run, instead of the file's: on this machine, or as jobs of Slurm, "
-        "Fujitsu TCS (pjsub) or PBS; settings are in the file's [run.slurm], [run.pjm], [run.pbs]",
+        choices=NAMES,
+        help="where trials run, instead of the file's: on this machine, as jobs of Slurm, Fujitsu "
+        "TCS (pjsub) or PBS, or as steps in the Slurm allocation that this is started in; settings "
+        "are in the file's [run.slurm], [run.pjm], [run.pbs], [run.allocation]",
     )
     parser.add_argument(
         "--stop-after",
@@ -108,14 +110,14 @@ def _run(options: argparse.Namespace) -> int:
     repeated += [part for text in options.first for part in ("--first", text)]
     resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory), *repeated])
     stop_after = options.stop_after
-    if stop_after is None and config.run.on == "slurm":
+    if stop_after is None and config.run.on in (SLURM, ALLOCATION):
         from dsice.launch.slurm import own_time_left
 
         stop_after = own_time_left()
     for note in config.notes:
         complain(note)
     place = StudyDirectory.at(directory)
-    launcher = make_launcher(config.run.on, config.run.batch, place.batch)
+    launcher = make_launcher(config.run.on, config.run.settings, place.batch)
     try:
         with Hooks(config, place.path, complain) as hooks, Terminal() as terminal:
             study = run_study(

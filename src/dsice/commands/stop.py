@@ -62,6 +62,6 @@ def _stop(options: argparse.Namespace) -> int:
         say(f"No driver is at work on {options.directory}{left}.")
         return 0
     run = study.config.run
-    end_what_runs(study, make_launcher(run.on, run.batch, place.batch))
+    end_what_runs(study, make_launcher(run.on, run.settings, place.batch))
     say(f"Ended what a driver had left running: {running} trials, to begin again on resumption.")
     return 0

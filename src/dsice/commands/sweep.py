@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dsice.commands.arguments import Subparsers, add_directory, duration
 from dsice.errors import DsiceError, Interrupted, InvalidInput, OutOfTime
+from dsice.launch.names import ALLOCATION, NAMES, SLURM
 from dsice.text import say
 from dsice.units import number, setting
 
@@ -55,9 +56,7 @@ def add(commands: Subparsers) -> None:
     )
     parser.add_argument("--trials", type=int, metavar="N", help="measure so many more")
     parser.add_argument("--parallel", type=int, metavar="N", help="trials at once")
-    parser.add_argument(
-        "--on", choices=["local", "slurm", "pjm", "pbs"], help="where they run, see 'dsice run'"
-    )
+    parser.add_argument("--on", choices=NAMES, help="where they run, see 'dsice run'")
     parser.add_argument("--stop-after", type=duration, metavar="TIME", help="as with 'dsice run'")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(command=_sweep)
@@ -148,9 +147,9 @@ def _measure(study: Study, swept: Swept, options: argparse.Namespace) -> Study:
     config = with_budget(
         study.config, on=options.on, parallel=options.parallel, trials=options.trials
     )
-    launcher = make_launcher(config.run.on, config.run.batch, study.directory.batch)
+    launcher = make_launcher(config.run.on, config.run.settings, study.directory.batch)
     stop_after = options.stop_after
-    if stop_after is None and config.run.on == "slurm":
+    if stop_after is None and config.run.on in (SLURM, ALLOCATION):
         from dsice.launch.slurm import own_time_left
 
         stop_after = own_time_left()

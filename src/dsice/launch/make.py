@@ -8,26 +8,33 @@ from typing import TYPE_CHECKING, Final
 
 from dsice.errors import InvalidInput
 from dsice.launch.base import Launcher
-from dsice.launch.settings import BatchSettings, PbsSettings, PjmSettings, SlurmSettings
+from dsice.launch.names import ALLOCATION, LOCAL
+from dsice.launch.settings import (
+    AllocationSettings,
+    BatchSettings,
+    PbsSettings,
+    PjmSettings,
+    SlurmSettings,
+)
 
 if TYPE_CHECKING:
     from dsice.launch.scheduler import Scheduler
 
-LOCAL: Final = "local"
 SETTINGS: Final[dict[str, type[BatchSettings]]] = {
     kind.SYSTEM: kind for kind in (SlurmSettings, PjmSettings, PbsSettings)
 }
 """The batch systems, and what a study file may say of each."""
-
 # Everything else is imported by what needs it: reading a study loads no submitit.
 
 
-def make_launcher(system: str, settings: BatchSettings | None, folder: Path) -> Launcher:
+def make_launcher(
+    system: str, settings: BatchSettings | AllocationSettings | None, folder: Path
+) -> Launcher:
     """The launcher called ``system``.
 
     Args:
-        system: ``"local"`` or a key of `SETTINGS`.
-        settings: of a batch system, its defaults if None.
+        system: one of `dsice.launch.names.NAMES`.
+        settings: of a batch system or of an allocation's steps, its defaults if None.
         folder: where it may keep files of its own; a batch system's nodes must see it.
 
     Raises:
@@ -37,6 +44,11 @@ def make_launcher(system: str, settings: BatchSettings | None, folder: Path) -> 
         from dsice.launch.local import LocalLauncher
 
         return LocalLauncher()
+    if system == ALLOCATION:
+        from dsice.launch.allocation import AllocationLauncher
+
+        own = settings if isinstance(settings, AllocationSettings) else AllocationSettings()
+        return AllocationLauncher(own)
     from dsice.launch.batch import BatchLauncher
 
     if odd := re.search(r"[^\w./+@:,=~-]", str(folder)):
@@ -44,7 +56,8 @@ def make_launcher(system: str, settings: BatchSettings | None, folder: Path) -> 
             f"{str(folder.parent)!r}: job scripts of batch systems cannot name a folder with "
             f"{odd[0]!r}; choose another with --in"
         )
-    settings = settings or SETTINGS[system]()
+    if not isinstance(settings, BatchSettings):
+        settings = SETTINGS[system]()
     return BatchLauncher(make_scheduler(settings), settings, folder)
 
 

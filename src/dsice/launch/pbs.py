@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
+from dsice.launch.names import PBS
 from dsice.launch.scheduler import Entry, Scheduler, SchedulerError, setup_lines
 from dsice.launch.script import ScriptExecutor
 from dsice.launch.settings import BatchSettings, PbsSettings
@@ -39,7 +40,7 @@ class PbsExecutor(ScriptExecutor):
 class Pbs(Scheduler):
     """PBS, asked with one qstat for all jobs."""
 
-    SYSTEM = "pbs"
+    SYSTEM = PBS
     TITLE = "PBS"
     SUBMIT = PbsExecutor.COMMAND
     NAME_LENGTH = 15  # more only since version 2020

@@ -12,6 +12,7 @@ from typing import Final
 
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
+from dsice.launch.names import PJM
 from dsice.launch.output import lines
 from dsice.launch.scheduler import Entry, Scheduler, SchedulerError, setup_lines
 from dsice.launch.script import ScriptExecutor
@@ -54,7 +55,7 @@ class PjmExecutor(ScriptExecutor):
 class Pjm(Scheduler):
     """Fujitsu TCS, asked with one pjstat for all jobs that live and one for those that ended."""
 
-    SYSTEM = "pjm"
+    SYSTEM = PJM
     TITLE = "Fujitsu TCS"
     SUBMIT = PjmExecutor.COMMAND
     NAME_LENGTH = 63

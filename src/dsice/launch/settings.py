@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from dsice.errors import InvalidInput
+from dsice.launch.names import PBS, PJM, SLURM
 from dsice.units import DURATION, seconds
 
 _MARGIN: Final = 300.0  # seconds that a job gets beyond its program's own time limit
@@ -172,7 +173,7 @@ class SlurmSettings(BatchSettings):
         arrays: whether several jobs may be submitted as one job array.
     """
 
-    SYSTEM = "slurm"
+    SYSTEM = SLURM
 
     partition: Word | None = None
     qos: Word | None = None
@@ -195,7 +196,7 @@ class PjmSettings(BatchSettings):
         unit: resource unit, ``rscunit``.
     """
 
-    SYSTEM = "pjm"
+    SYSTEM = PJM
 
     group: Word | None = None
     unit: Word | None = None
@@ -208,6 +209,35 @@ class PbsSettings(BatchSettings):
         queue: where jobs queue.
     """
 
-    SYSTEM = "pbs"
+    SYSTEM = PBS
 
     queue: Word | None = None
+
+
+class AllocationSettings(Resources):
+    """``[run.allocation]``: what each trial gets of the Slurm allocation that the driver runs in.
+
+    Attributes:
+        directives: further options of ``srun``.
+        poll: seconds between two questions to Slurm, at least; few are asked.
+        grace: seconds for which a shared file system may hide a new file from other machines.
+    """
+
+    directives: Lines = ()
+    poll: Duration = 5.0
+    grace: Duration = 5.0
+
+    def of(self, own: dict[str, Any]) -> Self:
+        """The settings of one step; ``own`` are its own resources, by name.
+
+        Raises:
+            InvalidInput: a step has no such thing.
+        """
+        settings = type(self).model_validate(self.model_dump() | own)
+        if settings.time is not None:
+            raise InvalidInput(
+                "a step of an allocation has no 'time' of its own: 'timeout' is the program's limit"
+            )
+        if (settings.nodes or 1) > 1:
+            raise InvalidInput(f"a step of an allocation has one node, not {settings.nodes}")
+        return settings

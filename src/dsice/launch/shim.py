@@ -57,6 +57,11 @@ def run_batch_job(path: str) -> None:
     _run_once(JobFolder(path), submitit.JobEnvironment().job_id, None)
 
 
+def run_step(path: str, step: str) -> None:
+    """As `run_batch_job`, for a job that is a step of an allocation, by its id."""
+    _run_once(JobFolder(path), step, None)
+
+
 def _run_once(job: JobFolder, batch_id: str, seen: Callable[[], None] | None) -> None:
     cancellation = _Cancellation()
     with job.running(batch_id) as held:

@@ -14,6 +14,7 @@ from submitit.slurm.slurm import SlurmExecutor
 
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
+from dsice.launch.names import SLURM
 from dsice.launch.output import lines
 from dsice.launch.scheduler import Entry, Scheduler, SchedulerError, setup_lines
 from dsice.launch.script import Submitter
@@ -98,7 +99,7 @@ class Slurm(Scheduler):
         arrays: whether a wave may be a job array.
     """
 
-    SYSTEM = "slurm"
+    SYSTEM = SLURM
     TITLE = "Slurm"
     SUBMIT = "sbatch"
     NAME_LENGTH = 100

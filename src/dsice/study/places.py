@@ -6,7 +6,8 @@ import os
 from dataclasses import replace
 
 from dsice.errors import InvalidInput
-from dsice.launch.make import LOCAL
+from dsice.launch.names import ALLOCATION, LOCAL
+from dsice.launch.settings import AllocationSettings
 from dsice.launch.slots import Slots, local_slots
 from dsice.study.config import StudyConfig
 from dsice.study.tables import CommandConfig, RunConfig
@@ -28,6 +29,8 @@ def with_slots(config: StudyConfig) -> tuple[StudyConfig, Slots]:
                     f"key 'run.{key}': it is about this machine, and the trials run on "
                     f"{run.on!r}: what a job gets is said in [run.{run.on}]"
                 )
+        if run.on == ALLOCATION:
+            return _in_allocation(config)
         return config, Slots.plain(run.parallel)
     for name, stage in config.stages.items():
         _require_given(f"[stage.{name}]", stage, run)
@@ -53,6 +56,29 @@ def with_slots(config: StudyConfig) -> tuple[StudyConfig, Slots]:
             )
     run = run.model_copy(update={"parallel": len(slots.all)})
     return replace(config, run=run), slots
+
+
+def _in_allocation(config: StudyConfig) -> tuple[StudyConfig, Slots]:
+    from dsice.launch.allocation import own_allocation, places
+
+    run = config.run
+    own_allocation()
+    settings = run.allocation or AllocationSettings()
+    own = settings
+    for where, program in {**config.stages, "": config.trial}.items():
+        try:
+            own = settings.of(program.resources.model_dump(exclude_none=True))
+        except InvalidInput as error:
+            raise InvalidInput(f"{f'[stage.{where}]' if where else '[trial]'}: {error}") from None
+    if "parallel" in run.model_fields_set:
+        return config, Slots.plain(run.parallel)
+    room = places(own)  # of the trial, which came last
+    if room is None:
+        raise InvalidInput("key 'run.parallel' is needed: the allocation does not say its cores")
+    if room < 1:
+        raise InvalidInput("[run.allocation]: the allocation has no room for a single trial")
+    run = run.model_copy(update={"parallel": room})
+    return replace(config, run=run), Slots.plain(room)
 
 
 def _require_given(where: str, program: CommandConfig, run: RunConfig) -> None:

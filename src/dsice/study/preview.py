@@ -18,6 +18,7 @@ from dsice.launch import output
 from dsice.launch.job import JobSpec
 from dsice.launch.locks import is_locked
 from dsice.launch.make import make_launcher, make_scheduler
+from dsice.launch.names import ALLOCATION
 from dsice.launch.settings import BatchSettings
 from dsice.launch.slots import Slots
 from dsice.launch.wave import Wave
@@ -217,6 +218,8 @@ def _slots(config: StudyConfig) -> tuple[StudyConfig, Slots, list[str]]:
 
 def _where(config: StudyConfig, slots: Slots) -> str:
     batch = config.run.batch
+    if config.run.on == ALLOCATION:
+        return "steps in the Slurm allocation that the command is started in"
     if batch is None:
         first = slots.all[0]
         shared = slots.trials_per_device

@@ -10,12 +10,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from dsice.errors import InvalidInput
-from dsice.launch.make import LOCAL, SETTINGS
+from dsice.launch.make import SETTINGS
+from dsice.launch.names import ALLOCATION, LOCAL, NAMES
 from dsice.launch.patterns import Pattern
 from dsice.launch.settings import (
+    AllocationSettings,
     BatchSettings,
     Duration,
     PbsSettings,
@@ -158,11 +160,24 @@ class CommandConfig(Table):
         return {name: name for name in needed if name in BUILT_IN} | renamed
 
 
+def _known_launcher(name: str) -> str:
+    if name not in NAMES:
+        *most, last = (f'"{each}"' for each in NAMES)
+        raise ValueError(f"accepted is {', '.join(most)} or {last}")
+    return name
+
+
+Name = Annotated[
+    str, AfterValidator(_known_launcher), WithJsonSchema({"enum": list(NAMES), "type": "string"})
+]
+
+
 class RunConfig(Table):
     """Where and how much: ``[run]``.
 
     Attributes:
-        on: the launcher: on this machine, or the batch system whose table is read.
+        on: where trials run: on this machine, as jobs of the batch system whose table is read, or
+            as steps in the Slurm allocation that the driver runs in.
         parallel: most trials at once; where it is left out and ``gpus`` is given, as many as these
             allow.
         gpus: GPUs of this machine that are given to trials: how many, or which by number, UUID or
@@ -185,9 +200,10 @@ class RunConfig(Table):
         slurm: what every job gets on Slurm.
         pjm: what every job gets on Fujitsu TCS.
         pbs: what every job gets on PBS.
+        allocation: what every step gets of a Slurm allocation.
     """
 
-    on: Literal["local", "slurm", "pjm", "pbs"] = "local"
+    on: Name = LOCAL
     parallel: Annotated[int, Field(ge=1, le=100_000)] = 1
     gpus: (
         Annotated[int, Field(ge=1)]
@@ -208,11 +224,19 @@ class RunConfig(Table):
     slurm: SlurmSettings | None = None
     pjm: PjmSettings | None = None
     pbs: PbsSettings | None = None
+    allocation: AllocationSettings | None = None
+
+    @property
+    def settings(self) -> BatchSettings | AllocationSettings | None:
+        """The settings of where trials run; None on this machine."""
+        if self.on == ALLOCATION:
+            return self.allocation or AllocationSettings()
+        return self.batch
 
     @property
     def batch(self) -> BatchSettings | None:
-        """The settings of the batch system; None on this machine."""
-        if self.on == LOCAL:
+        """The settings of the batch system; None where jobs are not handed to one."""
+        if self.on not in SETTINGS:
             return None
         given: BatchSettings | None = getattr(self, self.on)
         return given or SETTINGS[self.on]()

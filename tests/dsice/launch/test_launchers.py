@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.make import SETTINGS
 from dsice.launch.make import make_launcher as make
+from dsice.launch.settings import AllocationSettings
 
 UNDER_WAY = (JobState.QUEUED, JobState.RUNNING)
 QUICK = {"time": "10 min", "poll": 0.3, "grace": 1, "memory": "100 MB", "submit_rate": 50}
@@ -26,6 +28,7 @@ LAUNCHERS: dict[str, dict[str, object]] = {
     "slurm": QUICK,
     "pjm": QUICK | {"unit": "cx", "group": "cx-share", "memory": None},
     "pbs": QUICK,
+    "allocation": {"poll": 0.5, "grace": 1},
 }
 STAND_INS = Path(__file__).parents[2] / "slurm" / "bin"
 
@@ -35,11 +38,26 @@ STAND_INS = Path(__file__).parents[2] / "slurm" / "bin"
         pytest.param(name, marks=[] if name == "local" else pytest.mark.slurm) for name in LAUNCHERS
     ]
 )
-def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A launcher's name; the commands of its batch system can be called."""
     name: str = request.param
     monkeypatch.setenv("PATH", f"{STAND_INS / name}{os.pathsep}{os.environ['PATH']}")
-    return name
+    if name != "allocation":
+        yield name
+        return
+    with allocation(monkeypatch):
+        yield name
+
+
+@contextmanager
+def allocation(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Within, this process is in a Slurm allocation."""
+    salloc = ["salloc", "--no-shell", "--ntasks=4", "--mem=500"]
+    done = subprocess.run(salloc, capture_output=True, text=True, check=True)
+    job = next(word for word in done.stderr.split() if word.isdigit())
+    monkeypatch.setenv("SLURM_JOB_ID", job)
+    yield
+    subprocess.run(["scancel", job], check=True)
 
 
 @pytest.fixture
@@ -48,7 +66,8 @@ def make_launcher(system: str, tmp_path: Path) -> Callable[[], Launcher]:
 
 
 def new_launcher(system: str, folder: Path) -> Launcher:
-    settings = SETTINGS[system].model_validate(LAUNCHERS[system]) if system in SETTINGS else None
+    kinds = SETTINGS | {"allocation": AllocationSettings}
+    settings = kinds[system].model_validate(LAUNCHERS[system]) if system in kinds else None
     return make(system, settings, folder / "batch")
 
 
@@ -275,7 +294,8 @@ def test_files_that_a_crash_of_the_machine_emptied(
     system: str, launcher: Launcher, new_job: Callable[..., JobFolder], name: str
 ) -> None:
     job = new_job("true")
-    job.claim("job", "" if system == "local" else "999999")
+    ids = {"local": "", "allocation": f"{os.environ.get('SLURM_JOB_ID')}.999"}
+    job.claim("job", ids.get(system, "999999"))
     (job.path / name).write_text("")
     state = launcher.reattach(job)
     assert_lost(job, ended(launcher, job)[job] if state in UNDER_WAY else state)

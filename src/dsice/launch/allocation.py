@@ -1,0 +1,399 @@
+"""Jobs as steps inside a Slurm allocation: one srun each, no submission, no place in a queue.
+
+Slurm's own step manager knows the nodes, cores and GPUs of the allocation, and starts a step when
+what it asks for is free. How a step fares is told by its files and by the end of its srun. Only
+when these leave a doubt, about the steps of a driver that was killed for example, is Slurm asked,
+by one question for all steps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from dsice.errors import InvalidInput, LaunchError
+from dsice.files import SMALL, open_private, read_regular, write_atomically
+from dsice.launch.base import JobState, Launcher
+from dsice.launch.job import JobFolder, Kind, Outcome
+from dsice.launch.names import ALLOCATION
+from dsice.launch.output import last_line, shown
+from dsice.launch.settings import AllocationSettings
+from dsice.launch.shim import SAFE_PATH_ADDED
+
+_PATIENCE: Final = 60.0  # seconds for an answer of Slurm
+_AGAIN: Final = 30.0  # seconds until a step that does not end is told once more
+_MOST_HANDLES: Final = 500  # below usual limits of open files; the ends of more are polled for
+_NO_SUCH_JOB: Final = "invalid job id"
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A step.
+
+    Attributes:
+        allocation: the job id of its allocation.
+        srun: the process that has started it; None: an earlier driver's.
+        over_since: when it was first seen to be over without an outcome.
+        told_at: when it was last told to end.
+    """
+
+    allocation: str
+    srun: _Srun | None = None
+    over_since: float | None = None
+    told_at: float | None = None
+
+
+class AllocationLauncher(Launcher):
+    """Runs each job as a step of the Slurm job that the driver runs in.
+
+    Steps end with their allocation, and the driver should before: see `own_time_left`. What did
+    not end is begun again in the next allocation.
+
+    Args:
+        settings: of all steps.
+    """
+
+    pause = 0.25
+
+    def __init__(self, settings: AllocationSettings) -> None:
+        self._settings = settings
+        self._allocation = os.environ.get("SLURM_JOB_ID", "")
+        self._followed: dict[JobFolder, _Followed] = {}
+        self._leaving: list[_Srun] = []
+        self._told: set[JobFolder] = set()
+        self._asked_at = -float("inf")
+        self._steps: dict[str, set[str]] = {}  # by allocation, the ids of steps under way
+        self._trouble = ""
+
+    @property
+    def trouble(self) -> str:
+        """What keeps Slurm from being asked, in words; or nothing."""
+        return self._trouble
+
+    def submit(self, jobs: Sequence[JobFolder]) -> None:
+        """Start a step for each job; Slurm begins it when what it needs is free.
+
+        Raises:
+            InvalidInput: this is no allocation.
+            LaunchError: there is no srun.
+        """
+        own_allocation()
+        for job in jobs:
+            spec = job.spec()
+            settings = self._settings.of(dict(spec.resources))
+            note = {"system": ALLOCATION, "allocation": self._allocation}
+            write_atomically(job.wave_file, json.dumps(note), durably=False)
+            with open(_log(job), "wb", opener=open_private) as log:
+                srun = _start(job, spec.name, settings, log)
+            self._followed[job] = _Followed(self._allocation, srun)
+
+    def poll(self) -> dict[JobFolder, JobState]:
+        """The states of all jobs under way."""
+        self._leaving = [srun for srun in self._leaving if not srun.has_ended()]
+        states = {}
+        for job, followed in list(self._followed.items()):
+            states[job] = state = self._state(job, followed)
+            if state not in (JobState.QUEUED, JobState.RUNNING):
+                self._forget(job, followed)
+        return states
+
+    def wait(self, seconds: float, sleep: Callable[[float], None]) -> None:
+        """Wait until an srun ends, or ``seconds`` have passed."""
+        poll = select.poll()
+        sruns = [each.srun for each in self._followed.values() if each.srun is not None]
+        handles = [srun.handle for srun in sruns if srun.handle >= 0]
+        for handle in handles:
+            poll.register(handle, select.POLLIN)
+        if handles:
+            poll.poll(1000 * seconds)
+        else:
+            sleep(seconds)
+
+    def cancel(self, jobs: Sequence[JobFolder]) -> None:
+        """End the jobs: those that have not begun are revoked, those that run are told to end."""
+        steps = []
+        for job in jobs:
+            followed = self._followed.get(job)
+            if followed is None:
+                continue
+            owner = job.claimant()
+            if job.revoke() or (owner is not None and owner.by == "driver"):
+                if followed.srun is not None:
+                    followed.srun.terminate()
+                continue
+            if followed.told_at is not None and time.monotonic() < followed.told_at + _AGAIN:
+                continue
+            owner = job.claimant()
+            if owner is not None and owner.by == "job" and owner.batch_id:
+                followed.told_at = time.monotonic()
+                self._told.add(job)
+                job.ask_to_end()
+                steps.append(owner.batch_id)
+        if steps:
+            self._ask("scancel", "--signal=TERM", *steps)
+
+    def reattach(self, job: JobFolder) -> JobState:
+        """Take over a job of an earlier driver; one that has not begun is revoked.
+
+        Raises:
+            LaunchError: it belongs to another launcher.
+        """
+        if not job.path.exists() and job.revoke():
+            return JobState.REVOKED
+        if job.has_ended():
+            return JobState.ENDED
+        note = _note(job)
+        if note and note.get("system") != ALLOCATION:
+            raise LaunchError(
+                f"{job.path} was handed to {note.get('system')!r} and has not ended: resume with "
+                f"--on {note.get('system')}"
+            )
+        if job.claim("driver"):
+            return JobState.REVOKED
+        owner = job.claimant()
+        if owner is None or owner.by == "driver":
+            return JobState.REVOKED
+        if not owner.batch_id:
+            if not owner.pid:  # a crash of the machine has left an empty file
+                return JobState.LOST
+            raise LaunchError(
+                f"{job.path} was begun as a process on {owner.host} and has not ended: resume with "
+                "--on local there"
+            )
+        self._followed[job] = _Followed(owner.batch_id.partition(".")[0])
+        return JobState.RUNNING
+
+    # -- what is known of a step -------------------------------------------------------------------
+
+    def _state(self, job: JobFolder, followed: _Followed) -> JobState:
+        if not job.path.exists() and job.revoke():  # somebody deleted it
+            if followed.srun is not None:
+                followed.srun.terminate()
+            return JobState.LOST
+        if job.has_ended():
+            return JobState.ENDED
+        owner = job.claimant()
+        if owner is not None and owner.by == "driver":
+            return JobState.REVOKED
+        under_way = JobState.QUEUED if owner is None else JobState.RUNNING
+        if followed.srun is not None and not followed.srun.has_ended():
+            return under_way
+        if owner is not None and not self._is_over(owner.batch_id, followed):
+            followed.over_since = None
+            return under_way
+        now = time.monotonic()
+        if followed.over_since is None:
+            followed.over_since = now
+        # What Slurm said before is no evidence: the step may have begun since.
+        fresh = owner is None or self._asked_at > followed.over_since
+        if now < followed.over_since + self._settings.grace or not fresh:
+            return under_way
+        return self._without_outcome(job, followed)
+
+    def _is_over(self, step: str, followed: _Followed) -> bool:
+        """Whether a step that has begun is over, as far as Slurm says."""
+        if time.monotonic() >= self._asked_at + self._settings.poll:
+            self._asked_at = time.monotonic()
+            self._look()
+        steps = self._steps.get(followed.allocation)
+        return steps is not None and step not in steps
+
+    def _look(self) -> None:
+        """Ask for the steps of each allocation that jobs are followed in."""
+        self._steps = {}
+        for allocation in {followed.allocation for followed in self._followed.values()}:
+            found = self._ask("squeue", "-h", "-s", "-j", allocation, "-o", "%i")
+            if found is not None:
+                self._steps[allocation] = set(found.split())
+
+    def _without_outcome(self, job: JobFolder, followed: _Followed) -> JobState:
+        """The end of a job that is over and has left no outcome: it gets one."""
+        if job.claim("driver"):
+            words = shown(last_line(_log(job))) or "its srun has ended"
+            job.finish(Outcome(Kind.NOT_BEGUN, f"not begun: {words}"))
+            return JobState.REVOKED
+        owner = job.claimant()
+        if owner is None or owner.by == "driver":
+            return JobState.REVOKED
+        if job in self._told or job.is_asked_to_end():
+            kind, reason = Kind.CANCELLED, "cancelled"
+        elif followed.allocation != self._allocation:
+            kind, reason = Kind.PREEMPTED, "its allocation ended before it did"
+        else:
+            kind, reason = Kind.LOST, "its step ended without a result"
+        ended = max(owner.time, time.time() - self._settings.grace)
+        job.finish(Outcome(kind, reason, started=owner.time, ended=ended, host=owner.host))
+        return JobState.ENDED
+
+    def _forget(self, job: JobFolder, followed: _Followed) -> None:
+        del self._followed[job]
+        self._told.discard(job)
+        if followed.srun is not None and not followed.srun.has_ended():
+            self._leaving.append(followed.srun)
+        with suppress(OSError):
+            if _log(job).stat().st_size == 0:
+                _log(job).unlink()
+
+    def _ask(self, *command: str) -> str | None:
+        """What a command of Slurm prints; None if it does not answer."""
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                timeout=_PATIENCE,
+                start_new_session=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            self._trouble = f"{command[0]}: {error}"
+            return None
+        if done.returncode and _NO_SUCH_JOB not in done.stderr.lower():
+            self._trouble = f"Slurm says: {shown(' '.join(done.stderr.split()))}"
+            return None
+        self._trouble = ""
+        return done.stdout
+
+
+def own_allocation() -> str:
+    """The job id of the Slurm allocation that this process is in.
+
+    Raises:
+        InvalidInput: it is in none.
+    """
+    if not (found := os.environ.get("SLURM_JOB_ID", "")):
+        raise InvalidInput(
+            "on = 'allocation' needs a Slurm allocation, and this is none (SLURM_JOB_ID is not "
+            "set): start dsice in a batch job or in salloc"
+        )
+    return found
+
+
+def places(settings: AllocationSettings, environment: Mapping[str, str] = os.environ) -> int | None:
+    """How many steps the allocation has room for, as far as its variables say; else None."""
+    each = settings.cpus or 1
+    nodes = _cpus_of_nodes(environment.get("SLURM_JOB_CPUS_PER_NODE", ""))
+    if not nodes:
+        return None
+    room = sum(cpus // each for cpus in nodes)
+    gpus = environment.get("SLURM_GPUS_ON_NODE", "")
+    if settings.gpus and gpus.isdigit():
+        room = min(room, len(nodes) * (int(gpus) // settings.gpus))
+    return room
+
+
+def _cpus_of_nodes(text: str) -> list[int]:
+    """The cores of each node in a text such as ``16(x4),8``."""
+    nodes = []
+    for part in filter(None, text.split(",")):
+        found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
+        if found is None:
+            return []
+        nodes += [int(found[1])] * int(found[2] or 1)
+    return nodes
+
+
+def _start(job: JobFolder, name: str, settings: AllocationSettings, log: IO[bytes]) -> _Srun:
+    # What the allocation itself was asked for must not become what each step asks for.
+    kept = ("SLURM_CONF", "SLURM_JOB_ID", "SLURM_JOBID", "SLURM_WORKING_CLUSTER")
+    env = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") or k in kept}
+    if "PYTHONSAFEPATH" not in env:
+        # `python -m` would take a random.py of the user's folder for the standard library's.
+        env |= {"PYTHONSAFEPATH": "1", SAFE_PATH_ADDED: "1"}
+    # Without it a step would get all GPUs of its node, and the next one would wait.
+    gpus = f"--gpus-per-node={settings.gpus}" if settings.gpus else "--gres=none"
+    # No limit of its own, rather than all memory of the node for one step.
+    memory = f"--mem={settings.megabytes}M" if settings.megabytes else "--mem=0"
+    command = [
+        "srun",
+        "--quiet",
+        "--exact",
+        f"--job-name={name}",
+        "--nodes=1",
+        "--ntasks=1",
+        f"--cpus-per-task={settings.cpus or 1}",
+        gpus,
+        memory,
+        "--input=none",
+        *settings.directives,
+        sys.executable,
+        "-m",
+        "dsice.launch.step",
+        str(job.path),
+    ]
+    try:
+        return _Srun(command, env, log.fileno())
+    except OSError as error:
+        raise LaunchError(f"cannot run 'srun': {error.strerror}") from error
+
+
+class _Srun:
+    """A process that goes on when nobody looks after it any more.
+
+    Not `subprocess.Popen`, whose object complains when it goes before its process.
+
+    Attributes:
+        handle: to wait for its end; -1 without one.
+    """
+
+    def __init__(self, command: list[str], env: Mapping[str, str], log: int) -> None:
+        self._ended = False
+        self.handle = -1
+        self._pid = os.posix_spawnp(
+            command[0],
+            command,
+            env,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ],
+            setsid=True,  # a Ctrl-C, and the end of the driver, are not for it
+        )
+        if (handle := os.pidfd_open(self._pid)) < _MOST_HANDLES:
+            self.handle = handle
+        else:
+            os.close(handle)
+
+    def has_ended(self) -> bool:
+        """Whether the process has ended."""
+        if not self._ended:
+            try:
+                self._ended = os.waitpid(self._pid, os.WNOHANG)[0] != 0
+            except ChildProcessError:
+                self._ended = True
+        return self._ended
+
+    def terminate(self) -> None:
+        """Tell the process to end."""
+        if not self.has_ended():
+            os.kill(self._pid, signal.SIGTERM)
+
+    def __del__(self) -> None:
+        if self.handle >= 0:
+            os.close(self.handle)
+
+
+def _log(job: JobFolder) -> Path:
+    """What srun itself says."""
+    return job.path / "srun.txt"
+
+
+def _note(job: JobFolder) -> dict[str, str]:
+    try:
+        found = json.loads(read_regular(job.wave_file, SMALL))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
