@@ -3,6 +3,8 @@
     python benchmarks/scale.py                 two campaigns in virtual time, 300 real local trials
     python benchmarks/scale.py --local 10000   so many local trials
     python benchmarks/scale.py --slurm 400     and so many real jobs on this Slurm, 200 at once
+    python benchmarks/scale.py --steps 2000    and so many trials of 0.2 s as steps of an allocation
+                                               of 4 nodes, 40 at once, the driver killed ten times
 
 The first campaign is that of the poster: 545 jobs of 9.0 hours (lognormal, sigma 0.3), 40 at once,
 on a grid of 61,440 points; the real driver, its journal and job folders, a simulated launcher. The
@@ -77,6 +79,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--slurm", type=int, metavar="N", help="run N short jobs on this Slurm")
+    parser.add_argument("--steps", type=int, metavar="N", help="N short steps of an allocation")
     parser.add_argument("--trials", type=int, default=10_000, help="of the second campaign")
     parser.add_argument("--local", type=int, default=300, metavar="N", help="real local trials")
     options = parser.parse_args()
@@ -86,6 +89,8 @@ def main() -> None:
         _local(options.local)
     if options.slurm:
         _real(options.slurm)
+    if options.steps:
+        _steps(options.steps)
 
 
 def _poster() -> None:
@@ -295,6 +300,45 @@ def _real(trials: int) -> None:
     )
     print(f"  driver and its commands, CPU            {1000 * cpu / trials:.1f} ms a trial")
     print(f"  files and folders                       {files / trials:.1f} a trial")
+
+
+def _steps(trials: int, kills: int = 10) -> None:
+    if shutil.which("salloc") is None:
+        sys.exit("There is no Slurm here: tests/slurm/cluster.sh start")
+    chance = random.Random(0)
+    salloc = ["salloc", "--no-shell", "--nodes=4", "--ntasks-per-node=10", "--mem=1000"]
+    done = subprocess.run(salloc, capture_output=True, text=True, check=True)
+    job = next(word for word in done.stderr.split() if word.isdigit())
+    env = os.environ | {"SLURM_JOB_ID": job, "SLURM_JOB_CPUS_PER_NODE": "10(x4)"}
+    program = (
+        'echo "$0 $1 $2 $3" >> ../../../../log; sleep 0.2; '
+        'echo "{\\"y\\": $((($0-9)*($0-9) + ($1-4)*($1-4) + ($2-$0)*($2-$0) + ($3-7)*($3-7)))}"'
+    )
+    words = ", ".join(json.dumps(word) for word in ("sh", "-c", program))
+    text = STUDY.format(search="random", parallel=40, trials=trials)
+    text = text.replace('"true"', words.replace("{", "{{").replace("}", "}}"))
+    text += 'on = "allocation"\n[run.allocation]\npoll = "1 s"\ngrace = "1 s"\n'
+    with tempfile.TemporaryDirectory(prefix="dsice-scale-") as folder:
+        (Path(folder) / "study.toml").write_text(text)
+        command = [sys.executable, "-m", "dsice.cli", "run", "study.toml", "--in", "out"]
+        began = time.monotonic()
+        for _ in range(kills):
+            with subprocess.Popen(
+                command,
+                cwd=folder,
+                env=env,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            ) as driver:
+                time.sleep(chance.uniform(2.0, 6.0))
+                driver.kill()
+        subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True)
+        wall = time.monotonic() - began
+        lines = (Path(folder) / "log").read_text().splitlines()
+    subprocess.run(["scancel", job], check=True)
+    print(f"{trials} trials of 0.2 s as steps of an allocation, 40 at once, {kills} kills -9")
+    print(f"  wall time, kills included               {wall:.0f} s, {trials / wall:.1f} a second")
+    print(f"  programs that ran, and different ones   {len(lines)}, {len(set(lines))}")
 
 
 if __name__ == "__main__":

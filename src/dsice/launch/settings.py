@@ -14,7 +14,7 @@ from dsice.launch.names import PBS, PJM, SLURM
 from dsice.units import DURATION, seconds
 
 _MARGIN: Final = 300.0  # seconds that a job gets beyond its program's own time limit
-_MEMORY: Final = re.compile(r"\s*(\d+)\s*([MG])i?B?\s*")
+_MEMORY: Final = re.compile(r"\s*(\d+)\s*([MG])i?B?(\s*x\s*attempt)?\s*")
 _WORD: Final = re.compile(r"[A-Za-z0-9_.,:;=@%+/\[\]&|*-]+")
 
 
@@ -39,7 +39,7 @@ def _plain(text: str) -> str:
 
 def _memory(text: str) -> str:
     if _MEMORY.fullmatch(text) is None:
-        raise ValueError("write '16 GB' or '800 MB'")
+        raise ValueError("write '16 GB' or '800 MB', or '8 GB x attempt'")
     return text
 
 
@@ -73,7 +73,8 @@ class Resources(Table):
     Attributes:
         cpus: cores.
         gpus: accelerators on each node.
-        memory: on each node, ``"16 GB"``; None: what the system gives by default.
+        memory: on each node, ``"16 GB"``; ``"8 GB x attempt"`` doubles it for a trial whose memory
+            was exceeded once, and so on; None: what the system gives by default.
         time: time limit in seconds; None: the program's own and five minutes.
         nodes: machines.
     """
@@ -83,6 +84,13 @@ class Resources(Table):
     memory: Memory | None = None
     time: Duration | None = None
     nodes: Annotated[int, Field(ge=1)] | None = None
+
+    def memory_after(self, exceeded: int) -> str | None:
+        """The memory of an attempt, in numbers, after it was exceeded so many times."""
+        found = _MEMORY.fullmatch(self.memory or "")
+        if found is None or not found[3]:
+            return self.memory
+        return f"{int(found[1]) * (1 + exceeded)} {found[2]}B"
 
     @property
     def megabytes(self) -> int | None:

@@ -6,11 +6,11 @@ import os
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dsice.errors import InvalidInput
 from dsice.grid import Value
-from dsice.launch.job import JobSpec
+from dsice.launch.job import JobSpec, Kind
 from dsice.launch.processes import search_path
 from dsice.launch.slots import Slot
 from dsice.launch.usage import unknown_here
@@ -80,7 +80,7 @@ def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
         env=env,
         timeout=time_limit(study, config),
         needs_metrics=not {*by_pattern, *measured}.issuperset(needed),
-        resources=config.resources.model_dump(exclude_none=True),
+        resources=resources_of(study, task),
         files=files,
         flaw=flaw,
         slot=slot.number,
@@ -91,6 +91,17 @@ def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
         measured=measured,
         progress=config.progress.pattern or "",
     )
+
+
+def resources_of(study: Study, task: Task) -> dict[str, Any]:
+    """What the next attempt of ``task`` needs of where it runs, besides its launcher's settings."""
+    own = config_of(study, task).resources
+    found = own.model_dump(exclude_none=True)
+    given = own if own.memory is not None else study.config.run.settings
+    exceeded = sum(attempt.kind is Kind.OUT_OF_MEMORY for attempt in task.attempts)
+    if given is not None and (memory := given.memory_after(exceeded)) != given.memory:
+        found["memory"] = memory
+    return found
 
 
 def _files(

@@ -125,3 +125,11 @@ def test_one_line_about_a_mistake(line: str, message: str) -> None:
         parse(f"{STUDY}{line}\n", Path("/folder"), "study.toml")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_memory_that_grows_where_it_was_exceeded() -> None:
+    growing = settings(memory="8 GB x attempt")
+    assert growing.megabytes == 8192
+    assert [growing.memory_after(count) for count in range(3)] == ["8 GB", "16 GB", "24 GB"]
+    assert settings(memory="8 GB").memory_after(2) == "8 GB"
+    assert settings().memory_after(2) is None
