@@ -159,7 +159,8 @@ class Hooks:
                 "params": str(trial.folder.params),
             }
             facts["trial"] = trial_as_json(trial)
-        arguments = [command.fill(argument, values) for argument in self._commands[event]]
+        given = command.with_flags(values, self._config.flags)
+        arguments = command.filled(self._commands[event], given)
         self._waiting.append(_Call(event, arguments, facts))
 
     def _go_on(self) -> None:

@@ -206,7 +206,7 @@ def test_a_function_gets_what_applies(tmp_path: Path) -> None:
         (('"--momentum={momentum}"', '"--momentum", "{momentum}"'), "'--momentum={momentum}'"),
         (("optimizer == 'sgd'\" }\noptimizer", 'nesterov" }\noptimizer'), "conditional too"),
         (("optimizer == 'sgd'\" }\noptimizer", 'sgd" }\noptimizer'), "when = 'sgd' reads 'sgd'"),
-        (("linear = [0, 0.9], levels = 4", "levels = 4"), "values; found none"),
+        (("linear = [0, 0.9], levels = 4", "levels = 4"), "flag; found none"),
     ],
 )
 def test_what_is_refused(write: Any, change: tuple[str, str], words: str) -> None:

@@ -190,13 +190,15 @@ def _of(key: str) -> Iterator[None]:
         raise InvalidInput(f"{key}: {error}") from None
 
 
-def require_whole_options(config: CommandConfig, grid: Grid) -> None:
+def require_whole_options(config: CommandConfig, grid: Grid, flags: Collection[str]) -> None:
     """Check that no option stands alone where the value of a conditional parameter is left out.
+
+    A parameter in ``flags`` is an option itself.
 
     Raises:
         InvalidInput: ``"--momentum", "{momentum}"`` are two items of a command.
     """
-    absent = {f"{{{grid.names[axis]}}}" for axis in grid.whens}
+    absent = {f"{{{grid.names[axis]}}}" for axis in grid.whens} - {f"{{{name}}}" for name in flags}
     for option, value in itertools.pairwise(config.command):
         if value in absent and option.startswith("-") and "{" not in option:
             raise InvalidInput(
@@ -227,10 +229,10 @@ def axis_of(name: str, entry: list[Level] | Range) -> Axis:
             f"{', '.join(kinds) or 'none of them'}"
         )
     kind, when, levels, step = kinds[0], entry.when, entry.levels, entry.step
-    if kind in ("choice", "values"):
+    if kind in ("choice", "values", "flag"):
         if levels is not None or step is not None:
             raise InvalidInput(f"{kind} has neither levels nor step")
-        return Axis(name, listed or [], ordered=kind == "values", when=when)
+        return Axis(name, listed or [False, True], ordered=kind != "choice", when=when)
     if kind in ("range", "log"):
         if step is not None:
             raise InvalidInput("a continuous range takes no step: give its number of levels")

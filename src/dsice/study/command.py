@@ -66,9 +66,19 @@ def fill(text: str, values: Mapping[str, Value]) -> str:
 def filled(items: Iterable[str], values: Mapping[str, Value]) -> list[str]:
     """An argument list with its fields replaced.
 
-    An item with a field that has no value is left out: its parameter does not apply.
+    An item with a field that has no value is left out: its parameter does not apply, or is a flag
+    that is not set.
     """
     return [fill(item, values) for item in items if set(fields(item)) <= values.keys()]
+
+
+def with_flags(values: Mapping[str, Value], flags: Mapping[str, str]) -> dict[str, Value]:
+    """``values`` with the arguments of those flags that are set; the others have no value."""
+    return {
+        name: flags.get(name, value)
+        for name, value in values.items()
+        if name not in flags or value is True
+    }
 
 
 def shown(value: Value) -> str:

@@ -34,6 +34,7 @@ from dsice.study.tables import (
     CommandConfig,
     FinalistsConfig,
     First,
+    Range,
     ReportConfig,
     RunConfig,
     StudyFile,
@@ -51,6 +52,7 @@ class StudyConfig:
     Attributes:
         name: of the study.
         grid: the points.
+        flags: of parameters that are arguments which are there or left out, these arguments.
         goal: what makes a point good; its bounds may wait for the result of a stage.
         first: points that are measured before anything else; the first one is the baseline.
         search: name of the search.
@@ -69,6 +71,7 @@ class StudyConfig:
 
     name: str
     grid: Grid
+    flags: Mapping[str, str]
     goal: Goal
     first: tuple[Point, ...]
     search: str
@@ -197,7 +200,12 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
         check_metrics(file.finalists, "finalists")
         if goal.swept:
             raise InvalidInput("[finalists]: of several objectives there is no best few")
-    require_whole_options(file.trial, grid)
+    flags = {
+        name: entry.flag
+        for name, entry in file.grid.items()
+        if isinstance(entry, Range) and entry.flag is not None
+    }
+    require_whole_options(file.trial, grid, flags)
     for row in file.report.pictures:
         for caption, path in row.files.items():
             within(f"[[report.pictures]] {caption!r}", path, pictured)
@@ -205,6 +213,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     checked = StudyConfig(
         name=file.name,
         grid=grid,
+        flags=flags,
         goal=goal,
         first=points_of(grid, first.settings, first.nearest, notes.append),
         search=search,

@@ -67,9 +67,10 @@ def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
         threads = threads or 1
     if threads is not None:
         env |= thread_limits(threads)
-    filled = {key: command.filled([text], values) for key, text in config.env.items()}
+    given = command.with_flags(values, study.config.flags)
+    filled = {key: command.filled([text], given) for key, text in config.env.items()}
     env |= {key: found[0] for key, found in filled.items() if found}
-    arguments = tuple(command.filled(config.command, values))
+    arguments = tuple(command.filled(config.command, given))
     files, flaw = _files(study, config, values)
     needed = study.config.goal.metrics if isinstance(task, Trial | Finalist) else ()
     by_pattern, measured = config.patterns(needed), config.measured(needed)

@@ -286,7 +286,7 @@ class ReportConfig(Table):
 
 
 class Range(Table):
-    """Levels of one parameter: one of range, log, linear, geometric, integers, choice and values.
+    """Levels of one parameter: range, log, linear, geometric, integers, choice, values or flag.
 
     Attributes:
         range: ends of a continuous range, which round numbers stand for, 21 or as many as levels
@@ -297,6 +297,7 @@ class Range(Table):
         integers: first and last of all whole numbers between, or of every step-th.
         choice: values without an order.
         values: levels in order, as in a list without a table.
+        flag: an argument that is there or left out, ``"--fast"``: the levels are false and true.
         levels: how many.
         step: from one level to the next.
         when: of a conditional parameter, under which condition it applies: an expression in
@@ -311,12 +312,13 @@ class Range(Table):
     integers: Annotated[tuple[int, int], Field(strict=False)] | None = None
     choice: list[Level] | None = None
     values: list[Level] | None = None
+    flag: Text | None = None
     levels: int | None = None
     step: float | None = None
     when: Text | None = None
 
 
-RANGES: Final = ("range", "log", "linear", "geometric", "integers", "choice", "values")
+RANGES: Final = ("range", "log", "linear", "geometric", "integers", "choice", "values", "flag")
 """The keys of a `Range` that say which levels it has; it has one of them."""
 
 
