@@ -40,6 +40,7 @@ def tune(
     search: str | Mapping[str, Any] = DEFAULT_SEARCH,
     seed: int = 0,
     first: Sequence[Mapping[str, Any]] = (),
+    learn_from: Sequence[Path | str] | str = (),
     hours: float | None = None,
     samples: int = 1,
     timeout: float | None = None,
@@ -78,6 +79,9 @@ def tune(
         seed: of the search.
         first: params that are known to work, measured before anything else; the first of them is
             the baseline that the best is compared with.
+        learn_from: results of related programs that the search learns from, read when the study
+            begins: directories of studies, and files and storages that ``dsice import`` reads; or
+            ``"auto"``: earlier studies beside this one of the same function and parameters.
         hours: most hours of wall time in all, or None.
         samples: how many times each point is measured, each a trial of its own.
         timeout: time limit of one call in seconds, or None.
@@ -120,6 +124,7 @@ def tune(
 
     # Imported here: `import dsice` is to stay quick.
     from dsice.console import complain
+    from dsice.exchange.learning import sources_of
     from dsice.fingerprint import fingerprint
     from dsice.launch.local import LocalLauncher
     from dsice.notebook import NotebookView, ShownStudy, in_notebook
@@ -165,6 +170,13 @@ def tune(
         digest = sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:8]
         called = f"{_name(called)}-{digest}"
     place = StudyDirectory.at(directory or Path("runs") / called)
+    learned: str | list[str]
+    if isinstance(learn_from, str):
+        learned = learn_from if learn_from == "auto" else [str(Path(learn_from).absolute())]
+    else:
+        learned = [
+            str(each) if "://" in str(each) else str(Path(each).absolute()) for each in learn_from
+        ]
     text = _study_file(
         grid,
         goal,
@@ -173,6 +185,7 @@ def tune(
             "search": search,
             "seed": seed,
             "first": [dict(each) for each in first] or None,
+            "learn_from": learned or None,
         },
         trial={
             "timeout": timeout,
@@ -229,6 +242,7 @@ def tune(
                 view.stopping,
                 kept,
                 call=None if isolate else function,
+                sources=lambda: sources_of(config, place.path),
             )
     except Interrupted:
         if told.error is not None:

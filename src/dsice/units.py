@@ -127,3 +127,12 @@ def percent(share: float) -> str:
 def count(amount: int, one: str, many: str = "") -> str:
     """``1 trial``, ``2 trials``, ``1,024 trials``."""
     return f"{amount:,} {one if amount == 1 else many or one + 's'}"
+
+
+def ordinal(place: int) -> str:
+    """``third`` up to ten, then ``11th``."""
+    words = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
+    if 1 <= place <= len(words):
+        return words[place - 1]
+    last = 0 if place // 10 % 10 == 1 else place % 10
+    return str(place) + {1: "st", 2: "nd", 3: "rd"}.get(last, "th")

@@ -38,6 +38,7 @@ def _explain(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from dsice.console import answers
+    from dsice.explain.related import relations_of
     from dsice.explain.show import show_story, show_trial
     from dsice.explain.trial import explanation_of
     from dsice.explain.walk import roles_of, walk_of
@@ -56,12 +57,14 @@ def _explain(options: argparse.Namespace) -> int:
     if not study.trials:
         raise InvalidInput(f"{options.directory} has no trials yet: nothing to explain")
     roles, walk, effects = roles_of(study), walk_of(study), _effects(study)
+    relations = relations_of(study)
     if options.json:
         parts: dict[str, Sequence[Any]] = {"roles": roles, "walk": walk, "effects": effects}
+        parts["sources"] = relations
         plain = {name: [asdict(each) for each in part] for name, part in parts.items()}
         say(json.dumps(plain, indent=1))
     else:
-        show_story(console, study.goal, roles, walk, effects)
+        show_story(console, study.goal, roles, walk, effects, relations)
     return 0
 
 

@@ -18,6 +18,7 @@ from dsice.text import one_line, say
 
 if TYPE_CHECKING:
     from dsice.study.config import StudyConfig
+    from dsice.study.learned import Learned
     from dsice.study.state import Study
 
 
@@ -57,6 +58,18 @@ def add(commands: Subparsers) -> None:
         "the baseline that the best is compared with. May be repeated",
     )
     parser.add_argument(
+        "--learn-from",
+        action="append",
+        default=[],
+        metavar="SOURCE",
+        help="results of a related program that the search learns from: a study's directory, or "
+        "what 'dsice import' reads; 'auto' for earlier studies beside this one. Read when the "
+        "study begins. May be repeated",
+    )
+    parser.add_argument(
+        "--no-learn", action="store_true", help="learn from nothing, whatever the file says"
+    )
+    parser.add_argument(
         "--on",
         choices=NAMES,
         help="where trials run, instead of the file's: on this machine, as jobs of Slurm, Fujitsu "
@@ -88,12 +101,14 @@ def add(commands: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from dsice.exchange.learning import sources_of
     from dsice.hooks import Hooks
     from dsice.launch.make import make_launcher
-    from dsice.study.config import with_budget, with_first
+    from dsice.study.config import with_budget, with_first, with_sources
     from dsice.study.directory import StudyDirectory
     from dsice.study.facts import Status
     from dsice.study.frozen import load_study_file
+    from dsice.study.learned import line
     from dsice.study.run import run_study
     from dsice.terminal import Terminal
 
@@ -101,6 +116,7 @@ def _run(options: argparse.Namespace) -> int:
     budget = {key: value for key, value in given.items() if value is not None}
     config = with_budget(load_study_file(options.study), **budget)
     config = with_first(config, options.first)
+    config = with_sources(config, options.learn_from, options.no_learn)
     directory = options.directory or Path("runs") / config.name
     if options.dry_run:
         return _preview(options.study, config, directory, options.sample)
@@ -108,6 +124,8 @@ def _run(options: argparse.Namespace) -> int:
         raise InvalidInput("--sample goes with --dry-run")
     repeated = [part for key, value in budget.items() for part in (f"--{key}", str(value))]
     repeated += [part for text in options.first for part in ("--first", text)]
+    repeated += [part for text in options.learn_from for part in ("--learn-from", text)]
+    repeated += ["--no-learn"] * options.no_learn
     resume = shlex.join(["dsice", "run", str(options.study), "--in", str(directory), *repeated])
     stop_after = options.stop_after
     if stop_after is None and config.run.on in (SLURM, ALLOCATION):
@@ -117,6 +135,13 @@ def _run(options: argparse.Namespace) -> int:
     for note in config.notes:
         complain(note)
     place = StudyDirectory.at(directory)
+
+    def sources() -> list[Learned]:
+        found = sources_of(config, place.path)
+        if text := line(found):
+            complain(text)
+        return found
+
     launcher = make_launcher(config.run.on, config.run.settings, place.batch)
     try:
         with Hooks(config, place.path, complain) as hooks, Terminal() as terminal:
@@ -127,6 +152,7 @@ def _run(options: argparse.Namespace) -> int:
                 hooks.beside(terminal.show),
                 terminal.stopping,
                 stop_after=stop_after,
+                sources=sources,
             )
     except (Interrupted, OutOfTime) as error:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # on the way out already

@@ -12,14 +12,17 @@ from rich.text import Text
 from dsice.domain import Domain, covers_decades, focus
 from dsice.explain.effects import Effect, Effects
 from dsice.explain.line import OnLine, Position, TrialLine, When
+from dsice.explain.related import relation_line
 from dsice.explain.trial import Explanation
 from dsice.explain.walk import RoleCount, Step
 from dsice.explain.words import ROLES, sentences, what_matters
 from dsice.goal import Goal
 from dsice.grid import Params
+from dsice.search.related import Relation
 from dsice.study.facts import Status
 from dsice.study.summary import metric_text
 from dsice.terminal import params_line
+from dsice.text import one_line
 from dsice.units import ABSENT, apart, number, percent, setting
 
 _MOST_ROWS: Final = 40  # positions of a line that are shown, besides those with trials
@@ -150,9 +153,14 @@ def show_story(
     roles: Sequence[RoleCount],
     walk: Sequence[Step],
     effects: Sequence[Effects],
+    relations: Sequence[Relation] = (),
 ) -> None:
     """Print how a study went as a whole."""
     _show_roles(console, roles)
+    if relations:
+        console.print(Text("\nHow related what it learned from turned out to be", style="bold"))
+    for relation in relations:
+        console.print(Text(one_line(relation_line(relation))))
     _show_walk(console, walk, goal)
     if not effects:
         console.print("\nToo few results to say what each parameter does.")

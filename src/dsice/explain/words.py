@@ -9,14 +9,15 @@ from dsice.explain.effects import Effects
 from dsice.explain.line import TrialLine
 from dsice.explain.trial import Came, Explanation
 from dsice.goal import Goal
-from dsice.search.why import Estimate, Role
+from dsice.search.why import Estimate, Role, Why
 from dsice.study.facts import Status
 from dsice.terminal import metrics_line
 from dsice.text import one_line
-from dsice.units import count, number, percent
+from dsice.units import count, number, ordinal, percent
 
 ROLES: Final[Mapping[Role | None, str]] = {
     Role.START: "first points, before anything is known",
+    Role.SOURCE: "first points, recommended by an earlier study",
     Role.AXIS: "on a line along one axis",
     Role.OBLIQUE: "on a line along several axes",
     Role.LEARNED: "in a direction learned from good points",
@@ -51,6 +52,8 @@ def _where(found: Explanation) -> str:
     match why.role:
         case Role.START:
             return "one of the first points, which spread over the grid before anything is known"
+        case Role.SOURCE:
+            return _recommended(why)
         case Role.FAR:
             return (
                 "the most promising point of all, and on no line: far points are drawn now and "
@@ -80,6 +83,17 @@ def _where(found: Explanation) -> str:
         then = ", the best then" if line.through_best else ""
         through = f"trial {line.through_trial}{then}"
     return f"on the line through {through}, {line_name(line, why.role)}"
+
+
+def _recommended(why: Why) -> str:
+    advice = why.advice
+    if advice is None:
+        return "recommended by an earlier study, before anything was known here"
+    rank = "best" if advice.rank == 1 else f"{ordinal(advice.rank)} best"
+    return (
+        f"recommended by {one_line(advice.source)}, before anything was known here: the {rank} of "
+        f"what it recommends, where it expects {_about(advice.estimate)} by its own measurements"
+    )
 
 
 def line_name(line: TrialLine, role: Role) -> str:

@@ -303,7 +303,7 @@ class Repair:
 
     def _rewritten(self) -> Iterator[Event]:
         """The events as they are to be, in the present format."""
-        header = header_of(self._study.config)
+        header = header_of(self._study)
         header.id = self._study.id or header.id
         header.t = self._events[0].t if self._events else 0.0
         header.session = token = secrets.token_hex(4)

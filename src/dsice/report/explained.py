@@ -8,12 +8,14 @@ from typing import Any, Self
 from dsice.errors import InvalidInput
 from dsice.explain.effects import effects_of
 from dsice.explain.line import TrialLine
+from dsice.explain.related import relation_line, relations_of
 from dsice.explain.trial import Explanation, explanation_of
 from dsice.explain.walk import walk_of
 from dsice.explain.words import sentences, what_matters
 from dsice.report.explain_figures import effect_figures, line_figure, pair_figure, walk_figure
 from dsice.report.facts import Facts
 from dsice.report.scales import Figure
+from dsice.study.summary import sources_line
 from dsice.text import plain
 
 
@@ -25,6 +27,7 @@ class Explained:
         why: sentences about the best trial.
         line: the line on which it was found (the poster's Fig. 1), none or one.
         walk: how the best point moved, none or one.
+        sources: sentences about what the study learns from.
         matters: a sentence about which parameters matter.
         effects: what each parameter does by itself.
         pairs: the strongest interactions.
@@ -33,6 +36,7 @@ class Explained:
     why: tuple[str, ...] = ()
     line: tuple[Figure, ...] = ()
     walk: tuple[Figure, ...] = ()
+    sources: tuple[str, ...] = ()
     matters: str = ""
     effects: tuple[Figure, ...] = ()
     pairs: tuple[Figure, ...] = ()
@@ -43,6 +47,8 @@ class Explained:
         if not facts.settled or facts.problem or not facts.measured:
             return cls()
         study, grid = facts.study, facts.study.config.grid
+        named = [plain(sources_line(study), 500)] if study.sources else []
+        related = [plain(relation_line(each), 300) for each in relations_of(study)]
         walk, effects = walk_of(study), effects_of(study)
         best = None if facts.best is None else explained(facts, facts.best.number)
         why: tuple[str, ...] = ()
@@ -56,6 +62,7 @@ class Explained:
             why=why,
             line=line,
             walk=(walk_figure(walk, grid),) if len(walk) > 1 else (),
+            sources=(*named, *related),
             matters="" if effects is None else plain(what_matters(effects)),
             effects=() if effects is None else tuple(effect_figures(effects, grid, log)),
             pairs=tuple(pair_figure(pair, effects, grid) for pair in pairs if effects),

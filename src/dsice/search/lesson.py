@@ -173,14 +173,14 @@ class Lesson:
         if self._table is None:
             return self._searched(count)
         flat = self._table.ravel()
-        found: list[Point] = []
+        found: dict[Point, None] = {}
         for number in np.argsort(flat, kind="stable").tolist():
             point = tuple(int(k) for k in np.unravel_index(number, self._grid.shape))
             if self._grid.allows(point):
-                found.append(point)
+                found[self._grid.canonical(point)] = None
                 if len(found) == count:
                     break
-        return found
+        return list(found)
 
     def _searched(self, count: int) -> list[Point]:
         """As `lowest`, of points drawn at random and of the axis lines through the best of them."""
@@ -197,7 +197,7 @@ class Lesson:
                         other = (*point[:axis], level, *point[axis + 1 :])
                         if grid.allows(other):
                             pool[other] = None
-        return ranking[:count]
+        return list(dict.fromkeys(map(grid.canonical, ranking)))[:count]
 
 
 def _chosen(targets: Array, count: int) -> Levels:

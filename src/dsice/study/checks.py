@@ -94,7 +94,7 @@ def search_of(entry: str | dict[str, Any], grid: Grid, goal: Goal) -> tuple[str,
     name = options.pop("name")
     if not isinstance(name, str) or name not in SEARCHES:
         raise InvalidInput(f"key 'search' = {shown(name)}: {accepted}")
-    for key in ("grid", "goal", "seed", "capacity"):
+    for key in ("grid", "goal", "seed", "capacity", "sources"):
         if key in options:
             raise InvalidInput(f"key 'search': {key!r} is no option of a search")
     if goal.swept and name not in FRONT_SEARCHES:

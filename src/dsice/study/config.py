@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ from dsice.errors import InvalidInput
 from dsice.files import read_regular
 from dsice.goal import Bound, Goal
 from dsice.grid import Grid, Point
+from dsice.search import DEFAULT_SEARCH
 from dsice.study.checks import (
     axis_of,
     check_built_in,
@@ -55,6 +56,7 @@ class StudyConfig:
         flags: of parameters that are arguments which are there or left out, these arguments.
         goal: what makes a point good; its bounds may wait for the result of a stage.
         first: points that are measured before anything else; the first one is the baseline.
+        learn_from: sources of results of related programs, as `StudyFile` has them.
         search: name of the search.
         search_options: of that search, by name.
         seed: of the search.
@@ -74,6 +76,7 @@ class StudyConfig:
     flags: Mapping[str, str]
     goal: Goal
     first: tuple[Point, ...]
+    learn_from: tuple[str, ...] | Literal["auto"]
     search: str
     search_options: Mapping[str, Any]
     seed: int
@@ -151,6 +154,25 @@ def with_first(config: StudyConfig, settings: Sequence[str]) -> StudyConfig:
     return replace(config, first=first, notes=(*notes, *config.notes))
 
 
+def with_sources(config: StudyConfig, places: Sequence[str], no_learn: bool) -> StudyConfig:
+    """``config`` with further sources to learn from, or with none at all.
+
+    Raises:
+        InvalidInput: both are asked for.
+    """
+    if no_learn and places:
+        raise InvalidInput("--learn-from and --no-learn: give one of them")
+    if no_learn:
+        return replace(config, learn_from=())
+    if "auto" in places and len(places) == 1:
+        return replace(config, learn_from="auto")
+    if not places:
+        return config
+    here = [str(Path(place).absolute()) if "://" not in place else place for place in places]
+    given = () if config.learn_from == "auto" else config.learn_from
+    return replace(config, learn_from=(*given, *here))
+
+
 def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     require_no_swallowed(file)
     axes = []
@@ -170,6 +192,10 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     )
     first = First(settings=file.first) if isinstance(file.first, list) else file.first
     search, options = search_of(file.search, grid, goal)
+    if file.learn_from and search != DEFAULT_SEARCH:
+        raise InvalidInput(
+            f"key 'learn_from': the search {search!r} learns nothing; only {DEFAULT_SEARCH!r} does"
+        )
     for bound in goal.bounds:
         if unknown := sorted(bound.stages - set(file.stage)):
             raise InvalidInput(
@@ -216,6 +242,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
         flags=flags,
         goal=goal,
         first=points_of(grid, first.settings, first.nearest, notes.append),
+        learn_from="auto" if file.learn_from == "auto" else tuple(file.learn_from),
         search=search,
         search_options=options,
         seed=file.seed,

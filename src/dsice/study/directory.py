@@ -1,6 +1,7 @@
 """Where everything of a study lies. All state is files at the paths that are gathered here.
 
 DIR/study.toml            the study file, frozen
+DIR/learned.json          results of earlier studies that it learns from
 DIR/journal.jsonl         what happened, one event a line
 DIR/lock                  held by the driver at work, see `dsice.study.lock`
 DIR/stop                  what ``dsice stop`` asks of it
@@ -68,6 +69,11 @@ class StudyDirectory:
     def source_file(self) -> Path:
         """Where the study file lay: its folder, which ``{study}`` stands for, as JSON text."""
         return self.path / "source.json"
+
+    @property
+    def learned(self) -> Path:
+        """What the study learns from, see `dsice.study.learned`."""
+        return self.path / "learned.json"
 
     @property
     def journal(self) -> Path:

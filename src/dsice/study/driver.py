@@ -206,7 +206,7 @@ class Driver:
         if run.hours is not None:
             self._deadline = self._clock.now() + run.hours * 3600 - self.study.wall_seconds
         if self._journal.format < FORMAT:
-            self._record(header_of(self.study.config))
+            self._record(header_of(self.study))
         self._record(
             SessionBegan(
                 host=socket.gethostname(),

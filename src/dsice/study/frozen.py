@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dsice.errors import DamagedStudy, InvalidInput, OtherStudy
 from dsice.files import SMALL, read_regular, write_atomically
 from dsice.grid import Axis
+from dsice.study import learned
 from dsice.study.config import StudyConfig, load, parse
 from dsice.study.directory import StudyDirectory, write_json
 from dsice.study.events import Header
+from dsice.study.learned import Learned
+
+_SOURCES: Final = "sources"
 
 if TYPE_CHECKING:
     from dsice.study.state import Study
@@ -45,17 +49,34 @@ def require_same(
             )
 
 
-def fingerprints(config: StudyConfig) -> dict[str, str]:
+def require_same_sources(study: Study, places: tuple[str, ...] | Literal["auto"]) -> None:
+    """Check that a study that goes on is to learn from what it began with, or from nothing else.
+
+    Raises:
+        OtherStudy: it is to learn from something else.
+    """
+    before = tuple(source.name for source in study.sources)
+    if places and places != "auto" and places != before:
+        names = ", ".join(before) if before else "no source"
+        raise OtherStudy(
+            f"{study.directory.path} began to learn from {names}, and is now to learn from "
+            f"{', '.join(places)}: sources are read when a study begins. Choose another "
+            "directory, or 'dsice import' results of the same program"
+        )
+
+
+def fingerprints(config: StudyConfig, sources: Sequence[Learned] = ()) -> dict[str, str]:
     """A digest of each part of a study that stays as it is, for its journal to keep."""
-    return {
+    found = {
         what: hashlib.sha256(json.dumps(part, default=_plain).encode()).hexdigest()[:16]
         for what, part in _identity(config).items()
     }
+    return found | ({_SOURCES: learned.digest(sources)} if sources else {})
 
 
-def header_of(config: StudyConfig) -> Header:
+def header_of(study: Study) -> Header:
     """The first line of what this version writes into the journal of a study, with a new id."""
-    return Header.new(config.name, fingerprints(config))
+    return Header.new(study.config.name, fingerprints(study.config, study.sources))
 
 
 def require_fingerprints(study: Study) -> None:
@@ -64,8 +85,13 @@ def require_fingerprints(study: Study) -> None:
     Raises:
         DamagedStudy: it is another one.
     """
-    now = fingerprints(study.config)
+    now = fingerprints(study.config, study.sources)
     for what, digest in study.fingerprints.items():
+        if now.get(what) != digest and what == _SOURCES:
+            raise DamagedStudy(
+                f"{study.directory.learned} is not what the study began with: bring the file of "
+                "then back"
+            )
         if now.get(what) != digest:
             raise DamagedStudy(
                 f"{study.directory.study_file} has another {what} than the study that "

@@ -100,4 +100,7 @@ def search_of(study: Study, capacity: int, sweep: int | None) -> Search:
         # The published forms look for one point; and a sweep ends with its trials.
         name, options = DEFAULT_SEARCH, {}
         goal = goal_for(study, Swept.parse(study.sweeps[sweep - 1].bound))
+    options = dict(options)
+    if study.sources:
+        options["sources"] = [source.given for source in study.sources]
     return make_search(name, config.grid, goal, seed=config.seed, capacity=capacity, **options)

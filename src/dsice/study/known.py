@@ -75,7 +75,7 @@ def add_known(
                 study.apply(journal.replay())
                 new = unknown(study, results)
                 if journal.format < FORMAT:
-                    journal.append(frozen.header_of(config))
+                    journal.append(frozen.header_of(study))
                 if new:
                     entries = [_entry(each, config.grid) for each in new]
                     journal.append(Imported(source=source, results=entries))

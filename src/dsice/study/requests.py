@@ -105,7 +105,7 @@ def _take_up_here(place: StudyDirectory) -> None:
 
         def record(event: Event) -> None:
             if journal.format < FORMAT:
-                study.apply([journal.append(frozen.header_of(study.config))])
+                study.apply([journal.append(frozen.header_of(study))])
             study.apply([journal.append(event)])
 
         taken_up(study, record)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from dsice.errors import InvalidInput, NoResult
 from dsice.goal import Goal, Metrics
 from dsice.incumbent import Incumbent, Standing, best_standing, incumbents, standings
+from dsice.study import learned
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.facts import Finalist, KnownResult, Session, Stage, Status, Sweep, Trial
+from dsice.study.learned import Learned
 
 
 @dataclass(slots=True)
@@ -41,6 +43,14 @@ class Results:
     finalists: dict[int, Finalist] = field(default_factory=dict)
     requests: set[str] = field(default_factory=set)
     id: str = ""
+    _sources: tuple[Learned, ...] | None = None
+
+    @property
+    def sources(self) -> tuple[Learned, ...]:
+        """The earlier studies that it learns from, as its directory keeps them."""
+        if self._sources is None:
+            self._sources = learned.load(self.directory)
+        return self._sources
 
     @property
     def spent(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from dsice.errors import DsiceError, Interrupted, InvalidInput
 from dsice.files import read_regular, write_atomically
 from dsice.launch.base import Launcher
 from dsice.launch.slots import Slots
-from dsice.study import frozen, share
+from dsice.study import frozen, learned, share
 from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
@@ -24,6 +24,7 @@ from dsice.study.function import Function, keep_function
 from dsice.study.further import Further
 from dsice.study.in_process import Call, InProcess
 from dsice.study.journal import Journal
+from dsice.study.learned import Learned
 from dsice.study.places import with_slots
 from dsice.study.share import Share
 from dsice.study.spec import check_files
@@ -44,6 +45,7 @@ def run_study(
     begin_with: Stop = Stop.NO,
     further: Further | None = None,
     call: Call | None = None,
+    sources: Callable[[], Sequence[Learned]] = lambda: (),
 ) -> Study:
     """Begin the study in ``directory``, or go on with it, until it ends.
 
@@ -63,6 +65,7 @@ def run_study(
         begin_with: how to stop, from the very beginning.
         further: trials for a range of bounds, instead of those of the budget.
         call: what each trial calls in this process, instead of starting a job.
+        sources: reads what a study that begins learns from.
 
     Raises:
         InvalidInput: the directory holds something else, a program or path is missing, the rule
@@ -95,6 +98,7 @@ def run_study(
             further,
             slots,
             call,
+            sources,
         )
     except OSError as error:
         where = error.filename or place.path
@@ -113,17 +117,24 @@ def _run_in(
     further: Further | None,
     slots: Slots | None,
     call: Call | None,
+    sources: Callable[[], Sequence[Learned]],
 ) -> Study:
     with place.lock.held() as held:
         ended = 0
+        begun = False
         if place.journal.exists():
             earlier = Study.open(place.path)
             done = [s.name for s in earlier.stages.values() if s.status is Status.DONE]
             frozen.require_same(earlier.config, config, place.path, done)
             require_known(earlier)
             ended = len(earlier.finished)
+            begun = bool(earlier.sessions or earlier.trials)
+            if begun:
+                frozen.require_same_sources(earlier, config.learn_from)
         if function is not None:
             keep_function(place, function, ended)
+        if not begun and (found := sources()):
+            learned.freeze(place, found)
         frozen.freeze(config, place)
         place.stop_file.unlink(missing_ok=True)  # meant for an earlier driver
         clock = SystemClock()
@@ -203,7 +214,13 @@ def require_free(place: StudyDirectory) -> None:
         OSError: it cannot be read.
     """
     # What a beginning that was cut short may have left, half-written too, is no hindrance.
-    kept = (place.study_file, place.source_file, place.function, place.function_versions)
+    kept = (
+        place.learned,
+        place.study_file,
+        place.source_file,
+        place.function,
+        place.function_versions,
+    )
     own = ("lock", "stop", *(path.name for path in kept))
     halves = tuple(f".{name}." for name in own)
     for name in sorted(entry.name for entry in place.path.iterdir()):

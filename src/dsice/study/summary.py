@@ -13,6 +13,7 @@ from dsice.goal import Goal
 from dsice.incumbent import Standing
 from dsice.launch.job import JobFolder
 from dsice.launch.output import finite, last_line, shown
+from dsice.study import learned
 from dsice.study.baseline import Baseline
 from dsice.study.facts import Status, Task, Trial
 from dsice.study.state import Study
@@ -44,6 +45,9 @@ def as_json(study: Study) -> dict[str, Any]:
         "best": None if best is None else best_as_json(best),
         "baseline": None if baseline is None else baseline.as_json(study.goal),
         "known": _known(study),
+        "learns_from": [
+            {"name": source.name, "results": len(source.results)} for source in study.sources
+        ],
         "failures": {t.number: t.reason for t in study.with_status(Status.FAILED)},
         "discarded": {t.number: t.reason for t in study.with_status(Status.DISCARDED)},
         "ended_early": {t.number: t.reason for t in study.with_status(Status.STOPPED)},
@@ -72,6 +76,11 @@ def _known(study: Study) -> dict[str, Any]:
         if best is None
         else {"params": best.params, "metrics": dict(best.metrics), "where": best.named},
     }
+
+
+def sources_line(study: Study) -> str:
+    """One line that names what the study learns from; empty if it learns from nothing."""
+    return learned.line(study.sources)
 
 
 def known_line(study: Study) -> str:

@@ -353,6 +353,12 @@ class StudyFile(Table):
             anything else; the first one is the baseline that the best is compared with. As a table
             ``{ settings = [...], nearest = true }``, numbers stand for their nearest levels, as
             they always do in continuous ranges.
+        learn_from: results of related programs that the search learns from: directories of studies,
+            and files and storages that ``dsice import`` reads,
+            ``["../a100/runs/conv", "old.csv"]``; relative ones begin at the study file's folder.
+            ``"auto"``: earlier studies in the same ``runs`` folder with this program, its
+            parameters and this objective. All are read when the study begins, and kept in its
+            directory.
         search: the search by name, or a table with ``name`` and its options,
             ``{ name = "dsice", tolerance = 0.01, repeats = 2 }``.
         seed: of the search's random choices.
@@ -375,6 +381,7 @@ class StudyFile(Table):
     allowed: str | None = None
     only_ratios_of: list[Text] = Field(default_factory=list)
     first: list[dict[str, Any]] | First = Field(default_factory=list)
+    learn_from: list[Text] | Literal["auto"] = Field(default_factory=list)
     search: str | dict[str, Any] = DEFAULT_SEARCH
     seed: Annotated[int, Field(ge=0)] = 0
     paths: dict[str, Text] = Field(default_factory=dict)

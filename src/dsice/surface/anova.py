@@ -40,6 +40,7 @@ class Anova:
 
     Attributes:
         terms: (axis, name) of each term, in the order of the strengths.
+        whens: as given.
     """
 
     def __init__(
@@ -59,10 +60,10 @@ class Anova:
         self.strengths: Final = np.ones(len(self.terms)) if strengths is None else strengths
         axes = np.array([axis for axis, _ in self.terms], dtype=int)
         self._slices: Final = [np.flatnonzero(axes == axis) for axis in range(len(shape))]
-        self._whens: Final = dict(whens or {})
+        self.whens: Final = dict(whens or {})
         self._applies: Final = {
             axis: np.array(when.answers).reshape([shape[other] for other in when.reads])
-            for axis, when in self._whens.items()
+            for axis, when in self.whens.items()
         }
         # The factor of each axis that acts: looked up, or None for one too long for a table.
         self._factors: Final = {
@@ -83,25 +84,25 @@ class Anova:
         """
         tables = table(self.shape[axis], self.ordered[axis])
         factor = 1 + np.tensordot(self.strengths[self._slices[axis]], tables, 1)  # (6)
-        return np.pad(factor, (0, int(axis in self._whens)), constant_values=1.0)
+        return np.pad(factor, (0, int(axis in self.whens)), constant_values=1.0)
 
     def with_strengths(self, strengths: Array) -> Anova:
         """The covariance of the same grid with other strengths."""
-        return Anova(self.shape, self.ordered, strengths, self._whens)
+        return Anova(self.shape, self.ordered, strengths, self.whens)
 
     def applies(self, axis: int, points: Points) -> NDArray[np.bool_] | None:
         """Whether an axis applies at ``points``, shape (len(points),); None: it always does."""
-        if axis not in self._whens:
+        if axis not in self.whens:
             return None
-        reads = self._whens[axis].reads
+        reads = self.whens[axis].reads
         return np.asarray(self._applies[axis][tuple(points[:, other] for other in reads)])
 
     def _coded(self, points: Points) -> Points:
         """``points`` with the level of `_factor` that says so where an axis does not apply."""
-        if not self._whens:
+        if not self.whens:
             return points
         coded = points.copy()
-        for axis in self._whens:
+        for axis in self.whens:
             if (applies := self.applies(axis, points)) is not None:
                 coded[~applies, axis] = self.shape[axis]
         return coded
@@ -175,7 +176,7 @@ class Anova:
     def _long(self, axis: int, at: Levels, to: Levels) -> Array:
         """The factor of an axis too long for a table, between levels broadcast together."""
         values = terms(self.shape[axis], self.ordered[axis], at, to)
-        if axis in self._whens:
+        if axis in self.whens:
             values = values * ((at < self.shape[axis]) & (to < self.shape[axis]))
         return np.asarray(1 + np.tensordot(self.strengths[self._slices[axis]], values, 1))
 
