@@ -568,3 +568,14 @@ def test_constraints_of_a_trial_that_has_none_hold() -> None:
         30,
     )
     assert [trial.params for trial in study.trials] == expected
+
+
+def test_a_sampler_learns_from_another_study() -> None:
+    earlier = optuna.create_study(sampler=DsiceSampler(search_space=SPACE, seed=1))
+    earlier.optimize(lambda trial: value(suggested(trial)), n_trials=40)
+    sampler = DsiceSampler(search_space=SPACE, seed=5, learn_from=[earlier])
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(lambda trial: value(suggested(trial)), n_trials=3)
+    assert study.trials[0].params == earlier.best_params
+    with pytest.raises(dsice.InvalidInput, match="is no study of Optuna"):
+        DsiceSampler(learn_from=["old"])

@@ -11,7 +11,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -19,6 +19,7 @@ from dsice.goal import Goal, Metrics
 from dsice.grid import Point
 from dsice.optuna.space import Space, asked_for
 from dsice.search import make_search
+from dsice.search.sources import Given
 
 CLAIM: Final = "dsice:claim"  # attribute of a trial: the values decided on, by parameter
 _FIXED: Final = "fixed_params"  # Optuna's attribute of enqueued trials
@@ -53,6 +54,13 @@ def constraints_of(trial: FrozenTrial) -> dict[str, float]:
     return {name: min(max(value, -_LARGEST), _LARGEST) for name, value in found.items()}
 
 
+class Earlier(NamedTuple):
+    """A study to learn from: its name, and its trials that have ended."""
+
+    name: str
+    trials: Sequence[FrozenTrial]
+
+
 class Record:
     """A search that is told what a study's trials say.
 
@@ -67,7 +75,13 @@ class Record:
     """
 
     def __init__(
-        self, space: Space, *, maximize: bool, seed: int, tolerance: float | None = None
+        self,
+        space: Space,
+        *,
+        maximize: bool,
+        seed: int,
+        tolerance: float | None = None,
+        earlier: Sequence[Earlier] = (),
     ) -> None:
         self.space = space
         self._flat: Final = space
@@ -81,6 +95,7 @@ class Record:
         self._maximize = maximize
         self._seed = seed
         self._tolerance = tolerance
+        self._earlier = earlier
         self._constraints: tuple[str, ...] = ()
         self._restart()
 
@@ -93,9 +108,16 @@ class Record:
             Goal(maximize=senses[0], minimize=senses[1], subject_to=bounds),
             seed=self._seed,
             tolerance=self._tolerance,
+            sources=[self._source(each) for each in self._earlier],
         )
         self._told: set[int] = set()
         self._open: dict[int, Point] = {}  # where the trials are that have not ended
+
+    def _source(self, earlier: Earlier) -> Given:
+        """An earlier study as a source: its trials at the nearest points of this space."""
+        places = ((self.space.place(trial.params), trial) for trial in earlier.trials)
+        results = [(point, self._metrics(trial)) for point, trial in places if point is not None]
+        return self.space.grid, results, earlier.name
 
     def update(self, trials: Sequence[FrozenTrial], asking: int) -> None:
         """Tell what is new in ``trials``, all those of the study; ``asking`` has no point yet."""

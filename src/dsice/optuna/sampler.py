@@ -28,7 +28,7 @@ from dsice.grid import Grid, Point
 from dsice.optuna.draws import Draws
 from dsice.optuna.learned import LearnedSpace
 from dsice.optuna.levels import MOST, Levels, levels_of
-from dsice.optuna.record import CLAIM, Record
+from dsice.optuna.record import CLAIM, Earlier, Record
 from dsice.optuna.space import Space, check_distributions
 from dsice.pace import require_quick
 from dsice.search.base import at_least, positive
@@ -74,6 +74,9 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
             as is done in either case where the user asks and tells.
         constraints_func: as in Optuna's own samplers: from a completed trial to numbers that are 0
             or less where it is feasible.
+        learn_from: studies of related programs, whose trials that have ended, as they are now,
+            choose the first points and guide the search. Only parameters of the same names count,
+            each value as the nearest level.
 
     Raises:
         InvalidInput: an argument that is not accepted; later also a study of several objectives, or
@@ -89,6 +92,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         tolerance: float | None = None,
         exhausted: Literal["stop", "repeat"] = "stop",
         constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
+        learn_from: Sequence[Study] = (),
     ) -> None:
         if exhausted not in ("stop", "repeat"):
             raise InvalidInput(f"exhausted = {exhausted!r}: accepted are 'stop' and 'repeat'")
@@ -97,6 +101,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         self._tolerance = None if tolerance is None else positive("tolerance", tolerance)
         self._exhausted = exhausted
         self._constraints_func = constraints_func
+        self._earlier = [_earlier(study) for study in learn_from]
         self._given: dict[str, BaseDistribution] | None = None
         self._grid: Space | None = None
         if isinstance(search_space, Grid):
@@ -117,7 +122,15 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         self._warned = False
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("_levels", "_seed", "_tolerance", "_exhausted", "_constraints_func", "_given")
+        kept = (
+            "_levels",
+            "_seed",
+            "_tolerance",
+            "_exhausted",
+            "_constraints_func",
+            "_given",
+            "_earlier",
+        )
         return {name: self.__dict__[name] for name in (*kept, "_grid")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -157,6 +170,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
                     maximize=study.directions[0] == optuna.study.StudyDirection.MAXIMIZE,
                     seed=self._seed,
                     tolerance=self._tolerance,
+                    earlier=self._earlier,
                 )
             params = self._proposed(study, trial, self._record)
             # Where it depends on values what is asked for, each value is given when it is.
@@ -343,6 +357,13 @@ def _trials(study: Study) -> list[FrozenTrial]:
     # From the storage itself: some pruners show a sampler only a part of the study.
     trials: list[FrozenTrial] = study._storage.get_all_trials(study._study_id, deepcopy=False)
     return trials
+
+
+def _earlier(study: Study) -> Earlier:
+    if not isinstance(study, Study):
+        raise InvalidInput(f"learn_from: {study!r} is no study of Optuna")
+    ended = [trial for trial in study.get_trials() if trial.state.is_finished() and trial.params]
+    return Earlier(study.study_name, ended)
 
 
 def _contains(distribution: BaseDistribution, value: Any) -> bool:
