@@ -60,7 +60,7 @@ def test_a_driver_that_submits_itself_again(tmp_path: Path) -> None:
         files.replace("parallel = 40", "parallel = 20").replace("trials = 120", "trials = 60"),
         tmp_path,
     )
-    (script,) = blocks("slurm")
+    script = next(block for block in blocks("slurm") if "driver.sh" in block)
     (tmp_path / "driver.sh").write_text(script.replace("24:00:00", "00:01:00"))
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1])
     run(next(block for block in blocks("bash") if block.startswith("sbatch")), tmp_path)
