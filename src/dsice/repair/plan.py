@@ -40,6 +40,7 @@ from dsice.study.frozen import header_of, load_frozen
 from dsice.study.journal import Lines, lines_of
 from dsice.study.state import Study
 from dsice.study.unknown import numbers_in, unknown_folders
+from dsice.units import count
 
 _SHOWN: Final = 60  # bytes of a damaged line
 _CLOCKS: Final = 600.0  # seconds by which clocks of machines may differ
@@ -72,6 +73,29 @@ def _scan(path: Path) -> Iterator[Event | _Damage]:
                 continue
             checking = checked
             yield event
+
+
+def _in_order(lines: list[Event | _Damage]) -> tuple[list[Event | _Damage], int]:
+    """``lines`` with the first events of sessions in their order, and how many were not in it.
+
+    They exchange places among each other, so that two exchanged lines are exchanged back.
+    """
+    firsts: dict[str, tuple[int, Event]] = {}
+    for place, line in enumerate(lines):
+        if isinstance(line, Event) and line.opens:
+            firsts.setdefault(line.session, (place, line))
+    ordered: dict[str, Event] = {}
+    for token in firsts:
+        chain = []
+        while token in firsts and token not in ordered and token not in chain:
+            chain.append(token)
+            token = firsts[token][1].after
+        ordered |= {before: firsts[before][1] for before in reversed(chain)}
+    moved = 0
+    for (place, found), right in zip(firsts.values(), ordered.values(), strict=True):
+        moved += found is not right
+        lines[place] = right
+    return lines, moved
 
 
 @dataclass(slots=True)
@@ -108,7 +132,10 @@ class Repair:
         directory.require_study()
         repair = cls(directory)
         repair._study = Study(load_frozen(directory), directory)
-        for found in _scan(directory.journal):
+        lines, moved = _in_order(list(_scan(directory.journal)))
+        if moved:
+            repair.findings.append(f"{count(moved, 'session')} of the journal began out of order")
+        for found in lines:
             if not isinstance(found, _Damage):
                 repair._take(found)
                 continue
@@ -193,13 +220,14 @@ class Repair:
     def _missing_session(self, event: Event) -> list[Event]:
         """A session whose beginning is lost, as far as it matters."""
         study = self._study
-        if event.opens or study.knows_session(event.session):
+        lost = event.after if event.opens else event.session
+        if not lost or study.knows_session(lost):
             return []
         run = study.config.run
         began = SessionBegan(
             host="", pid=0, parallel=run.parallel, trials=run.trials, hours=run.hours, on=run.on
         )
-        began.t, began.session = event.t, event.session
+        began.t, began.session = event.t, lost
         return [began]
 
     def _missing_before(self, event: Event) -> list[Event]:
@@ -313,8 +341,9 @@ class Repair:
             if isinstance(event, Header):
                 continue
             begins = isinstance(event, SessionBegan) or event.session != before
+            event.after = ""
             if event.opens and begins:
-                token = secrets.token_hex(4)
+                event.after, token = token, secrets.token_hex(4)
             before, event.session = event.session, token
             if isinstance(event, Voided):
                 event.attempts = [a for a in event.attempts if a[0] not in self._doubtful]

@@ -71,10 +71,13 @@ class Event(
     Attributes:
         t: Unix time in seconds.
         session: the token of the session that wrote it; empty in format 1.
+        after: of the first event of a session, the token of the session before; empty where there
+            is none, and in journals of early development versions.
     """
 
     t: float = 0.0
     session: str = ""
+    after: str = ""
 
     opens: ClassVar[bool] = False
     """Whether the event begins a session, which ends the one before it."""

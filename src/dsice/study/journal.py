@@ -27,6 +27,7 @@ from dsice.study.events import (
     decode,
     encode,
 )
+from dsice.study.sessions import Sessions
 
 E = TypeVar("E", bound=Event)
 
@@ -168,13 +169,16 @@ class Journal:
         self._fence = fence
         self._file = open(path, "a+b", buffering=0, opener=open_private)  # noqa: SIM115 -- by exit
         self._size = 0
+        self._sessions = Sessions()
         self._flushing = True
         self._unflushed = False
 
     def replay(self) -> Iterator[Event]:
         """All events so far; to be gone through once, before anything is appended."""
         lines = Lines(self.path)
-        yield from lines
+        for event in lines:
+            yield event
+            self._sessions.counts(event)
         self.warning, self.format, self._size = lines.warning, lines.format, lines.size
         self._mend()
 
@@ -200,6 +204,8 @@ class Journal:
             StudyLocked: another driver has taken over; nothing is written.
         """
         event.t, event.session = round(self._now(), 3), self._fence.token
+        if event.opens and event.session != self._sessions.token:
+            event.after = self._sessions.token
         self.check()
         try:
             self._write(encode(event))
@@ -208,6 +214,7 @@ class Journal:
                 os.ftruncate(self._file.fileno(), self._size)
             raise DsiceError(f"cannot write {self.path}: {error.strerror}") from error
         self._require_size()
+        self._sessions.counts(event)
         if isinstance(event, Header):
             self.format = event.format
         return event

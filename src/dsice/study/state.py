@@ -61,6 +61,7 @@ from dsice.study.facts import (
 from dsice.study.frozen import load_frozen, require_fingerprints
 from dsice.study.journal import Lines
 from dsice.study.results import Results
+from dsice.study.sessions import Sessions
 
 
 @dataclass(slots=True, repr=False)
@@ -74,7 +75,6 @@ class Study(Results):
         trouble: what keeps jobs from being started or followed just now, if anything.
         format: of its journal.
         fingerprints: of the parts of its study file that stay, see `dsice.study.frozen`.
-        token: of the session that the newest events are of.
         left_out: how many events of sessions that had been taken over, or said twice, do not count.
     """
 
@@ -84,9 +84,8 @@ class Study(Results):
     format: int = 0
     fingerprints: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
-    token: str = ""
+    _told: Sessions = field(default_factory=Sessions)
     _driver: str = ""  # session of the newest driver
-    _over: set[str] = field(default_factory=set)
     _seen: int = 0
 
     def __repr__(self) -> str:
@@ -141,19 +140,20 @@ class Study(Results):
                     ) from error
         return self
 
+    @property
+    def token(self) -> str:
+        """Of the session that the newest events are of."""
+        return self._told.token
+
     def knows_session(self, token: str) -> bool:
         """Whether a session with this token has begun, be it over or not."""
-        return token == self.token or token in self._over
+        return self._told.knows(token)
 
     def _counts(self, event: Event) -> bool:
         """Whether an event is of the present session, or begins one."""
-        if event.session != self.token:
-            if not event.opens or event.session in self._over:
-                self.left_out += 1
-                return False
-            self._over.add(self.token)
-            self.token = event.session
-        return True
+        counts = self._told.counts(event)
+        self.left_out += not counts
+        return counts
 
     def _apply(self, event: Event) -> None:
         match event:

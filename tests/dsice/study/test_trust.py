@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import random
@@ -311,6 +313,74 @@ def test_events_of_a_session_that_is_over_do_not_count(tmp_path: Path) -> None:
         study = Study.open(tmp_path)
         assert results(study) == before
         assert study.left_out == number * 3
+
+
+class Named(Kept):
+    """A bench each of whose sessions has a token of its own, as real ones have."""
+
+    sessions = 0
+
+    def run(self, prepare: Callable[[Driver, Journal], None] = lambda d, j: None) -> Study:
+        def named(driver: Driver, journal: Journal) -> None:
+            self.sessions += 1
+            journal._fence = Takeover(f"session-{self.sessions}")
+            prepare(driver, journal)
+
+        return super().run(named)
+
+
+@pytest.mark.parametrize("crashes", [(1, 4), (1, 1, 6), (2, 9)])
+def test_sessions_that_are_out_of_order_are_noticed_and_put_in_order(
+    tmp_path: Path, crashes: tuple[int, ...]
+) -> None:
+    bench = Named(tmp_path)
+    for after in crashes:
+        bench.crashed(after)
+    bench.resumed()
+    whole = Study.open(bench.place.path)
+    lines = bench.place.journal.read_bytes().splitlines(keepends=True)
+    starts = [n for n, line in enumerate(lines) if b'"event":"session"' in line]
+    assert len(starts) >= 2
+    for first, second in itertools.combinations(starts, 2):
+        exchanged = lines.copy()
+        exchanged[first], exchanged[second] = lines[second], lines[first]
+        bench.place.journal.write_bytes(b"".join(exchanged))
+        with contextlib.suppress(DamagedStudy):
+            assert results(Study.open(bench.place.path)) == results(whole)
+        Repair.of(bench.place.path).write()
+        study = Study.open(bench.place.path)
+        assert results(study) == results(whole)
+        assert not Repair.of(bench.place.path).findings
+
+
+def test_a_session_that_began_too_late_does_not_count(tmp_path: Path) -> None:
+    """It had stalled before its first event, and another one took over meanwhile."""
+    bench = Named(tmp_path)
+    bench.crashed(30)
+    stalled = Journal(bench.place.journal, bench.clock.now, Takeover("stalled"))
+    list(stalled.replay())
+    bench.resumed()
+    before = Study.open(bench.place.path)
+    stalled._size = bench.place.journal.stat().st_size  # as if it had stalled after its check
+    with stalled:
+        stalled.append(of({"event": "session", "host": "h", "pid": 1, "parallel": 1}))
+    after = Study.open(bench.place.path)
+    assert (after.token, results(after)) == (before.token, results(before))
+    assert after.left_out == 1
+    bench.run()
+    assert Study.open(bench.place.path).token == f"session-{bench.sessions}"
+
+
+def test_a_session_whose_first_line_is_lost_is_noticed(tmp_path: Path) -> None:
+    bench = Named(tmp_path)
+    bench.crashed(5)
+    bench.resumed()
+    whole = Study.open(bench.place.path)
+    lines = bench.place.journal.read_bytes().splitlines(keepends=True)
+    for lost in (n for n, line in enumerate(lines) if b'"event":"session"' in line):
+        bench.place.journal.write_bytes(b"".join(lines[:lost] + lines[lost + 1 :]))
+        Repair.of(bench.place.path).write()
+        assert results(Study.open(bench.place.path)) == results(whole)
 
 
 def test_deleting_the_folder_of_a_job_that_was_revoked_claims_it(tmp_path: Path) -> None:
