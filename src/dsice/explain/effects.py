@@ -88,6 +88,20 @@ class Interaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Joint:
+    """What is expected over two axes, averaged over all levels of the others.
+
+    Attributes:
+        axes: their names: those of the largest total indices.
+        means: the expected metric, in its own units, by levels of the first (rows) and of the
+            second axis; the levels are those of the two axes' effects.
+    """
+
+    axes: tuple[str, str]
+    means: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Effects:
     """How a metric depends on the axes.
 
@@ -97,6 +111,7 @@ class Effects:
         effects: one for each axis, in the grid's order.
         interactions: of the pairs, the strongest first; at most `most_pairs` of `effects_of`.
         beyond: share of the interactions of three or more axes.
+        joint: the two axes that matter most, together; None where there is one axis.
         explained: how much of the variance of the results' targets the surface explains, 0 to 1;
             the rest it takes for noise.
     """
@@ -107,6 +122,7 @@ class Effects:
     interactions: tuple[Interaction, ...]
     beyond: float
     explained: float
+    joint: Joint | None = None
 
     @property
     def by_weight(self) -> list[Effect]:
@@ -259,7 +275,23 @@ class _Decomposition:
             interactions=tuple(self._interaction(*pair, pairs[pair]) for pair in strongest),
             beyond=min(max(1 - sum(single) - sum(pairs.values()), 0.0), 1.0),
             explained=min(max(explained, 0.0), 1.0),
+            joint=self._joint(effects, constant),
         )
+
+    def _joint(self, effects: Sequence[Effect], constant: float) -> Joint | None:
+        axes = [k for k, axis in enumerate(self._grid.axes) if len(axis) > 1]
+        if len(axes) < 2:
+            return None
+        i, j = sorted(sorted(axes, key=lambda k: -effects[k].total)[:2])
+        alone = np.add.outer(np.array(effects[i].mean), np.array(effects[j].mean))
+        together = (self._across[i] * self._pull) @ self._across[j].T
+        targets = (self._centre + constant + alone + together).ravel()
+        found = self._scale.estimates(targets, np.zeros_like(targets))
+        width = len(effects[j].mean)
+        rows = [found[k : k + width] for k in range(0, len(found), width)]
+        names = self._grid.names
+        means = tuple(tuple(each.mean for each in row) for row in rows)
+        return Joint((names[i], names[j]), means)
 
     def _effect(self, axis: int, constant: float, share: float, total: float) -> Effect:
         across, there = self._across[axis], self._grid.axes[axis]

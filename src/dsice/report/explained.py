@@ -12,9 +12,11 @@ from dsice.explain.related import relation_line, relations_of
 from dsice.explain.trial import Explanation, explanation_of
 from dsice.explain.walk import walk_of
 from dsice.explain.words import sentences, what_matters
+from dsice.report.board import Board
 from dsice.report.explain_figures import effect_figures, line_figure, pair_figure, walk_figure
 from dsice.report.facts import Facts
 from dsice.report.scales import Figure
+from dsice.report.space_figures import surface_figure
 from dsice.study.summary import sources_line
 from dsice.text import plain
 
@@ -31,6 +33,7 @@ class Explained:
         matters: a sentence about which parameters matter.
         effects: what each parameter does by itself.
         pairs: the strongest interactions.
+        surface: what is expected over the two parameters that matter most, none or one.
     """
 
     why: tuple[str, ...] = ()
@@ -40,6 +43,7 @@ class Explained:
     matters: str = ""
     effects: tuple[Figure, ...] = ()
     pairs: tuple[Figure, ...] = ()
+    surface: tuple[Figure, ...] = ()
 
     @classmethod
     def of(cls, facts: Facts, most_pairs: int = 2) -> Self:
@@ -65,6 +69,7 @@ class Explained:
             sources=(*named, *related),
             matters="" if effects is None else plain(what_matters(effects)),
             effects=() if effects is None else tuple(effect_figures(effects, grid, log)),
+            surface=() if effects is None else tuple(surface_figure(effects, Board.of(facts), log)),
             pairs=tuple(pair_figure(pair, effects, grid) for pair in pairs if effects),
         )
 

@@ -31,6 +31,7 @@ from dsice.report.scales import (
     quantity,
     tip,
 )
+from dsice.report.space_figures import parallel_figure
 from dsice.report.timeline import Timeline
 from dsice.study.facts import Trial
 from dsice.study.state import Study
@@ -47,6 +48,7 @@ class Figures:
         axes: the objective against each parameter.
         jobs: which jobs ran when, and how many at once (the poster's Fig. 4).
         curves: what trials reported while they ran.
+        space: each trial as a line across all parameters, none or one.
     """
 
     bounds: tuple[Figure, ...] = ()
@@ -54,6 +56,7 @@ class Figures:
     axes: tuple[Figure, ...] = ()
     jobs: tuple[Figure, ...] = ()
     curves: tuple[Figure, ...] = ()
+    space: tuple[Figure, ...] = ()
 
     @classmethod
     def of(cls, study: Study) -> Self:
@@ -72,10 +75,13 @@ class Figures:
             axes=tuple(axis_figures(board)),
             jobs=jobs,
             curves=curves,
+            space=tuple(parallel_figure(board)),
         )
 
     def __iter__(self) -> Iterator[Figure]:
-        return iter((*self.bounds, *self.progress, *self.axes, *self.jobs, *self.curves))
+        return iter(
+            (*self.bounds, *self.progress, *self.axes, *self.jobs, *self.curves, *self.space)
+        )
 
 
 def bound_figures(board: Board) -> list[Figure]:

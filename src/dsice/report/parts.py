@@ -30,8 +30,8 @@ from dsice.text import plain
 from dsice.units import count, duration, hours, number
 
 SECTIONS: Final = (
-    *("head", "best", "bounds", "pictures", "progress", "curves", "line", "parameters", "effects"),
-    *("run", "saved", "failures", "trials", "sessions", "foot"),
+    *("head", "best", "bounds", "pictures", "progress", "curves", "line", "parameters", "space"),
+    *("effects", "run", "saved", "failures", "trials", "sessions", "foot"),
 )
 """Names of all sections, in the order of the page; blocks of ``page/sections.html``."""
 
@@ -81,8 +81,8 @@ def parts_of(study: Study) -> Parts:
         "directory": plain(str(study.directory.path)),
     }
     sections = {name: section(name, values) for name in SECTIONS}
-    others = (*explained.line, *explained.walk, *explained.effects, *explained.pairs)
-    return Parts(sections, *packed([*figures, *others]))
+    others = (*explained.line, *explained.walk, *explained.effects, *explained.surface)
+    return Parts(sections, *packed([*figures, *others, *explained.pairs]))
 
 
 def curve_parts(study: Study) -> Parts:

@@ -39,6 +39,9 @@ def _theme(ink: str, soft: str, grid: str, paper: str, colors: Mapping[str, str]
         "range": {
             "group": [colors[k] for k in ("within", "outside", "best", "start")],
             "when": [colors["within"], colors["outside"], colors["best"], colors["idle"]],
+            "quality": [colors["within"], colors["idle"]],
+            "spot": [paper, colors["best"]],
+            "surface": [colors["within"], grid],
             "study": [colors[k] for k in ("within", "outside", "start", "best", "idle", "running")],
             "curve": [colors[k] for k in ("within", "outside", "idle", "running", "outside")],
             "pair": [colors["within"], colors["outside"]],

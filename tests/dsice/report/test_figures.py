@@ -58,7 +58,8 @@ def test_every_figure_compiles_without_a_warning(
     demo.begin(demo.propose((1, 1, 1, 2)))
     figures = list(Figures.of(demo.study))
     assert [figure.name for figure in figures] == [
-        *("bound-b0", "progress", "axis-0", "axis-1", "axis-2", "axis-3", "slots", "running")
+        *("bound-b0", "progress", "axis-0", "axis-1", "axis-2", "axis-3", "slots", "running"),
+        "parallel",
     ]
     for figure in figures:
         svg = vl_convert.vegalite_to_svg(figure.spec, config=THEMES[theme], show_warnings=True)
