@@ -150,10 +150,10 @@ def main() -> None:
     if (peer := optuna_gp(count, 10)) is not None:
         print(f"Optuna GPSampler after {count} results: {1000 * peer:.0f} ms, ", end="")
         print(f"{peer / latest:.0f} times ours there")
-    growth()
     took, peak = wave()
     print(f"ask({WORKERS}) with {MANY} points known: {took:.2f} s, {peak:.0f} MB at the peak")
     print(f"import dsice: {importing():.3f} s")
+    growth()
 
 
 if __name__ == "__main__":
