@@ -80,7 +80,8 @@ def test_a_dry_run(name: str, tmp_path: Path) -> None:
     assert "study.toml is valid." in told
     assert str(ROOT) not in told  # all paths are those of the copy
     lacking = told.partition("Not ready to run here:\n")[2].splitlines()
-    assert all("'mpi" in line for line in lacking)
+    installed = ("mpicc", "mpirun", "x264", "ffmpeg", "pg_virtualenv")
+    assert all(any(f"'{name}'" in line for name in installed) for line in lacking)
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -166,6 +167,42 @@ def test_mpi(tmp_path: Path) -> None:
         last = (trial / "attempt-1" / "stdout.txt").read_text().splitlines()[-1]
         assert json.loads(last)["ranks"] == params["ranks"]  # MPI's own count of its processes
     assert example.status("runs/heat")["trials"]["done"] == 3
+
+
+def needs(*programs: str, packages: str) -> None:
+    """Skip unless the programs are installed."""
+    if any(shutil.which(program) is None for program in programs):
+        pytest.skip(f"apt-get install {packages}")
+
+
+def test_x264(tmp_path: Path) -> None:
+    needs("x264", "ffmpeg", packages="x264 ffmpeg")
+    example = with_trials("x264", tmp_path, 3)
+    example.replace(('"100"', '"20"'), ("ssim >= 0.972", "ssim >= 0"))
+    example.run("dsice", "run", "study.toml")
+    status = example.status("runs/x264")
+    assert status["trials"]["done"] == 3
+    assert {"kbps", "ssim", "$cpu_seconds", "fps"} == status["best"]["metrics"].keys()
+    assert status["baseline"] is not None
+
+
+def test_hpl(tmp_path: Path) -> None:
+    needs("hpcc", "mpirun", packages="hpcc openmpi-bin")
+    example = with_trials("hpl", tmp_path, 2)
+    example.replace(("1000         Ns", "100          Ns"), file="hpccinf.txt.j2")
+    example.replace(('"-n", "2"', '"-n", "1"'), ("p * q == 2", "p * q == 1"), ("q = 2", "q = 1"))
+    example.run("dsice", "run", "study.toml")
+    assert example.status("runs/hpl")["trials"]["done"] == 2
+
+
+def test_pgbench(tmp_path: Path) -> None:
+    needs("pg_virtualenv", "pgbench", packages="postgresql postgresql-contrib")
+    example = with_trials("pgbench", tmp_path, 2)
+    example.replace(("-s 10", "-s 1"), ("-T 8", "-t 20"), ("latency <= 20", "latency <= 20000"))
+    example.run("dsice", "run", "study.toml")
+    status = example.status("runs/pgbench")
+    assert status["trials"]["done"] == 2
+    assert status["best"]["metrics"]["failed"] == 0
 
 
 def test_the_job_script_of_mpi(tmp_path: Path) -> None:
