@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from dsice.errors import InvalidInput
 from dsice.levels import continuous, geometric, integers, linear
 
 Value = bool | int | float | str
+
+_KEPT: Final = ("ordered", "scale", "when", "was", "retired")
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED: Final = frozenset({"study", "stage", "dir", "result", "progress", "params", "best"})
@@ -32,6 +34,9 @@ class Axis:
         when: of a conditional parameter the condition under which it applies, an expression in
             the values of others, ``"optimizer == 'sgd'"``: elsewhere it has no level, and points
             that differ in it only are one. None: it always applies.
+        was: of a parameter that was added to a study with results, the level that it had in them.
+        retired: levels that a study with results has no more: they are excluded, and their results
+            still tell something of the others.
 
     Raises:
         InvalidInput: a bad name, no level, a level twice, or a level that is no number, text or
@@ -40,7 +45,7 @@ class Axis:
 
     # Where people find it; also what fingerprints of functions and pickles know it by.
     __module__ = "dsice.grid"
-    __slots__ = ("levels", "name", "ordered", "scale", "when")
+    __slots__ = ("levels", "name", "ordered", "retired", "scale", "was", "when")
 
     def __init__(
         self,
@@ -50,6 +55,8 @@ class Axis:
         ordered: bool = True,
         scale: Literal["linear", "log"] | None = None,
         when: str | None = None,
+        was: Value | None = None,
+        retired: Sequence[Value] = (),
     ) -> None:
         check_name("axis name", name)
         if isinstance(levels, str | bytes) or not isinstance(levels, Sequence):
@@ -73,6 +80,10 @@ class Axis:
         self.ordered: Final = ordered
         self.scale: Final = scale
         self.when: Final = when
+        self.was: Final = was
+        self.retired: Final = tuple(retired)
+        if was is not None and was not in seen:
+            raise InvalidInput(f"axis {name!r}: was = {was!r} is none of its levels")
 
     @classmethod
     def linear(
@@ -159,6 +170,11 @@ class Axis:
         """Values without an order, such as names of algorithms."""
         return cls(name, values, ordered=False, when=when)
 
+    def with_(self, levels: Sequence[Value] | None = None, **changed: Any) -> Axis:
+        """This axis with other levels or attributes."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in _KEPT}
+        return Axis(self.name, self.levels if levels is None else levels, **given | changed)
+
     def __len__(self) -> int:
         return len(self.levels)
 
@@ -169,7 +185,8 @@ class Axis:
         return hash(self._key())
 
     def _key(self) -> tuple[object, ...]:
-        return (self.name, self.levels, tuple(map(type, self.levels)), self.ordered, self.when)
+        types = tuple(map(type, self.levels))
+        return (self.name, self.levels, types, self.ordered, self.when, self.retired)
 
     def __repr__(self) -> str:
         kind = "Axis" if self.ordered else "Axis.choice"

@@ -34,7 +34,8 @@ class Counts(NamedTuple):
     """How many points a grid has.
 
     Attributes:
-        points: in all, those that differ in what does not apply there counted once.
+        points: in all, those that differ in what does not apply there counted once, and without
+            those of retired levels.
         allowed: those that the rule does not exclude; None where they cannot be counted.
         distinct: different programs among those; None where they cannot be counted.
         least: allowed points that are known of.
@@ -118,7 +119,8 @@ class Grid:
             for k, axis in enumerate(self.axes)
             if axis.when is not None
         }
-        return Conditions(whens, levels) if whens else None
+        retired = {axis.name: axis.retired for axis in self.axes if axis.retired}
+        return Conditions(whens, levels, retired) if whens or retired else None
 
     def _rule_of(
         self,
@@ -341,9 +343,10 @@ class Grid:
     def point(self, params: Mapping[str, Value]) -> Point:
         """The point with these parameter values; each must be a level of its axis.
 
-        Values of what does not apply may be left out, and are not looked at.
+        Values of what does not apply may be left out, and are not looked at; so may that of an
+        axis that says what it was (`Axis.was`).
         """
-        if self._conditions is None and len(params) == len(self.names):
+        if not self.whens and len(params) == len(self.names):
             with suppress(KeyError, TypeError):
                 pairs = zip(self.names, self._index, strict=True)
                 return tuple([index[params[name]] for name, index in pairs])
@@ -352,10 +355,10 @@ class Grid:
             name, when = self.names[axis], self.whens.get(axis)
             if when is not None and not when(tuple(point)):
                 point[axis] = when.rest
-            elif name not in params:
+            elif name not in params and self.axes[axis].was is None:
                 differing.add(name)
             elif not differing:
-                value, index = params[name], self._index[axis]
+                value, index = params.get(name, self.axes[axis].was), self._index[axis]
                 if not isinstance(value, bool | int | float | str) or value not in index:
                     raise InvalidInput(f"{value!r} is no level of axis {name!r}")
                 point[axis] = index[value]

@@ -91,14 +91,21 @@ class When:
 
 
 class Conditions:
-    """All conditional axes of a grid.
+    """All conditional axes of a grid, and the levels that it has no more.
 
     Args:
         whens: their conditions, by axis.
         levels: of all axes, by name, in the order of the grid.
+        retired: levels that exclude a point where their axis applies, by name.
     """
 
-    def __init__(self, whens: Mapping[int, When], levels: Mapping[str, Sequence[Any]]) -> None:
+    def __init__(
+        self,
+        whens: Mapping[int, When],
+        levels: Mapping[str, Sequence[Any]],
+        retired: Mapping[str, Sequence[Any]],
+    ) -> None:
+        self._retired: Final = dict(retired)
         self.whens: Final = dict(whens)
         self._names: Final = tuple(levels)
         self._rests: Final = {
@@ -128,6 +135,11 @@ class Conditions:
             rests = Node("apply", "==", (Node("name", name), Node("constant", value)))
             parts.append(Node("or", None, (when.expression.tree, rests)))
         texts = [when.expression.text for when in self.whens.values()]
+        for name, values in self._retired.items():
+            listed = Node("apply", "tuple", tuple(Node("constant", each) for each in values))
+            left = Node("apply", "not in", (Node("name", name), listed))
+            parts.append(self._guarded(left))
+            texts.append(f"{name} not in {list(values)}")
         tree = parts[0] if len(parts) == 1 else Node("and", None, tuple(parts))
         return Expression(" and ".join(texts) if rule is None else rule, tree)
 
@@ -138,14 +150,18 @@ class Conditions:
         return part
 
     def applying(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The ``values`` of the parameters that apply; None unless the others are at rest."""
+        """The ``values`` of the parameters that apply.
+
+        None unless the others are at rest and no level is retired.
+        """
         kept = dict(values)
         for name, (when, value) in self._rests.items():
             if not when.expression(values):
                 if values[name] != value:
                     return None
                 del kept[name]
-        return kept
+        is_left = all(kept.get(name) not in each for name, each in self._retired.items())
+        return kept if is_left else None
 
 
 class _Narrowed:

@@ -329,12 +329,12 @@ def test_directories_that_are_not_this_studys(
     study_file(run="trials = 2")
     assert dsice("run", "study.toml", "--in", "out").returncode == 0
     before = (tmp_path / "out" / "journal.jsonl").read_bytes()
-    study_file(run="trials = 2", grid="a = [1, 2]\nb = [1, 2]")
-    assert "holds the study 'small' with another grid: a: " in one_line(
+    study_file(run="trials = 2", grid="a = [1, 2]\nb = [1, 2]\nc = [1, 2]")
+    assert "holds the study 'small', whose results do not fit: parameter 'c' is new" in one_line(
         dsice("run", "study.toml", "--in", "out")
     )
-    study_file(run="trials = 2", top='minimize = "z"')
-    assert "with another goal: " in one_line(dsice("run", "study.toml", "--in", "out"))
+    study_file(run="trials = 2", top='minimize = "x"')
+    assert "do not fit: the goal reads 'x'" in one_line(dsice("run", "study.toml", "--in", "out"))
     assert (tmp_path / "out" / "journal.jsonl").read_bytes() == before
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "precious").touch()

@@ -184,6 +184,10 @@ def _read_sample(file: Path) -> str:
 
 
 def _print_end(study: Study) -> None:
+    from dsice.study.summary import change_lines
+
+    for line in change_lines(study):
+        say(line)
     say(one_line(f"Ended: {study.sessions[-1].why}."))
     _print_best(study)
     where = shlex.quote(os.path.relpath(study.directory.path))

@@ -22,7 +22,14 @@ def _status(options: argparse.Namespace) -> int:
     from dsice.console import answers
     from dsice.study.baseline import Baseline
     from dsice.study.state import Study
-    from dsice.study.summary import as_json, batch_line, driver_line, known_line, sources_line
+    from dsice.study.summary import (
+        as_json,
+        batch_line,
+        change_lines,
+        driver_line,
+        known_line,
+        sources_line,
+    )
     from dsice.terminal import view
 
     study = Study.open(options.directory).look_at_jobs()
@@ -36,8 +43,8 @@ def _status(options: argparse.Namespace) -> int:
     grid = f"Grid: {study.config.grid.counts()}."
     baseline = Baseline.of(study)
     compared = baseline.line(study.goal) + "." if baseline else ""
-    lines = (grid, compared, sources_line(study), known_line(study), batch_line(study))
-    for line in (*lines, driver_line(study)):
+    lines = (compared, sources_line(study), known_line(study), batch_line(study))
+    for line in (grid, *change_lines(study), *lines, driver_line(study)):
         if line:
             console.print(line)
     return 0

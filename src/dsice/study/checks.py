@@ -219,6 +219,11 @@ def axis_of(name: str, entry: list[Level] | Range) -> Axis:
     """The axis that a list of levels, or a table that says them, stands for."""
     if isinstance(entry, list):
         return Axis(name, entry)
+    axis = _axis_of(name, entry)
+    return axis if entry.was is None else axis.with_(was=entry.was)
+
+
+def _axis_of(name: str, entry: Range) -> Axis:
     kinds = [k for k in RANGES if getattr(entry, k)]
     listed = entry.choice if entry.choice is not None else entry.values
     if listed is not None and not listed:

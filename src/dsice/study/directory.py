@@ -76,6 +76,11 @@ class StudyDirectory:
         return self.path / "learned.json"
 
     @property
+    def next_file(self) -> Path:
+        """A changed study file whose event may not be in the journal yet, as JSON."""
+        return self.path / "next.json"
+
+    @property
     def journal(self) -> Path:
         """What happened, one JSON event a line."""
         return self.path / "journal.jsonl"

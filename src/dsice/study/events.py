@@ -111,6 +111,20 @@ class Header(Event, tag="study"):
         )
 
 
+class Changed(Event, tag="changed"):
+    """Grid, rule or goal of the study are others from here on.
+
+    Attributes:
+        fingerprints: as those of `Header`, of the study file from here on.
+        what: what changed, as sentences for people.
+    """
+
+    fingerprints: dict[str, str]
+    what: list[str]
+
+    opens = True
+
+
 class SessionBegan(Event, tag="session"):
     """A driver began. The attributes are those of `dsice.study.state.Session`."""
 

@@ -209,6 +209,8 @@ class Trial(Task):
     Attributes:
         number: counted from 1, in the order of proposal.
         point: level indices.
+        given: the parameter values by which the journal names the point, None in format 1: those of
+            the grid of then, which may have grown since.
         why_json: why the search proposed it, as JSON; empty where nobody said.
         capacity: how many trials ran at once, at most, in the session that proposed it.
         sweep: number of the sweep that it was proposed for, or None.
@@ -217,6 +219,7 @@ class Trial(Task):
 
     number: int = 0
     point: Point = ()
+    given: Params | None = None
     why_json: bytes = b""
     capacity: int = 1
     sweep: int | None = None
@@ -289,7 +292,8 @@ class Trial(Task):
 
     def identity(self, attempt: int) -> dict[str, Any]:
         """What the job of an attempt and its outcome repeat: study, task, attempt, parameters."""
-        return {**Task.identity(self, attempt), "params": self.params}
+        params = self.params if self.given is None else self.given
+        return {**Task.identity(self, attempt), "params": params}
 
 
 @dataclass(slots=True)

@@ -14,7 +14,9 @@ from dsice.grid import Axis
 from dsice.study import learned
 from dsice.study.config import StudyConfig, load, parse
 from dsice.study.directory import StudyDirectory, write_json
-from dsice.study.events import Header
+from dsice.study.events import Changed, Header
+from dsice.study.grown import Change, change_of, with_retired
+from dsice.study.journal import Lines
 from dsice.study.learned import Learned
 
 _SOURCES: Final = "sources"
@@ -23,19 +25,56 @@ if TYPE_CHECKING:
     from dsice.study.state import Study
 
 
+def accepted(
+    study: Study, new: StudyConfig, done_stages: Collection[str] = ()
+) -> tuple[StudyConfig, Change | None]:
+    """What goes on with the results of a study if its file is now ``new``.
+
+    Of grid, rule and goal what `change_of` accepts may change, the rest of what `require_same`
+    compares must be the same.
+
+    Returns:
+        The configuration, whose grid has all measured levels, and what changed of grid, rule and
+        goal; None if nothing did.
+
+    Raises:
+        OtherStudy: something differs that may not; the message says what.
+    """
+    old, directory = study.config, study.directory.path
+    require_same(old, new, directory, done_stages, but=_GROWS)
+    try:
+        grown, words = change_of(study, new)
+    except InvalidInput as error:
+        raise OtherStudy(
+            f"{directory} holds the study {old.name!r}, whose results do not fit: {error}. Choose "
+            "another directory, or change it back"
+        ) from None
+    before, after = fingerprints(old), fingerprints(grown)
+    return grown, Change(after, words) if before != after else None
+
+
+_GROWS: Final = frozenset({"grid", "order of the parameters", "rule 'allowed'", "goal"})
+
+
 def require_same(
-    old: StudyConfig, new: StudyConfig, directory: Path, done_stages: Collection[str] = ()
+    old: StudyConfig,
+    new: StudyConfig,
+    directory: Path,
+    done_stages: Collection[str] = (),
+    but: Collection[str] = (),
 ) -> None:
     """Check that ``new`` may go on with the results of ``old``.
 
     Name, grid with its rule and ratios, goal, search, seed and the commands of ``done_stages`` must
-    be the same. The budget, how many run at once, time limits, retries, the trial's command and the
-    report may change.
+    be the same, ``but`` for some of them. The budget, how many run at once, time limits, retries,
+    the trial's command and the report may change.
 
     Raises:
         OtherStudy: something differs that may not; the message says what.
     """
     before, after = _identity(old), _identity(new)
+    for what in but:
+        del before[what]
     for name in done_stages:
         what = f"command of stage {name!r}"
         before[what] = old.stages[name].command
@@ -118,8 +157,9 @@ def _identity(config: StudyConfig) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     if isinstance(value, Axis):
-        # As it was before there were conditions, where there is none.
-        return [list(value.levels), value.ordered, *([value.when] if value.when else [])]
+        # As it was before there were conditions and retired levels, where there is neither.
+        more = [value.when, list(value.retired)] if value.retired else [value.when]
+        return [list(value.levels), value.ordered, *(more if value.when or value.retired else [])]
     raise TypeError(f"no plain data: {value!r}")
 
 
@@ -138,10 +178,27 @@ def _brief(value: object) -> str:
 
 def freeze(config: StudyConfig, directory: StudyDirectory) -> None:
     """Keep a copy of the study file, and where it lay, in the study's directory."""
+    write_json(directory.source_file, _source(config, directory))
+    write_atomically(directory.study_file, config.text)
+    directory.next_file.unlink(missing_ok=True)
+
+
+def announce(config: StudyConfig, directory: StudyDirectory) -> None:
+    """Keep a changed study file beside the one that counts until its event is in the journal.
+
+    From then on it counts, and `freeze` puts it in the other's place: a driver that is killed at
+    any moment leaves either the old study or the new one.
+    """
+    write_json(directory.next_file, {**_source(config, directory), "text": config.text})
+
+
+def _source(config: StudyConfig, directory: StudyDirectory) -> dict[str, Any]:
     # A study from Python, whose function lies in its directory, finds it where it is copied to.
     folder = "." if config.folder == directory.path else str(config.folder)
-    write_json(directory.source_file, {"folder": folder})
-    write_atomically(directory.study_file, config.text)
+    axes = [axis for axis in config.grid.axes if axis.retired]
+    retired = {axis.name: list(axis.retired) for axis in axes}
+    levels = {axis.name: list(axis.levels) for axis in axes}
+    return {"folder": folder, **({"retired": retired, "levels": levels} if axes else {})}
 
 
 def load_frozen(directory: StudyDirectory) -> StudyConfig:
@@ -151,8 +208,17 @@ def load_frozen(directory: StudyDirectory) -> StudyConfig:
         InvalidInput: the copy is missing or damaged.
     """
     try:
-        folder = directory.path / json.loads(read_regular(directory.source_file, SMALL))["folder"]
+        source = json.loads(read_regular(directory.source_file, SMALL))
+        folder = directory.path / source["folder"]
         text = read_regular(directory.study_file, SMALL).decode()
+        if directory.next_file.exists():
+            following = json.loads(read_regular(directory.next_file, SMALL))
+            if (found := _if_it_counts(following, directory)) is not None:
+                return found
+        config = parse(text, folder, str(directory.study_file))
+        return with_retired(config, source.get("retired", {}), source.get("levels", {}))
+    except InvalidInput:
+        raise
     except OSError as error:
         raise InvalidInput(
             f"{directory.path} holds a journal, but {error.filename} cannot be read: "
@@ -162,7 +228,18 @@ def load_frozen(directory: StudyDirectory) -> StudyConfig:
         raise InvalidInput(
             f"{directory.path} holds a journal, but its study.toml or source.json is damaged"
         ) from None
-    return parse(text, folder, str(directory.study_file))
+
+
+def _if_it_counts(following: dict[str, Any], directory: StudyDirectory) -> StudyConfig | None:
+    """The study file that `announce` kept, if the newest event of a change is of it."""
+    folder = directory.path / following["folder"]
+    config = parse(following["text"], folder, str(directory.next_file))
+    config = with_retired(config, following.get("retired", {}), following.get("levels", {}))
+    newest = None
+    for event in Lines(directory.journal):
+        if isinstance(event, Changed):
+            newest = event.fingerprints
+    return config if newest == fingerprints(config) else None
 
 
 def load_study_file(path: Path) -> StudyConfig:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsice.errors import DsiceError
+from dsice.errors import DsiceError, OtherStudy
 from dsice.goal import Metrics
 from dsice.grid import Grid, Point
 from dsice.study import frozen
@@ -66,13 +66,17 @@ def add_known(
     try:
         make_directory(place, config.run.share)
         with place.lock.held() as held:
-            study = Study(config, place)
             if place.journal.exists():
-                frozen.require_same(Study.open(place.path).config, config, place.path)
+                config, change = frozen.accepted(Study.open(place.path), config)
+                if change is not None:
+                    raise OtherStudy(
+                        f"{place.path} does not have this yet: {'; '.join(change.what)}. "
+                        "'dsice run' takes it up"
+                    )
             else:
                 frozen.freeze(config, place)
             with Journal(place.journal, SystemClock().now, held) as journal:
-                study.apply(journal.replay())
+                study = Study(config, place).apply(journal.replay())
                 new = unknown(study, results)
                 if journal.format < FORMAT:
                     journal.append(frozen.header_of(study))

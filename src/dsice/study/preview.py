@@ -301,7 +301,7 @@ def _study(config: StudyConfig, place: StudyDirectory) -> tuple[Study, str, list
             return new, f"{place.path} (new)", []
         earlier = Study.open(place.path)
         done = [s.name for s in earlier.stages.values() if s.status is Status.DONE]
-        frozen.require_same(earlier.config, config, place.path, done)
+        config, change = frozen.accepted(earlier, config, done)
     except InvalidInput as error:
         return new, f"{place.path} (in use)", [str(error)]
     except OSError as error:
@@ -312,6 +312,8 @@ def _study(config: StudyConfig, place: StudyDirectory) -> tuple[Study, str, list
         f"{place.path} holds this study: {len(earlier.finished)} trials have ended{left}. "
         "The command goes on with it"
     )
+    if change is not None:
+        state += f"; what changes: {'; '.join(change.what)}"
     earlier.config = config
     holder = place.lock.holder()
     if is_locked(place.lock.path):

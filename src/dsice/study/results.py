@@ -28,6 +28,7 @@ class Results:
         sessions: the drivers so far.
         sweeps: what was asked for ranges of bounds.
         finalists: the trials measured once more at full length, by number.
+        changes: of grid, rule and goal, as Unix times and what they were in words.
         requests: those of people that have been taken up, see `dsice.study.requests`.
         id: unique; empty in a study of format 1.
     """
@@ -41,6 +42,7 @@ class Results:
     sessions: list[Session] = field(default_factory=list)
     sweeps: list[Sweep] = field(default_factory=list)
     finalists: dict[int, Finalist] = field(default_factory=dict)
+    changes: list[tuple[float, tuple[str, ...]]] = field(default_factory=list)
     requests: set[str] = field(default_factory=set)
     id: str = ""
     _sources: tuple[Learned, ...] | None = None
@@ -133,6 +135,8 @@ class Results:
     def measured_for(self, goal: Goal) -> list[Trial]:
         """The trials that have every metric of a goal, in the order of proposal."""
         done = self.with_status(Status.DONE)
+        if self.changes:  # points may have been measured that are excluded now
+            done = [trial for trial in done if self.config.grid.allows(trial.point)]
         return [trial for trial in done if goal.missing(trial.metrics) is None]
 
     def best_known(self, goal: Goal) -> KnownResult | None:

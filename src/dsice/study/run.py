@@ -19,6 +19,7 @@ from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver, Stop
+from dsice.study.events import Changed
 from dsice.study.facts import Status
 from dsice.study.function import Function, keep_function
 from dsice.study.further import Further
@@ -120,12 +121,12 @@ def _run_in(
     sources: Callable[[], Sequence[Learned]],
 ) -> Study:
     with place.lock.held() as held:
-        ended = 0
+        ended, change = 0, None
         begun = False
         if place.journal.exists():
             earlier = Study.open(place.path)
             done = [s.name for s in earlier.stages.values() if s.status is Status.DONE]
-            frozen.require_same(earlier.config, config, place.path, done)
+            config, change = frozen.accepted(earlier, config, done)
             require_known(earlier)
             ended = len(earlier.finished)
             begun = bool(earlier.sessions or earlier.trials)
@@ -135,7 +136,10 @@ def _run_in(
             keep_function(place, function, ended)
         if not begun and (found := sources()):
             learned.freeze(place, found)
-        frozen.freeze(config, place)
+        if change is None:
+            frozen.freeze(config, place)
+        else:
+            frozen.announce(config, place)
         place.stop_file.unlink(missing_ok=True)  # meant for an earlier driver
         clock = SystemClock()
 
@@ -145,6 +149,10 @@ def _run_in(
 
         with Journal(place.journal, clock.now, held) as journal:
             study = Study(config, place).apply(journal.replay())
+            if change is not None:
+                event = Changed(fingerprints=change.fingerprints, what=list(change.what))
+                study.apply([journal.append(event)])
+                frozen.freeze(config, place)
             study.warning = journal.warning
             make = Driver if call is None else partial(InProcess, call)
             driver = make(

@@ -26,6 +26,7 @@ from dsice.study.events import (
     Added,
     AttemptBegan,
     AttemptEnded,
+    Changed,
     Discarded,
     EndAsked,
     Event,
@@ -59,6 +60,7 @@ from dsice.study.facts import (
     Trial,
 )
 from dsice.study.frozen import load_frozen, require_fingerprints
+from dsice.study.grown import why_without_points
 from dsice.study.journal import Lines
 from dsice.study.results import Results
 from dsice.study.sessions import Sessions
@@ -75,6 +77,7 @@ class Study(Results):
         trouble: what keeps jobs from being started or followed just now, if anything.
         format: of its journal.
         fingerprints: of the parts of its study file that stay, see `dsice.study.frozen`.
+        by_index: whether points of its journal are level indices, of format 1.
         left_out: how many events of sessions that had been taken over, or said twice, do not count.
     """
 
@@ -84,6 +87,7 @@ class Study(Results):
     format: int = 0
     fingerprints: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
+    by_index: bool = False
     _told: Sessions = field(default_factory=Sessions)
     _driver: str = ""  # session of the newest driver
     _seen: int = 0
@@ -198,6 +202,8 @@ class Study(Results):
             case Header():
                 self.format, self.id = event.format, event.id
                 self.fingerprints = event.fingerprints
+            case Changed():
+                self._change(event)
             case SessionBegan():
                 self._begin_session(event)
             case Imported():
@@ -220,6 +226,14 @@ class Study(Results):
         if self.sessions:
             # A clock that was set back does not make a session shorter.
             self.sessions[-1].seen = max(self.sessions[-1].seen, event.t)
+
+    def _change(self, event: Changed) -> None:
+        """Take it that level indices mean something else from here on, if the grid changed."""
+        if event.fingerprints.get("grid") != self.fingerprints.get("grid"):
+            for trial in self.trials:
+                trial.why_json = why_without_points(trial.why_json)
+        self.fingerprints = event.fingerprints
+        self.changes.append((event.t, tuple(event.what)))
 
     def _begin_session(self, event: SessionBegan) -> None:
         budget = {"parallel": event.parallel, "trials": event.trials, "hours": event.hours}
@@ -253,6 +267,7 @@ class Study(Results):
             number=event.trial,
             point=point,
             why_json=b"" if isinstance(event.why, UnsetType) else bytes(event.why),
+            given=event.params,
             capacity=session.parallel if session else 1,
             sweep=session.sweep if session else None,
         )
@@ -283,6 +298,7 @@ class Study(Results):
         """
         if event.params is not None:
             return self.config.grid.point(event.params)
+        self.by_index = True
         if event.point is None or event.point not in self.config.grid:
             raise ValueError(f"the grid has no point {event.point}")
         return event.point

@@ -252,6 +252,17 @@ def _intermediate(value: object) -> str:
     return shown(value) if isinstance(value, str) else ""
 
 
+def change_lines(study: Study) -> list[str]:
+    """One line on each change of the study file's grid, rule or goal."""
+    return [
+        one_line(
+            f"Changed at {datetime.fromtimestamp(time).astimezone():%Y-%m-%d %H:%M:%S}: "
+            f"{'; '.join(what)}."
+        )
+        for time, what in study.changes
+    ]
+
+
 def driver_line(study: Study, touching: bool = True) -> str:
     """One line on the driver: at work, ended and why, or killed.
 

@@ -303,6 +303,7 @@ class Range(Table):
         when: of a conditional parameter, under which condition it applies: an expression in
             the values of other parameters, ``"optimizer == 'sgd'"``. Elsewhere it has no level, and
             what the command has of it is left out.
+        was: of a parameter that is added to a study with results, the level that it had in them.
     """
 
     range: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
@@ -316,6 +317,7 @@ class Range(Table):
     levels: int | None = None
     step: float | None = None
     when: Text | None = None
+    was: Level | None = None
 
 
 RANGES: Final = ("range", "log", "linear", "geometric", "integers", "choice", "values", "flag")

@@ -123,7 +123,7 @@ def test_mistakes_change_nothing(
     study_file(top='maximize = "y"')
     found, complaint = dsice("import", "study.toml", "good.csv")
     assert found == 2
-    assert "holds the study 'small' with another goal" in complaint
+    assert "does not have this yet: goal: minimize y before, maximize y now" in complaint
     with StudyDirectory.at(tmp_path / "runs/small").lock.held():
         found, complaint = dsice("import", "runs/small", "bad.csv", "--metric", "y=4")
     assert found == 2

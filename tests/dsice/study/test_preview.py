@@ -148,8 +148,12 @@ def test_a_study_that_has_begun_and_one_that_cannot_go_on(
     assert counts == {"points": 100, "allowed": 100, "distinct": 100, "least": 100}
     assert "holds this study: 3 trials have ended. The command goes on with it" in text
     assert found.warnings == ()
-    study_file(top='minimize = "z"', run="trials = 3")
-    assert "with another goal" in previewed(path)[1].warnings[0]
+    build = '[stage.build]\ncommand = ["true"]'
+    study_file(top='minimize = "z"', more=build, run="trials = 3")
+    changes = "what changes: goal: minimize y before, minimize z now"
+    assert changes in " ".join(previewed(path)[0].split())
+    study_file(top='minimize = "x"', more=build, run="trials = 3")
+    assert "the goal reads 'x', which trial 1 did not return" in previewed(path)[1].warnings[0]
     other = preview(load(path), tmp_path)  # holds something else
     assert "is not empty and holds no study" in other.warnings[0]
     study_file(top='minimize = "y"\nallowed = "a > 9"')
