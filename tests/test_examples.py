@@ -93,6 +93,11 @@ def test_matrix_product(tmp_path: Path) -> None:
     found = example.run(sys.executable, "compare.py", "runs/matrix-product", "3")
     for name in ("default (-O2)", "plain -O3", "tuned"):
         assert re.search(rf"^  {re.escape(name)} +[\d.]+ ms", found, re.MULTILINE), found
+    example.replace(('"768"', '"128"'), ("trials = 15", "trials = 2"), file="larger.toml")
+    example.run("dsice", "run", "larger.toml")
+    status = example.status("runs/larger")
+    assert status["trials"]["done"] == 2
+    assert status["learns_from"] == [{"name": "runs/matrix-product", "results": 5}]
 
 
 def test_scikit_learn(tmp_path: Path) -> None:

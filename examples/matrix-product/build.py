@@ -1,4 +1,4 @@
-"""Compile matmul.c as PARAMS.json says, and run it: one trial."""
+"""Compile matmul.c as PARAMS.json says, for N x N numbers, and run it: one trial."""
 
 import json
 import os
@@ -28,5 +28,6 @@ def flags_of(params: dict) -> list[str]:
 
 if __name__ == "__main__":
     params = json.loads(Path(sys.argv[1]).read_text())
-    program = compiled(flags_of(params), Path("matmul").resolve())
+    size = [f"-DN={sys.argv[2]}"] if len(sys.argv) > 2 else []
+    program = compiled(flags_of(params) + size, Path("matmul").resolve())
     print(subprocess.run([program], check=True, capture_output=True, text=True).stdout)

@@ -75,8 +75,8 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         constraints_func: as in Optuna's own samplers: from a completed trial to numbers that are 0
             or less where it is feasible.
         learn_from: studies of related programs, whose trials that have ended, as they are now,
-            choose the first points and guide the search. Only parameters of the same names count,
-            each value as the nearest level.
+            choose the first points and guide the search. Each value counts as the nearest level;
+            trials without one of the parameters are left out.
 
     Raises:
         InvalidInput: an argument that is not accepted; later also a study of several objectives, or
