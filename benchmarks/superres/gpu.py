@@ -26,7 +26,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,6 +35,7 @@ import torch
 
 from benchmarks.superres.on_gpu import Case, Setup, by_operation, count_flop, errors, peak, rate
 from benchmarks.superres.photographs import draw, tiles
+from benchmarks.superres.reporting import Report
 from superres.compute import Precision
 from superres.errors import UserError
 from superres.model import PRESETS
@@ -48,52 +48,13 @@ _TRIAL = 250 * 800
 # Share of the time that a study may take; it goes last.
 _STUDY = 0.25
 
+# Seconds to compile the three networks.
+_COMPILATION = 90
+
 # What `dsice run` imports.
 _NEEDED = ("cloudpickle", "jinja2", "msgspec", "pydantic", "rich", "submitit", "vl_convert")
 
 _SHOWN = 15
-
-
-@dataclass(slots=True)
-class Report:
-    """What was found so far.
-
-    Attributes:
-        end: when everything has to be over.
-        lines: of Markdown.
-        figures: the same as JSON.
-        left_out: what there was no time for.
-    """
-
-    end: float
-    lines: list[str] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-
-    def say(self, line: str = "") -> None:
-        print(line, flush=True)
-        self.lines.append(line)
-
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        for row in (heads, ["---"] * len(heads), *rows):
-            self.say("| " + " | ".join(row) + " |")
-        self.say()
-
-    def left(self) -> float:
-        """Seconds."""
-        return self.end - time.monotonic()
-
-    def attempt(self, what: str, seconds: float, measure: Callable[[], Any]) -> Any:
-        """What `measure` gives; None if there is no time for it, or it fails."""
-        if self.left() < seconds:
-            self.left_out.append(what)
-            return None
-        print(f"{self.left():4.0f} s left: {what}", file=sys.stderr, flush=True)
-        try:
-            return measure()
-        except Exception as error:  # one broken way must not cost the others' figures
-            self.left_out.append(f"{what} (failed: {type(error).__name__}: {str(error)[:300]})")
-            return None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -103,7 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     report.say(f"# Training steps on {name}")
     report.say()
-    report.say(f"torch {torch.__version__}, {options.preset}, patch {options.patch}")
+    report.say(
+        f"torch {torch.__version__}, {options.preset}, patch {options.patch}. In fp32, "
+        "convolutions use TF32 where the GPU has it, as is torch's default."
+    )
     report.say()
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
@@ -113,33 +77,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except UserError as error:
             sys.exit(f"error: {error}")
         setup = Setup(options.preset, options.patch, device, dataset.folder, options.quick)
-        _errors(report, setup, options)
+        _errors(report, setup, compiled=False)
+        report.save(options.out)
         best = _rates(report, setup, options)
+        report.save(options.out)
         _operations(report, setup, best, options)
+        report.save(options.out)
         _study(report, photos, Path(folder) / "study", options)
+        if options.compile:
+            _errors(report, setup, compiled=True)
     for what in report.left_out:
         report.say(f"Left out: {what}")
-    if options.out is not None:
-        options.out.write_text("\n".join(report.lines) + "\n")
-        options.out.with_suffix(".json").write_text(json.dumps(report.figures, indent=1) + "\n")
+    report.save(options.out)
 
 
-def _errors(report: Report, setup: Setup, options: argparse.Namespace) -> None:
-    report.say("## Errors against fp64")
-    report.say()
+def _errors(report: Report, setup: Setup, *, compiled: bool) -> None:
+    how = "compiled" if compiled else "eager"
     rows = []
-    for precision in PRECISIONS:
-        for compiled in (False, True) if options.compile else (False,):
-            if compiled and precision == "fp32":
-                continue
-            how = f"{precision}, {'compiled' if compiled else 'eager'}"
-            found = report.attempt(
-                f"errors, {how}", 30, partial(errors, setup, precision, compiled)
-            )
-            if found is not None:
-                rows.append([how, *(f"{value:.1e}" for value in found.values())])
-                report.figures[f"errors, {how}"] = found
+    for precision in reversed(PRECISIONS):
+        what = f"errors, {precision}, {how}"
+        needed = _COMPILATION if compiled else 20
+        found = report.attempt(what, needed, partial(errors, setup, precision, compiled))
+        if found is not None:
+            rows.append([precision, *(f"{value:.1e}" for value in found.values())])
+            report.figures[what] = found
     if rows:
+        report.say(f"## Errors against fp64, {how}")
+        report.say()
         heads = ["", "image", "terms", "generator's gradient", "discriminator's gradient"]
         report.table(heads, rows)
 
@@ -173,7 +137,7 @@ def _rates(report: Report, setup: Setup, options: argparse.Namespace) -> Case:
     rows, fastest, best, base = [], 0.0, cases[2], 0.0
     reserved = 60 * options.minutes * _STUDY + 40  # for the operations and the study
     for case in dict.fromkeys(cases):
-        needed = reserved + (70 if case.compiled else 15)
+        needed = reserved + (_COMPILATION if case.compiled else 15)
         if options.quick:
             needed = 0
         found = report.attempt(str(case), needed, partial(_kept, rate, setup, case, seconds))

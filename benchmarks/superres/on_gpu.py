@@ -242,10 +242,18 @@ def count_flop(setup: Setup) -> float:
 
 
 def peak(precision: Precision, device: str, seconds: float) -> float:
-    """The most operations a second that a matrix product or a convolution gets here."""
+    """The most operations a second that a matrix product or a convolution gets here.
+
+    In fp32 that is TF32 on GPUs that have it, as convolutions use it unless told otherwise.
+    """
     _reset(device)
     kind = str(_TYPES[precision]).removeprefix("torch.")
-    return peak_flops(kind, device, torch.get_num_threads(), seconds)
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        return peak_flops(kind, device, torch.get_num_threads(), seconds)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 @dataclass(frozen=True, slots=True)
