@@ -115,7 +115,7 @@ def test_points_are_added(
     twice = dsice("add", "out", f"a={a},b={b}")
     assert (twice.returncode, "trial 4 is at this point (waiting)" in twice.stderr) == (2, True)
     known = dsice("add", "out", f"a={c}", f"b={d}", "--metrics", "y=-5")
-    assert known.stdout == "Known now: 1 results from elsewhere.\n"
+    assert known.stdout == "Known now: 1 result from elsewhere.\n"
     assert dsice("add", "out", f"a={a}", "b=3.2").returncode == 2
     assert dsice("run", "study.toml", "--in", "out").returncode == 0
     assert program_calls()[3:] == [f"{a} {b}"]

@@ -39,5 +39,5 @@ def _list(options: argparse.Namespace) -> int:
     elif entries:
         show_list(answers(), entries)
     else:
-        say(f"There is no study in {options.folder}.")
+        say(f"There is no study in {options.folder.resolve()}")
     return 0

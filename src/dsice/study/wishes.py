@@ -16,6 +16,7 @@ from dsice.study.facts import Status, Trial
 from dsice.study.first import Tell, point_of, setting_of
 from dsice.study.requests import can_be_discarded, can_be_retried, trial_at
 from dsice.study.state import Study
+from dsice.units import count
 
 BY_HAND = "dsice add"
 """The source of results that were added by hand."""
@@ -127,7 +128,7 @@ def told(study: Study, wish: Added | Discarded | Imported | Retried) -> str:
             number = trial_at(study, wish.params or {})
             return f"Trial {number} is to be measured there: {goes_on}."
         case Imported():
-            return f"Known now: {len(study.known)} results from elsewhere."
+            return f"Known now: {count(len(study.known), 'result')} from elsewhere."
 
 
 def _named(numbers: Sequence[int]) -> str:

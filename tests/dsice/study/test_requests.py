@@ -311,5 +311,5 @@ def test_words(tmp_path: Path) -> None:
         "Trial 1 waits to be measured again: 'dsice run' does it.",
         "Trial 2 counts no more: the machine was busy",
         "Trial 9 is to be measured there: 'dsice run' does it.",
-        "Known now: 1 results from elsewhere.",
+        "Known now: 1 result from elsewhere.",
     ]
