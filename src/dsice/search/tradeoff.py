@@ -24,9 +24,10 @@ from dsice.search.acquisition import log_expected_improvement, log_probability_b
 from dsice.search.bounds import range_of, spread
 from dsice.search.factors import Prediction, estimates_of
 from dsice.search.lesson import Lesson
+from dsice.search.plain import Plain
 from dsice.search.quantity import Quantity
 from dsice.search.sources import NO_SOURCES, Sources
-from dsice.search.targets import from_range, of_costs, of_range, to_costs
+from dsice.search.targets import from_range, of_costs, of_range
 from dsice.search.why import BoundForecast
 from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
@@ -36,44 +37,6 @@ from dsice.swept import Swept
 # What counts as best at a bound that nothing keeps: worse than the whole front by this share of it.
 BEHIND: Final = 0.1
 _QUANTILES: Final = ndtri((np.arange(64) + 0.5) / 64)
-
-
-class _Plain(Quantity):
-    """A metric, by values that are small where it is good.
-
-    Attributes:
-        transform: makes targets of values, set before each use.
-    """
-
-    def __init__(self, key: str, read: Callable[[Metrics], float]) -> None:
-        super().__init__()
-        self._key = key
-        self._read_success = read
-        self.transform: Callable[[Array], Array] = np.asarray
-
-    @property
-    def key(self) -> str:
-        return self._key
-
-    def _read(self, metrics: Metrics | None) -> float:
-        return math.nan if metrics is None else self._read_success(metrics)
-
-    def _transformed(self, values: Array) -> Array:
-        return self.transform(values)
-
-    @property
-    def values(self) -> Array:
-        """What was measured at the points appended, NaN where nothing was."""
-        return np.array(self._values)
-
-    def costs(self, targets: Array) -> Array:
-        """The values that have these targets, by `of_costs`."""
-        return to_costs(targets, self._known_targets, self._known)
-
-    def target(self, cost: float) -> float:
-        """The target of a value among the measured ones, by `of_costs`."""
-        order = np.argsort(self._known)
-        return float(np.interp(cost, self._known[order], self._known_targets[order]))
 
 
 class Tradeoff:
@@ -89,8 +52,8 @@ class Tradeoff:
 
     def __init__(self, goal: Goal) -> None:
         self._goal = goal
-        self._objective = _Plain("cost", goal.cost)
-        self._swept = [_Plain(f"swept {each.metric}", _reader(each)) for each in goal.swept]
+        self._objective = Plain("cost", goal.cost)
+        self._swept = [Plain(f"swept {each.metric}", _reader(each)) for each in goal.swept]
         self._quantities: list[Quantity] = [self._objective, *self._swept]
         self._eligible: list[bool] = []
         self._ranges: list[tuple[float, float]] = []  # of the bounds of each swept metric

@@ -1,0 +1,51 @@
+"""A metric that is modelled by its own values: of several objectives, or of a range of bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from dsice.goal import Metrics
+from dsice.search.quantity import Quantity
+from dsice.search.targets import to_costs
+from dsice.surface.axis import Array
+
+
+class Plain(Quantity):
+    """A metric, by values that are small where it is good.
+
+    Attributes:
+        transform: makes targets of values, set before each use.
+    """
+
+    def __init__(self, key: str, read: Callable[[Metrics], float]) -> None:
+        super().__init__()
+        self._key = key
+        self._read_success = read
+        self.transform: Callable[[Array], Array] = np.asarray
+
+    @property
+    def key(self) -> str:  # noqa: D102  (as the base)
+        return self._key
+
+    def _read(self, metrics: Metrics | None) -> float:
+        return math.nan if metrics is None else self._read_success(metrics)
+
+    def _transformed(self, values: Array) -> Array:
+        return self.transform(values)
+
+    @property
+    def values(self) -> Array:
+        """What was measured at the points appended, NaN where nothing was."""
+        return np.array(self._values)
+
+    def costs(self, targets: Array) -> Array:
+        """The values that have these targets, by `of_costs`."""
+        return to_costs(targets, self._known_targets, self._known)
+
+    def target(self, cost: float) -> float:
+        """The target of a value among the measured ones, by `of_costs`."""
+        order = np.argsort(self._known)
+        return float(np.interp(cost, self._known[order], self._known_targets[order]))
