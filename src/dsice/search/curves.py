@@ -224,7 +224,7 @@ def _learned(values: Array, rungs: Array) -> Transitions:
         left = y - y.mean() - slope * dx
         noise = float(left @ left) / max(n - 2, 1)
         explained = slope**2 * deviations[k] ** 2
-        seen = explained / (explained + noise)
+        seen = explained / (explained + noise)  # (18)
         missed = ((n - 2) * (1 - seen) + _FALL_COUNT * (1 - expected)) / (n - 2 + _FALL_COUNT)
         squares[k] = 1 - missed
         means[k + 1] = y.mean() + slope * (means[k] - x.mean())

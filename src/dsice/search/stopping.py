@@ -52,7 +52,7 @@ class Stopping:
         if not self._end_below or not 0 < left <= 1 - SOONEST:
             return False  # also where its result is about to come
         if self._pause:
-            return chance < PAUSE * of_new * left
+            return chance < PAUSE * of_new * left  # (20)
         return chance < self._end_below and self._ledger.successes >= KNOWN
 
     def to_resume(self, chances: Mapping[Point, float], of_new: float) -> Point | None:

@@ -18,4 +18,4 @@ from dsice.surface.axis import Array
 
 def kinship(a: Array, b: Array) -> Array:
     """Correlations of values with lags ``a`` and ``b`` at one point, shape (len(a), len(b))."""
-    return np.asarray(np.exp(-np.abs(a[:, None] - b)))
+    return np.asarray(np.exp(-np.abs(a[:, None] - b)))  # (19)
