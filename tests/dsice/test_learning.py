@@ -81,6 +81,11 @@ def test_a_study_goes_on_after_kills_with_its_sources_deleted(
 def test_the_first_trials_are_near_the_best_of_the_source_and_say_so(
     dsice: Dsice, earlier: Path, tmp_path: Path
 ) -> None:
+    planned = dsice(
+        "run", "study.toml", "--in", "runs/later", "--learn-from", "runs/earlier", "--dry-run"
+    )
+    assert "Learns from" in planned.stdout
+    assert "(30 results)" in planned.stdout
     best = min(Study.open(earlier).finished, key=lambda trial: trial.metrics["y"])
     done = dsice(
         "run", "study.toml", "--in", "runs/later", "--learn-from", "runs/earlier", "--trials", "12"

@@ -162,9 +162,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _preview(file: Path, config: StudyConfig, directory: Path, sample: Path | None) -> int:
+    from dsice.exchange.learning import sources_of
+    from dsice.study.directory import StudyDirectory
+    from dsice.study.learned import load
     from dsice.study.preview import preview
 
-    found = preview(config, directory, None if sample is None else _read_sample(sample))
+    begun = (directory / "journal.jsonl").exists()
+    sources = load(StudyDirectory.at(directory)) if begun else sources_of(config, directory)
+    output = None if sample is None else _read_sample(sample)
+    found = preview(config, directory, output, sources)
     say(*found.lines)
     say(f"\n{file} is valid. Nothing was run or written.")
     if found.warnings:

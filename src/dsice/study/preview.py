@@ -6,8 +6,8 @@ import re
 import shlex
 import shutil
 import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,7 @@ from dsice.study.command import shown
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.facts import Status, Trial
+from dsice.study.learned import Learned
 from dsice.study.places import with_slots
 from dsice.study.run import require_free
 from dsice.study.spec import (
@@ -64,20 +65,30 @@ class Preview:
     warnings: tuple[str, ...]
 
 
-def preview(config: StudyConfig, directory: Path | str, output: str | None = None) -> Preview:
+def preview(
+    config: StudyConfig,
+    directory: Path | str,
+    output: str | None = None,
+    sources: Sequence[Learned] = (),
+) -> Preview:
     """What ``dsice run`` would do with a study in ``directory``.
 
-    ``output`` is what the trials' program printed once: the patterns of metrics are tried on it.
+    Args:
+        config: the study.
+        directory: which may have been begun.
+        output: what the trials' program printed once: the patterns of metrics are tried on it.
+        sources: what it would learn from.
     """
     place = StudyDirectory.at(directory)
     config, slots, lacking = _slots(config)
     study, state, warnings = _study(config, place)
     warnings += lacking
-    point = config.first[0] if config.first else _first_point(config)
+    point = config.first[0] if config.first else _first_point(config, sources)
     lines = [
         *_row("Study", config.name),
         *_row("Goal", str(config.goal)),
         *_row("Search", f"{config.search}, seed {config.seed}"),
+        *(line for source in sources for line in _row("Learns from", str(source))),
         *_row("Grid", str(config.grid.counts())),
         *(line for axis in config.grid.axes for line in _row(f"  {axis.name}", _levels(axis))),
     ]
@@ -266,15 +277,24 @@ def _time(config: StudyConfig) -> Iterator[str]:
         )
 
 
-def _first_point(config: StudyConfig) -> Point | None:
-    """The parameters of the first trial; they depend on nothing that is still to be measured."""
+def _first_point(config: StudyConfig, sources: Sequence[Learned]) -> Point | None:
+    """The first trial's point; without sources it does not depend on the goal.
+
+    With sources, bounds that wait for a stage are taken for none.
+    """
+    goal = Goal(minimize="any")
+    options = dict(config.search_options)
+    if sources:
+        bounds = [bound.text for bound in config.goal.bounds if bound.limit is not None]
+        goal = replace(config.goal, subject_to=bounds)
+        options["sources"] = [source.given for source in sources]
     search = make_search(
         config.search,
         config.grid,
-        Goal(minimize="any"),
+        goal,
         seed=config.seed,
         capacity=config.run.parallel,
-        **config.search_options,
+        **options,
     )
     points = search.ask()
     return points[0] if points else None
