@@ -31,7 +31,7 @@ _CARD: Final = (
     "background:#ffffff;border:1px solid #d8dde6;border-radius:6px;padding:10px 14px;"
     f"max-width:{_WIDTH + 40}px;box-sizing:border-box;overflow-x:auto"
 )
-# In a process of its own: a second of work in a JavaScript engine, deaf to Ctrl-C.
+# In a separate process: a second of work in a JavaScript engine, which ignores Ctrl-C.
 _DRAW: Final = """
 import json, sys, vl_convert
 specs = json.load(sys.stdin)
@@ -40,7 +40,7 @@ json.dump([vl_convert.vegalite_to_svg(s, vl_version="v6_1") for s in specs], sys
 
 
 def in_notebook() -> bool:
-    """Whether this runs in a notebook, whose outputs can be updated."""
+    """Whether this runs in a notebook, where outputs can be updated."""
     if "IPython" not in sys.modules:
         return False
     from IPython.core.getipython import get_ipython
@@ -75,13 +75,13 @@ class NotebookView:
             self._draw(self._last)
 
     def show(self, study: Study) -> None:
-        """Show the study as it is now; called often, draws now and then."""
+        """Show the current state of the study. Called often; redraws from time to time."""
         self._last = study
         if time.monotonic() - self._drawn > _REFRESH:
             self._draw(study)
 
     def stopping(self, stop: Stop, study: Study) -> None:
-        """Say what an interrupt brought about, when the display is next drawn."""
+        """Say what an interrupt did, when the display is next drawn."""
         waits = stop is Stop.DRAIN
         self._notice = "Stopping when the running trials have ended." if waits else "Stopping."
         self._drawn = 0.0
@@ -94,7 +94,7 @@ class NotebookView:
 
 
 class Page:
-    """A report: shown within a notebook, where it needs neither a server nor a network.
+    """A report, which a notebook shows inline. Works offline and without a server.
 
     Attributes:
         path: of the file.
@@ -115,13 +115,13 @@ class Page:
 
 
 class ShownStudy(Study):
-    """A study as `dsice.tune` and `dsice.load` give it: it shows itself in a notebook."""
+    """A study as `dsice.tune` and `dsice.load` return it, with a display in notebooks."""
 
     __slots__ = ()
 
     @classmethod
     def of(cls, study: Study) -> Self:
-        """The same study."""
+        """``study`` as a `ShownStudy`."""
         return cls(**{each.name: getattr(study, each.name) for each in fields(study)})
 
     def report(self, path: Path | str | None = None) -> Page:
@@ -137,7 +137,7 @@ class ShownStudy(Study):
     def to_dataframe(self) -> Any:
         """The trials as a ``pandas.DataFrame``, one a row: number, parameters, metrics, facts.
 
-        The columns are those of ``dsice export --csv``. What a trial does not have is missing.
+        The columns are those of ``dsice export --csv``. Absent values are missing values of pandas.
 
         Raises:
             InvalidInput: pandas is not installed.
@@ -178,7 +178,7 @@ def _best_html(study: Study) -> str:
 
 
 def _drawn(study: Study) -> Sequence[str]:
-    """The figures that say most, as SVG; none where they cannot be drawn."""
+    """The most informative figures, as SVG; empty if they cannot be drawn."""
     from dsice.report.figures import Figures
     from dsice.report.themes import THEMES
 
@@ -186,7 +186,7 @@ def _drawn(study: Study) -> Sequence[str]:
     specs = []
     for figure in (*figures.progress, *figures.bounds[:1], *figures.curves[:1]):
         light = THEMES["light"]
-        # What draws here measures texts with another font than the reader's.
+        # The renderer measures text in another font than the reader's.
         config = {**light, "legend": {**light["legend"], "columnPadding": 28}}
         specs.append({**figure.spec, "width": _WIDTH, "height": 240, "config": config})
     if not specs:

@@ -18,7 +18,7 @@ _CLOCK: Final = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d*)?)")
 
 _LONGEST: Final = 200  # characters of a number
 
-# Decimal, as 1.3 ms are 0.0013 s and not 0.0013000000000000002 s.
+# Decimal, since 1.3 ms is 0.0013 s and not 0.0013000000000000002 s.
 _TIME: Final = {
     **dict.fromkeys(("ns", "nsec"), Decimal("1e-9")),
     **dict.fromkeys(("us", "µs", "μs", "usec"), Decimal("1e-6")),
@@ -43,19 +43,19 @@ _PREFIX: Final = {
 
 
 def number_in(text: str, unit: str = "") -> float:
-    """The number that ``text`` is, which may be infinite or NaN.
+    """Parse a number with an optional unit; it may be infinite or NaN.
 
-    A comma may part thousands, and Fortran's ``1.5D+03`` is read.
+    Accepts commas between thousands, and Fortran's ``1.5D+03``.
 
     Args:
-        text: a number; with a unit it may have one itself, ``1.3 ms``. A time may be given in
-            several parts or as a clock shows it, ``3m2.5s`` or ``1:02.5``.
-        unit: what the number is to be in. A text without a unit is in this one already. Units are
-            those of time, and all others with the usual prefixes: a text of ``1.2 TFLOP/s`` is 1200
-            in ``GFLOP/s``, one of ``512 KiB`` 0.524288 in ``MB``.
+        text: a number; if ``unit`` is given, it may have a unit itself, ``1.3 ms``. A time may be
+            given in several parts or as a clock shows it, ``3m2.5s`` or ``1:02.5``.
+        unit: the unit of the returned number. A text without a unit is taken to be in this unit.
+            Units are those of time, and all others with the usual prefixes: ``1.2 TFLOP/s`` is
+            1200 in ``GFLOP/s``, and ``512 KiB`` is 0.524288 in ``MB``.
 
     Raises:
-        ValueError: it is no such number; the message says what it is.
+        ValueError: it is not such a number; the message says what it is.
     """
     text = text.strip()
     if len(text) > _LONGEST:
@@ -86,7 +86,7 @@ def _decimal(text: str) -> Decimal:
 
 
 def _scale(own: str, unit: str) -> Decimal:
-    """How many of ``unit`` one of the unit ``own`` is."""
+    """The conversion factor from the unit ``own`` to ``unit``."""
     if own in ("", unit):
         return Decimal(1)
     if unit in _TIME:
@@ -100,7 +100,7 @@ def _scale(own: str, unit: str) -> Decimal:
 
 
 def _readings(unit: str) -> dict[str, Decimal]:
-    """The ways to read a unit as a prefix and a base: scale by base."""
+    """All readings of a unit as a prefix and a base, as scale by base."""
     return {
         unit[len(prefix) :]: scale
         for prefix, scale in _PREFIX.items()

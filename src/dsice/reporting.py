@@ -1,4 +1,4 @@
-"""What a program says while it runs: one line of its progress file."""
+"""Reporting intermediate metrics from a running program, by lines of its progress file."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 
 def report(**values: float) -> None:
-    """Report intermediate metrics, and the step at which they hold, from within a trial.
+    """Report intermediate metrics and their step from within a trial.
 
     ``dsice.report(epoch=3, loss=0.41)`` appends a line to the file that the environment variable
-    ``DSICE_PROGRESS`` names. Outside of a trial it does nothing, so that the same program also runs
-    alone.
+    ``DSICE_PROGRESS`` names. Outside of a trial it does nothing, so the same program also runs
+    on its own.
 
     Args:
         values: numbers by name; NumPy's and PyTorch's scalars are accepted.
 
     Raises:
-        ValueError: a value is no number.
+        ValueError: a value is not a number.
     """
     path = os.environ.get("DSICE_PROGRESS")
     if not path:
@@ -29,6 +29,6 @@ def report(**values: float) -> None:
             plain[name] = value if isinstance(value, int | float) else float(value)
         except (TypeError, ValueError):
             raise ValueError(f"{name} = {value!r}: a number is needed") from None
-    # One write appends the whole line, whoever else reads or writes.
+    # A single write, so that concurrent readers and writers see whole lines.
     with Path(path).open("a", encoding="utf-8") as file:
         file.write(json.dumps(plain) + "\n")

@@ -1,4 +1,4 @@
-"""What a run looks like in a terminal: a live view, or plain lines where there is no terminal."""
+"""Showing a run: a live view in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from dsice.text import one_line
 from dsice.units import duration, number, setting
 
 _REFRESH: Final = 0.5  # seconds between drawings of the live view
-_RECENT: Final = 6  # trials listed as lately ended
-_RUNNING: Final = 12  # trials listed as running
+_RECENT: Final = 6  # recently ended trials that are listed
+_RUNNING: Final = 12  # running trials that are listed
 
 
 def metrics_line(metrics: Metrics, goal: Goal, note: str = "") -> str:
@@ -46,12 +46,12 @@ def metrics_line(metrics: Metrics, goal: Goal, note: str = "") -> str:
 
 
 def standing_line(standing: Standing[Trial], goal: Goal) -> str:
-    """``niqe 5.02, median of 3 (4.98 to 5.31), rmse 12.3``: how a point stands."""
+    """``niqe 5.02, median of 3 (4.98 to 5.31), rmse 12.3``: the measurements of a point."""
     return metrics_line(standing.counted.metrics, goal, repeats_text(standing, goal.metric))
 
 
 def better_line(study: Study, goal: Goal) -> str:
-    """A line on a result from elsewhere that is better than every trial; empty if none is."""
+    """A line on a known result that is better than every trial; empty if none is."""
     known = study.better_known(goal)
     if known is None:
         return ""
@@ -66,7 +66,7 @@ def params_line(params: Params) -> str:
 
 
 def seconds_left(study: Study) -> float | None:
-    """A guess at the time to the end of the trials budget; None while nothing is known."""
+    """Estimated seconds until the trials budget is used; None while nothing is known."""
     if not study.finished or not study.config.run.trials:
         return None
     each = study.job_seconds / len(study.finished)
@@ -82,7 +82,7 @@ class Terminal:
 
     Args:
         quiet: show nothing.
-        console: where to; standard error by default, which leaves standard output to answers.
+        console: the output; standard error by default, since standard output is for answers.
         watching: another process drives the study.
     """
 
@@ -115,9 +115,9 @@ class Terminal:
                 self._live.stop()
 
     def show(self, study: Study, live: bool = True) -> None:
-        """Show the study as it is now; called often, draws now and then.
+        """Show the current state of the study. Called often; redraws from time to time.
 
-        ``live`` says whether a driver is at work.
+        ``live`` says whether a driver is running.
         """
         if not self._broken:
             with self._enduring():
@@ -125,7 +125,7 @@ class Terminal:
 
     @contextmanager
     def _enduring(self) -> Iterator[None]:
-        """Within, a display that is gone (a closed pipe, a full disk) falls silent."""
+        """Ignore errors of the display, such as a closed pipe or a full disk, and stop showing."""
         try:
             yield
         except OSError:
@@ -143,7 +143,7 @@ class Terminal:
             self._live.update(view(study, self._notice, live=live), refresh=True)
 
     def stopping(self, stop: Stop, study: Study) -> None:
-        """Say what a Ctrl-C brought about."""
+        """Say what a Ctrl-C did."""
         running = len(study.with_status(Status.RUNNING))
         if stop is Stop.DRAIN and running:
             self._notice = (
@@ -154,7 +154,7 @@ class Terminal:
             self._notice = "Stopping now. Ctrl-C again leaves at once, with what runs left running."
         if self._broken:
             return
-        # From a signal handler: what it has interrupted may be writing to the same stream.
+        # From a signal handler: the interrupted code may be writing to the same stream.
         with self._enduring(), suppress(RuntimeError):
             if self._live is None:
                 self._console.print(self._notice)
@@ -164,7 +164,7 @@ class Terminal:
     def _tell(self, study: Study) -> None:
         """One plain line per event."""
         if self._told is None:
-            self._told = len(study.finished)  # what earlier sessions did was told then
+            self._told = len(study.finished)  # earlier sessions have printed theirs
             self._console.print(_title(study))
             if study.warning:
                 self._console.print(f"Warning: {study.warning}")
@@ -178,7 +178,7 @@ class Terminal:
                 self._stages[stage.name] = key
                 self._console.print(_stage_line(stage), soft_wrap=True)
         goal = study.goal
-        self._told = min(self._told, len(study.finished))  # failures may come to count no more
+        self._told = min(self._told, len(study.finished))  # failures may become void
         for trial in study.finished[self._told :]:
             self._told += 1
             self._console.print(
@@ -189,7 +189,7 @@ class Terminal:
 
 
 def view(study: Study, notice: str = "", *, live: bool = True) -> RenderableType:
-    """The whole view of a study; ``live`` says whether a driver is at work."""
+    """The whole view of a study; ``live`` says whether a driver is running."""
     goal = study.goal
     best = study.best_standing(goal)
     parts: list[RenderableType] = [Text(_title(study), style="bold")]

@@ -55,74 +55,75 @@ def tune(
 ) -> ShownStudy:
     """Find the best point of ``grid`` for a Python function.
 
-    Each call runs in a process of its own, with its time limit and ``threads`` threads; a function
-    of milliseconds is better called in this one, with ``isolate=False``. The same call on the same
-    directory goes on where it was, after any kind of end. Ctrl-C stops cleanly.
+    Each call runs in its own process, with a time limit and ``threads`` threads. For a function
+    of milliseconds, ``isolate=False`` calls it in this process instead. Repeating the call on the
+    same directory resumes the study, however it ended. Ctrl-C stops cleanly.
 
     Args:
         function: takes the params as a dict and returns a dict of metrics, or a number if the goal
-            reads one metric only. It is pickled with cloudpickle, so lambdas and functions of a
-            notebook are fine.
-        grid: the points: a `dsice.Grid`, or a dict of what each parameter may be, in the form of
+            reads one metric only. It is pickled with cloudpickle, so lambdas and functions
+            defined in a notebook work.
+        grid: the points: a `dsice.Grid`, or a dict of the levels of each parameter, in the form of
             the table ``[grid]`` of a study file: ``{"tile": [8, 16, 32], "lr": {"geometric":
             [1e-4, 1e-1], "levels": 16}, "layout": {"choice": ["aos", "soa"]}}``.
-        goal: what makes a point good: a `dsice.Goal`, or the name of the metric to make small.
-        trials: most trials in all; None goes on until the search has finished.
-        parallel: most trials at once; by default 1, or as many as ``gpus`` allow.
-        gpus: GPUs of this machine that are given to trials: how many, or which, or ``"all"``.
-        gpus_per_trial: how many of them a trial gets, 1 by default; 0.5 lets two share one.
-        cores: ``"pinned"`` gives each trial cores of its own.
-        directory: keeps everything; made if missing. By default ``runs/`` and the function's name;
-            for a lambda, which has none, a name made of its code, the grid and the goal.
+        goal: what to optimise: a `dsice.Goal`, or the name of the metric to minimise.
+        trials: maximum number of trials in all; None continues until the search has finished.
+        parallel: maximum number of trials at once; by default 1, or as many as ``gpus`` allow.
+        gpus: GPUs of this machine for the trials: how many, or which, or ``"all"``.
+        gpus_per_trial: GPUs per trial, 1 by default; with 0.5 two trials share one.
+        cores: ``"pinned"`` gives each trial its own cores.
+        directory: of the study; created if missing. By default ``runs/`` and the function's name;
+            for a lambda, which has none, a name derived from its code, the grid and the goal.
         search: name of the search, or a mapping of ``name`` and the search's options:
             ``{"name": "dsice", "tolerance": 0.01}``.
         seed: of the search.
-        first: params that are known to work, measured before anything else; the first of them is
-            the baseline that the best is compared with.
+        first: params that are known to work, measured before anything else. The first of them is
+            the baseline, with which the best is compared.
         learn_from: results of related programs that the search learns from, read when the study
-            begins: directories of studies, and files and storages that ``dsice import`` reads; or
-            ``"auto"``: earlier studies beside this one of the same function and parameters.
-        hours: most hours of wall time in all, or None.
-        samples: how many times each point is measured, each a trial of its own.
+            begins: directories of studies, and files and storages that ``dsice import`` reads. Or
+            ``"auto"``: earlier studies beside this one with the same function and parameters.
+        hours: maximum wall time in hours, in all, or None.
+        samples: how many times each point is measured; each measurement is a trial.
         timeout: time limit of one call in seconds, or None.
-        retries: how often a failed call is tried again.
-        max_consecutive_failures: so many calls in a row that fail alike and quickly end the study:
-            the function or the machine is taken to be at fault, and they do not count. 0: never.
+        retries: how often a failed call is repeated.
+        max_consecutive_failures: the study ends after so many calls in a row that fail quickly and
+            in the same way. These failures are attributed to the function or the machine, and do
+            not count. 0: never.
         threads: threads that numerical libraries may use in one call.
-        progress: whether to show how it goes: in a terminal, or in one output of a notebook.
-        callback: called with the study and the trial each time that a trial has ended. If it raises
+        progress: whether to show the progress: in a terminal, or in one output of a notebook.
+        callback: called with the study and the trial whenever a trial has ended. If it raises
             StopIteration, the study ends when the running trials have; any other error ends it.
-        reports: ends calls early that lead nowhere, where the function calls `dsice.report`: the
+        reports: stops unpromising calls early, where the function calls `dsice.report`: the
             keys of the table ``[trial.progress]`` of a study file, ``{"step": "epoch", "full":
             40}``.
         changed: what to do if the directory holds results of another version of the function:
-            ``"refuse"`` them, or ``"accept"`` them as results of this one. A version is told by the
-            code of the function and of the user's own functions, classes and modules that it
-            uses, and by the plain values and arrays that it reads from outside; not by comments,
-            line numbers or file names. Installed packages and objects of their types count by
-            name only.
-        isolate: False calls the function in this process, one call at a time, which costs less
-            than a millisecond instead of tens of them. Given up are the time limit, ``threads``,
-            the output of each call in a file of its own, and the isolation: a call that crashes
-            takes the study with it (which goes on with the same call), and one may see what
-            another left behind. A crash of the whole machine may undo the last half second.
+            ``"refuse"`` them, or ``"accept"`` them as results of this one. A version is identified
+            by the code of the function and of the user's own functions, classes and modules that
+            it uses, and by the plain values and arrays that it reads from outside, but not by
+            comments, line numbers or file names. Installed packages and objects of their types
+            count by name only.
+        isolate: False calls the function in this process, one call at a time, with an overhead
+            below a millisecond instead of tens of them. Then there is no time limit, no
+            ``threads``, no output file per call, and no isolation: a call that crashes
+            ends the study (the same call resumes it), and a call may see what an earlier one
+            left behind. A crash of the whole machine may undo the last half second.
 
     Returns:
         The study: ``.best.params``, ``.best.metrics``, ``.trials``, ``.to_dataframe()``,
         ``.report()``; ``.best`` raises `dsice.NoResult` if there is none. Study and trials print as
-        short tables, and show themselves in a notebook.
+        short tables, and have a display in notebooks.
 
     Raises:
         InvalidInput: an argument is invalid, or the results lack a metric of the goal.
         OtherStudy: the directory holds another study, or results of another version of the
             function.
-        StudyLocked: another driver is at work on the directory.
-        GaveUp: calls failed alike in a row; the message says how and what to do.
+        StudyLocked: another driver is using the directory.
+        GaveUp: calls in a row failed in the same way; the message says how and what to do.
         Interrupted: Ctrl-C.
     """
     import cloudpickle
 
-    # Imported here: `import dsice` is to stay quick.
+    # Imported here to keep `import dsice` fast.
     from dsice.console import complain
     from dsice.exchange.learning import sources_of
     from dsice.fingerprint import fingerprint
@@ -144,7 +145,7 @@ def tune(
         )
     notes: list[str] = []
     if isinstance(grid, Grid) and not isinstance(first, str):
-        # The study file has the levels alone: what continuous ranges stand for is decided here.
+        # The study file contains only levels: continuous ranges are resolved here.
         points = points_of(grid, first, tell=notes.append)
         first = [grid.params(point) for point in points]
     if not callable(function):
@@ -209,7 +210,7 @@ def tune(
     if isinstance(grid, Grid):
         config = replace(config, grid=grid)
     require_quick(config.grid)
-    # A function of the user's own module is pickled by name: its process looks where this one does.
+    # Functions of the user's modules are pickled by name: its process needs the same search path.
     path = [entry or str(Path.cwd()) for entry in sys.path]
     try:
         returned = tuple(name for name in goal.metrics if name not in BUILT_IN)
@@ -217,7 +218,7 @@ def tune(
     except Exception as error:  # whatever an object's own pickling raises
         if isolate:
             raise InvalidInput(f"the function cannot be pickled: {error}") from error
-        pickled = b""  # nobody unpickles it
+        pickled = b""  # never unpickled
     rule = config.grid.rule
     if parts and callable(rule):
         parts |= {f"rule's {part}": each for part, each in fingerprint(rule).items()}
@@ -254,15 +255,15 @@ def tune(
 
 
 class Told:
-    """Tells a callback of the trials that end.
+    """Calls a callback for each trial that ends.
 
     Args:
-        callback: see `tune`; None: nobody is told.
+        callback: see `tune`, or None.
         place: of the study.
 
     Attributes:
         ended: whether the callback wants the study to end.
-        error: what it raised besides, if it did.
+        error: any other exception that it raised, or None.
     """
 
     def __init__(
@@ -278,7 +279,7 @@ class Told:
         self._told = {(trial.number, len(trial.attempts)) for trial in before}
 
     def look(self, study: Study) -> None:
-        """Tell of the trials that have ended since the last look."""
+        """Call it for the trials that have ended since the last call."""
         from dsice.study.driver import Stop
         from dsice.study.run import ask_to_stop
 
@@ -301,10 +302,10 @@ class Told:
 
 
 def load(directory: Path | str) -> ShownStudy:
-    """The study in ``directory``, of `tune` or of ``dsice run``, as it stands now, to look at.
+    """Load the study in ``directory``, of `tune` or ``dsice run``, in its current state, read-only.
 
     Raises:
-        InvalidInput: there is none, or its files are damaged.
+        InvalidInput: there is no study, or its files are damaged.
     """
     from dsice.notebook import ShownStudy
     from dsice.study.state import Study
@@ -323,7 +324,7 @@ def _study_file(
     trial: Mapping[str, Any],
     run: Mapping[str, Any],
 ) -> str:
-    """The study file that a call of `tune` amounts to."""
+    """The study file that is equivalent to a call of `tune`."""
     python = sys.executable.replace("{", "{{").replace("}", "}}")
     command = [python, "-m", "dsice.study.call", "{study}/function.pkl", "{params}"]
     senses: dict[str, list[str]] = {}
@@ -352,7 +353,7 @@ def _study_file(
 
 
 def _levels(axis: Axis) -> Any:
-    """The levels of an axis, as a study file has them."""
+    """The levels of an axis, in the form of a study file."""
     table = {"values" if axis.ordered else "choice": axis.levels, "when": axis.when}
     if axis.ordered and axis.when is None:
         return axis.levels
@@ -364,7 +365,7 @@ def _table(entries: Mapping[str, Any]) -> list[str]:
 
 
 def _plain(entry: Any) -> Any:
-    """Tables and lists of Python's own: ranges and NumPy's arrays are welcome."""
+    """Convert to plain dicts and lists, from ranges and NumPy arrays too."""
     if isinstance(entry, Mapping):
         return {key: _plain(each) for key, each in entry.items()}
     if hasattr(entry, "item") and not getattr(entry, "shape", ()):
@@ -383,7 +384,7 @@ def _toml(value: Any) -> str:
         return "{ " + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
-    # Of the values that occur here (numbers, texts, truth values, lists), JSON is also TOML.
+    # For the values that occur here (numbers, texts, truth values, lists), JSON is valid TOML.
     try:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):

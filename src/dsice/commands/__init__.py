@@ -1,4 +1,4 @@
-"""The commands of ``dsice``, one module each: its arguments, and what it does with them.
+"""The commands of ``dsice``, one module each: its arguments and its implementation.
 
-Everything heavy is imported by the command that needs it, so that --help is quick.
+Commands import heavy modules when they run, to keep --help fast.
 """

@@ -1,4 +1,4 @@
-"""``dsice add``: points that a person wants measured, or knows the result of."""
+"""``dsice add``: adds a point to be measured, or one with a known result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the arguments of several commands have in common."""
+"""Arguments shared by several commands."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TypeAlias
 
 from dsice.errors import InvalidInput
 
-# A string, as the class takes no parameters while the program runs.
+# A string, since the class is not subscriptable at run time.
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_directory(parser: argparse.ArgumentParser, then: str = "") -> None:
-    """Add ``DIR``, which may be left out where there is one study: see `find_directory`.
+    """Add ``DIR``, which may be omitted if there is only one study: see `find_directory`.
 
-    ``then`` is the argument that follows it, if one does: a list, or a single value.
+    ``then`` is the argument that follows it, if any: a list, or a single value.
     """
     parser.add_argument(
         "directory",
@@ -28,16 +28,16 @@ def add_directory(parser: argparse.ArgumentParser, then: str = "") -> None:
 
 
 def find_directory(options: argparse.Namespace) -> None:
-    """Find the study that is meant where a command was given none.
+    """Find the study if the command line names none.
 
     Raises:
-        InvalidInput: there is none, or there are several.
+        InvalidInput: there is no study, or there are several.
     """
     if not getattr(options, "finds_study", False):
         return
     given, then = options.directory, options.then
     if given is not None and then and not given.exists():
-        # Without DIR, the first of what follows it stands in its place.
+        # Without DIR, argparse puts the first of the following arguments in its place.
         text = str(given)
         value: object = int(text) if text.isdecimal() else text if "=" in text else None
         if value is not None:
@@ -51,7 +51,7 @@ def find_directory(options: argparse.Namespace) -> None:
 
 
 def duration(text: str) -> float:
-    """Seconds from ``9 h``, as the type of an argument."""
+    """Parse ``9 h`` to seconds; the type of an argument."""
     from dsice.units import seconds
 
     try:

@@ -1,4 +1,4 @@
-"""``dsice best``: its arguments, and what it does with them."""
+"""``dsice best``: prints the best trial."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _best(options: argparse.Namespace) -> int:
         from dsice.study.finalists import Comparison
 
         compared = Comparison.of(study)
-        if compared.best is not None:  # the answer is the best of those at full length
+        if compared.best is not None:  # finalists at full length decide
             point = compared.best.trial.point
             alike = [t for t in study.measured_for(goal) if t.point == point]
             (best,) = standings(alike, goal)
@@ -85,4 +85,4 @@ def _best(options: argparse.Namespace) -> int:
 
 
 class _NothingFound(DsiceError):
-    """There is no best trial (yet)."""
+    """There is no best trial so far."""

@@ -1,4 +1,4 @@
-"""``dsice compare``: studies beside each other."""
+"""``dsice compare``: compares studies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dsice completion``: its arguments, and what it does with them."""
+"""``dsice completion``: prints the completion script of a shell."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _completion(options: argparse.Namespace) -> int:
 
 
 def _complete_paths(parser: argparse.ArgumentParser) -> None:
-    """Have arguments that are paths completed by names of files or folders."""
+    """Complete arguments that are paths with names of files or folders."""
     import shtab
 
     for action in parser._actions:

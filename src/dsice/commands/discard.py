@@ -1,4 +1,4 @@
-"""``dsice discard``: trials that do not count."""
+"""``dsice discard``: excludes trials from the results."""
 
 from __future__ import annotations
 

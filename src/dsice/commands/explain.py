@@ -1,4 +1,4 @@
-"""``dsice explain``."""
+"""``dsice explain``: explains a trial or a study."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dsice.explain.effects import Effects
     from dsice.study.state import Study
 
-# The rest is imported when the command runs, so that --help is quick.
+# The rest is imported when the command runs, to keep --help fast.
 
 
 def add(commands: Subparsers) -> None:

@@ -1,4 +1,4 @@
-"""``dsice export``: its arguments, and what it does with them."""
+"""``dsice export``: writes results in the formats of other programs."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ def _export(options: argparse.Namespace) -> int:
         except OSError as error:
             where = "standard output" if place == STANDARD else place
             raise InvalidInput(f"cannot write {where}: {error.strerror}") from None
-        # What reads standard output wants nothing else there.
+        # Keep standard output clean for the program that reads it.
         say(f"Wrote {said}", to=sys.stderr if to_standard else sys.stdout)
     return 0

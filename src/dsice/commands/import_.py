@@ -1,4 +1,4 @@
-"""``dsice import``: its arguments, and what it does with them."""
+"""``dsice import``: reads results of other programs."""
 
 from __future__ import annotations
 

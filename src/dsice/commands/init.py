@@ -1,4 +1,4 @@
-"""``dsice init``: its arguments, and what it does with them."""
+"""``dsice init``: writes an example study file."""
 
 from __future__ import annotations
 

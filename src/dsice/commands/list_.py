@@ -1,4 +1,4 @@
-"""``dsice list``: the studies in a folder, how far they are and how good their best is."""
+"""``dsice list``: lists the studies in a folder with their progress and best result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parser of the command line, which answers a typo with a suggestion."""
+"""The command-line parser, which suggests corrections of typos."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _CHOICE: Final = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser, and those of its commands, that say what is wrong with arguments safely."""
+    """An argument parser whose messages are safe to print, with suggestions for typos."""
 
     def error(self, message: str) -> NoReturn:
-        """Print usage and message, and leave with exit code 2."""
+        """Print usage and message, and exit with code 2."""
         if wrong := _CHOICE.search(message):
             hint = suggestion(wrong[1], re.findall(r"[\w.-]+", wrong[2]))
             message = message.replace(wrong[0], f"invalid choice: '{wrong[1]}'{hint} {_of(wrong)}")
@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
     def parse_args(  # type: ignore[override]  # of its overloads, the one that is used here
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> Any:
-        """The arguments as attributes; an unknown option is answered by its command."""
+        """Parse the arguments; the error for an unknown option shows the usage of its command."""
         options, unknown = self.parse_known_args(args, namespace)
         if not unknown:
             return options
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """``: did you mean 'run'?`` where ``word`` is close to one that is known; else nothing."""
+    """``: did you mean 'run'?`` if ``word`` is close to a known one, else an empty string."""
     close = difflib.get_close_matches(word, list(known), 1)
     return f": did you mean {close[0]!r}?" if close else ""
 

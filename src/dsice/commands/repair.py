@@ -1,4 +1,4 @@
-"""``dsice repair``: what is wrong with a study's files, and making them whole again."""
+"""``dsice repair``: finds and repairs damage to a study's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dsice report``: its arguments, and what it does with them."""
+"""``dsice report``: writes the report of a study."""
 
 from __future__ import annotations
 

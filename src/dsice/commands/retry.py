@@ -1,4 +1,4 @@
-"""``dsice retry``: trials measured again."""
+"""``dsice retry``: measures trials again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dsice run``: its arguments, and what it does with them."""
+"""``dsice run``: begins or resumes a study."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _run(options: argparse.Namespace) -> int:
                 sources=sources,
             )
     except (Interrupted, OutOfTime) as error:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # on the way out already
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # already exiting
         raise type(error)(f"{error}. Resume with: {resume}") from None
     _print_end(study)
     return 0 if study.with_status(Status.DONE) else 1

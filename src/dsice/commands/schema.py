@@ -1,4 +1,4 @@
-"""``dsice schema``: its arguments, and what it does with them."""
+"""``dsice schema``: prints the JSON Schema of the study file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dsice serve``: its arguments, and what it does with them."""
+"""``dsice serve``: serves the live page of a study."""
 
 from __future__ import annotations
 

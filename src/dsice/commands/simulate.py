@@ -1,4 +1,4 @@
-"""``dsice simulate``: its arguments, and what it does with them."""
+"""``dsice simulate``: plays a study in virtual time."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _simulate(options: argparse.Namespace) -> int:
     config = with_budget(load_study_file(options.study), trials=options.trials, hours=options.hours)
     source = _source(config, options)
     campaign = source.campaign(config, options.queue)
-    quick = 1 if source.goal is None else None  # processes would cost more than the plays
+    quick = 1 if source.goal is None else None  # starting processes would cost more than the plays
     with Counter() as counter:
         played = play_all(campaign, options.parallel, options.repetitions, counter, quick)
     answer = Answer.of(campaign, played, judged=source.goal is not None)
@@ -124,10 +124,10 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _source(config: StudyConfig, options: argparse.Namespace) -> Source:
-    """Where the worlds come from.
+    """The source of the worlds.
 
     Raises:
-        InvalidInput: nothing is known, or what is given does not fit.
+        InvalidInput: no results are known, or the given ones do not fit.
     """
     from dsice.simulate.source import from_history, from_table, timed
 

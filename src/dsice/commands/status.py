@@ -1,4 +1,4 @@
-"""``dsice status``: its arguments, and what it does with them."""
+"""``dsice status``: prints the state of a study."""
 
 from __future__ import annotations
 

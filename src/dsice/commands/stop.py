@@ -1,4 +1,4 @@
-"""``dsice stop``: its arguments, and what it does with them."""
+"""``dsice stop``: stops the driver of a study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dsice sweep``: its arguments, and what it does with them."""
+"""``dsice sweep``: finds the best trials over a range of bounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dsice.sweep.answer import Answer
     from dsice.swept import Swept
 
-# The rest is imported when the command runs, so that --help is quick.
+# The rest is imported when the command runs, to keep --help fast.
 
 _ABOUT: Final = """\
 The best objective at every bound of a range, from one history, and where it is thin: what one more
@@ -95,7 +95,7 @@ def _sweep(options: argparse.Namespace) -> int:
 
 
 def _area(before: Answer, after: Answer) -> float:
-    """The hypervolume of ``before``, up to the reference of ``after``."""
+    """The hypervolume of ``before`` with the reference point of ``after``."""
     from dsice.front import hypervolume
 
     goal, swept = after.goal, after.swept
@@ -132,7 +132,7 @@ def _answer(study: Study, swept: Swept, options: argparse.Namespace) -> Answer:
 
 
 class _NothingFound(DsiceError):
-    """No trial keeps a bound of the range."""
+    """No trial satisfies any bound of the range."""
 
 
 def _measure(study: Study, swept: Swept, options: argparse.Namespace) -> Study:

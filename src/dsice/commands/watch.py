@@ -1,4 +1,4 @@
-"""``dsice watch``: its arguments, and what it does with them."""
+"""``dsice watch``: shows a study that another process runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _watch(options: argparse.Namespace) -> int:
     with Terminal(watching=True) as terminal:
         try:
             study = watch(options.directory, terminal)
-        except KeyboardInterrupt:  # the reader has seen enough
+        except KeyboardInterrupt:  # the normal way to end
             return 0
     say(driver_line(study, touching=False))
     return 0

@@ -1,4 +1,4 @@
-"""What ``dsice retry``, ``discard`` and ``add`` have in common: a wish, asked and answered."""
+"""Shared code of ``dsice retry``, ``discard`` and ``add``: makes a request and reports on it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ANYTIME: Final = (
 
 
 def done(directory: Path, wish: Callable[[Study], Wish]) -> int:
-    """Ask for what ``wish`` makes of the study in a directory, and say what came of it.
+    """Request what ``wish`` returns for the study in a directory, and print the outcome.
 
     Raises:
-        DsiceError: nothing did.
+        DsiceError: the request failed.
     """
     from dsice.study.requests import ask
     from dsice.study.state import Study

@@ -1,1 +1,1 @@
-"""Several studies at once: listed, and compared with each other."""
+"""Listing and comparing several studies."""

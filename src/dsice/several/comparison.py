@@ -1,4 +1,4 @@
-"""Studies beside each other, by the goal of the first one."""
+"""Comparison of studies, by the goal of the first one."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _STEPS: Final = (5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 2000
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the studies.
+    """One of the compared studies.
 
     Attributes:
-        label: tells it from the others: its name, or where that is the same its directory.
+        label: a unique label: its name, or its directory where names coincide.
         study: as it stands.
-        best: all measurements of its best point; None if none keeps the bounds.
-        incumbents: its best so far, each time that it changed.
-        measured: trials that have the goal's metrics.
-        failed: trials that failed.
-        wall: seconds in which a driver was at work.
-        work: seconds of all jobs together.
+        best: all measurements of its best point; None if no point satisfies the bounds.
+        incumbents: its incumbents over time.
+        measured: number of trials that have the goal's metrics.
+        failed: number of trials that failed.
+        wall: seconds during which a driver was running.
+        work: total seconds of all jobs.
     """
 
     label: str
@@ -43,7 +43,7 @@ class Side:
     work: float
 
     def after(self, goal: Goal, trials: int) -> float | None:
-        """The best objective after so many measured trials; None if none kept the bounds."""
+        """The best objective after so many measured trials; None if none satisfied the bounds."""
         found = None
         for each in self.incumbents:
             if each.after > trials:
@@ -56,11 +56,11 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How two studies agree at the points that both measured.
+    """Agreement of two studies at the points that both have measured.
 
     Attributes:
-        points: how many.
-        ratio: median of the second's objective over the first's; None where that says nothing.
+        points: how many there are.
+        ratio: median ratio of the second's objective to the first's; None if not meaningful.
         rank: Spearman's rank correlation of the objective; None with fewer than three points.
     """
 
@@ -71,12 +71,12 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Studies beside each other.
+    """A comparison of studies.
 
     Attributes:
-        goal: by which all of them are judged: that of the first.
+        goal: the goal of the first study, by which all are compared.
         sides: the studies, in the order in which they were given.
-        agreements: of each but the first with the first.
+        agreements: of each further study with the first.
     """
 
     goal: Goal
@@ -88,8 +88,8 @@ class Comparison:
         """Compare studies.
 
         Raises:
-            InvalidInput: there are fewer than two, one is there twice, the goal waits for the
-                result of a stage, or one has measured nothing that the goal reads.
+            InvalidInput: there are fewer than two, one is given twice, the goal waits for the
+                result of a stage, or one has measured none of the goal's metrics.
         """
         if len(studies) < 2:
             raise InvalidInput("two studies or more are needed to compare")
@@ -106,13 +106,13 @@ class Comparison:
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """Numbers of trials after which the studies are compared: as far as all of them went."""
+        """Numbers of trials after which to compare, up to the length of the shortest study."""
         most = min(side.measured for side in self.sides)
         return (*(step for step in _STEPS if step < most), most)
 
     @property
     def params(self) -> dict[str, list[Value | None]]:
-        """The best parameter values of each study by name; None where a study has none."""
+        """By parameter, its best value in each study; None where a study has none."""
         best: list[Params] = [
             {} if side.best is None else side.best.counted.params for side in self.sides
         ]
@@ -196,14 +196,14 @@ def _agreement(goal: Goal, first: Study, other: Study) -> Agreement:
     ratio = statistics.median(y / x for x, y in zip(a, b, strict=True)) if positive else None
     rank = None
     if len(shared) > 2 and len(set(a)) > 1 and len(set(b)) > 1:
-        from scipy.stats import spearmanr  # SciPy takes longer to load than a short command
+        from scipy.stats import spearmanr  # loading SciPy takes longer than a short command
 
         rank = float(spearmanr(a, b).statistic)
     return Agreement(len(shared), ratio, rank)
 
 
 def _values(goal: Goal, study: Study) -> dict[tuple[tuple[str, Value], ...], float]:
-    """The objective by parameter values, of points that were measured several times the median."""
+    """The objective by parameter values; of several measurements of a point, the median."""
     points: dict[tuple[tuple[str, Value], ...], list[float]] = {}
     for trial in study.measured_for(goal):
         key = tuple(sorted(trial.params.items()))

@@ -1,4 +1,4 @@
-"""A study in one line of a list."""
+"""Summarising a study as one line of a list."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Entry:
         name: its own.
         state: ``running``, ``ended``, ``killed``, ``not begun`` or ``damaged``.
         goal: in words.
-        done: trials that were measured.
-        failed: trials that failed.
-        budget: most trials in all, or None.
+        done: number of trials that were measured.
+        failed: number of trials that failed.
+        budget: maximum number of trials in all, or None.
         best: the best so far in words; empty if there is none.
         value: its objective, or None.
-        seen: when something happened last, Unix time in seconds; 0 if nothing did.
+        seen: time of the last event, Unix time in seconds; 0 if there is none.
         why: why it ended, or what is wrong with it.
     """
 
@@ -44,7 +44,7 @@ class Entry:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """The study in a directory, whatever state it is in."""
+        """The entry of the study in a directory, whatever its state."""
         try:
             study = Study.open(path)
             goal = study.goal

@@ -1,4 +1,4 @@
-"""Several studies in a terminal."""
+"""Printing lists and comparisons of studies to a terminal."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def show_list(console: Console, entries: Sequence[Entry]) -> None:
 
 
 def show_comparison(console: Console, found: Comparison) -> None:
-    """Print studies beside each other."""
+    """Print a comparison of studies."""
     goal = found.goal
     console.print(Text(one_line(f"By the goal of {found.sides[0].label}: {goal}"), style="bold"))
     table = _table("", *(one_line(side.label) for side in found.sides))
@@ -81,7 +81,7 @@ def show_comparison(console: Console, found: Comparison) -> None:
 
 
 def agreement_text(each: Agreement) -> str:
-    """How two studies agree, in words."""
+    """The agreement of two studies, in words."""
     if not each.points:
         return "no point was measured by both"
     said = [f"{count(each.points, 'point')} measured by both"]
