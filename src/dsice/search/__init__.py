@@ -1,7 +1,7 @@
 """Search algorithms, by name.
 
-Each decides which points to measure next and knows nothing of files, clocks or processes: see
-`dsice.search.base.Search` for what all of them promise.
+Each decides which points to measure next, without access to files, clocks or processes.
+`dsice.search.base.Search` is their common interface.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SEARCH: Final = "dsice"
 
-# Modules are imported when they are first needed: SciPy takes longer to load than a short command.
+# Modules are imported on first use: SciPy takes longer to load than a short command runs.
 _SEARCHES: Final[Mapping[str, tuple[str, str]]] = {
     "dsice": ("dsice.search.asynchronous", "Dsice"),
     "dsice-2017": ("dsice.search.classic", "Dsice2017"),
@@ -35,18 +35,18 @@ FRONT_SEARCHES: Final = ("dsice", "random")
 def make_search(
     name: str, grid: Grid, goal: Goal, *, seed: int = 0, capacity: int = 1, **options: Any
 ) -> Search:
-    """A new search.
+    """Create a search.
 
     Args:
         name: one of `SEARCHES`.
         grid: the points.
-        goal: what to look for; its bounds must be settled.
+        goal: what to optimise; its bounds must be settled.
         seed: of all random choices; the same seed and results give the same proposals.
         capacity: how many points can be measured at the same time.
-        options: of the algorithm, see its class.
+        options: those of the algorithm, see its class.
 
     Raises:
-        InvalidInput: no such algorithm, no such option, or a value that is not accepted.
+        InvalidInput: an unknown algorithm, an unknown option, or an invalid value.
     """
     if name not in _SEARCHES:
         raise InvalidInput(f"no search is named {name!r}: accepted are {', '.join(SEARCHES)}")

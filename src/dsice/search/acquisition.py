@@ -1,7 +1,7 @@
-"""How promising a candidate is: expected improvement, probability of success.
+"""Acquisition functions: expected improvement, and the probability that a bound holds.
 
-Everything is a logarithm: far from the best point the plain numbers vanish long before their order
-does.
+All functions return logarithms: far from the best point, the plain values underflow although their
+order still matters.
 
 Source: D. R. Jones, M. Schonlau, W. J. Welch, "Efficient Global Optimization of Expensive Black-Box
 Functions", Journal of Global Optimization 13 (1998), equation 15, doi 10.1023/A:1008306431147; for

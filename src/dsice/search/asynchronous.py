@@ -1,8 +1,8 @@
 """``dsice``: asynchronous collinear exploration on an N-dimensional d-Spline.
 
-Whenever a worker is free, the next point is chosen on lines through the best points, by a Gaussian
-process conditioned on all results so far and all pending points (`dsice.search.epoch`). No worker
-waits for another, and nothing is measured twice, unless the best is to be repeated.
+Whenever a worker is free, a Gaussian process conditioned on all results and pending points chooses
+the next point on lines through the best points (`dsice.search.epoch`). No worker waits for another,
+and no point is measured twice unless the best is to be repeated.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from dsice.search.wave import InformedPoints
 from dsice.search.why import Forecast, Origin, Prospect, Role
 from dsice.threads import one_blas_thread
 
-_TAKEOVER: Final = 5  # results that the model needs at least
-_SUCCESSES: Final = 3  # of them that did not fail
-_GROWTH_OF_REPORTS: Final = 1.04  # ... so much news, where trials report
-_GROWTH: Final = 1.08  # the model is fitted anew when there are so many times the results
+_TAKEOVER: Final = 5  # minimum number of results for the model
+_SUCCESSES: Final = 3  # minimum number of these that did not fail
+_GROWTH_OF_REPORTS: Final = 1.04  # the same for the amount of news, where trials report
+_GROWTH: Final = 1.08  # refit the model when the number of results has grown by this factor
 
 
 class _Fit(NamedTuple):
@@ -32,7 +32,7 @@ class _Fit(NamedTuple):
 
     Attributes:
         due: number of results at which the next one is due.
-        kind: whether something was feasible, and whether something had failed.
+        kind: whether any point was feasible, and whether any had failed.
         event: number of events before it.
     """
 
@@ -44,31 +44,31 @@ class _Fit(NamedTuple):
 class Dsice(Search):
     """The default search (``"dsice"``).
 
-    A goal with swept metrics (several objectives, or one for a range of bounds) is looked for at
-    all bounds at once: see `dsice.search.tradeoff`.
+    A goal with swept metrics (several objectives, or one objective for a range of bounds) is
+    optimised at all bounds at once, see `dsice.search.tradeoff`.
 
-    It starts with the centre and evenly spread points, one for each worker; the model takes over as
-    soon as five results are known.
+    The search starts with the centre and evenly spread points, one for each worker. The model takes
+    over once there are five results.
 
-    The state is a function of the events in the ledger. The model is fitted anew each time the
-    results have grown by some percent, which begins an *epoch*; within it, events are applied one
-    by one. To repeat the calls of an interrupted run therefore costs little: only the events of the
-    last epoch are computed.
+    The state is a function of the events in the ledger. The model is refitted each time the number
+    of results has grown by some percent, which begins an *epoch*; within an epoch, events are
+    applied one by one. Replaying the calls of an interrupted run is therefore cheap: only the
+    events of the last epoch are computed.
 
     Args:
         tolerance: stop when no point is expected to improve the best one by more than this, in the
             objective's unit, and all its neighbours along the axes are measured; None: never. With
-            swept metrics the improvement is the mean over the bounds.
+            swept metrics, the improvement is the mean over the bounds.
         repeats: how many times the best point is measured again, so that luck does not decide; the
             mean counts. 0: never.
-        steps: at which trials report (`report`), rising; the last one is a trial's whole length.
-            None: they do not report.
-        end_below: a trial that reports is in `ending` when its probability to become the best
-            feasible one is smaller, once some have run to their end. 0: none ever is.
-        pause: whether a trial that ended early can go on from where it was. Then one also ends
-            where beginning another is worth more, and it may be handed out again.
-        sources: results of earlier studies of related programs, for each its grid and its points
-            with their metrics, None where the measurement failed: see `dsice.search.sources`.
+        steps: increasing steps at which trials report (`report`); the last one is the full length
+            of a trial. None: trials do not report.
+        end_below: once some trials have run to their end, `ending` contains the trials whose
+            probability of becoming the best feasible one is smaller than this. 0: none.
+        pause: whether a trial that ended early can be resumed where it stopped. Then trials also
+            end where starting another is worth more, and may be handed out again.
+        sources: results of earlier studies of related programs: for each a grid and points with
+            their metrics, None where the measurement failed; see `dsice.search.sources`.
     """
 
     sweeps = True
@@ -95,8 +95,8 @@ class Dsice(Search):
         self._start = InformedPoints(grid, goal, seed, capacity, self._sources)
         self._shuffled = Shuffled(grid, seed)
         self._fit = _Fit()
-        self._epoch: Epoch | None = None  # of that fit, once it is needed
-        self._upcoming: Epoch | None = None  # of a fit that is due, made for a question
+        self._epoch: Epoch | None = None  # that of the fit, created on demand
+        self._upcoming: Epoch | None = None  # that of a due fit, created by a query
         self._judged_at, self._certain = -1, False
 
     # -- events ------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class Dsice(Search):
         self._follow()
 
     def _follow(self) -> None:
-        """Tell the epoch the latest event."""
+        """Apply the latest event to the epoch."""
         self._upcoming = None
         if self._epoch is not None:
             self._epoch.apply(self.ledger.events[-1])
@@ -191,15 +191,15 @@ class Dsice(Search):
 
     @one_blas_thread()
     def prospects(self, limits: Sequence[Sequence[float]]) -> list[Prospect] | None:
-        """What one more measurement is expected to gain at each of several bounds.
+        """Estimate what one more measurement would gain at each of several bounds.
 
-        To ask changes nothing.
+        Does not change the search.
 
         Args:
-            limits: for each bound the limits of the goal's swept metrics, in their own units.
+            limits: for each bound, the limits of the goal's swept metrics in their own units.
 
         Returns:
-            None while too little is known for the model.
+            None while there are too few results for the model.
         """
         return self._next_epoch().prospects(limits) if self._is_guided() else None
 
@@ -208,10 +208,10 @@ class Dsice(Search):
         return self._next_epoch().forecast(points) if self._is_guided() else None
 
     def _next_epoch(self) -> Epoch:
-        """The epoch as the next proposal would find it, for questions.
+        """The epoch that the next proposal would use, for queries.
 
-        A question does not bring about a fit that is due: that happens at the next proposal, which
-        takes over what was made here unless something happens before.
+        A query does not perform a fit that is due: the next proposal does, and reuses the epoch
+        created here unless an event comes first.
         """
         fit = self._due_fit()
         if fit == self._fit:
@@ -228,18 +228,18 @@ class Dsice(Search):
         )
 
     def _is_guided(self) -> bool:
-        """Whether the model decides; otherwise the first points do, while there are any."""
+        """Whether the model proposes; otherwise the first points are used, as long as they last."""
         if not self.ledger.promising:
             return False
         return not self._is_starting() or self._start.first(self.is_known) is None
 
     def _fit_if_due(self) -> None:
-        """Begin a new epoch after enough results; the model is fitted once it is needed."""
+        """Begin a new epoch after enough results; the model is fitted on demand."""
         if (fit := self._due_fit()) != self._fit:
             self._fit, self._epoch, self._upcoming = fit, self._upcoming, None
 
     def _due_fit(self) -> _Fit:
-        """The fit that the next proposal is to be made by."""
+        """The fit that the next proposal must use."""
         results = self.ledger.news
         kind = (self.ledger.feasible, self.ledger.successes < len(self.history))
         if results < self._fit.due and kind == self._fit.kind:
@@ -248,7 +248,7 @@ class Dsice(Search):
         return _Fit(int(results * growth) + 1, kind, len(self.ledger.events))
 
     def _current_epoch(self) -> Epoch:
-        """The epoch of the last fit, all events since applied."""
+        """The epoch of the last fit, with all later events applied."""
         if self._epoch is None:
             self._epoch = self._made(self._fit)
         return self._epoch
@@ -275,7 +275,7 @@ class Dsice(Search):
     # -- the end -----------------------------------------------------------------------------------
 
     def _is_certain(self) -> bool:
-        """Whether nothing worth the tolerance is to be gained."""
+        """Whether no point is expected to gain more than the tolerance."""
         if self._tolerance is None or not self._fit.due or self._to_repeat() is not None:
             return False
         if self._judged_at != len(self.ledger.events):

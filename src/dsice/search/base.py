@@ -27,33 +27,33 @@ class Search(ABC):
 
     The life of a search:
 
-    1. It is made by `dsice.make_search`. Measurements from elsewhere may be told at once: *prior
-       knowledge*, which spares measuring these points again.
-    2. `ask` hands out points; they are *pending* until `tell` reports their metrics, in any order,
-       or their failure. A point is handed out once only, and never if it has been measured, except
-       by a search that repeats the best one (``repeats``). Nor is one whose program is the same as
-       that of such a point (`Grid.program`): a result is true for all points of its program, and a
-       program goes by the first of its points that was named.
-    3. It is `finished` when nothing is pending and nothing left to propose. There is no stall: if
-       `ask` gives no point, either some are pending or the search is finished from then on.
+    1. `dsice.make_search` creates it. Known measurements can be told at once: *prior knowledge*,
+       which avoids measuring these points again.
+    2. `ask` hands out points; they are *pending* until `tell` reports their metrics or their
+       failure, in any order. A point is handed out only once, and never after it was measured,
+       except by a search that repeats the best one (``repeats``). The same holds for equivalent
+       points (`Grid.program`): a result is valid for all of them, and the first one named is the
+       canonical one.
+    3. It is `finished` when nothing is pending and nothing is left to propose. It never stalls: if
+       `ask` returns no point, either some are pending or the search is finished from then on.
 
-    A search is a pure function of its arguments and of the calls it has received: it knows no file,
-    clock or process and no random numbers but those of ``seed``. To carry on after a crash, make it
-    anew and repeat the calls in their order: `pend` for each point started, `tell` for each result,
-    `skip` for each point whose result was discarded.
+    A search is a pure function of its arguments and of the calls it has received: it uses no file,
+    clock or process, and no random numbers except those of ``seed``. To resume after a crash,
+    create it again and repeat the calls in order: `pend` for each point started, `tell` for each
+    result, `skip` for each point whose result was discarded.
 
-    For implementers: `_candidates` is the algorithm, `_reason` says where a candidate came from,
-    `_ended` when it is over; `_begin`, `_submit` and `_learn` are called before the first proposal,
-    for each point that becomes pending and for each result.
+    For implementers: `_candidates` is the algorithm, `_reason` gives the origin of a candidate,
+    `_ended` says when the search is over. `_begin` is called before the first proposal, `_submit`
+    for each point that becomes pending, `_learn` for each result.
 
     Args:
         grid: the points.
-        goal: what to look for; its bounds must be settled.
+        goal: what to optimise; its bounds must be settled.
         seed: of all random choices, 0 or more.
         capacity: how many points can be measured at the same time, 1 or more.
 
     Attributes:
-        ledger: what is evaluated and pending.
+        ledger: the evaluated and pending points.
     """
 
     sweeps: ClassVar[bool] = False
@@ -91,16 +91,16 @@ class Search(ABC):
 
     @property
     def pending(self) -> KeysView[Point]:
-        """The points handed out, or reported by `pend`, whose result is still to come."""
+        """The points handed out, or reported by `pend`, that have no result yet."""
         return self.ledger.pending
 
     @one_blas_thread()
     def ask(self, count: int = 1) -> list[Point]:
-        """Up to ``count`` points to measure, most wanted first; they are pending from now on.
+        """Hand out up to ``count`` points to measure, most wanted first; they become pending.
 
-        They are distinct programs, allowed, and were never asked, pended or measured before, but
-        for repeats of the best one. There are fewer if the search has nothing more to propose
-        before it is told some of the pending results.
+        They are allowed, no two are equivalent, and none was asked, pended or measured before,
+        except for repeats of the best one. There are fewer if the search can propose no more until
+        some pending results are told.
         """
         at_least("count", count, 0)
         self._begin_once()
@@ -121,8 +121,8 @@ class Search(ABC):
     def tell(self, point: Point, metrics: Metrics | None) -> None:
         """Report the metrics measured at ``point``, None if the measurement failed.
 
-        A point that was never asked is prior knowledge. A point told again was measured again: the
-        mean counts.
+        A point that was never asked is prior knowledge. A point told again counts as measured
+        again: its mean is used.
 
         Raises:
             InvalidInput: no point of the grid, or a metric of the goal is missing or not finite.
@@ -132,7 +132,7 @@ class Search(ABC):
 
     @one_blas_thread()
     def pend(self, point: Point) -> None:
-        """Count ``point`` as asked: somebody is measuring it.
+        """Mark ``point`` as pending, as if it had been asked.
 
         Raises:
             InvalidInput: no point of the grid.
@@ -143,9 +143,9 @@ class Search(ABC):
 
     @one_blas_thread()
     def skip(self, point: Point) -> None:
-        """Leave ``point`` alone: it is never handed out, and nothing is learned of it.
+        """Exclude ``point``: it is never handed out, and nothing is learned about it.
 
-        What was measured there still counts.
+        Earlier measurements of it still count.
 
         Raises:
             InvalidInput: no point of the grid.
@@ -156,10 +156,10 @@ class Search(ABC):
 
     @one_blas_thread()
     def report(self, point: Point, step: float, metrics: Metrics) -> None:
-        """Take what the trial at ``point`` reported on its way, at ``step``.
+        """Record the metrics that the running trial at ``point`` reported at ``step``.
 
-        A report that was heard before, or of an earlier step than another, changes nothing; nor
-        does any if the search was made without steps.
+        Ignored if the report was made before, if a later step was reported already, or if the
+        search was created without steps.
 
         Raises:
             InvalidInput: no point of the grid.
@@ -169,13 +169,13 @@ class Search(ABC):
             self._hear()
 
     def ending(self) -> list[Point]:
-        """The pending points whose trials should end now, most hopeless first; see `end`."""
+        """The pending points whose trials should end now, the least promising first; see `end`."""
         return []
 
     def end(self, point: Point) -> None:
-        """Take the trial at the pending ``point`` as ended early.
+        """Record that the trial at the pending ``point`` was ended early.
 
-        Its reports stay known. A search that may pause trials may hand it out again.
+        Its reports remain known. A search with ``pause`` may hand it out again.
 
         Raises:
             InvalidInput: ``point`` is not pending.
@@ -187,34 +187,33 @@ class Search(ABC):
         self._hear()
 
     def resume(self, count: int = 1) -> list[Point]:
-        """Up to ``count`` paused points that are worth going on with, though no new one may begin.
+        """Hand out up to ``count`` paused points worth resuming even if no new trial may start.
 
-        They are pending from now on.
+        They become pending.
         """
         return []
 
     def chance(self, point: Point) -> float | None:
         """The probability that the trial at ``point`` becomes the best feasible one.
 
-        None if nothing is known of it, as of trials that have not reported.
+        None if unknown, for example for a trial that has not reported.
         """
         return None
 
     def why(self, point: Point) -> Why | None:
-        """Why ``point`` was handed out, the last time; None if it never was."""
+        """Why ``point`` was last handed out; None if it never was."""
         return self._whys.get(point)
 
     def forecast(self, points: Sequence[Point]) -> list[Forecast] | None:
-        """What is expected at ``points``, measured or not, if the search had to propose now.
+        """Predict the outcomes at ``points``, measured or not, as for a proposal made now.
 
-        None if it expects nothing: it knows too little yet, or works without expectations. To ask
-        changes nothing.
+        None if the search has no model or too few results. Does not change the search.
         """
         return None
 
     @property
     def finished(self) -> bool:
-        """Whether the search has nothing left to propose and waits for nothing."""
+        """Whether the search has nothing left to propose and nothing is pending."""
         return bool(self.reason)
 
     @property
@@ -224,7 +223,7 @@ class Search(ABC):
         return "" if self.pending else self._ended()
 
     def is_known(self, point: Point) -> bool:
-        """Whether ``point``, or another of the same program, is measured, pending or skipped."""
+        """Whether ``point`` or an equivalent one is measured, pending or skipped."""
         return point in self.ledger
 
     def _why(self, point: Point) -> Why:
@@ -236,44 +235,44 @@ class Search(ABC):
         )
 
     def _rival(self, point: Point) -> Point | None:
-        """The best point measured: the one that ``point`` is to improve on."""
+        """The incumbent that ``point`` should improve on."""
         return self.ledger.incumbent
 
     @abstractmethod
     def _reason(self, point: Point) -> tuple[Origin, Forecast | None]:
-        """Where the point that `_candidates` has just given came from, and what is expected."""
+        """Origin and forecast of the point that `_candidates` has just yielded."""
 
     @abstractmethod
     def _candidates(self) -> Iterator[Point]:
         """Points worth measuring now, most wanted first.
 
-        The iterator is resumed only after the point it gave is pending, and dropped when enough
-        points are found. Points known or excluded may be among them: they are left out.
+        The iterator is resumed only after the point it yielded is pending, and dropped when enough
+        points are found. It may yield known or excluded points, which are ignored.
         """
 
     @abstractmethod
     def _ended(self) -> str:
-        """Why nothing will ever be proposed again if nothing is pending; empty otherwise."""
+        """Why no further point will be proposed if nothing is pending; empty otherwise."""
 
     def _begin(self) -> None:  # noqa: B027  (a hook: doing nothing is a choice)
         """Called once, before the first proposal; results until then are prior knowledge."""
 
     def _submit(self, point: Point) -> None:
-        """Take a canonical point as pending, asked or not."""
+        """Called when a canonical point becomes pending, asked or not."""
         self.ledger.submit(point)
 
     def _skip(self, point: Point) -> None:
-        """Take a canonical point as one to be left alone."""
+        """Called when a canonical point is skipped."""
         self.ledger.skip(point)
 
     def _learn(self, point: Point) -> None:  # noqa: B027
-        """Called after each result, those before `_begin` included; with its canonical point."""
+        """Called with the canonical point after each result, also before `_begin`."""
 
     def _hear(self) -> None:  # noqa: B027
         """Called after a report, or after a trial was ended early."""
 
     def _is_welcome(self, point: Point) -> bool:
-        """Whether `ask` may hand out ``point``: unless a search repeats some, an unknown one."""
+        """Whether `ask` may hand out ``point``; by default, if it is unknown."""
         return not self.is_known(point) and self.grid.allows(point)
 
     def _begin_once(self) -> None:
@@ -287,14 +286,14 @@ class Search(ABC):
 
 
 def at_least(name: str, value: int, least: int) -> int:
-    """``value`` if it is an integer not below ``least``, else `InvalidInput`."""
+    """Return ``value`` if it is an integer of at least ``least``, else raise `InvalidInput`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InvalidInput(f"{name} = {value!r}: an integer of {least} or more is needed")
     return value
 
 
 def positive(name: str, value: float) -> float:
-    """``value`` if it is a positive finite number, else `InvalidInput`."""
+    """Return ``value`` if it is a positive finite number, else raise `InvalidInput`."""
     if not isinstance(value, int | float) or not (value > 0 and math.isfinite(value)):
         raise InvalidInput(f"{name} = {value!r}: a positive number is needed")
     return value

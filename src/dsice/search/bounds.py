@@ -1,4 +1,4 @@
-"""The bounds at which a front is looked for: all over a range for each swept metric."""
+"""The bounds at which a front is optimised: spread over a range for each swept metric."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from scipy.stats import qmc
 from dsice.surface.axis import Array
 from dsice.swept import Swept
 
-LIMITS: Final = 16  # bounds at which candidates are rated, for one swept metric
-LIMITS_OF_SEVERAL: Final = 64  # and for several
-# How far beyond the ends of the front known so far bounds are of interest where no range is given,
-# as a share of its length: towards stricter and looser bounds.
+LIMITS: Final = 16  # bounds at which candidates are evaluated, for one swept metric
+LIMITS_OF_SEVERAL: Final = 64  # the same for several
+# Without a given range, bounds extend beyond the ends of the known front by these shares of its
+# length, towards stricter and looser bounds.
 STRICTER: Final = 0.2
 LOOSER: Final = 0.1
 
 
 def range_of(swept: Swept, costs: Array, values: Array) -> tuple[float, float]:
-    """Strictest and loosest limit, signed so that smaller is stricter."""
+    """The strictest and the loosest limit, signed so that smaller is stricter."""
     low, high = float(values.min()), float(values[costs == costs.min()].min())
     length = max(high - low, 0.1 * float(values.max() - low))
     strictest = low - STRICTER * length if swept.strictest is None else swept.sign * swept.strictest
@@ -29,7 +29,7 @@ def range_of(swept: Swept, costs: Array, values: Array) -> tuple[float, float]:
 
 
 def spread(ranges: Sequence[tuple[float, float]]) -> Array:
-    """Limits all over the ranges, shape (limits, metrics)."""
+    """Spread limits over the ranges, shape (limits, metrics)."""
     low, high = np.array(ranges).T
     if len(ranges) == 1:
         share = np.linspace(0, 1, LIMITS)[:, None]

@@ -1,4 +1,4 @@
-"""From the points of one grid to the axes of another: levels matched by their values."""
+"""Mapping points of one grid to the axes of another: levels are matched by their values."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from dsice.surface.axis import Array, Levels, has_table, table, terms
 
 
 class Bridge:
-    """Where the points of a *target* grid lie on the axes of a *source* grid.
+    """A mapping of the points of a *target* grid to the axes of a *source* grid.
 
-    Axes are matched by name, levels by value. A number between two levels of an ordered axis lies
-    between them, one beyond the ends at the nearest end. Where a value has no place (a level of a
-    choice that the source lacks, or an axis that the target lacks), the source is averaged over its
-    whole axis. An axis that only the target has does not matter to the source.
+    Axes are matched by name, levels by value. A number between two levels of an ordered axis is
+    placed between them, and a number beyond the ends at the nearest end. A value without a place (a
+    level of a choice that the source lacks, or an axis that the target lacks) averages the source
+    over that axis. An axis that only the target has is ignored.
 
     Args:
-        target: the grid of the points that are asked about.
+        target: the grid of the points to predict.
         source: the grid that the source's points belong to.
     """
 
@@ -39,11 +39,11 @@ class Bridge:
 
     @property
     def shared(self) -> int:
-        """How many axes both grids have."""
+        """The number of axes that both grids have."""
         return sum(at is not None for at in self._from)
 
     def to_target(self, by_axis: Sequence[Array]) -> list[Array | None]:
-        """What is known of each axis of the source, by axis of the target; None where it is new."""
+        """Reorder values by axis of the source to axes of the target; None for new axes."""
         found: list[Array | None] = [None] * self._axes
         for at, value in zip(self._from, by_axis, strict=True):
             if at is not None:
@@ -51,11 +51,11 @@ class Bridge:
         return found
 
     def factors(self, strengths: Sequence[Array], points: Points) -> list[Factor]:
-        """For each axis of the source, its factor of the covariance with ``points``.
+        """The factors of the covariance with ``points``, one for each axis of the source.
 
         Args:
-            strengths: of the terms of each axis.
-            points: of the source.
+            strengths: variances of the kernel terms of each axis.
+            points: points of the source.
         """
         return [
             Factor(axis, at, places, own, points[:, k])
@@ -66,10 +66,10 @@ class Bridge:
 
 
 class Factor:
-    """One axis' factor of the covariance between points of the target and of the source.
+    """The factor of one axis in the covariance between points of the target and of the source.
 
     Attributes:
-        axis: number of the target's axis; None if it has none.
+        axis: number of the target's axis; None if the target lacks it.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Factor:
             self._own = np.einsum("ij,jk,ik->i", weights, whole, weights)
 
     def covariance(self, points: Points) -> Array:
-        """With the source's points, shape (len(points), source points), or (1, source points)."""
+        """Covariance with the source's points, shape (len(points) or 1, source points)."""
         if self._table is not None:
             return self._table if self.axis is None else self._table[points[:, self.axis]]
         at = self._nearest(points)
@@ -100,7 +100,7 @@ class Factor:
         return np.where(at[:, None] < 0, 1.0, 1 + np.tensordot(self._strengths, values, 1))
 
     def variance(self, points: Points) -> Array:
-        """At the target's points, shape (len(points),) or (1,)."""
+        """Variance at the target's points, shape (len(points),) or (1,)."""
         if self._table is not None:
             return self._own if self.axis is None else self._own[points[:, self.axis]]
         at = self._nearest(points)
@@ -114,7 +114,7 @@ class Factor:
 
 
 def _places(source: Axis, target: Axis) -> Array:
-    """Where each level of ``target`` lies among those of ``source``: an index, or NaN."""
+    """Where each level of ``target`` lies among those of ``source``: a fractional index or NaN."""
     index = {level: float(k) for k, level in enumerate(source.levels)}
     numeric = source.ordered and all(map(_is_number, source.levels)) and len(source) > 1
     known = [float(level) for level in source.levels] if numeric else []
@@ -141,7 +141,7 @@ def _places(source: Axis, target: Axis) -> Array:
 
 
 def _weights(places: Array, levels: int) -> Array:
-    """How much each level of the source counts for each of the target: rows of sum 1."""
+    """The weights of the source's levels for each level of the target; rows sum to 1."""
     weights = np.full((len(places), levels), 1 / levels)
     for row, place in zip(weights, places.tolist(), strict=True):
         if not math.isnan(place):

@@ -1,12 +1,12 @@
 """The three published forms of DSICE, d-spline iterative collinear exploration.
 
-All repeat two steps from a *base*, at first the centre of the grid: *directional exploration*
-chooses a line through the base, *collinear exploration* (`dsice.search.line.Exploration`) finds the
-best point on it, which becomes the next base. They proceed in rounds, and wait for the last result
-of each.
+All of them repeat two steps from a *base*, which starts at the centre of the grid. *Directional
+exploration* chooses a line through the base; *collinear exploration*
+(`dsice.search.line.Exploration`) finds the best point on it, which becomes the next base. The
+searches proceed in rounds and wait for all results of each.
 
-The published forms know axes with an order only: the values of an unordered axis are taken in the
-order in which they are given.
+The published forms support ordered axes only: the values of an unordered axis are used in the order
+in which they are given.
 
 Sources: M. Mochizuki, A. Fujii, T. Tanaka, T. Katagiri, "Fast multidimensional performance
 parameter estimation with multiple one-dimensional d-spline parameter search", IPDPS Workshops
@@ -35,27 +35,27 @@ _MOST_DIRECTIONS: Final = 100_000
 
 
 class ClassicSearch(RoundSearch):
-    """What the published forms share.
+    """Base class of the published forms.
 
-    With prior knowledge, the first base is the best point known instead of the centre. If the rule
-    excludes the centre, it is the allowed point nearest to it.
+    With prior knowledge, the first base is the best known point instead of the centre. If the rule
+    excludes the centre, the nearest allowed point replaces it.
 
     Args:
         grid: the points.
         goal: what to look for.
-        seed: unused, these forms make no random choice.
+        seed: unused; these forms are deterministic.
         capacity: how many points can be measured at the same time.
-        batch: how many settings one update of a collinear exploration suggests. By default the
-            capacity is shared among the lines being explored, at least 1 each.
+        batch: number of settings that one update of a collinear exploration suggests. By default,
+            the capacity is shared among the lines being explored, at least 1 each.
         alpha: smoothing of the d-Spline, a positive number or ``"abic"`` (`dsice.spline.fit`).
-        reference: merit of a point on the verge of infeasible; it must lie above every cost to
-            expect. By default it is derived on each line (`History.merits`).
+        reference: merit of a point at the edge of feasibility; it must exceed every expected cost.
+            By default it is derived on each line (`History.merits`).
         max_changes: how many axes a direction may change at once. All by default; with more than 10
-            axes, `Dsice2017` and `Dsice2024` take as many as keep them below 100 000 directions.
+            axes, `Dsice2017` and `Dsice2024` use as many as keep them below 100 000 directions.
         count_measurements: compatibility with DSICE 1.0.1, see `Exploration`.
     """
 
-    _staged: bool  # whether directions are added level by level, or tried all at once
+    _staged: bool  # whether directions are added level by level or tried all at once
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class ClassicSearch(RoundSearch):
         return self.ledger.incumbent or self.grid.nearest(self.grid.centre)
 
     def _directions(self, changes: int) -> Iterator[Point]:
-        """The directions that change this number of axes; axes of one level never change."""
+        """The directions that change ``changes`` axes; axes with a single level never change."""
         for direction in directions(len(self._axes), changes):
             steps = [0] * len(self.grid.shape)
             for axis, step in zip(self._axes, direction, strict=True):
@@ -104,14 +104,14 @@ class ClassicSearch(RoundSearch):
             yield tuple(steps)
 
     def _neighbours(self, base: Point, changes: int) -> Iterator[tuple[Point, Line]]:
-        """Allowed points next to ``base`` in so many axes, each with the line through both."""
+        """Allowed neighbours of ``base`` in ``changes`` axes, each with the line through both."""
         for direction in self._directions(changes):
             point = moved(base, direction)
             if point in self.grid and self.grid.allows(point):
                 yield point, Line.through(self.grid, base, direction)
 
     def _lines(self, base: Point, changes: int) -> Iterator[Line]:
-        """The lines through ``base`` along which so many axes change."""
+        """The lines through ``base`` along which ``changes`` axes change."""
         for direction in self._directions(changes):
             line = Line.through(self.grid, base, direction)
             # Of the two opposite directions of a line, one is the line's own.
@@ -133,7 +133,7 @@ class ClassicSearch(RoundSearch):
         return self._batch or max(1, self.capacity // max(lines, 1))
 
     def _better(self, base: Point) -> Point | None:
-        """The best point measured if it is better than ``base``, else None."""
+        """The best measured point if it is better than ``base``, else None."""
         best = self.ledger.incumbent
         if best is None or self.history.key(best) >= self.history.key(base):
             return None
@@ -158,7 +158,7 @@ class Dsice2018(ClassicSearch):
             return NOTHING_ALLOWED
         self._note([base], Role.START)
         level = 1 if self._staged else self._most_changes
-        compared = 0  # neighbours in up to so many axes have been compared around this base
+        compared = 0  # neighbours in up to this many axes have been compared around this base
         travelled: set[Line] = set()
         while True:
             around = {
@@ -189,7 +189,7 @@ class Dsice2017(Dsice2018):
     """All neighbours at once (``"dsice-2017"``, Mochizuki et al. 2017).
 
     As `Dsice2018` with `level` the number of axes from the start: all 3^d - 1 neighbours are
-    compared around each base, and the first line that does not lead on ends the search.
+    compared around each base, and the first line without an improvement ends the search.
     """
 
     _staged = False
@@ -201,10 +201,10 @@ class Dsice2024(ClassicSearch):
     1. Explore all lines through the base that have not been travelled yet, side by side. A round is
        the next suggestions of all lines that have not stopped: lines with fewer changed axes come
        first, and lines with equally many take turns.
-    2. When every line has stopped, the best point measured is the new base. If it is the old one,
+    2. When every line has stopped, the best measured point is the new base. If it is the old one,
        stop.
 
-    There is no stall: a round without anything new to measure is over at once, and without any
+    The search never stalls: a round without new points to measure ends at once, and without any
     suggestion every line has stopped.
     """
 
@@ -239,7 +239,7 @@ class Dsice2024(ClassicSearch):
 
 
 def _role(line: Line) -> Role:
-    """What a neighbour is that is compared in order to choose a line."""
+    """The role of a neighbour that is compared to choose a line."""
     return Role.AXIS if line.changes == 1 else Role.OBLIQUE
 
 
@@ -248,7 +248,7 @@ def _ray(base: Point, line: Line) -> Ray:
 
 
 def _interleaved(suggestions: Mapping[Line, Sequence[Point]]) -> Iterator[Point]:
-    """The suggestions of lines, sorted by changed axes; those with equally many take turns."""
+    """Merge the suggestions of lines, sorted by changed axes; equally many take turns."""
     for _, lines in groupby(suggestions, key=lambda line: line.changes):
         for turn in zip_longest(*(suggestions[line] for line in lines)):
             yield from (point for point in turn if point is not None)

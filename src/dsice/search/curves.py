@@ -1,10 +1,10 @@
-"""What trials reported as they ran, and what it tells of their last value.
+"""Learning curves: values that trials report as they run, and predictions of the last one.
 
-Values are compared at *rungs*, some of the steps at which trials report, each about half as far
-again as the one before. From one rung to the next a linear regression over all trials that reached
-both says how a value goes on; several one after the other lead to the last rung. Trials that run on
-are chosen by the value at a rung, never by the one after it, so that the regression is unbiased
-although most trials end early.
+Values are compared at *rungs*, a subset of the steps at which trials report; each is about half as
+far again as the one before. A linear regression over all trials that reached two successive rungs
+predicts the value at the second from that at the first; a chain of them leads to the last rung.
+Trials are continued by their value at a rung, never by the following one, so the regression is
+unbiased although most trials end early.
 
 Sources: L. Li et al., "A System for
 Massively Parallel Hyperparameter Tuning", MLSys (2020), arXiv 1810.05934, for the rungs; R. J. A.
@@ -28,19 +28,19 @@ from dsice.goal import Goal, Metrics
 from dsice.grid import Point
 from dsice.surface.axis import Array
 
-_RATIO: Final = 1.35  # of a rung to the one before, at least
-_FALL: Final = 0.15  # correlation expected of two steps: their ratio to this power,
-_FALL_COUNT: Final = 3.0  # as if seen on so many trials
-_MANY: Final = 8  # complete trials from which on it is also learned from them alone
+_RATIO: Final = 1.35  # minimum ratio of a rung to the one before
+_FALL: Final = 0.15  # expected correlation of two steps: their ratio to this power,
+_FALL_COUNT: Final = 3.0  # weighted as this many trials
+_MANY: Final = 8  # with this many complete trials, it is also learned from them alone
 
 Rungs = NDArray[np.intp]
 
 
 def rungs_of(steps: Sequence[float]) -> tuple[float, ...]:
-    """The steps at which values are compared: the last one, and others that lie well apart.
+    """Choose the steps at which values are compared: the last one, and others well apart.
 
     Raises:
-        InvalidInput: no rising positive numbers.
+        InvalidInput: not increasing positive numbers.
     """
     numbers = all(
         isinstance(s, int | float) and not isinstance(s, bool) and 0 < s < math.inf for s in steps
@@ -56,14 +56,14 @@ def rungs_of(steps: Sequence[float]) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Transitions:
-    """How one metric goes on from each rung to the last, learned from all trials.
+    """How one metric develops from each rung to the last, learned from all trials.
 
     Attributes:
-        caps: values above are taken as this, by rung.
-        means: of the values, by rung.
-        deviations: of the values over all trials, by rung.
-        correlations: of the value at a rung with the last one.
-        horizon: the furthest rung that was reached by enough trials to be compared.
+        caps: values are clipped at these maxima, by rung.
+        means: means of the values, by rung.
+        deviations: standard deviations of the values over all trials, by rung.
+        correlations: correlations of the value at each rung with the last one.
+        horizon: the furthest rung that enough trials have reached to be compared.
     """
 
     caps: Array
@@ -73,22 +73,22 @@ class Transitions:
     horizon: int
 
     def scores(self, values: Array, rung: Rungs) -> Array:
-        """How many deviations ``values`` lie above the mean of their rungs."""
+        """Standardise ``values`` by mean and standard deviation of their rungs."""
         capped = np.minimum(values, self.caps[rung])
         return np.asarray((capped - self.means[rung]) / self.deviations[rung])
 
     def level(self, values: Array, rung: Rungs) -> Array:
-        """The values at the horizon that lie as far from the mean of all trials."""
+        """The values at the horizon with the same standard scores."""
         at = self.horizon
         return np.asarray(self.means[at] + self.deviations[at] * self.scores(values, rung))
 
 
 class Curves:
-    """The values reported, by point and rung.
+    """The reported values, by point and rung.
 
     Args:
-        goal: says which metrics count.
-        steps: at which trials report, rising; the last one is the end.
+        goal: determines which metrics count.
+        steps: increasing steps at which trials report; the last one is the end.
     """
 
     def __init__(self, goal: Goal, steps: Sequence[float]) -> None:
@@ -98,37 +98,37 @@ class Curves:
         self._rows: dict[Point, int] = {}
         self._values: dict[str, list[list[float]]] = {name: [] for name in goal.metrics}
         self._reached: list[int] = []
-        self.count = 0  # of values that told something new, final ones included
+        self.count = 0  # number of values that were news, final ones included
         self._learned: tuple[int, dict[str, Transitions]] | None = None
 
     def rung(self, step: float) -> int | None:
-        """The furthest rung that a report at ``step`` is a value of; None before the first."""
+        """The furthest rung not after ``step``; None before the first."""
         found = int(np.searchsorted(self.rungs, step, side="right")) - 1
         return None if found < 0 else min(found, self.last)
 
     def is_news(self, point: Point, step: float) -> bool:
-        """Whether a report is the first one at its rung, and no earlier rung than reported."""
+        """Whether a report is the first at its rung and no later rung was reported."""
         rung = self.rung(step)
         return rung is not None and rung > self.reached(point)
 
     def reached(self, point: Point) -> int:
-        """The furthest rung that ``point`` has reported at, -1 if none."""
+        """The furthest rung at which ``point`` has reported, -1 if none."""
         row = self._rows.get(point)
         return -1 if row is None else self._reached[row]
 
     def left(self, point: Point) -> float:
-        """The share of a trial's length that is still to run."""
+        """The remaining share of a trial's length."""
         rung = self.reached(point)
         return 1.0 if rung < 0 else 1 - self.rungs[rung] / self.rungs[-1]
 
     def report(self, point: Point, step: float, metrics: Metrics) -> None:
-        """Take the values at a step if they are news."""
+        """Record the values at a step if they are news."""
         rung = self.rung(step)
         if rung is not None and rung > self.reached(point):
             self._take(point, rung, metrics)
 
     def complete(self, point: Point, metrics: Metrics | None) -> None:
-        """Take the result of a trial that ran to its end; a failed one is forgotten."""
+        """Record the result of a trial that ran to its end; a failed one is dropped."""
         if metrics is not None:
             self._take(point, self.last, metrics)
         elif (row := self._rows.get(point)) is not None:
@@ -147,17 +147,17 @@ class Curves:
             value = sign * float(metrics.get(name, math.nan))
             mine = self._values[name][row]
             mine[rung] = math.inf if math.isnan(value) and name in metrics else value
-            for skipped in range(before + 1, rung):  # a report that was not heard
+            for skipped in range(before + 1, rung):  # a report that was missed
                 share = (skipped - before) / (rung - before)
                 if before >= 0:
                     mine[skipped] = (1 - share) * mine[before] + share * mine[rung]
         self._reached[row] = rung
         self.count += 1
 
-    # -- what they tell ----------------------------------------------------------------------------
+    # -- predictions -------------------------------------------------------------------------------
 
     def transitions(self) -> dict[str, Transitions]:
-        """What is learned of each metric so far."""
+        """The transitions of each metric learned so far."""
         if self._learned is None or self._learned[0] != self.count:
             rungs = np.array(self.rungs)
             found = {n: _learned(np.array(v), rungs) for n, v in self._values.items() if v}
@@ -165,11 +165,11 @@ class Curves:
         return self._learned[1]
 
     def foreseen(self, points: Sequence[Point]) -> tuple[list[Metrics], dict[str, Array]]:
-        """What unfinished trials that have reported stand for as results.
+        """Predict the results of unfinished trials that have reported.
 
         Returns:
-            for each point the metrics that lie as far from the mean as its latest values do; and
-            for each metric the *lags*, -log of the correlation of such a value with the last one.
+            for each point, the metrics with the same standard scores as its latest values; and for
+            each metric the *lags*, -log of the correlation of such a value with the last one.
         """
         rows = np.array([self._rows[p] for p in points], dtype=np.intp)
         rung = np.array([self._reached[row] for row in rows], dtype=np.intp)
@@ -185,10 +185,10 @@ class Curves:
 
 
 def _learned(values: Array, rungs: Array) -> Transitions:
-    """Regressions from rung to rung.
+    """Fit the regressions from rung to rung.
 
     Args:
-        values: smaller is better, NaN where a trial has not come to a rung, shape (trials, rungs).
+        values: smaller is better, NaN where a trial has not reached a rung, shape (trials, rungs).
         rungs: their steps.
     """
     count = len(rungs)
@@ -238,7 +238,7 @@ def _learned(values: Array, rungs: Array) -> Transitions:
 
 
 def _direct(x: Array, y: Array) -> float:
-    """The correlation over the trials that have both values, less its standard error; or 0."""
+    """The correlation over trials with both values, less its standard error; 0 if too few."""
     both = ~np.isnan(x) & ~np.isnan(y)
     n = int(both.sum())
     if n < _MANY or x[both].std() == 0 or y[both].std() == 0:
@@ -248,7 +248,7 @@ def _direct(x: Array, y: Array) -> float:
 
 
 def _cap(column: Array) -> float:
-    """A value as far above the median as the best is below."""
+    """The value as far above the median as the best is below it."""
     finite = column[np.isfinite(column)]
     if not len(finite):
         return 0.0

@@ -1,8 +1,8 @@
-"""From one fit of the model to the next: what to evaluate next.
+"""Epochs: choosing the next point to evaluate, between two fits of the model.
 
-An `Epoch` is made from the ledger of one moment, fits the model to it, and then follows the events
-of the ledger one by one. Everything in it is a function of that moment, its seed and the events
-since.
+An `Epoch` is created from the ledger at one moment, fits the model to it, and then applies the
+events of the ledger one by one. Its state is a function of that moment, the seed and the events
+since then.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from dsice.search.ranking import Ranking
 from dsice.search.sources import Sources
 from dsice.search.why import Direction, Forecast, Origin, Prospect, Ray, Role
 
-POOL: Final = 800  # candidates kept when room is short; there is room for twice as many
-TAKEN: Final = 128  # candidates from the lines through a point at most
-FAR: Final = 200  # candidates from anywhere, at each fit ...
-FAR_MORE: Final = 50  # ... and for each proposal while nothing promises much
-CENTRES: Final = 6  # best points through which lines are laid
+POOL: Final = 800  # candidates kept when full; the capacity is twice as large
+TAKEN: Final = 128  # maximum number of candidates from the lines through a point
+FAR: Final = 200  # candidates from the whole grid, at each fit ...
+FAR_MORE: Final = 50  # ... and for each proposal while no candidate is promising
+CENTRES: Final = 6  # number of best points through which lines are laid
 OBLIQUE: Final = 40  # oblique lines through each of them ...
-OBLIQUE_ON_WALKS: Final = 4  # ... and through each candidate that a walk comes to
+OBLIQUE_ON_WALKS: Final = 4  # ... and through each candidate that a walk reaches
 LEARNED: Final = 10  # lines along differences of good points, likewise
 LEARNED_ON_WALKS: Final = 1
 WALKS: Final = 2  # steps along the acquisition function for each proposal
@@ -50,9 +50,9 @@ class Epoch:
     Args:
         grid: the points.
         goal: with settled bounds.
-        ledger: what is evaluated and pending, one success at least; the epoch owns it.
+        ledger: the evaluated and pending points, with at least one success; the epoch owns it.
         seed: of the random choices.
-        sources: what is known from elsewhere.
+        sources: results of earlier studies.
     """
 
     def __init__(self, grid: Grid, goal: Goal, ledger: Ledger, seed: str, sources: Sources) -> None:
@@ -82,9 +82,9 @@ class Epoch:
             self._judge()
 
     def _clear(self, lags: Mapping[str, Mapping[Point, float]]) -> list[Point]:
-        """The points to lay lines through: those measured, or whose end is foreseen well.
+        """The points to lay lines through: measured ones, and those with a reliable prediction.
 
-        While they are too few, all of which something is known.
+        While these are too few, all points with any information.
         """
         evaluated = self._model.evaluated
         unclear = {point for each in lags.values() for point, lag in each.items() if lag > CLEAR}
@@ -92,7 +92,7 @@ class Epoch:
         return found if len(found) >= CENTRES else evaluated
 
     def _judge(self) -> None:
-        """Work out the chances of the unfinished trials, and that of the best new point."""
+        """Compute the chances of the unfinished trials, and that of the best new point."""
         leader = self.propose()
         self._proposal = None
         if self._unfinished:
@@ -104,10 +104,10 @@ class Epoch:
     # -- events ------------------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
-        """Follow the ledger. A point that becomes pending need not be the one proposed."""
+        """Apply an event of the ledger. A pending point need not be the one proposed."""
         point = event.point
         if event.is_end or event.step is not None:
-            return  # taken notice of at the next fit
+            return  # used from the next fit on
         if event.is_start:
             self.propose()
             self._proposal = None
@@ -124,7 +124,7 @@ class Epoch:
             self._stale = True
 
     def _update(self) -> None:
-        """Take notice of the events since the last proposal."""
+        """Update the model with the events since the last proposal."""
         if self._stale:
             self._model.update()
             self._pool.refresh()
@@ -133,9 +133,9 @@ class Epoch:
     # -- the proposal ------------------------------------------------------------------------------
 
     def propose(self) -> Point | None:
-        """The candidate with the largest acquisition value; None if there is none left.
+        """The candidate with the largest acquisition value; None if there are no candidates.
 
-        The same until a point becomes pending.
+        It stays the same until a point becomes pending.
         """
         if self._proposal is None:
             self._update()
@@ -152,7 +152,7 @@ class Epoch:
         return self._proposal
 
     def _cross(self, point: Point, oblique: int, learned: int) -> bool:
-        """Lay lines through ``point``, once; whether that gave new candidates."""
+        """Lay lines through ``point``, once; return whether there are new candidates."""
         if point in self._crossed:
             return False
         self._crossed.add(point)
@@ -177,34 +177,34 @@ class Epoch:
         found.update(on_axes)  # a learned line may be an axis line
         return self._pool.add(found)
 
-    # -- questions ---------------------------------------------------------------------------------
+    # -- queries -----------------------------------------------------------------------------------
 
     def origin(self, point: Point) -> Origin | None:
-        """Where a candidate came from; None if ``point`` is none."""
+        """The origin of a candidate; None if ``point`` is not a candidate."""
         return self._pool.origin(point)
 
     def forecast(self, points: Sequence[Point]) -> list[Forecast]:
-        """What is expected at ``points``, candidates or not, given all that is known."""
+        """Predict the outcomes at ``points``, candidates or not, given all results."""
         self._update()
         return self._model.forecast(points, self._pool.slots_of(points))
 
     @property
     def chances(self) -> Mapping[Point, float]:
-        """The probability of unfinished trials to become the best, as of the fit."""
+        """The probability of each unfinished trial to become the best, as of the fit."""
         return self._chances
 
     @property
     def chance_of_new(self) -> float:
-        """The same of the most promising new point."""
+        """The probability of the most promising new point to become the best."""
         return self._chance_of_new
 
     def rival(self, point: Point) -> Point | None:
-        """The incumbent; of a front, that at the bound for which ``point`` gains most."""
+        """The incumbent; for a front, the one at the bound where ``point`` gains most."""
         self._update()
         return self._model.rival(point)
 
     def prospects(self, limits: Sequence[Sequence[float]]) -> list[Prospect]:
-        """What is to be gained at each of ``limits`` of the swept metrics; changes nothing."""
+        """Estimate the gain at each of ``limits`` of the swept metrics; changes nothing."""
         probe = self._probe()
         probe.propose()
         found = probe._model.prospects(limits, probe._pool.slots)
@@ -216,7 +216,7 @@ class Epoch:
         ]
 
     def gain(self) -> float:
-        """By how much the best point may be expected to improve, in the objective's unit.
+        """The expected improvement on the best point, in the objective's unit.
 
         Infinite while nothing is feasible or a neighbour of the best point along an axis is not
         evaluated. Changes nothing.
@@ -229,7 +229,7 @@ class Epoch:
         return math.exp(probe._pool.largest) * probe._model.unit if len(probe._pool) else 0.0
 
     def _probe(self) -> Epoch:
-        """A copy to ask: a proposal changes what later ones are chosen from."""
+        """A copy for queries: a proposal changes the candidates of later ones."""
         shared = (self._grid, self._goal, self._ledger, self._ledger.history, *self._pool.origins)
         return copy.deepcopy(self, {id(each): each for each in shared})
 

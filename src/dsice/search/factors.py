@@ -1,7 +1,7 @@
 """The factors of the acquisition function: objective, constraints, feasibility.
 
-The logarithm of a factor is that of the expected improvement of the objective, of the probability
-that a bound holds, or of the probability of success.
+A factor is the expected improvement of the objective, the probability that a bound holds, or the
+probability of success. All of them are handled as logarithms.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from dsice.surface.posterior import Slots
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What is expected of the objective at some points, one entry each.
+    """Predictions of the objective at some points, one entry each.
 
     Attributes:
         quantity: the objective's name, or ``violation``.
-        estimates: of it, in its own units.
-        chances: probabilities to be better than the best point measured that it is compared with.
-        bounds: what is expected of bounds that belong to this comparison.
+        estimates: the quantity, in its own units.
+        chances: probabilities of being better than the measured point it is compared with.
+        bounds: predictions of the bounds that belong to this comparison.
         log_factors: as `Factor.log_factor`.
     """
 
@@ -44,20 +44,20 @@ class Prediction:
 
 
 class Objective(Factor):
-    """What is to be small, rated by the expected improvement on the best feasible point.
+    """The quantity to minimise; its factor is the expected improvement on the best feasible point.
 
-    What is improved on is the lowest posterior mean at a feasible measured point, not the lowest
+    The reference is the lowest posterior mean at a feasible measured point, not the lowest
     measurement, which may be luck: the "plug-in" of V. Picheny, T. Wagner, D. Ginsbourger, "A
     benchmark of kriging-based infill criteria for noisy optimization", Structural and
     Multidisciplinary Optimization 48 (2013).
 
     Args:
-        goal: says what the cost is and which points are feasible.
-        by_violation: nothing is feasible yet, and the violation is what is to be small.
+        goal: defines the cost and which points are feasible.
+        by_violation: no point is feasible yet, so the violation is minimised.
 
     Attributes:
-        unit: how much cost one unit of the targets is near the best point; 0 if it is not the cost
-            that is to be small.
+        unit: the cost that one unit of the targets stands for near the best point; 0 if the
+            violation is minimised.
     """
 
     def __init__(self, goal: Goal, by_violation: bool) -> None:
@@ -107,10 +107,10 @@ class Objective(Factor):
         return log_expected_improvement(self._best, mean, deviation)
 
     def chances_to_lead(self, rows: Sequence[int], points: Points) -> Array:
-        """Probabilities to end below the lowest posterior mean of all other eligible points.
+        """Probabilities of ending below the lowest posterior mean of all other eligible points.
 
         Args:
-            rows: of the points; -1 for those that were not appended.
+            rows: rows of the points; -1 for points that were not appended.
             points: the points.
         """
         mean, deviation = self.at_points(points)
@@ -127,11 +127,11 @@ class Objective(Factor):
 
     @property
     def quantity(self) -> str:
-        """What is estimated: the objective's name or ``violation``."""
+        """The estimated quantity: the objective's name or ``violation``."""
         return "violation" if self._by_violation else self._goal.metric
 
     def estimates(self, mean: Array, deviation: Array) -> list[Estimate]:
-        """The quantity's estimates, in its own units, from mean and std of the targets."""
+        """Convert mean and std of the targets to estimates in the quantity's units."""
         at = np.stack([mean - deviation, mean, mean + deviation])
         low, middle, high = to_costs(at, self._known_targets, self._known)
         if self._by_violation:
@@ -141,11 +141,11 @@ class Objective(Factor):
         return estimates_of(middle, low, high)
 
     def chances(self, mean: Array, deviation: Array) -> Array:
-        """Probabilities to be better than the best eligible point that was measured."""
+        """Probabilities of being better than the best eligible point that was measured."""
         return np.asarray(ndtr((self._best_target - mean) / deviation))
 
     def predict(self, points: Points, slots: Slots | None = None) -> Prediction:
-        """What is expected at any points, perhaps the candidates in ``slots``."""
+        """Predict the objective at any points, optionally the candidates in ``slots``."""
         mean, deviation, log_factors = self.expect(points, slots)
         return Prediction(
             self.quantity,
@@ -157,7 +157,7 @@ class Objective(Factor):
 
 
 class Constraint(Factor):
-    """A bounded metric, rated by the probability that the bound holds."""
+    """A bounded metric; its factor is the probability that the bound holds."""
 
     def __init__(self, bound: Bound) -> None:
         super().__init__()
@@ -183,14 +183,14 @@ class Constraint(Factor):
         return log_probability_below(0.0, mean, deviation)
 
     def estimates(self, mean: Array, deviation: Array) -> list[Estimate]:
-        """The metric's estimates, in its own units, from mean and std of the targets."""
+        """Convert mean and std of the targets to estimates in the metric's units."""
         at = np.stack([mean - deviation, mean, mean + deviation])
         low, middle, high = self._sign * to_values(at, self._known, self._limit)
         return estimates_of(middle, np.minimum(low, high), np.maximum(low, high))
 
 
 class Feasibility(Factor):
-    """Whether measurements succeed (1) or fail (0), rated by the probability of more than half."""
+    """Whether measurements succeed (1) or fail (0); its factor is the probability of over 1/2."""
 
     @property
     def key(self) -> str:  # noqa: D102
@@ -210,6 +210,6 @@ class Feasibility(Factor):
 
 
 def estimates_of(middle: Array, low: Array, high: Array) -> list[Estimate]:
-    """Estimates from their columns."""
+    """Build estimates from their columns."""
     columns = (column.tolist() for column in (middle, low, high))
     return [Estimate(*each) for each in zip(*columns, strict=True)]

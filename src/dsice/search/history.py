@@ -1,4 +1,4 @@
-"""What a search knows: the raw metrics of every point measured so far, and how good they are."""
+"""The measurements of a search: raw metrics of every point so far, and their ranking."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from dsice.grid import Grid, Point
 
 Key = tuple[bool, bool, float, float]
 
-# Merits are fitted by least squares: costs and violations beyond these sizes would overflow there.
+# Merits are fitted by least squares, where costs and violations beyond these sizes would overflow.
 _LARGEST_COST: Final = 1e100
 _LARGEST_VIOLATION: Final = 1e6
 
 
 class History:
-    """Measurements by point. Raw metrics are kept; feasibility and merit are worked out when asked.
+    """Raw metrics by point; feasibility and merit are computed on demand.
 
     A point may be measured several times: its metrics are the means over its measurements, or those
-    of the best one (`Goal.of_repeats`), and its weight is their number. A point whose every
-    measurement failed has *failed*.
+    of the best one (`Goal.of_repeats`), and its weight is their number. A point has *failed* if all
+    its measurements did.
 
-    What is measured at a point is known of all points that are the same program (`Grid.program`).
-    The program goes by the first of its points that was added.
+    A measurement is valid for all equivalent points (`Grid.program`); the first one that was added
+    is the canonical one.
 
-    Every answer depends on the measurements alone, not on the order in which they arrived.
+    All results depend on the measurements alone, not on the order in which they arrived.
     """
 
     def __init__(self, grid: Grid, goal: Goal) -> None:
         self._grid = grid
         self._goal = goal
-        self._measured: dict[Point, list[Metrics]] = {}  # by program
-        self._points: dict[Point, Point] = {}  # that each program goes by
-        self._foreseen: dict[Point, Metrics] = {}  # by program
+        self._measured: dict[Point, list[Metrics]] = {}  # by `Grid.program`
+        self._points: dict[Point, Point] = {}  # canonical points, by `Grid.program`
+        self._foreseen: dict[Point, Metrics] = {}  # by `Grid.program`
 
     def add(self, point: Point, metrics: Metrics | None) -> None:
         """Record one measurement, None if it failed.
 
         Raises:
-            InvalidInput: a metric of the goal is missing or no finite number.
+            InvalidInput: a metric of the goal is missing or not a finite number.
         """
         checked = None if metrics is None else self._checked(metrics)
         program = self._grid.program(point)
@@ -53,7 +53,7 @@ class History:
             measurements.append(checked)
 
     def foresee(self, point: Point, metrics: Metrics) -> None:
-        """Let ``metrics`` stand for the result at ``point`` until there is one."""
+        """Use ``metrics`` as the result at ``point`` until there is one."""
         program = self._grid.program(point)
         self._points.setdefault(program, point)
         self._measured.setdefault(program, [])
@@ -72,7 +72,7 @@ class History:
         return {name: float(metrics[name]) for name in self._goal.metrics}
 
     def take_over(self, other: History) -> None:
-        """Record all measurements of another one with the same goal, when there are none here."""
+        """Copy all measurements of a history with the same goal into this empty one."""
         self._points.update(other._points)
         self._measured.update((program, found.copy()) for program, found in other._measured.items())
 
@@ -83,7 +83,7 @@ class History:
         return iter(self._points.values())
 
     def __len__(self) -> int:
-        """Number of distinct programs, failed ones included."""
+        """Number of points, failed ones included, equivalent ones counted once."""
         return len(self._measured)
 
     def metrics(self, point: Point) -> Metrics | None:
@@ -109,16 +109,16 @@ class History:
         return bool(self._measured.get(self._grid.program(point)))
 
     def weight(self, point: Point) -> int:
-        """How many measurements stand behind what is known of ``point``; a failed one counts 1."""
+        """The number of measurements behind the metrics of ``point``; 1 for a failed point."""
         return max(len(self._measured[self._grid.program(point)]), 1)
 
     def key(self, point: Point) -> Key:
-        """A key to sort points by, best first: feasible, infeasible by violation, failed."""
+        """The sort key of points, best first: feasible, infeasible by violation, failed."""
         metrics = self.metrics(point)
         return (True, True, 0.0, 0.0) if metrics is None else (False, *self._goal.key(metrics))
 
     def best(self) -> Point | None:
-        """The best point measured, or None if none succeeded.
+        """The best measured point, or None if none succeeded.
 
         Points that the grid's rule excludes do not count. Among equals the first in index order.
         """
@@ -130,13 +130,13 @@ class History:
         return min(succeeded, key=lambda point: (self.key(point), point), default=None)  # (1)
 
     def merits(self, points: Sequence[Point], reference: float | None = None) -> list[float]:
-        """One finite number for each of the measured ``points``, smaller is better.
+        """Compute a finite number for each of the measured ``points``; smaller is better.
 
-        A feasible point has its cost (`Goal.cost`), an infeasible one ``reference`` plus its
-        violation (`Goal.violation`), a failed one the largest merit of an infeasible point here.
-        The reference must lie above every cost to expect. Without one, it is the worst feasible
-        cost of ``points`` plus their spread, and the spread is also the unit of the violation, so
-        that the scale of the objective does not matter.
+        The merit of a feasible point is its cost (`Goal.cost`), that of an infeasible one is
+        ``reference`` plus its violation (`Goal.violation`), and that of a failed one is the largest
+        merit of an infeasible point here. The reference must exceed every expected cost. By
+        default, it is the worst feasible cost of ``points`` plus their spread, and the spread is
+        also the unit of the violation, so that the scale of the objective does not matter.
         """
         known = [self.metrics(point) for point in points]
         violations = [

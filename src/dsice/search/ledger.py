@@ -1,8 +1,7 @@
-"""What is evaluated and what is pending: the only record of it.
+"""The ledger: the only record of which points are evaluated and pending.
 
-Points that are the same program (`Grid.program`) are *equivalent*: a result is valid for all of
-them. Of equivalent points the one that was named first is the *canonical* one; what it has where a
-conditional parameter does not apply is the grid's choice.
+Points with the same `Grid.program` are *equivalent*: a result is valid for all of them. The one
+that was named first is the *canonical* one; the grid chooses its levels on axes that do not apply.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from dsice.search.history import History
 
 
 class Event(NamedTuple):
-    """A point became pending or ended early, it reported, a result arrived, or it is left alone.
+    """An event: a point became pending, ended early, reported, has a result, or is skipped.
 
     Attributes:
         point: the canonical one.
         is_result: whether it is a result.
-        metrics: of the result, None if the measurement failed; or reported.
-        is_skip: whether the point is to be left alone, and nothing is known of it.
-        step: of a report.
+        metrics: those of the result, None if the measurement failed; or the reported ones.
+        is_skip: whether the point is skipped without a result.
+        step: that of a report.
         is_end: whether the trial was ended early.
     """
 
@@ -42,18 +41,18 @@ class Event(NamedTuple):
 
 
 class Ledger:
-    """The events so far, in their order, and what follows from them.
+    """The events so far in order, and the state that follows from them.
 
     Args:
         grid: the points.
-        goal: says what is feasible and which point is best.
-        steps: at which trials report; None: they do not.
+        goal: defines what is feasible and which point is best.
+        steps: at which trials report; None if they do not.
 
     Attributes:
-        curves: what they reported, None if they do not.
+        curves: the reported values, None if trials do not report.
         history: the results.
         events: all events.
-        incumbent: the best point evaluated, None if none succeeded.
+        incumbent: the best evaluated point, None if none succeeded.
         successes: number of evaluated points that did not fail.
         feasible: whether a result was feasible.
     """
@@ -64,7 +63,7 @@ class Ledger:
         self._steps = steps
         self._ended: dict[Point, None] = {}
         self.curves: Final = None if steps is None else Curves(goal, steps)
-        self._canonical: dict[Point, Point] = {}  # by program
+        self._canonical: dict[Point, Point] = {}  # by `Grid.program`
         self._numbers: dict[Point, int] = {}
         self._pending: dict[Point, None] = {}
         self.history: Final = History(grid, goal)
@@ -75,7 +74,7 @@ class Ledger:
 
     @property
     def pending(self) -> KeysView[Point]:
-        """The points whose result is still to come, in the order of their submission."""
+        """The points without a result yet, in the order of their submission."""
         return self._pending.keys()
 
     @property
@@ -85,25 +84,25 @@ class Ledger:
 
     @property
     def informed(self) -> int:
-        """Number of points of which something is known: evaluated, or reported at a rung."""
+        """Number of points with any information: evaluated, or reported at a rung."""
         if self.curves is None:
             return len(self.history)
         return len(self.history) + len(self.unfinished())
 
     @property
     def promising(self) -> int:
-        """Number of points that were evaluated and did not fail, or may not."""
+        """Number of points that succeeded, or have reported and may still succeed."""
         return self.successes + (len(self.unfinished()) if self.curves is not None else 0)
 
     @property
     def news(self) -> int:
-        """How much has been learned: results, and values reported at rungs."""
+        """Number of results and of values reported at rungs."""
         if self.curves is None:
             return len(self.history)
         return max(len(self.history), self.curves.count)
 
     def unfinished(self) -> list[Point]:
-        """The points that have reported and have no result, those pending first."""
+        """The points that have reported and have no result, pending ones first."""
         if self.curves is None:
             return []
         return [
@@ -113,7 +112,7 @@ class Ledger:
         ]
 
     def __contains__(self, point: Point) -> bool:
-        """Whether ``point``, or one equivalent to it, is evaluated, pending or skipped."""
+        """Whether ``point`` or an equivalent one is evaluated, pending or skipped."""
         return self._grid.program(point) in self._canonical
 
     def __len__(self) -> int:
@@ -125,12 +124,12 @@ class Ledger:
         return self._numbers[self.canonical(point)]
 
     def canonical(self, point: Point) -> Point:
-        """The point that stands for those equivalent to ``point``: itself if it is new."""
+        """The canonical point of those equivalent to ``point``: itself if it is new."""
         found = self._canonical.get(self._grid.program(point))
         return self._grid.canonical(point) if found is None else found
 
     def submit(self, point: Point) -> Point:
-        """Take ``point`` as pending; returns the canonical one."""
+        """Mark ``point`` as pending; return the canonical one."""
         point = self._named(point)
         self._pending[point] = None
         self._ended.pop(point, None)
@@ -138,13 +137,13 @@ class Ledger:
         return point
 
     def skip(self, point: Point) -> Point:
-        """Take ``point`` as one to be left alone; returns the canonical one."""
+        """Exclude ``point`` from proposals; return the canonical one."""
         point = self._named(point)
         self.events.append(Event(point, is_result=False, is_skip=True))
         return point
 
     def record(self, point: Point, metrics: Metrics | None) -> Point:
-        """Take a result, None if the measurement failed; returns the canonical point.
+        """Record a result, None if the measurement failed; return the canonical point.
 
         Raises:
             InvalidInput: a metric of the goal is missing or not finite.
@@ -165,7 +164,7 @@ class Ledger:
         return point
 
     def report(self, point: Point, step: float, metrics: Metrics) -> bool:
-        """Take what a trial reported on its way; whether that was news."""
+        """Record a report of a running trial; return whether it was news."""
         point = self.canonical(point)
         if self.curves is None or not self.curves.is_news(point, step):
             return False
@@ -174,17 +173,17 @@ class Ledger:
         return True
 
     def end(self, point: Point) -> None:
-        """Take a pending trial as ended early."""
+        """Record that a pending trial was ended early."""
         point = self.canonical(point)
         self._pending.pop(point, None)
         self._ended[point] = None
         self.events.append(Event(point, False, is_end=True))
 
     def foreseen(self) -> dict[str, dict[Point, float]]:
-        """Let unfinished trials stand for results as far as their reports tell of them.
+        """Use predictions from reports as the results of unfinished trials.
 
         Returns:
-            the lags of these points (`dsice.surface.lags`) by metric.
+            for each metric, the lags of these points (`dsice.surface.lags`).
         """
         points = self.unfinished()
         if self.curves is None or not points:
@@ -204,7 +203,7 @@ class Ledger:
         return earlier
 
     def _copy(self) -> Ledger:
-        """As by repeating all events, whose results need no second check."""
+        """A copy as by replaying all events, without validating results again."""
         copy = Ledger(self._grid, self._goal)
         copy.history.take_over(self.history)
         copy.events.extend(self.events)
@@ -220,7 +219,7 @@ class Ledger:
         return copy
 
     def apply(self, event: Event) -> None:
-        """Take the event as it was taken before."""
+        """Apply an event of another ledger."""
         if event.is_result:
             self.record(event.point, event.metrics)
         elif event.is_skip:
@@ -239,9 +238,9 @@ class Ledger:
         return point
 
     def _compare(self, point: Point) -> None:
-        """Keep the best point after a result at ``point``: `History.best` looks at all of them."""
+        """Update the incumbent after a result; `History.best` would search all points."""
         best = self.incumbent
-        if point == best:  # another measurement, and perhaps a worse mean
+        if point == best:  # measured again, so its mean may be worse
             self.incumbent = self.history.best()
         elif self.history.metrics(point) is not None and self._grid.allows(point):
             key = self.history.key

@@ -1,4 +1,4 @@
-"""What one earlier study says of one quantity, at any point of the grid that is searched now."""
+"""The prediction of one quantity by one earlier study, at any point of the current grid."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array, Levels
 from dsice.surface.evidence import learn
 
-LARGEST_TABLE: Final = 2**20  # points of a grid whose means are worked out once, all of them
-_SAMPLE: Final = 2000  # points by which the means are standardised
+LARGEST_TABLE: Final = 2**20  # largest grid whose means are all tabulated
+_SAMPLE: Final = 2000  # points used to standardise the means
 _CHUNK: Final = 2000
 _JITTER: Final = 1e-6
-LEARNED_FROM: Final = 300  # results that strengths are learned from at most
-KNOWN: Final = 600  # results that a source is known by at most
+LEARNED_FROM: Final = 300  # maximum number of results to learn hyperparameters from
+KNOWN: Final = 600  # maximum number of results of a source to condition on
 
 
 class Lesson:
     """The posterior of a quantity given a source's results, standardised over the target's grid.
 
     Args:
-        name: of the source.
-        grid: the target's.
-        bridge: from it to the source's.
-        points: that were measured, of the source's grid.
-        values: of the quantity at these points.
-        targets: what they are turned into.
+        name: name of the source.
+        grid: the target's grid.
+        bridge: the mapping from it to the source's grid.
+        points: the measured points of the source's grid.
+        values: the quantity at these points.
+        targets: the transformed values that the model is fitted to.
         weights: number of measurements behind each.
 
     Attributes:
-        name: of the source.
-        values: by which the source knows the quantity: all, or some of very many.
-        targets: of these values.
-        significance: Student's t of the rank correlation between the targets and what the other
-            points predict of each: about 0 where the source has no structure to learn from.
-        logs: for each axis of the target, the logarithms of the strengths that the source has
-            taught, or None.
+        name: name of the source.
+        values: the values that the model is conditioned on: all, or a selection of very many.
+        targets: the targets of these values.
+        significance: Student's t of the rank correlation between the targets and their
+            leave-one-out predictions: about 0 where the source has no structure to learn from.
+        logs: for each axis of the target, the logarithms of the hyperparameters learned from the
+            source, or None.
     """
 
     def __init__(
@@ -90,16 +90,16 @@ class Lesson:
         self.standard: Final = (float(means.mean()), max(float(means.std()), 1e-9))
 
     def __deepcopy__(self, _: dict[int, Any]) -> Self:
-        return self  # what was remembered on the way changes no answer
+        return self  # cached values change no result
 
     def _left_out(self, targets: Array) -> Array:
-        """What the others predict at each point."""
+        """The leave-one-out prediction at each point."""
         inverse = np.linalg.inv(self._root)
         precision = np.einsum("ij,ij->j", inverse, inverse)
         return np.asarray(targets - self._pull / precision)
 
     def mean(self, points: Points) -> Array:
-        """Posterior mean of the targets at ``points`` of the target's grid."""
+        """Posterior mean of the quantity's targets at ``points`` of the target grid."""
         if self._table is not None:
             return np.asarray(self._table[tuple(points.T)])
         keys = [row.tobytes() for row in np.ascontiguousarray(points)]
@@ -140,7 +140,7 @@ class Lesson:
         return product
 
     def _everywhere(self) -> Array:
-        """The means at all points of the grid: the products of two groups of axes, multiplied."""
+        """The means at all points of the grid, as a matrix product over two groups of axes."""
         shape = self._grid.shape
         by_axis: dict[int, Factor] = {}
         pull = self._pull.copy()
@@ -169,7 +169,7 @@ class Lesson:
         return np.asarray(((left * pull) @ right.T).reshape(shape)) + self._centre
 
     def lowest(self, count: int) -> list[Point]:
-        """The allowed points of the grid with the lowest means, so many, lowest first."""
+        """The ``count`` allowed points of the grid with the lowest means, lowest first."""
         if self._table is None:
             return self._searched(count)
         flat = self._table.ravel()
@@ -183,7 +183,7 @@ class Lesson:
         return list(found)
 
     def _searched(self, count: int) -> list[Point]:
-        """As `lowest`, of points drawn at random and of the axis lines through the best of them."""
+        """As `lowest`, among random points and those on the axis lines through the best of them."""
         grid = self._grid
         pool = dict.fromkeys(grid.draws(10 * _SAMPLE, Random("lowest")))
         ranking: list[Point] = []
@@ -201,7 +201,7 @@ class Lesson:
 
 
 def _chosen(targets: Array, count: int) -> Levels:
-    """Rows to go by, of too many the best half and others at random."""
+    """Select ``count`` rows if there are more: half of them the best, the others at random."""
     if len(targets) <= count:
         return np.arange(len(targets))
     order = np.argsort(targets, kind="stable").tolist()

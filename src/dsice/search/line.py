@@ -1,4 +1,4 @@
-"""Lines of a grid, and collinear exploration: looking for the best setting on one line.
+"""Lines of a grid, and collinear exploration: searching for the best setting on one line.
 
 Source: T. Tanaka et al., Scientific Programming 22 (2014), section 3 (IPPE, incremental performance
 parameter estimation), doi 10.1155/2014/310879.
@@ -19,7 +19,7 @@ from dsice.search.history import History
 
 UPDATES_TO_SETTLE: Final = 3
 MOST_SETTINGS: Final = 30
-# Merits are fitted on a scale from 0 to 1 and compared after rounding: without it, the last bits of
+# Merits are fitted on a scale from 0 to 1 and compared after rounding. Otherwise the last bits of
 # the linear algebra would decide between equals.
 _DIGITS: Final = 9
 
@@ -32,9 +32,9 @@ class Line:
 
     Attributes:
         first: the setting 0, at a bound of the grid.
-        direction: the step from one setting to the next, each entry -1, 0 or 1 and the first that
-            is not 0 positive.
-        settings: how many there are.
+        direction: the step from one setting to the next: entries -1, 0 or 1, the first nonzero one
+            positive.
+        settings: the number of settings.
     """
 
     first: Point
@@ -43,7 +43,7 @@ class Line:
 
     @classmethod
     def through(cls, grid: Grid, point: Point, direction: Point) -> Line:
-        """The whole line through ``point`` along ``direction``, both ways up to the bounds."""
+        """The line through ``point`` along ``direction``, in both senses up to the bounds."""
         leading = next(step for step in direction if step)
         direction = tuple(step * leading for step in direction)
         moving = [
@@ -55,7 +55,7 @@ class Line:
 
     @property
     def changes(self) -> int:
-        """How many axes change along the line."""
+        """The number of axes that change along the line."""
         return sum(step != 0 for step in self.direction)
 
     def __len__(self) -> int:
@@ -91,11 +91,11 @@ def directions(axes: int, changes: int) -> Iterator[Point]:
 class Exploration:
     """Collinear exploration (IPPE) of one line.
 
-    It starts with the first and last allowed settings and two between them. Then each update fits a
-    d-Spline to everything measured on the line and suggests, of the settings not yet measured,
+    It starts with the first and last allowed settings and two between them. Each following update
+    fits a d-Spline to all measurements on the line and suggests, of the settings not yet measured,
 
     1. those estimated below the smallest measured merit, the smallest estimate first;
-    2. those estimated above the largest, the largest first, as there the model is trusted least;
+    2. those estimated above the largest, the largest first, as the model is least reliable there;
     3. the others, the largest absolute second difference first.
 
     It stops when the spline's smallest estimate has been at the same setting for three updates,
@@ -107,11 +107,11 @@ class Exploration:
     Args:
         line: the line.
         grid: for its rule.
-        history: where results appear.
+        history: receives the results.
         alpha: smoothing of the d-Spline, see `dsice.spline.fit`.
         reference: see `History.merits`.
-        count_measurements: let the stopping count advance by the number of new measurements instead
-            of by one per update, as DSICE 1.0.1 does: suggesting two at a time then stops at once.
+        count_measurements: advance the stopping count by the number of new measurements instead of
+            by one per update, as DSICE 1.0.1 does: suggesting two at a time then stops at once.
     """
 
     def __init__(
@@ -136,9 +136,9 @@ class Exploration:
         self._seen = 0
 
     def suggest(self, batch: int) -> list[Point]:
-        """What to measure next: the start, then up to ``batch`` points an update; [] if stopped.
+        """The points to measure next: the start, then up to ``batch`` per update; [] if stopped.
 
-        To be called again once all that it suggested last is in the history.
+        Call it again once all its last suggestions are in the history.
         """
         if not self._started:
             self._started = True
@@ -164,7 +164,7 @@ class Exploration:
         return [self._line[k] for k in sorted(left, key=rank)[:batch]]
 
     def _start(self) -> list[int]:
-        """Settings 0, L, L // 3 and the middle of the rest above, counted among those allowed."""
+        """Settings 0, L, L // 3 and the middle between the latter two, of the allowed ones."""
         last = len(self._allowed) - 1
         places = [0, last, last // 3, (last // 3 + last) // 2]
         return [self._allowed[place] for place in dict.fromkeys(places)] if last > 0 else []

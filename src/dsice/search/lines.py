@@ -1,9 +1,9 @@
-"""Where to look next: lines through good points, and a few points far from everything.
+"""Candidate generation: lines through good points, and a few points far from everything.
 
-Directional exploration, in the terms of the classic forms (`dsice.search.classic`): *axis lines*
-change one coordinate, *oblique lines* several at the same pace. To these come lines along learned
-directions, each the difference of two good points: they follow a valley wherever it leads. An axis
-without an order has no line; all its levels are neighbours of one another.
+This is directional exploration, in the terms of the classic forms (`dsice.search.classic`): *axis
+lines* change one coordinate, *oblique lines* several at the same pace. In addition, there are lines
+along learned directions: the difference of two good points follows a valley in any direction. An
+unordered axis has no line; all its levels are neighbours of one another.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Final
 from dsice.grid import Grid, Point
 from dsice.search.why import Direction
 
-# An axis with more levels than this is sampled: densely near the point, sparsely further away.
+# An axis with more levels than this is sampled, densely near the point and sparsely further away.
 _LINE: Final = 64
-_ONE_MORE: Final = 0.4  # how likely an oblique line changes one more axis
+_ONE_MORE: Final = 0.4  # probability that an oblique line changes one more axis
 
 
 def axis_line(point: Point, axis: int, grid: Grid) -> Iterator[Point]:
@@ -38,9 +38,9 @@ def _levels(at: int, n: int) -> list[int]:
 
 
 def oblique_direction(grid: Grid, random: Random) -> Direction | None:
-    """A direction that changes two or more axes, by one level a step each; None without two.
+    """Draw a direction that changes two or more axes, by one level a step; None without two.
 
-    More axes are less likely.
+    The probability decreases with the number of axes.
     """
     axes = [axis for axis, n in enumerate(grid.shape) if n > 1]
     if len(axes) < 2:
@@ -92,14 +92,14 @@ def line(point: Point, direction: Direction, grid: Grid, random: Random) -> Iter
                     moved[axis] = random.randrange(grid.shape[axis])
                 yield tuple(moved)
                 continue
-            break  # further steps lead further out
+            break  # further steps only leave the grid further
 
 
 def far_points(grid: Grid, count: int, origins: Sequence[Point], random: Random) -> list[Point]:
     """About ``count`` distinct allowed points from all over the grid.
 
-    Where the rule excludes nearly everything and what it allows cannot be counted, draws find
-    little: random walks over allowed points from ``origins`` make up for it.
+    Where the rule excludes nearly everything and the allowed points cannot be counted, draws find
+    few. Random walks over allowed points from ``origins`` compensate for that.
     """
     if grid.rule is not None:
         found = dict.fromkeys(grid.draws(count, random))

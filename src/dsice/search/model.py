@@ -1,6 +1,6 @@
-"""The model of everything that the goal reads: Gaussian processes on the same points.
+"""The model of a search: Gaussian processes on the same points for all metrics of the goal.
 
-It gives the acquisition value of candidates and, to whoever asks, the forecast behind it.
+It computes the acquisition values of candidates and the forecasts behind them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from dsice.surface.anova import Anova, Points
 from dsice.surface.axis import Array
 from dsice.surface.posterior import Slots
 
-ACTIVE: Final = 600  # evaluated points that the Gaussian processes are conditioned on at most
-FITTED: Final = 300  # evaluated points that hyperparameters are learned from at most
+ACTIVE: Final = 600  # maximum number of evaluated points to condition on
+FITTED: Final = 300  # maximum number of evaluated points to learn hyperparameters from
 
 
 class Model:
@@ -35,19 +35,19 @@ class Model:
     Args:
         grid: the points.
         goal: with settled bounds.
-        ledger: what is evaluated and pending, one success at least; `submit` and `record` must
-            follow when it grows.
-        random: chooses among very many points.
-        slots: how many candidates there is room for.
-        lags: of the points whose results are foreseen, by metric.
-        sources: what is known from elsewhere.
+        ledger: the evaluated and pending points, with at least one success; call `submit` and
+            `record` when it grows.
+        random: selects among very many points.
+        slots: capacity for candidates.
+        lags: lags of the points whose results are predicted from reports, by metric.
+        sources: results of earlier studies.
 
     Attributes:
         ledger: as given.
-        evaluated: the points with results that it was conditioned on when it was fitted, in their
-            order: all of them, or a selection of very many.
-        unit: how much of the objective one unit of its targets is near the best point; 0 if that is
-            not known, or not what is modelled.
+        evaluated: the points with results that the fit was conditioned on, in their order: all of
+            them, or a selection of very many.
+        unit: how much of the objective one unit of its targets stands for near the best point; 0 if
+            that is unknown or the objective is not modelled.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Model:
     def _lags(
         self, factor: Factor | Tradeoff, lags: Mapping[str, Mapping[Point, float]]
     ) -> Array | None:
-        """The lags of what ``factor`` models, at all points; those of the metric that lags most."""
+        """The lags of ``factor`` at all points, from its metric with the largest lag."""
         if not lags or isinstance(factor, Feasibility):
             return None
         names = [factor.bound.metric] if isinstance(factor, Constraint) else self._goal.metrics
@@ -103,7 +103,7 @@ class Model:
         return self._objective.unit
 
     def submit(self, point: Point, slot: int | None) -> bool:
-        """Condition on a pending point, perhaps that in ``slot``; False if it was there already."""
+        """Condition on a pending point, optionally that in ``slot``; False if already done."""
         if point in self._row:
             return False
         self._row[point] = len(self._row)
@@ -112,13 +112,13 @@ class Model:
         return True
 
     def record(self, point: Point) -> None:
-        """Take the result at a point that was submitted."""
+        """Record the result at a submitted point."""
         metrics = self.ledger.history.metrics(point)
         for factor in self._factors:
             factor.learn(self._row[point], metrics)
 
     def update(self) -> None:
-        """Condition on all results taken so far."""
+        """Condition on all results recorded so far."""
         for factor in self._factors:
             factor.update()
 
@@ -134,13 +134,13 @@ class Model:
         return np.asarray(sum(factor.log_factor(slots) for factor in self._factors))  # (13)
 
     def roughly(self, candidates: Points) -> Array:
-        """An estimate of it for points in no slot, by which to choose those worth one."""
+        """A cheap estimate of it for points without a slot, to choose those worth one."""
         return np.asarray(sum(factor.rough_log_factor(candidates) for factor in self._factors))
 
-    # -- questions ---------------------------------------------------------------------------------
+    # -- queries -----------------------------------------------------------------------------------
 
     def forecast(self, points: Sequence[Point], slots: Slots | None = None) -> list[Forecast]:
-        """What is expected at ``points``: any, or the candidates in ``slots``."""
+        """Predict the outcomes at ``points``: any, or the candidates in ``slots``."""
         at = np.array(points, dtype=np.intp)
         prediction = self._objective.predict(at, slots)
         logs = prediction.log_factors
@@ -182,7 +182,7 @@ class Model:
         return found
 
     def rival(self, point: Point) -> Point | None:
-        """The incumbent; of a front, that at the bound for which ``point`` gains most."""
+        """The incumbent; for a front, the one at the bound where ``point`` gains most."""
         if not isinstance(self._objective, Tradeoff):
             return self.ledger.incumbent
         return self._at_row(self._objective.best_for(point))
@@ -191,7 +191,7 @@ class Model:
         self, limits: Sequence[Sequence[float]], slots: Slots
     ) -> list[tuple[Point | None, int | None, float, float]]:
         """For each of ``limits``: the best point, the slot of the best candidate, gain, chance."""
-        if not isinstance(self._objective, Tradeoff):  # nothing is feasible
+        if not isinstance(self._objective, Tradeoff):  # no point is feasible
             return [(None, None, 0.0, 0.0) for _ in limits]
         others = np.zeros(len(slots))
         for factor in (*self._constraints, *self._feasibility):
@@ -208,9 +208,9 @@ class Model:
 def factors_of(
     goal: Goal, results: Sequence[Metrics | None], sources: Sources
 ) -> tuple[Objective | Tradeoff, list[Constraint], list[Feasibility]]:
-    """The factors of the acquisition function, given the results so far, some of them successful.
+    """Create the factors of the acquisition function for the results so far, with some successes.
 
-    Bounds count once something is feasible, feasibility does once something failed. A bound on a
+    Bounds are included once a point is feasible, feasibility once a point has failed. A bound on a
     swept metric is the loosest of many: `Tradeoff` models all of them.
     """
     feasible = any(metrics is not None and goal.feasible(metrics) for metrics in results)
@@ -224,7 +224,7 @@ def factors_of(
 
 
 def _active(ledger: Ledger, goal: Goal, random: Random) -> list[Point]:
-    """The evaluated points to condition on: the best, the latest and some others."""
+    """Select the evaluated points to condition on: the best, the latest and some others."""
     known = list(ledger.history)
     if len(known) <= ACTIVE:
         return known
@@ -236,7 +236,7 @@ def _active(ledger: Ledger, goal: Goal, random: Random) -> list[Point]:
 
 
 def _sample(evaluated: list[Point], ledger: Ledger, goal: Goal, random: Random) -> list[int]:
-    """Rows of the points to learn hyperparameters from: the better half are the best ones."""
+    """Select the rows to learn hyperparameters from: one half are the best points."""
     if len(evaluated) <= FITTED:
         return list(range(len(evaluated)))
     row_of = {point: row for row, point in enumerate(evaluated)}

@@ -1,4 +1,4 @@
-"""What the sources let expect of a quantity: mean, covariance and strengths beforehand."""
+"""The prior of a quantity from the sources: its mean, covariance and hyperparameters."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dsice.surface.informed import Informed
 BELIEVED: Final = 0.5
 """The coefficient of a source that is expected, on the scale of the evaluated points: their
 correlation with it, if nothing else acted."""
-NARROWEST: Final = 0.25  # spread of a source at these points, as a share of that over the grid
+NARROWEST: Final = 0.25  # minimum spread of a source at these points, relative to the grid
 
 
 class Resemblance:
-    """A lesson on the scale of the evaluated points."""
+    """A lesson, rescaled to the evaluated points."""
 
     def __init__(self, lesson: Lesson, points: Points) -> None:
         self.lesson = lesson
@@ -34,11 +34,11 @@ class Resemblance:
 
 
 class Outlook:
-    """What the lessons of all sources let expect.
+    """The prior that the lessons of all sources provide.
 
     Args:
-        lessons: of the quantity.
-        points: evaluated ones.
+        lessons: the lessons about the quantity.
+        points: the evaluated points.
     """
 
     def __init__(self, lessons: Sequence[Lesson], points: Points) -> None:
@@ -50,14 +50,14 @@ class Outlook:
         return np.stack(columns, axis=1) if columns else np.zeros((len(points), 0))
 
     def expected(self, points: Points) -> Array:
-        """The mean of the quantity's targets before any result, shape (len(points),)."""
+        """The prior mean of the quantity's targets, shape (len(points),)."""
         if not self._features:
             return np.zeros(len(points))
         return np.asarray(BELIEVED * self.at(points).mean(axis=1))  # (17)
 
     @property
     def strengths(self) -> list[Array | None] | None:
-        """For each axis what the logarithms of its strengths are expected to be."""
+        """For each axis, the prior mean of the logarithms of its hyperparameters."""
         if not self._features:
             return None
         found: list[Array | None] = []
@@ -68,7 +68,7 @@ class Outlook:
         return found
 
     def covariance(self, found: Learned) -> Anova:
-        """The covariance of the quantity, as learned."""
+        """The learned covariance of the quantity."""
         if not self._features:
             return found.covariance
         return Informed(found.covariance, self._features, found.relations)

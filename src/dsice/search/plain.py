@@ -1,4 +1,4 @@
-"""A metric that is modelled by its own values: of several objectives, or of a range of bounds."""
+"""A metric modelled by its own values: for several objectives, or for a range of bounds."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dsice.surface.axis import Array
 
 
 class Plain(Quantity):
-    """A metric, by values that are small where it is good.
+    """A metric, as values of which smaller ones are better.
 
     Attributes:
-        transform: makes targets of values, set before each use.
+        transform: converts values to targets; set it before each use.
     """
 
     def __init__(self, key: str, read: Callable[[Metrics], float]) -> None:
@@ -38,14 +38,14 @@ class Plain(Quantity):
 
     @property
     def values(self) -> Array:
-        """What was measured at the points appended, NaN where nothing was."""
+        """The measured values at the appended points, NaN where there is none."""
         return np.array(self._values)
 
     def costs(self, targets: Array) -> Array:
-        """The values that have these targets, by `of_costs`."""
+        """Convert targets back to values, as the inverse of `of_costs`."""
         return to_costs(targets, self._known_targets, self._known)
 
     def target(self, cost: float) -> float:
-        """The target of a value among the measured ones, by `of_costs`."""
+        """The target that `of_costs` gives a value among the measured ones."""
         order = np.argsort(self._known)
         return float(np.interp(cost, self._known[order], self._known_targets[order]))

@@ -20,12 +20,12 @@ class Pool:
 
     Args:
         grid: the points.
-        model: gives acquisition values; it holds the candidates' rows in the same slots.
-        size: how many are kept when room is short; there is room for twice as many.
-        most: how many the points of lines may be at a time.
+        model: computes acquisition values; it holds the candidates' rows in the same slots.
+        size: number of candidates kept when full; the capacity is twice as large.
+        most: maximum number of points from lines added at a time.
 
     Attributes:
-        origins: by slot.
+        origins: origins of the candidates, by slot.
     """
 
     def __init__(self, grid: Grid, model: Model, size: int, most: int) -> None:
@@ -37,7 +37,7 @@ class Pool:
         self._at: list[Point] = [()] * (2 * size)
         self._programs: list[Point] = [()] * (2 * size)
         self.origins = [ANYWHERE] * (2 * size)
-        self._apart: set[Point] = set()  # candidates that lie on no line
+        self._apart: set[Point] = set()  # candidates that are on no line
         self._free = list(range(2 * size - 1, -1, -1))
         self._values = np.full(2 * size, -np.inf)  # logarithms of the acquisition function
 
@@ -46,7 +46,7 @@ class Pool:
 
     @property
     def slots(self) -> NDArray[np.intp]:
-        """The slots in use, in the order in which the candidates came."""
+        """The slots in use, in the order in which the candidates were added."""
         return np.array(list(self._slot.values()), dtype=np.intp)
 
     @property
@@ -56,7 +56,7 @@ class Pool:
 
     @property
     def largest(self) -> float:
-        """Its acquisition value, as a logarithm; -inf without candidates."""
+        """The logarithm of the largest acquisition value; -inf without candidates."""
         return float(self._values.max())
 
     def at(self, slot: int) -> Point:
@@ -64,37 +64,37 @@ class Pool:
         return self._at[slot]
 
     def slot(self, point: Point) -> int | None:
-        """The slot of a candidate; None if ``point`` is none."""
+        """The slot of a candidate; None if ``point`` is not a candidate."""
         return self._slot.get(point)
 
     def slots_of(self, points: Sequence[Point]) -> NDArray[np.intp] | None:
-        """The slots of candidates; None if one of ``points`` is none."""
+        """The slots of candidates; None if any of ``points`` is not a candidate."""
         found = [self._slot.get(point, -1) for point in points]
         return None if -1 in found else np.array(found, dtype=np.intp)
 
     def origin(self, point: Point) -> Origin | None:
-        """Where a candidate came from; None if ``point`` is none."""
+        """The origin of a candidate; None if ``point`` is not a candidate."""
         slot = self._slot.get(point)
         return None if slot is None else self.origins[slot]
 
     def scatter(self, points: Iterable[Point], origin: Origin) -> None:
-        """Make candidates of points that lie on no line."""
+        """Add points that are on no line."""
         found = dict.fromkeys(map(self._grid.canonical, points), origin)
         self._take(found)
         self._apart.update(p for p in found if self.origin(p) is origin)
 
     def add(self, found: Mapping[Point, Origin]) -> bool:
-        """Make candidates of those points that are new and allowed; whether there were any.
+        """Add the points that are new and allowed; return whether there were any.
 
-        Of many, the most promising ones, by a rough estimate.
+        Of many, only the most promising ones are added, by a rough estimate.
         """
         found = {self._grid.canonical(point): origin for point, origin in found.items()}
         return self._take(found, self._most)
 
     def _take(self, found: Mapping[Point, Origin], most: int | None = None) -> bool:
-        """`add` for canonical points, at most so many."""
+        """`add` for canonical points, at most ``most`` of them."""
         for point in self._apart & found.keys():
-            if found[point].line is not None:  # on a line after all
+            if found[point].line is not None:  # it is on a line as well
                 self.origins[self._slot[point]] = found[point]
                 self._apart.discard(point)
         new = [
@@ -142,6 +142,6 @@ class Pool:
             self._free.append(slot)
 
     def refresh(self) -> None:
-        """Compute all acquisition values anew, after the model changed."""
+        """Recompute all acquisition values after the model changed."""
         if slots := sorted(self._slot.values()):
             self._values[slots] = self._model.log_acquisition(np.array(slots, dtype=np.intp))

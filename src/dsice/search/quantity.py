@@ -1,4 +1,4 @@
-"""One quantity that results carry, and the Gaussian process that models it.
+"""One quantity of the results, and the Gaussian process that models it.
 
 All quantities of a goal are modelled at the same points in the same order.
 """
@@ -22,30 +22,30 @@ from dsice.surface.axis import Array
 from dsice.surface.evidence import SCALE_COUNT, learn
 from dsice.surface.posterior import Posterior, Slots
 
-# Added to the variance of every measurement: two equal rows must not make the matrix singular.
+# Added to the variance of every measurement, so that equal rows do not make the matrix singular.
 _JITTER: Final = 1e-6
 
 
 class Quantity(ABC):
-    """One quantity, its values at the points, and its Gaussian process once it is fitted."""
+    """A quantity, its values at the points, and its Gaussian process once it is fitted."""
 
     def __init__(self) -> None:
-        self._values: list[float] = []  # NaN where nothing is known, or the measurement failed
+        self._values: list[float] = []  # NaN where it is unknown or the measurement failed
         self._failed: set[int] = set()
-        self._guessed: dict[int, float] = {}  # targets of failed points
+        self._guessed: dict[int, float] = {}  # targets imputed for failed points
         self._centre = 0.0
         self._scale = 1.0
-        self._known: Array = np.zeros(0)  # the values that were measured, at the last update,
+        self._known: Array = np.zeros(0)  # the measured values at the last update,
         self._known_targets: Array = np.zeros(0)  # and their targets
 
     @abstractmethod
     def _read(self, metrics: Metrics | None) -> float:
-        """The value in a result, None being a failure; NaN if it has none."""
+        """The value in a result (None for a failure); NaN if it has none."""
 
     @property
     @abstractmethod
     def key(self) -> str:
-        """Tells it from the other quantities of a goal."""
+        """Identifies the quantity among those of a goal."""
 
     def _taught(self, values: Array) -> Array:
         """The targets of a source's values."""
@@ -53,28 +53,28 @@ class Quantity(ABC):
 
     @abstractmethod
     def _transformed(self, values: Array) -> Array:
-        """The targets: what the Gaussian process is fitted to, for all values that are known."""
+        """The targets that the Gaussian process is fitted to, for all known values."""
 
     def _targets(self) -> Array:
-        """The targets at all points, NaN where nothing is known."""
+        """The targets at all points, NaN where unknown."""
         targets = np.array(self._values)
         known = ~np.isnan(targets)
         targets[known] = self._transformed(targets[known])
         return targets
 
     def append(self) -> None:
-        """Take note of one more point, pending so far."""
+        """Append a pending point."""
         self._values.append(math.nan)
 
     def learn(self, row: int, metrics: Metrics | None) -> None:
-        """Take note of the result, None if it failed, at the point appended as number ``row``."""
+        """Record the result, None if it failed, at the point appended as number ``row``."""
         value = self._read(metrics)
         self._values[row] = value
         if math.isnan(value):
             self._failed.add(row)
 
     def taught(self, sources: Sources) -> list[Lesson]:
-        """What the sources teach of this quantity."""
+        """The lessons of the sources about this quantity."""
         return sources.lessons(self.key, self._read, self._taught)
 
     def fit(
@@ -90,13 +90,13 @@ class Quantity(ABC):
         """Learn hyperparameters from the rows ``sample`` and condition on all points.
 
         Args:
-            covariance: says which axes there are.
+            covariance: defines the axes.
             points: all points appended so far.
             weights: number of measurements behind each.
-            sample: of some measured points.
-            slots: how many candidates there is room for.
-            lags: of the values at the points (`dsice.surface.lags`); None: all 0.
-            sources: what is known from elsewhere.
+            sample: rows of some measured points.
+            slots: capacity for candidates.
+            lags: lags of the values at the points (`dsice.surface.lags`); None: all 0.
+            sources: results of earlier studies.
         """
         targets = self._targets()
         sample = sample[~np.isnan(targets[sample])]
@@ -115,16 +115,16 @@ class Quantity(ABC):
         self._posterior = Posterior(
             self._outlook.covariance(found), found.noise + _JITTER, points, weights, slots, lags
         )
-        self._ahead = np.zeros(slots)  # what the sources let expect at the candidates
+        self._ahead = np.zeros(slots)  # prior means at the candidates, from the sources
         targets = targets - self._expected
         if self._failed:
-            # Guessed once: it would take long to do it for all of them at each update.
+            # Imputed once: doing it for all of them at each update would be slow.
             centre = float(np.nanmean(targets))
             _, completed = self._posterior.condition(targets - centre)
             self._guessed = {row: float(completed[row]) + centre for row in self._failed}
 
     def add(self, point: Point, slot: int | None) -> None:
-        """`append` after `fit`: condition on one more pending point, perhaps that in ``slot``."""
+        """`append` after `fit`: condition on a pending point, optionally that in ``slot``."""
         self.append()
         self._posterior.add(point, slot=slot)
         ahead = self._outlook.expected(np.array([point], dtype=np.intp))
@@ -136,7 +136,7 @@ class Quantity(ABC):
         self._ahead[slots] = self._outlook.expected(candidates)
 
     def update(self) -> None:
-        """Take notice of all results: `log_factor` stands on those known at the last update."""
+        """Condition on all results: `log_factor` uses those known at the last update."""
         targets = self._targets()
         known = ~np.isnan(targets)
         self._known, self._known_targets = np.array(self._values)[known], targets[known]
@@ -162,13 +162,13 @@ class Quantity(ABC):
         return mean, self._scale * np.sqrt(variance)
 
     def roughly(self, points: Points) -> tuple[Array, Array]:
-        """As `at_points`, but given only some points the deviation is larger."""
+        """As `at_points`, with the larger standard deviation given only some of the points."""
         mean, variance = self._posterior.roughly(self._white, points)
         mean = mean + self._centre + self._outlook.expected(points)
         return mean, self._scale * np.sqrt(variance)
 
     def means_measured(self) -> Array:
-        """Mean of the targets at the points appended, in their order."""
+        """Mean of the targets at the appended points, in their order."""
         means = self._posterior.mean_at_points(self._white, self._completed)
         return means + self._centre + self._expected
 
@@ -185,7 +185,7 @@ class Factor(Quantity):
         return self._log_factor(*self.at_slots(slots))
 
     def rough_log_factor(self, points: Points) -> Array:
-        """An estimate of the logarithm of the factor at any points, for little work."""
+        """A cheap estimate of the logarithm of the factor at any points."""
         return self._log_factor(*self.roughly(points))
 
     def expect(self, points: Points, slots: Slots | None = None) -> tuple[Array, Array, Array]:

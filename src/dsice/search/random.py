@@ -1,4 +1,4 @@
-"""Random search: the baseline that every other search has to beat."""
+"""Random search: the baseline for every other search."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dsice.search.base import ALL_MEASURED, NONE_FOUND, NOTHING_ALLOWED, Search
 from dsice.search.why import Forecast, Origin, Role
 
 _PASSES: Final = 4
-_MISSES: Final = 20_000  # excluded points in a row after which blind tries are given up
+_MISSES: Final = 20_000  # consecutive excluded points after which blind trials stop
 _DRAWN: Final = 256
 
 
 class RandomSearch(Search):
-    """All allowed points in a random order that ``seed`` fixes, each once (``"random"``)."""
+    """All allowed points, each once, in a random order fixed by ``seed`` (``"random"``)."""
 
     sweeps = True
 
@@ -42,27 +42,27 @@ class RandomSearch(Search):
 
 
 class Shuffled:
-    """The allowed points of a grid in a random order, without a list of them.
+    """The allowed points of a grid in a random order, without storing a list.
 
-    The order is a keyed permutation of the numbers of the points, worked out one by one, so that
+    The order is a keyed permutation of the numbers of the points, computed one by one, so that
     memory does not grow with the grid.
 
     Where the allowed points cannot be counted, all points are tried in this order, at the cost of
-    one test of the rule each, until 20,000 in a row are excluded. From then on points are drawn
-    (`Grid.draws`), until nothing new comes.
+    one test of the rule each, until 20,000 in a row are excluded. From then on, points are drawn
+    (`Grid.draws`) until no new ones are found.
     """
 
     def __init__(self, grid: Grid, seed: int) -> None:
         self._grid = grid
         self._seed = seed
-        self._position = 0  # everything before it in the order is known or not allowed
+        self._position = 0  # all earlier points in the order are known or not allowed
         self._missed = 0
         self._drawn: dict[Point, None] = {}
-        self._waiting: deque[Point] = deque()  # drawn, and perhaps not known yet
+        self._waiting: deque[Point] = deque()  # drawn, possibly not known yet
         self._random = Random(f"{seed} drawn")
 
     def first(self, is_known: Callable[[Point], bool]) -> Point | None:
-        """The first allowed point that is not known; points once known must stay so."""
+        """The first allowed point that is not known. Known points must remain known."""
         counted = self._grid.allowed_count
         if counted is None:
             return self._tried(is_known) or self._found(is_known)
@@ -74,7 +74,7 @@ class Shuffled:
         return None
 
     def why_none(self, measured: int) -> str:
-        """Why there is no other point, after so many were ``measured``."""
+        """Why there is no other point after ``measured`` ones."""
         if self._grid.allowed_count is None and self._missed >= _MISSES:
             return NONE_FOUND
         return ALL_MEASURED if measured else NOTHING_ALLOWED
@@ -109,7 +109,7 @@ def permuted(number: int, size: int, seed: int) -> int:
     """The image of ``number`` under a pseudo-random permutation of 0 to ``size`` - 1.
 
     A Feistel network with modular addition on a table of about sqrt(size) rows and columns;
-    numbers that fall outside are sent through again until they fall inside ("cycle walking").
+    numbers outside the range are permuted again until they fall inside ("cycle walking").
     J. Black, P. Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002, sections 4 and 5.
     """
     rows = math.isqrt(size - 1) + 1 if size > 1 else 1

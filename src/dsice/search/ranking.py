@@ -1,4 +1,4 @@
-"""Evaluated points from the best to the worst: what lines are laid through and models stand on."""
+"""Rankings of evaluated points, used to lay lines and to select points for the model."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Ranking:
 
     Args:
         history: the results.
-        goal: says which point is better.
-        points: evaluated ones to begin with.
+        goal: defines which point is better.
+        points: the initial evaluated points.
     """
 
     def __init__(self, history: History, goal: Goal, points: Iterable[Point]) -> None:
@@ -36,10 +36,10 @@ class Ranking:
         return [point for _, point in self._ranking[:count]]
 
     def add(self, point: Point) -> None:
-        """Put a point in its place after a result."""
+        """Insert or move a point after a result."""
         self._ranking = [entry for entry in self._ranking if entry[1] != point]
         succeeded = self._history.metrics(point) is not None
-        if self._goal.swept:  # which points are on the front depends on all
+        if self._goal.swept:  # the front depends on all points
             self._sort([p for _, p in self._ranking] + [point] * succeeded)
         elif succeeded:
             bisect.insort(self._ranking, (self._history.key(point), point))
@@ -52,11 +52,11 @@ class Ranking:
 
 
 def ranked(points: Iterable[Point], history: History, goal: Goal) -> list[Point]:
-    """Measured points, best first; the order of equals is theirs.
+    """Sort measured points, best first; the sort is stable.
 
-    For one bound, by `History.key`. For many, first the front, then the points that one other
-    dominates, and so on; each beginning of the front is spread over it, ends first. Points that are
-    stricter than the strictest limit are no better for that.
+    With one bound, the key is `History.key`. With many, the front comes first, then the points that
+    one other dominates, and so on; each prefix of the front is spread over it, ends first. Being
+    stricter than the strictest limit is no advantage.
     """
     if not goal.swept:
         return sorted(points, key=history.key)

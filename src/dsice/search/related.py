@@ -1,4 +1,4 @@
-"""How related each source turned out to be, by the results of the search that it taught."""
+"""How related each source turned out to be, by the results of the search that used it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from dsice.grid import Grid, Point
 from dsice.search.factors import Objective
 from dsice.search.sources import Given, Sources
 
-LEAST = 5  # results below which nothing is said
+LEAST = 5  # minimum number of results
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """What one source's expectations were worth.
+    """How well one source predicted the objective.
 
     Attributes:
         source: its name.
-        teaches: whether its own results have enough structure to teach anything.
-        correlation: rank correlation of the objective with what the source expects, at the measured
-            points; None with fewer than five, or if it does not vary.
-        low: the lower end of its 95 % interval.
-        high: the upper end.
-        points: how many points it is of.
+        teaches: whether its own results have enough structure to learn from.
+        correlation: rank correlation of the objective with the source's prediction at the measured
+            points; None with fewer than five, or if one of them is constant.
+        low: lower end of its 95 % confidence interval.
+        high: upper end.
+        points: number of points.
     """
 
     source: str
@@ -46,8 +46,8 @@ def relations(
 
     The interval is Fisher's, with the variance 1.06 / (n - 3) of a rank correlation (E. C. Fieller,
     H. O. Hartley, E. S. Pearson, "Tests for rank correlation coefficients. I", Biometrika 44
-    (1957), doi 10.1093/biomet/44.3-4.470). It takes the points as drawn at random; a search prefers
-    good ones, among which order is harder to foresee.
+    (1957), doi 10.1093/biomet/44.3-4.470). It assumes that points are drawn at random; a search
+    prefers good ones, whose order is harder to predict.
     """
     at = np.array([point for point, _ in results], dtype=np.intp).reshape(-1, len(grid.shape))
     costs = rankdata([goal.cost(metrics) for _, metrics in results])

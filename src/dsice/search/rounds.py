@@ -17,22 +17,22 @@ Rounds = Generator[Iterable[Point], None, str]
 class RoundSearch(Search):
     """A search whose algorithm is a generator, `_rounds`.
 
-    The generator yields the points that it needs next, a *round*, and is resumed when the results
-    of all of them are in the history. It returns the reason for its end. Points of a round that
-    have been measured already cost nothing; a round without new points is over at once.
+    The generator yields the points that it needs next, a *round*, and is resumed when all their
+    results are in the history. It returns the reason for its end. Points of a round that have been
+    measured already are not measured again; a round without new points ends at once.
 
-    As the generator only ever sees complete rounds, the sequence of proposals is a function of the
-    results alone: neither the order in which results arrive nor how many points are asked at a time
-    changes it. It is resumed as soon as a result completes the round, so that replaying the calls
-    of an interrupted run restores its state. It starts with the first `ask` or `pend`: results told
-    before that are prior knowledge to it.
+    The generator sees complete rounds only. The sequence of proposals is therefore a function of
+    the results alone: neither the order in which results arrive nor the number of points asked at a
+    time changes it. The generator is resumed as soon as a result completes the round, so that
+    replaying the calls of an interrupted run restores its state. It starts at the first `ask` or
+    `pend`; results told before are prior knowledge.
     """
 
     def __init__(self, grid: Grid, goal: Goal, *, seed: int = 0, capacity: int = 1) -> None:
         super().__init__(grid, goal, seed=seed, capacity=capacity)
         self._script: Rounds
-        self._queue: deque[Point] = deque()  # of this round, not handed out yet, in order
-        self._awaited: set[Point] = set()  # programs of this round, without a result yet
+        self._queue: deque[Point] = deque()  # this round's points not handed out yet, in order
+        self._awaited: set[Point] = set()  # `Grid.program` of this round's points without a result
         self._origins: dict[Point, Origin] = {}
         self._end = ""
 
@@ -45,7 +45,7 @@ class RoundSearch(Search):
         self._advance()
 
     def _skip(self, point: Point) -> None:
-        # A round must end, and its algorithm ranks all its points: it takes this one as failed.
+        # The round must end and the algorithm ranks all its points, so this one counts as failed.
         self._submit(point)
         self._learn(self.ledger.record(point, None))
 
@@ -55,7 +55,7 @@ class RoundSearch(Search):
             self._advance()
 
     def _advance(self) -> None:
-        """Resume the generator as long as it needs nothing that is still to be measured."""
+        """Resume the generator until it needs a point without a result."""
         while not self._awaited and not self._end:
             try:
                 wanted = next(self._script)
@@ -74,7 +74,7 @@ class RoundSearch(Search):
             yield self._queue.popleft()
 
     def _note(self, points: Iterable[Point], role: Role, line: Ray | None = None) -> None:
-        """Take down what ``points`` are wanted for; what they were wanted for first stands."""
+        """Record the role of ``points``; an earlier role is kept."""
         for point in points:
             self._origins.setdefault(self.grid.canonical(point), Origin(role, line))
 

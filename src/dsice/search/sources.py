@@ -1,7 +1,7 @@
-"""What is known before the first trial: the results of earlier studies of related programs.
+"""Sources: results of earlier studies of related programs, known before the first trial.
 
-A *source* is a grid and its results, raw metrics. It teaches each quantity that the goal reads
-(`Lesson`); what it has not measured it does not teach.
+A *source* is a grid and its results, raw metrics. It provides a `Lesson` for each quantity of the
+goal that it has measured.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from dsice.surface.axis import Array
 Results = Sequence[tuple[Point, Metrics | None]]
 Given = tuple[Grid, Results] | tuple[Grid, Results, str]
 
-SIGNIFICANT: Final = 3.5  # `Lesson.significance` below which a source teaches nothing
-LEAST: Final = 3  # different values below which nothing is learned of a quantity
+SIGNIFICANT: Final = 3.5  # `Lesson.significance` below which a source is ignored
+LEAST: Final = 3  # minimum number of different values of a quantity
 
 
 class Sources:
-    """The sources of a search, and what they teach, worked out when it is first asked for.
+    """The sources of a search and their lessons, computed on first use.
 
     Args:
-        grid: the target's.
-        given: for each source its grid, its results and, perhaps, its name. A result is a point of
-            that grid and its metrics; None or nothing where the measurement failed. A metric that
-            is missing is not known there.
+        grid: the target's grid.
+        given: for each source its grid, its results and optionally its name. A result is a point of
+            that grid and its metrics, None or empty if the measurement failed. A missing metric is
+            unknown there.
 
     Raises:
-        InvalidInput: not of that form, or a point that is none of its grid.
+        InvalidInput: not of that form, or a point outside its grid.
     """
 
     def __init__(self, grid: Grid, given: Sequence[Given]) -> None:
@@ -48,7 +48,7 @@ class Sources:
         return len(self._sources)
 
     def __deepcopy__(self, _: dict[int, Any]) -> Self:
-        return self  # what was worked out on the way changes no answer
+        return self  # cached values change no result
 
     def lessons(
         self,
@@ -56,12 +56,12 @@ class Sources:
         read: Callable[[Metrics | None], float],
         transformed: Callable[[Array], Array],
     ) -> list[Lesson]:
-        """What the sources teach of a quantity.
+        """The lessons of the sources about a quantity.
 
         Args:
-            key: names the quantity.
-            read: its value in a result, NaN or KeyError if it has none.
-            transformed: the targets of values.
+            key: identifies the quantity.
+            read: returns its value in a result; NaN or KeyError if there is none.
+            transformed: converts values to targets.
         """
         if key not in self._lessons:
             found = [source.lesson(self._grid, read, transformed) for source in self._sources]
@@ -70,7 +70,7 @@ class Sources:
 
     @property
     def fail(self) -> bool:
-        """Whether a source knows of failures."""
+        """Whether any source has failures."""
         return any(source.fails for source in self._sources)
 
 
@@ -125,12 +125,12 @@ class _Source:
 def _value(read: Callable[[Metrics | None], float], metrics: Metrics | None) -> float:
     try:
         return read(metrics)
-    except (KeyError, TypeError):  # a metric that the source has not
+    except (KeyError, TypeError):  # a metric that the source lacks
         return math.nan
 
 
 def _checked(number: int, given: Given) -> tuple[str, Grid, list[tuple[Point, Metrics | None]]]:
-    """Name, grid and results of a source."""
+    """Validate a source; return its name, grid and results."""
     what = f"source {number + 1}"
     form = isinstance(given, tuple | list) and len(given) in (2, 3)
     if not form or not isinstance(given[0], Grid) or isinstance(given[1], str):

@@ -1,4 +1,4 @@
-"""The first points of a search, before anything is known.
+"""The first points of a search, before there are results.
 
 The centre comes first, then the allowed points of a scrambled Sobol sequence, evenly spread.
 
@@ -21,9 +21,9 @@ _BLOCKS: Final = 64
 
 
 class FirstPoints:
-    """Distinct allowed points, the most central one first; some thousands at most.
+    """Distinct allowed points, the most central one first; a few thousand at most.
 
-    A rule that allows almost nothing may leave few: the caller needs another source then.
+    There may be few if the rule allows almost nothing; the caller needs another source then.
     """
 
     def __init__(self, grid: Grid, seed: int) -> None:
@@ -32,7 +32,7 @@ class FirstPoints:
         self._source = self._draw(seed)
 
     def first(self, is_taken: Callable[[Point], bool]) -> Point | None:
-        """The first of the points that is not taken, None if there is none."""
+        """The first point that is not evaluated or pending; None if there is none."""
         for point in self._drawn:
             if not is_taken(point):
                 return point

@@ -1,4 +1,4 @@
-"""Which trials end early, and which paused ones go on."""
+"""Early stopping: which trials end early, and which paused ones resume."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dsice.errors import InvalidInput
 from dsice.grid import Point
 from dsice.search.ledger import Ledger
 
-KNOWN: Final = 3  # trials that must have run to their end before others end for good
-# A trial is paused when its chance, divided by what is left of its length, is less than this share
-# of that of the best new point.
+KNOWN: Final = 3  # complete trials required before others end for good
+# A trial is paused when its chance, divided by its remaining share of the length, is less than this
+# share of the chance of the best new point.
 PAUSE: Final = 0.1
-SOONEST: Final = 0.11  # of its length, before which no trial ends: starts often mislead
-KEPT: Final = 10  # one trial in so many runs to its end in any case
+SOONEST: Final = 0.11  # share of its length before which no trial ends: starts are often misleading
+KEPT: Final = 10  # one in this many trials always runs to its end
 
 
 class Stopping:
-    """Ends and pauses, by the probability that a trial becomes the best feasible one.
+    """Decides on ends and pauses by the probability that a trial becomes the best feasible one.
 
     Args:
-        ledger: what is known.
+        ledger: the results and reports.
         end_below: a trial ends when that probability is smaller; 0: never.
-        pause: whether a trial that ended can go on from where it was.
+        pause: whether a trial that ended can be resumed where it stopped.
     """
 
     def __init__(self, ledger: Ledger, end_below: float, pause: bool) -> None:
@@ -34,11 +34,11 @@ class Stopping:
         self._pause = pause
 
     def due(self, chances: Mapping[Point, float], of_new: float) -> list[Point]:
-        """The pending points that should end now, the most hopeless first.
+        """The pending points that should end now, the least promising first.
 
         Args:
-            chances: to become the best, of unfinished trials.
-            of_new: that of the most promising new point.
+            chances: probabilities of unfinished trials to become the best.
+            of_new: the probability of the most promising new point.
         """
         found = [
             (chances[point], point)
@@ -50,13 +50,13 @@ class Stopping:
     def _ends(self, point: Point, chance: float, of_new: float) -> bool:
         left = self._left(point)
         if not self._end_below or not 0 < left <= 1 - SOONEST:
-            return False  # also where its result is about to come
+            return False  # also if its result is about to arrive
         if self._pause:
             return chance < PAUSE * of_new * left  # (20)
         return chance < self._end_below and self._ledger.successes >= KNOWN
 
     def to_resume(self, chances: Mapping[Point, float], of_new: float) -> Point | None:
-        """The paused point that should go on, if any."""
+        """The paused point that should resume, if any."""
         if not self._pause:
             return None
         rates = [
@@ -73,9 +73,9 @@ class Stopping:
         return [point for chance, point in sorted(found) if -chance >= self._end_below]
 
     def _left(self, point: Point) -> float:
-        """The share of a trial's length that is still to run."""
+        """The remaining share of a trial's length."""
         return 1.0 if self._ledger.curves is None else self._ledger.curves.left(point)
 
     def _is_kept(self, point: Point) -> bool:
-        """Whether a trial runs to its end in any case, so that something can be learned."""
+        """Whether a trial always runs to its end, so that the curves can be learned."""
         return self._ledger.number(point) % KEPT == KEPT - 1

@@ -1,8 +1,8 @@
-"""What a Gaussian process is fitted to: measured values turned into numbers that behave.
+"""Targets of the Gaussian processes: transforms that make measured values well-behaved.
 
-Costs of programs have heavy tails, cliffs and ties; a least-squares fit would spend itself on
-the worst of them. `of_costs` keeps the order everywhere and the distances only among the better
-half; `of_bound` keeps which side of the limit a value is on and how near.
+Costs of programs have heavy tails, cliffs and ties, and the worst of them would dominate a
+least-squares fit. `of_costs` keeps the order everywhere and the distances only among the better
+half; `of_bound` keeps the side of the limit that a value is on and how close it is.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from scipy.stats import rankdata
 
 Array = NDArray[np.float64]
 
-# The share of the normal scores; with 0 or 1 the search was worse (benchmarks.compare).
+# The share of the normal scores; the search was worse with 0 or 1 (benchmarks.compare).
 RANKS: Final = 0.5
 
 
 def of_costs(costs: Array, keep: float = -np.inf) -> Array:
-    """Half normal scores, half values clipped at the median; mean 0, variance 1.
+    """Average normal scores and values clipped at the median; mean 0, variance 1.
 
-    Distances are kept up to ``keep`` too, should it lie above the median.
+    Values are clipped at ``keep`` instead if it is above the median.
 
     The normal score of the r-th smallest of N is the normal quantile of (r - 1/2) / N; equal costs
-    share their mean rank. Equal costs only give zeros.
+    share their mean rank. If all costs are equal, the result is 0.
     """
     scores = ndtri((rankdata(costs) - 0.5) / len(costs))
     # Halved so that the difference of two costs of opposite sign cannot overflow.
@@ -38,16 +38,16 @@ def of_costs(costs: Array, keep: float = -np.inf) -> Array:
 def of_bound(values: Array, limit: float) -> Array:
     """Signed logarithms of the distances from ``limit``, negative below it; variance about 1.
 
-    The unit of distance is the median one.
+    The unit is the median distance.
     """
     apart = np.clip(values / 2 - limit / 2, -1e300, 1e300)
     return np.asarray(np.sign(apart) * np.log1p(np.abs(apart / _unit(apart))))  # (12)
 
 
 def to_costs(at: Array, targets: Array, costs: Array) -> Array:
-    """The costs that have the targets ``at``, where `of_costs` made ``targets`` of ``costs``.
+    """Convert the targets ``at`` to costs, given that `of_costs` mapped ``costs`` to ``targets``.
 
-    Between measured costs it is linear; beyond them it goes on with the mean slope of the better
+    Interpolates linearly between measured costs and extrapolates with the mean slope of the better
     or the worse half.
     """
     order = np.argsort(costs)
@@ -65,17 +65,17 @@ def _slope(t0: float, t1: float, c0: float, c1: float) -> float:
 
 
 def to_values(at: Array, values: Array, limit: float) -> Array:
-    """The values that have the targets ``at``, where `of_bound` was given ``values``."""
+    """Convert the targets ``at`` to values, given that `of_bound` was applied to ``values``."""
     unit = _unit(values / 2 - limit / 2)
     apart = np.sign(at) * np.expm1(np.minimum(np.abs(at), 600.0)) * min(unit, 1e30)
     return np.asarray(limit + 2 * apart)
 
 
 def of_range(values: Array, low: float, high: float, measured: Array) -> Array:
-    """As `of_bound` for all limits from ``low`` to ``high``: distances between them are kept.
+    """As `of_bound` for all limits from ``low`` to ``high``: distances within the range are kept.
 
-    Beyond the range they are logarithms, as there. The unit is the median distance of the
-    ``measured`` values from the middle of the range.
+    Beyond the range they become logarithms, as in `of_bound`. The unit is the median distance of
+    the ``measured`` values from the middle of the range.
     """
     middle, half = low / 2 + high / 2, high / 2 - low / 2
     apart = np.clip(values / 2 - middle / 2, -1e300, 1e300)
@@ -86,7 +86,7 @@ def of_range(values: Array, low: float, high: float, measured: Array) -> Array:
 
 
 def from_range(at: Array, low: float, high: float, measured: Array) -> Array:
-    """The values that have the targets ``at`` in `of_range`."""
+    """Convert the targets ``at`` of `of_range` to values."""
     middle, half = low / 2 + high / 2, high / 2 - low / 2
     unit = _unit(np.clip(measured / 2 - middle / 2, -1e300, 1e300))
     inside = np.clip(at, -half / 2 / unit, half / 2 / unit)

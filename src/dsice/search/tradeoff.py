@@ -1,10 +1,12 @@
 """Many bounds at once: models of the objective and of the metrics that are swept.
 
-For one bound b a candidate is rated by expected improvement times the probability that the bound
-holds. Here the mean of that over many bounds counts, so one measurement is chosen for all of them.
-Where objective and bounded metrics are independent, the integral over all bounds is the expected
-improvement of the hypervolume: a result (f, g) gains, at each bound b >= g, what f lies below the
-best known there. Source of that criterion: M. T. M. Emmerich, K. C. Giannakoglou, B. Naujoks,
+For one bound b, the acquisition value of a candidate is the expected improvement times the
+probability that the bound holds. Here it is the mean of that over many bounds, so that one
+measurement is chosen for all of them. If objective and bounded metrics are independent, the
+integral over all bounds is the expected hypervolume improvement: at each bound b >= g, a result
+(f, g) gains the difference of f from the best known there.
+
+Source of that criterion: M. T. M. Emmerich, K. C. Giannakoglou, B. Naujoks,
 "Single- and multiobjective evolutionary optimization assisted by Gaussian random field
 metamodels", IEEE Transactions on Evolutionary Computation 10 (2006), doi 10.1109/TEVC.2005.859463.
 """
@@ -34,20 +36,20 @@ from dsice.surface.axis import Array
 from dsice.surface.posterior import Slots
 from dsice.swept import Swept
 
-# What counts as best at a bound that nothing keeps: worse than the whole front by this share of it.
+# The best at a bound that no point keeps: worse than the whole front by this share of its range.
 BEHIND: Final = 0.1
 _QUANTILES: Final = ndtri((np.arange(64) + 0.5) / 64)
 
 
 class Tradeoff:
-    """The objective and the swept metrics, rated by the mean improvement over many bounds.
+    """The objective and the swept metrics; the factor is the mean improvement over many bounds.
 
     Args:
         goal: with swept metrics.
 
     Attributes:
-        unit: how much cost one unit of the targets is, on average from the best point to the
-            median of the others.
+        unit: the cost that one unit of the targets stands for, on average from the best point to
+            the median of the others.
     """
 
     def __init__(self, goal: Goal) -> None:
@@ -56,21 +58,21 @@ class Tradeoff:
         self._swept = [Plain(f"swept {each.metric}", _reader(each)) for each in goal.swept]
         self._quantities: list[Quantity] = [self._objective, *self._swept]
         self._eligible: list[bool] = []
-        self._ranges: list[tuple[float, float]] = []  # of the bounds of each swept metric
+        self._ranges: list[tuple[float, float]] = []  # range of the bounds of each swept metric
         self._limits: Array = np.zeros((0, len(goal.swept)))
         self._thresholds = self._limits  # their targets
         self._bests: Array = np.zeros(0)  # lowest mean of the objective at each of them
-        self._behind = 0.0  # what counts as that where nothing keeps the bounds
+        self._behind = 0.0  # the same where no point keeps the bounds
         self.unit = 0.0
 
     def append(self) -> None:
-        """Take note of one more point, pending so far."""
+        """Append a pending point."""
         self._eligible.append(False)
         for quantity in self._quantities:
             quantity.append()
 
     def learn(self, row: int, metrics: Metrics | None) -> None:
-        """Take note of the result, None if it failed, at the point appended as number ``row``."""
+        """Record the result, None if it failed, at the point appended as number ``row``."""
         self._eligible[row] = metrics is not None and self._goal.feasible(metrics)
         for quantity in self._quantities:
             quantity.learn(row, metrics)
@@ -91,11 +93,11 @@ class Tradeoff:
             quantity.fit(covariance, points, weights, sample, slots, lags, sources)
 
     def taught(self, sources: Sources) -> list[Lesson]:
-        """What the sources teach of the objective."""
+        """The lessons of the sources about the objective."""
         return self._objective.taught(sources)
 
     def add(self, point: Point, slot: int | None) -> None:
-        """Take up one more point after `fit`, perhaps the candidate in ``slot``."""
+        """Condition on one more point after `fit`, optionally the candidate in ``slot``."""
         self._eligible.append(False)
         for quantity in self._quantities:
             quantity.add(point, slot)
@@ -106,7 +108,7 @@ class Tradeoff:
             quantity.fill(slots, candidates)
 
     def update(self) -> None:
-        """Take notice of all results."""
+        """Condition on all results."""
         self._settle()
         for quantity in self._quantities:
             quantity.update()
@@ -122,7 +124,7 @@ class Tradeoff:
     # -- bounds ------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Choose the bounds by what is known, and with them what the quantities are fitted to."""
+        """Choose the bounds from the results, and with them the targets of the quantities."""
         eligible = np.array(self._eligible)
         costs = self._objective.values[eligible]
         values = np.stack([quantity.values[eligible] for quantity in self._swept], axis=1)
@@ -143,7 +145,7 @@ class Tradeoff:
         return np.stack([quantity.transform(column) for quantity, column in columns], axis=1)
 
     def _kept(self, limits: Array) -> Array:
-        """Which points keep which limits: shape (limits, points)."""
+        """Whether each point keeps each limit, shape (limits, points)."""
         values = np.stack([quantity.values for quantity in self._swept], axis=1)
         below = (values[None] <= limits[:, None]).all(axis=2)
         return np.asarray(below & np.array(self._eligible))
@@ -168,7 +170,7 @@ class Tradeoff:
         return self._mean_gain([quantity.at_slots(slots) for quantity in self._quantities])
 
     def rough_log_factor(self, points: Points) -> Array:
-        """An estimate of it at any points, for little work."""
+        """A cheap estimate of it at any points."""
         return self._mean_gain([quantity.roughly(points) for quantity in self._quantities])
 
     def _mean_gain(self, moments: Sequence[tuple[Array, Array]]) -> Array:
@@ -180,7 +182,7 @@ class Tradeoff:
         return _log_gains(self._bests, self._thresholds, moments)
 
     def predict(self, points: Points, slots: Slots | None = None) -> Prediction:
-        """What is expected at any points, compared with the best at the bound that gains most."""
+        """Predict the outcomes at any points, relative to the best at the bound that gains most."""
         moments = [
             quantity.at_points(points) if slots is None else quantity.at_slots(slots)
             for quantity in self._quantities
@@ -216,7 +218,7 @@ class Tradeoff:
         )
 
     def best_for(self, point: Point) -> int | None:
-        """The row of the best measured point at the bound for which ``point`` gains most."""
+        """The row of the best measured point at the bound where ``point`` gains most."""
         at = np.array([point], dtype=np.intp)
         parts = self._parts([quantity.at_points(at) for quantity in self._quantities])
         return self._best_row(self._limits[parts[:, 0].argmax()])
@@ -233,7 +235,7 @@ class Tradeoff:
         """For each of ``limits``: row of the best point, slot of the best candidate, gain, chance.
 
         Args:
-            limits: of the swept metrics, in their own units.
+            limits: limits of the swept metrics, in their own units.
             slots: the candidates.
             others: logarithm of the probability that a candidate keeps all other bounds.
         """
@@ -249,7 +251,7 @@ class Tradeoff:
                 continue
             logs = _log_gains(bests[k : k + 1], thresholds[k : k + 1], moments)[0] + others
             chances = np.exp(_log_chances(thresholds[k : k + 1], moments[1:])[0] + others)
-            lead = np.argsort(-logs)[:8]  # by targets; the gain is counted in costs
+            lead = np.argsort(-logs)[:8]  # chosen by targets; the gain is in costs
             mean, deviation = moments[0][0][lead], moments[0][1][lead]
             costs = self._objective.costs(mean[:, None] + deviation[:, None] * _QUANTILES)
             known = float(self._objective.costs(bests[k : k + 1])[0])

@@ -1,9 +1,9 @@
-"""The first points of a search that has sources: what they recommend, and an insurance.
+"""The first points of a search with sources: their recommendations, and evenly spread points.
 
-Each source ranks the points of the grid by what it expects there of the objective, less the
-logarithm of the probability that all bounds hold and that the measurement succeeds. The first
-points are taken from the rankings in turn, one point in so many from `FirstPoints` instead: if the
-sources mislead, these are what is known of the rest of the grid.
+Each source ranks the points of the grid by its prediction of the objective, less the logarithm of
+the probability that all bounds hold and that the measurement succeeds. The first points come from
+the rankings in turn, except for every `INSURED`-th one, which comes from `FirstPoints`: these cover
+the rest of the grid in case the sources mislead.
 """
 
 from __future__ import annotations
@@ -27,21 +27,22 @@ from dsice.surface.axis import Array
 
 INSURED: Final = 20
 """One point of so many is not recommended by a source."""
-LEAST: Final = 5  # recommended points, however few workers there are
-RANKED: Final = (400, 4000)  # points that a source ranks: a fiftieth of the grid, within these
+LEAST: Final = 5  # minimum number of recommended points
+RANKED: Final = (400, 4000)  # points ranked by a source: a fiftieth of the grid, within limits
 
 
 class InformedPoints:
-    """The first points, the best recommended one first; thousands at most.
+    """The first points, the best recommendation first; a few thousand at most.
 
-    Without a source that teaches something of the objective they are those of `FirstPoints`.
+    Without a source that has learned something about the objective, they are those of
+    `FirstPoints`.
 
     Args:
         grid: the points.
-        goal: says what is to be small and what is bounded.
+        goal: defines the objective and the bounds.
         seed: of the points that no source recommends.
         capacity: how many points can be measured at the same time.
-        sources: what is known from elsewhere.
+        sources: results of earlier studies.
     """
 
     def __init__(self, grid: Grid, goal: Goal, seed: int, capacity: int, sources: Sources) -> None:
@@ -54,7 +55,7 @@ class InformedPoints:
         self._advice: dict[Point, Advice] = {}
 
     def first(self, is_taken: Callable[[Point], bool]) -> Point | None:
-        """The first of the points that is not taken, None if there is none."""
+        """The first point that is not evaluated or pending; None if there is none."""
         if self._order is None:
             self._order = self._ordered()
         for point in self._order:
@@ -63,7 +64,7 @@ class InformedPoints:
         return self._blind.first(is_taken)
 
     def advice(self, point: Point) -> Advice | None:
-        """Which source recommended ``point``; None if none did."""
+        """The recommendation of ``point``; None if no source made one."""
         return self._advice.get(point)
 
     def _ordered(self) -> list[Point]:
@@ -89,7 +90,7 @@ class InformedPoints:
         return list(order)
 
     def _ranking(self, lesson: Lesson) -> list[Point]:
-        """What a source recommends, best first."""
+        """The recommendations of a source, best first."""
         few, many = RANKED
         pool = lesson.lowest(min(max(few, self._count * 4, self._grid.size // 50), many))
         at = np.array(pool, dtype=np.intp)
@@ -100,7 +101,7 @@ class InformedPoints:
         return [pool[k] for k in np.argsort(merits, kind="stable").tolist()]
 
     def _estimate(self, lesson: Lesson, point: Point) -> Estimate:
-        """What a source expects of the objective, in its own unit."""
+        """A source's prediction of the objective, in its own unit."""
         at = np.array([point], dtype=np.intp)
         mean, deviation = lesson.mean(at)[0], lesson.deviation(at)[0]
         ends = np.array([mean, mean - deviation, mean + deviation])
@@ -111,7 +112,7 @@ class InformedPoints:
 
 
 def _log_chances(lessons: Sequence[Lesson], points: Points, limit: float) -> Array:
-    """Mean over the sources of log P(quantity <= ``limit``), of success with its sign turned."""
+    """Mean over the sources of log P(quantity <= ``limit``); success has its sign reversed."""
     if not lessons:
         return np.zeros(len(points))
     sign = 1.0 if limit == 0.0 else -1.0

@@ -1,4 +1,4 @@
-"""Why a search proposed a point: plain facts, taken down at the moment of the proposal."""
+"""Why a search proposed a point: plain facts, recorded at the time of the proposal."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Role(StrEnum):
 
 
 class Ray(NamedTuple):
-    """A line of a grid, by a point on it and a direction.
+    """A line of a grid, given by a point on it and a direction.
 
     Attributes:
         through: the point.
-        direction: levels to go on each axis in one step. An axis without an order whose entry is
-            not 0 takes another level instead.
+        direction: number of levels per step on each axis. A nonzero entry of an unordered axis
+            means any other level.
     """
 
     through: Point
@@ -61,10 +61,10 @@ class Ray(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What the model expects of a metric at a point, in the metric's own units.
+    """The model's prediction of a metric at a point, in the metric's own units.
 
     Attributes:
-        mean: the middle: above and below are equally likely.
+        mean: the median of the prediction.
         low: one standard deviation below it.
         high: one standard deviation above it.
     """
@@ -79,8 +79,8 @@ class Advice(NamedTuple):
 
     Attributes:
         source: its name.
-        rank: the point's place among what it recommends, from 1.
-        estimate: what it expects of the objective there, by its own measurements.
+        rank: the point's rank among its recommendations, from 1.
+        estimate: its prediction of the objective there, from its own measurements.
     """
 
     source: str
@@ -89,12 +89,12 @@ class Advice(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where a candidate came from.
+    """The origin of a candidate.
 
     Attributes:
-        role: what it is for.
-        line: the line on which it was found, if on one.
-        advice: whose recommendation it is, if anybody's.
+        role: the purpose of the proposal.
+        line: the line on which it was found, if any.
+        advice: the recommendation it follows, if any.
     """
 
     role: Role
@@ -104,7 +104,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BoundForecast:
-    """What is expected of a bounded metric: its estimate, and the probability that it holds."""
+    """Prediction of a bounded metric: its estimate, and the probability that the bound holds."""
 
     bound: str
     estimate: Estimate
@@ -113,20 +113,20 @@ class BoundForecast:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the model expects at a point.
+    """The model's prediction at a point.
 
     Attributes:
-        quantity: what is estimated: the objective's name; ``violation`` (of all bounds together,
-            see `dsice.goal.Goal.violation`) while nothing keeps the bounds.
-        estimate: of that quantity.
-        chance: probability that it is better than at the best point measured. Where a metric is
-            swept, at the bound for which most is gained.
-        bounds: what is expected of each bound, of a swept metric that one; empty while nothing
-            keeps the bounds.
-        success: probability of a success; None if nothing has failed.
+        quantity: the estimated quantity: the objective's name, or ``violation`` (of all bounds
+            together, see `dsice.goal.Goal.violation`) while no point is feasible.
+        estimate: the estimate of that quantity.
+        chance: probability that it is better than at the best measured point. If a metric is swept,
+            this refers to the bound where the gain is largest.
+        bounds: predictions of the bounds, of a swept metric for that one; empty while no point is
+            feasible.
+        success: probability of success; None if nothing has failed.
         gain: expected improvement times the probabilities of bounds and success, in the
-            objective's units; None where it has no such unit. Where a metric is swept, the mean
-            over all its bounds.
+            objective's units; None without such a unit. If a metric is swept, the mean over all
+            its bounds.
         rating: logarithm of the acquisition value, by which candidates are ranked.
     """
 
@@ -140,21 +140,21 @@ class Forecast:
 
     @property
     def chance_in_all(self) -> float:
-        """Probability to be better than the best and keep all bounds, as if independent."""
+        """Probability of being better than the best and keeping all bounds, if independent."""
         return self.chance * math.prod(bound.probability for bound in self.bounds)
 
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What is to be gained at one bound, or one combination of bounds, by one more measurement.
+    """The expected gain of one more measurement at one bound, or one combination of bounds.
 
     Attributes:
         limits: the bounds' limits, in the metrics' own units.
-        best: the best point measured that keeps them; None if none does.
-        point: the candidate from which most is expected; None if there is none.
-        gain: by how much it is expected to improve on the best, in the objective's units,
-            probabilities of all bounds and success included. Where nothing keeps the bound, on a
-            value a little worse than all of the front.
+        best: the best measured point that keeps them; None if none does.
+        point: the candidate with the largest expected gain; None if there is none.
+        gain: its expected improvement on the best, in the objective's units, including the
+            probabilities of all bounds and of success. Where no point keeps the bound, the
+            reference is a value slightly worse than the whole front.
         chance: probability that the candidate keeps all bounds and succeeds.
     """
 
@@ -170,13 +170,13 @@ class Why:
     """Why a point was proposed.
 
     Attributes:
-        role: what it is for.
-        line: the line it lies on, if it was found on one.
-        known: number of points measured then.
-        pending: number of points pending then.
-        best: the best point measured then, if one had succeeded. Where a metric is swept, at the
-            bound for which most was to be gained, if one kept it.
-        forecast: what the model expected there, if they chose it.
+        role: the purpose of the proposal.
+        line: the line on which it was found, if any.
+        known: number of points measured at that time.
+        pending: number of points pending at that time.
+        best: the incumbent at that time, if any. If a metric is swept, the best point at the bound
+            with the largest expected gain, if one kept it.
+        forecast: the prediction of the model there, if it chose the point.
         advice: the recommendation that it follows, if any.
     """
 
@@ -189,7 +189,7 @@ class Why:
     advice: Advice | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data for a journal, without what is absent."""
+        """Convert to plain data for a journal, without absent entries."""
         facts: dict[str, Any] = {"role": self.role.value}
         if self.line is not None:
             facts["through"] = list(self.line.through)
@@ -216,10 +216,10 @@ class Why:
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
-        """What `as_json` put into plain data.
+        """Convert back from the result of `as_json`.
 
         Raises:
-            KeyError, TypeError, ValueError: it did not.
+            KeyError, TypeError, ValueError: invalid data.
         """
         line = None
         if "through" in facts:

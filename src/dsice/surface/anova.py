@@ -1,14 +1,15 @@
-"""The covariance of a surface on the grid: a smoothing-spline analysis of variance.
+"""The covariance of the process on the grid: a smoothing-spline analysis of variance.
 
     k(x, x') = prod_i (1 + sum_t w_it R_it(x_i, x'_i))
 
-with the terms R_it of each axis (`dsice.surface.axis`) and *strengths* w_it >= 0. Multiplied out,
-it is a sum over all sets of axes: a constant, a function of each axis, of each pair of axes, and so
-on, each with mean zero along each of its axes. An axis that does nothing has strength 0; on the
-line through a point along one axis the surface is that axis' spline.
+with the terms R_it of each axis (`dsice.surface.axis`) and their variances w_it >= 0, called
+*strengths* in the code. Multiplied out, it is a sum over all sets of axes: a constant, a function
+of each axis, of each pair of axes, and so on, each with mean zero along each of its axes. An axis
+without effect has variance 0. On the line through a point along one axis, the process is that
+axis' spline.
 
-A conditional axis (`dsice.when`) takes no part where it does not apply: its terms are 0 if they do
-not apply at x or at x'. There the surface depends on the other axes alone.
+The terms of a conditional axis (`dsice.when`) are 0 if it does not apply at x or at x': there the
+process depends on the other axes alone.
 
 Source: C. Gu, "Smoothing Spline ANOVA Models", Springer (2013), sections 2.4 and 3.2.
 """
@@ -26,16 +27,16 @@ from dsice.surface.axis import Array, Levels, has_table, table, term_names, term
 from dsice.when import When
 
 Points = NDArray[np.intp]
-_FEW: Final = 8  # points whose covariances are not worth looking for lines among them
+_FEW: Final = 8  # with no more points, looking for lines among them does not pay
 
 
 class Anova:
-    """The covariance of a grid, for given strengths.
+    """The covariance of a grid, for given variances of the terms.
 
     Args:
         shape: number of levels of each axis.
         ordered: for each axis, whether its levels have an order.
-        strengths: one for each of `terms`; all 1 by default.
+        strengths: the variance of each of `terms`; all 1 by default.
         whens: the conditions of the conditional axes, by axis.
 
     Attributes:
@@ -65,7 +66,7 @@ class Anova:
             axis: np.array(when.answers).reshape([shape[other] for other in when.reads])
             for axis, when in self.whens.items()
         }
-        # The factor of each axis that acts: looked up, or None for one too long for a table.
+        # The factor of each axis that acts, as a table, or None for an axis too long for one.
         self._factors: Final = {
             axis: self._factor(axis) if has_table(shape[axis]) else None
             for axis, mine in enumerate(self._slices)
@@ -74,31 +75,31 @@ class Anova:
 
     @classmethod
     def of(cls, grid: Grid) -> Self:
-        """The covariance of a grid, all strengths being 1."""
+        """The covariance of a grid, with all variances 1."""
         return cls(grid.shape, [axis.ordered for axis in grid.axes], whens=grid.whens)
 
     def _factor(self, axis: int) -> Array:
         """The factor of an axis between all its levels, shape (levels, levels).
 
-        That of a conditional one has one level more, which says that it does not apply.
+        A conditional axis has one more level, for points where it does not apply.
         """
         tables = table(self.shape[axis], self.ordered[axis])
         factor = 1 + np.tensordot(self.strengths[self._slices[axis]], tables, 1)  # (6)
         return np.pad(factor, (0, int(axis in self.whens)), constant_values=1.0)
 
     def with_strengths(self, strengths: Array) -> Anova:
-        """The covariance of the same grid with other strengths."""
+        """The covariance of the same grid with other variances."""
         return Anova(self.shape, self.ordered, strengths, self.whens)
 
     def applies(self, axis: int, points: Points) -> NDArray[np.bool_] | None:
-        """Whether an axis applies at ``points``, shape (len(points),); None: it always does."""
+        """Whether an axis applies at ``points``, shape (len(points),); None if it always does."""
         if axis not in self.whens:
             return None
         reads = self.whens[axis].reads
         return np.asarray(self._applies[axis][tuple(points[:, other] for other in reads)])
 
     def _coded(self, points: Points) -> Points:
-        """``points`` with the level of `_factor` that says so where an axis does not apply."""
+        """``points`` with the extra level of `_factor` where an axis does not apply."""
         if not self.whens:
             return points
         coded = points.copy()
@@ -108,14 +109,14 @@ class Anova:
         return coded
 
     def by_axis(self) -> list[Array]:
-        """The strengths of the terms of each axis."""
+        """The variances of the terms of each axis."""
         return [self.strengths[mine] for mine in self._slices]
 
     def covariance(self, a: Points, b: Points) -> Array:
         """The covariance of points ``a`` with points ``b``, shape (len(a), len(b)).
 
-        Points of ``a`` that differ on one axis from what is most frequent among them, as those of
-        lines through one point do, need one multiplication each instead of one for each axis.
+        Points of ``a`` that differ on one axis from the most frequent levels among them, such as
+        those of lines through one point, need one multiplication instead of one per axis.
         """
         a, b = self._coded(a), self._coded(b)
         if len(a) < _FEW:
@@ -142,7 +143,7 @@ class Anova:
         return product
 
     def _without_one(self, a: Points, b: Points) -> dict[int, Array]:
-        """The covariance but for the factor of one axis, for each of them."""
+        """For each axis, the covariance without the factor of that axis."""
         factors = {axis: self._between(axis, a[:, axis], b[:, axis]) for axis in self._factors}
         products, before = {}, np.ones((len(a), len(b)))
         for axis, factor in factors.items():
@@ -159,7 +160,7 @@ class Anova:
         factor = self._factors[axis]
         if factor is None:
             return self._long(axis, a[:, None], b)
-        # "take" is several times as fast as indices in brackets, and whole rows are faster still.
+        # "take" is several times as fast as indexing, and whole rows are faster still.
         if len(factor) < len(a):
             return np.asarray(factor.take(b, axis=1).take(a, axis=0))
         return np.asarray(factor.take(a, axis=0).take(b, axis=1))
@@ -174,7 +175,7 @@ class Anova:
         return product
 
     def _long(self, axis: int, at: Levels, to: Levels) -> Array:
-        """The factor of an axis too long for a table, between levels broadcast together."""
+        """The factor of an axis too long for a table; the levels are broadcast together."""
         values = terms(self.shape[axis], self.ordered[axis], at, to)
         if axis in self.whens:
             values = values * ((at < self.shape[axis]) & (to < self.shape[axis]))
@@ -187,7 +188,7 @@ class Anova:
         return found if applies is None else found * applies[:, None]
 
     def level_terms(self, axis: int, levels: Levels, b: Points) -> Array:
-        """R of each term between levels of one axis, where it applies, and points."""
+        """R of each term between levels of one axis, where the axis applies, and points."""
         found = terms(self.shape[axis], self.ordered[axis], levels[:, None], b[:, axis])
         applies = self.applies(axis, b)
         return found if applies is None else found * applies

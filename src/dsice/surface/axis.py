@@ -1,17 +1,17 @@
-"""The covariance of one axis: the d-Spline's penalty read as a prior.
+"""The covariance of one axis: the d-Spline's penalty as a Gaussian prior.
 
-The energy ``alpha^2 ||D f||^2`` of a d-Spline is, but for constants, the negative logarithm of a
-Gaussian prior on f whose precision is ``alpha^2 D'D``. D'D cannot be inverted: f may be shifted
-(and tilted, for second differences) without cost. Its pseudo-inverse on the settings, freed of the
-constants (and of the tilt, which becomes a *linear* term of its own), is the covariance of what the
-penalty does see. Three terms describe an ordered axis of n levels:
+The energy ``alpha^2 ||D f||^2`` of a d-Spline is, up to constants, the negative logarithm of a
+Gaussian prior on f with precision ``alpha^2 D'D``. D'D is singular: shifting f (and tilting it, for
+second differences) costs nothing. Its pseudo-inverse on the settings, with the constants projected
+out (and the tilt, which becomes a *linear* term of its own), is the covariance of the penalised
+part. Three terms describe an ordered axis of n levels:
 
 - ``rough``: from first differences, paths that may turn at every level;
 - ``linear``: a tilt over the whole axis;
 - ``smooth``: from second differences on the d-Spline's markers, curves.
 
-An unordered axis has one, ``any``: each level for itself. Every term has mean zero over the levels
-and mean variance one, so that its weight is its share in the variance of the whole.
+An unordered axis has one term, ``any``: each level is independent. Every term has mean zero over
+the levels and mean variance one, so that its weight is its contribution to the total variance.
 
 Sources: G. Wahba, "Spline Models for Observational Data", SIAM (1990), sections 1.2 and 2.4; C. Gu,
 "Smoothing Spline ANOVA Models", Springer (2013), sections 2.3 and 3.2; for the d-Spline see
@@ -29,12 +29,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Levels = NDArray[np.intp]
 
-# Up to here the terms are tables; beyond it the limit of many levels is used, in closed form.
+# Largest axis with tables of the terms; a longer one uses the closed-form limit of many levels.
 _LARGEST_TABLE: Final = 256
 
 
 def term_names(levels: int, ordered: bool) -> tuple[str, ...]:
-    """Names of the terms of an axis: none with one level, ``any`` where order means nothing."""
+    """Names of the terms of an axis: none with one level, ``any`` for an unordered axis."""
     if levels == 1:
         return ()
     return ("rough", "linear", "smooth") if ordered and levels > 2 else ("any",)
@@ -53,7 +53,7 @@ def terms(levels: int, ordered: bool, a: Levels, b: Levels) -> Array:
 
 
 def has_table(levels: int) -> bool:
-    """Whether `table` is meant for an axis of this size."""
+    """Whether `table` supports an axis of this size."""
     return levels <= _LARGEST_TABLE
 
 
@@ -69,7 +69,7 @@ def table(levels: int, ordered: bool) -> Array:
         steps = np.tri(levels)  # sums of independent steps
         markers = 3 * levels + 2
         # Double sums of independent bends invert the second differences of `dsice.spline` on its
-        # markers; any generalised inverse gives the same covariance once the tilt is taken out.
+        # markers; any generalised inverse gives the same covariance after projecting out the tilt.
         bends = np.tri(markers) @ np.tri(markers)
         at_settings = bends[2 : 3 * levels + 2 : 3]
         tilt = np.arange(levels, dtype=float)
@@ -97,7 +97,7 @@ def _many_levels(levels: int, a: Levels, b: Levels) -> Array:
 
     With k1(u) = u - 1/2, k2 = (k1^2 - 1/12) / 2, k4 = (k1^4 - k1^2 / 2 + 7/240) / 24 for u in
     (0, 1), rough = k1 k1' + k2(|u - u'|) and bends = k2 k2' - k4(|u - u'|) (Gu 2013, section
-    2.3.3). The tilt 12^(1/2) x, x = k1(u), is then taken out of the bends: the integral of
+    2.3.3). The tilt 12^(1/2) x, x = k1(u), is then projected out of the bends: the integral of
     bends(x, v) v over v is q(x) = 7 x / 5760 - x^3 / 144 + x^5 / 120, that of x q(x) is 1/30240.
     The mean variances are 1/6, 1/12 and 1/420.
     """

@@ -1,8 +1,9 @@
-"""Learning a surface's strengths and noise: the largest posterior probability given measurements.
+"""Hyperparameters of a Gaussian process: maximum a posteriori estimation from measurements.
 
 The values are modelled as y ~ N(0, s2 (K + noise / weight)) with K of `dsice.surface.anova`. The
-scale s2 is integrated out under an inverse-gamma prior, which keeps few measurements from being
-overrated; the logarithms of strengths and noise have normal priors. The gradient is exact.
+scale s2 is integrated out under an inverse-gamma prior, which guards against overconfidence with
+few measurements. The logarithms of the hyperparameters, the variances of the kernel terms
+(*strengths*) and the noise, have normal priors. The gradient is exact.
 
 Source: C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press
 (2006), sections 5.4.1 and 2.7; https://gaussianprocess.org/gpml.
@@ -24,16 +25,16 @@ from dsice.surface.axis import Array, Levels
 from dsice.surface.lags import kinship
 from dsice.threads import one_blas_thread
 
-# Prior of the natural logarithms: mean and deviation.
+# Prior of the natural logarithms: mean and standard deviation.
 STRENGTH: Final = (-1.0, 1.5)
 NOISE: Final = (-3.0, 1.5)
-RELATION: Final = (0.0, 1.5)  # of the coefficient of a feature
-# Deviation of a strength's prior around what another surface of the same axes has taught.
+RELATION: Final = (0.0, 1.5)  # variance of the coefficient of a feature
+# Standard deviation of a variance's prior around the value learned by another model of these axes.
 TAUGHT: Final = 1.0
 # Pseudo-measurements that say s2 = 1: the values are standardised.
 SCALE_COUNT: Final = 4.0
-# Which strengths are learned for an axis of so many terms: "linear" and "smooth" share one, as few
-# measurements cannot tell three apart (with three the search was worse).
+# Which variances are learned for an axis, by its number of terms: "linear" and "smooth" share one,
+# as few measurements cannot tell three apart (the search was worse with three).
 SHARES: Final = {1: np.eye(1), 3: np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])}
 _LIMITS: Final = (-9.0, 5.0)
 _ITERATIONS: Final = 20
@@ -41,13 +42,13 @@ _ITERATIONS: Final = 20
 
 @dataclass(frozen=True)
 class Learned:
-    """What the measurements say.
+    """The hyperparameters learned from measurements.
 
     Attributes:
-        covariance: with the learned strengths.
+        covariance: the covariance with the learned variances.
         noise: variance of one measurement of weight 1, in units of the covariance.
         relations: variances of the features' coefficients.
-        logs: for each axis the logarithms of the strengths that were learned.
+        logs: for each axis, the logarithms of the learned variances.
     """
 
     covariance: Anova
@@ -67,18 +68,17 @@ def learn(
     features: Array | None = None,
     expected: Sequence[Array | None] | None = None,
 ) -> Learned:
-    """The most probable strengths and noise.
+    """Find the most probable hyperparameters.
 
     Args:
-        covariance: says which axes there are; its strengths do not matter, so that the same
-            measurements always give the same answer.
+        covariance: defines the axes; its variances are ignored, so that the same measurements
+            always give the same result.
         points: level indices, shape (N, axes).
         values: with mean 0 and of order 1, shape (N,).
         weights: number of measurements behind each value.
-        lags: how far each value is from the one wanted, as in `dsice.surface.posterior`.
-        features: at the points, shape (N, features): see `dsice.surface.informed`.
-        expected: for each axis what its `Learned.logs` are expected to be, None where nothing is
-            known.
+        lags: the lag of each value, see `dsice.surface.lags`.
+        features: features at the points, shape (N, features), see `dsice.surface.informed`.
+        expected: for each axis, the prior mean of its `Learned.logs`; None for the default prior.
     """
     evidence = _Evidence(covariance, points, values, weights, lags, features, expected)
     start = evidence.prior_mean
@@ -100,17 +100,17 @@ def learn(
 
 
 class _Axis:
-    """One axis that acts, at the levels that the points have there.
+    """An axis at the levels that the points have there.
 
     Attributes:
-        shares: of its terms in each strength that is learned.
-        terms: their covariances by strength, shape (strengths, levels, levels).
+        shares: the share of each term in each learned variance.
+        terms: covariances by learned variance, shape (variances, levels, levels).
     """
 
     def __init__(self, terms: Array, levels: Levels, place: Levels) -> None:
         self.shares: Final = SHARES[len(terms)]
         self.terms: Final = np.tensordot(self.shares, terms, 1)
-        self._place = place  # of each point, among the levels
+        self._place = place  # the place of each point among the levels
         self._of_level = (np.arange(len(levels))[:, None] == place).astype(float)
 
     def factor(self, strengths: Array) -> Array:
@@ -118,16 +118,16 @@ class _Axis:
         return np.asarray(1 + np.tensordot(strengths, self.terms, 1))
 
     def at_points(self, factor: Array) -> Array:
-        """What is given between levels, between points."""
+        """Expand a matrix between levels to one between points."""
         return factor.take(self._place, axis=1).take(self._place, axis=0)
 
     def summed(self, pairs: Array) -> Array:
-        """What is given between points, summed over those of each pair of levels."""
+        """Sum a matrix between points over the points of each pair of levels."""
         return np.asarray(self._of_level @ pairs @ self._of_level.T)
 
 
 class _Evidence:
-    """-log of the posterior density of the logarithms of all strengths and of the noise."""
+    """-log of the posterior density of the logarithms of all hyperparameters."""
 
     def __init__(
         self,
@@ -164,18 +164,18 @@ class _Evidence:
         )
 
     def apart(self, logs: Array) -> tuple[Array, Array, float]:
-        """Strengths, relations and noise from all logarithms."""
+        """Split all logarithms into variances of the terms, relations and noise."""
         values = np.exp(logs[:-1])
         count = sum(self._counts)
         return values[:count], values[count:], math.exp(logs[-1])
 
     def by_axis(self, logs: Array) -> tuple[Array, ...]:
-        """The logarithms of the strengths of each axis."""
+        """The logarithms of the variances of each axis."""
         ends = np.cumsum(self._counts)
         return tuple(logs[end - n : end] for end, n in zip(ends, self._counts, strict=True))
 
     def untied(self, strengths: Array) -> Array:
-        """The strengths of all terms from those that are learned."""
+        """Expand the learned variances to those of all terms."""
         first, untied = 0, []
         for axis in self._axes:
             untied.append(strengths[first : first + len(axis.shares)] @ axis.shares)
@@ -202,7 +202,7 @@ class _Evidence:
         s2 = (self._values @ pull + SCALE_COUNT) / (count + SCALE_COUNT)
         value = 0.5 * (count + SCALE_COUNT) * math.log(s2) + np.log(np.diag(root)).sum()  # (8)
         inverse, _ = lapack.dpotri(root, lower=1)  # its lower triangle, zeros above
-        # What is summed with it is symmetric: twice the lower triangle, once the diagonal.
+        # The other factor is symmetric: count the lower triangle twice and the diagonal once.
         slope = np.outer(pull, pull / s2)
         slope -= 2 * inverse
         slope.flat[:: count + 1] += np.diag(inverse)
@@ -226,6 +226,6 @@ class _Evidence:
 
 
 def _term_counts(covariance: Anova) -> list[int]:
-    """How many terms each axis has."""
+    """The number of terms of each axis."""
     axes = [axis for axis, _ in covariance.terms]
     return [axes.count(axis) for axis in range(len(covariance.shape))]

@@ -1,4 +1,4 @@
-"""A covariance that has seen other surfaces: an analysis of variance and what they look like."""
+"""A covariance informed by other models: an analysis of variance plus their means as features."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from dsice.surface.axis import Array
 
 
 class Feature(Protocol):
-    """A function on the grid that the surface may resemble."""
+    """A function on the grid that the process may resemble."""
 
     def at(self, points: Points) -> Array:
         """Its values at ``points``, shape (len(points),)."""
 
 
 class Informed(Anova):
-    """k(x, x') + sum_s v_s c_s(x) c_s(x'): the surface is a multiple of each feature and a rest.
+    """k(x, x') + sum_s v_s c_s(x) c_s(x'): a multiple of each feature plus a remainder.
 
     Args:
-        base: the covariance k of the rest.
+        base: the covariance k of the remainder.
         features: the functions c_s.
         relations: the variances v_s of their coefficients.
     """
@@ -33,7 +33,7 @@ class Informed(Anova):
         self.relations: Final = relations
 
     def values(self, points: Points) -> Array:
-        """Of the features at ``points``, shape (len(points), features)."""
+        """Values of the features at ``points``, shape (len(points), features)."""
         return np.stack([feature.at(points) for feature in self.features], axis=1)
 
     def covariance(self, a: Points, b: Points) -> Array:  # noqa: D102

@@ -1,9 +1,9 @@
-"""Values that are related to the one wanted: the loss halfway for that at the end.
+"""Correlation of related values with the target value, such as an intermediate loss with the last.
 
-A value with *lag* t has correlation exp(-t) with the one wanted at the same point, and two values
-with lags t and t' have exp(-|t - t'|), as in a process that forgets as it goes on. The covariance
-of two values is that of their points times this. However many values have a lag, what they tell
-together of the value wanted is bounded, as it would not be if the lag were taken for noise.
+A value with *lag* t has correlation exp(-t) with the target value at the same point, and two values
+with lags t and t' have exp(-|t - t'|), as in an Ornstein-Uhlenbeck process. The covariance of two
+values is that of their points times this. The information that any number of lagged values gives
+about the target value is bounded, which it would not be if the lag were treated as noise.
 
 Source: the product of a covariance over inputs with one over tasks, E. V. Bonilla, K. M. A. Chai,
 C. K. I. Williams, "Multi-task Gaussian Process Prediction", NIPS (2007), equation 1.

@@ -1,13 +1,13 @@
-"""The Gaussian process given measurements: mean and variance at candidates, point by point.
+"""The posterior of the Gaussian process: mean and variance at candidates, updated point by point.
 
-Points enter in the order in which they are taken up, measured or not. With K + noise = L L', what
-is kept is the inverse of the lower triangle L (to multiply by it takes half as long as to solve
-with L) and, for each candidate, the row v = L^-1 k(points, candidate): its posterior variance is
+Points, measured or not, keep the order in which they are added. With K + noise = L L', the class
+stores the inverse of the lower triangle L (multiplying by it takes half as long as solving with L)
+and, for each candidate, the row v = L^-1 k(points, candidate): its posterior variance is
 k(c, c) - |v|^2 and its mean v . L^-1 y. One more point costs one row of the inverse and one
-column of v: O(n^2 + n candidates), nothing is factorised again.
+column of v, O(n^2 + n candidates), without a new factorisation.
 
-A point without a value (its measurement is under way, or failed) takes the value that the others
-predict there: it narrows the deviation around it and leaves the mean as it is.
+A point without a value (its measurement is pending or failed) gets the value that the others
+predict there: it reduces the standard deviation around it and leaves the mean unchanged.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from dsice.surface.lags import kinship
 
 Slots = NDArray[np.intp]
 _BLOCK: Final = 64
-_ROUGH: Final = 64  # points that a rough variance is given
+_ROUGH: Final = 64  # number of points that a rough variance is conditioned on
 
 
 class Posterior:
-    """A Gaussian process conditioned on points, and the candidates at which it is evaluated.
+    """A Gaussian process conditioned on points, and the candidates at which it is predicted.
 
     Args:
         covariance: of the process.
         noise: variance of a measurement of weight 1, in units of the covariance.
-        points: taken up from the start, shape (n, axes).
-        weights: of these points.
-        slots: how many candidates there is room for; each has a number, its slot.
-        lags: of the values at these points (`dsice.surface.lags`); None: all 0.
+        points: the initial points, shape (n, axes).
+        weights: the weights of these points.
+        slots: capacity for candidates; each has a number, its slot.
+        lags: lags of the values at these points (`dsice.surface.lags`); None: all 0.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Posterior:
         self._points[:count] = points
         self._noises = np.zeros(room)  # variance of the measurement at each point
         self._noises[:count] = noise / weights
-        # Beyond the points it is the identity: BLAS works on the whole array without a copy.
+        # The rest is the identity, so that BLAS works on the whole array without a copy.
         self._inverse = np.eye(room, order="F")
         if count:
             matrix = covariance.covariance(points, points)
@@ -72,16 +72,16 @@ class Posterior:
         self._candidates = np.zeros((slots, axes), dtype=np.intp)
         self._rows = np.zeros((slots, room))
         self._variance = np.zeros(slots)
-        # Of the value at each of the first points with the one wanted; those added later have 1.
+        # Correlation of the value at each initial point with the target value; later points have 1.
         self._correlations = None if lags is None else np.exp(-lags)
         self._late = np.flatnonzero(np.zeros(0) if lags is None else lags > 0)
-        self._of_late = np.zeros((len(self._late), room))  # covariances of the values wanted there
+        self._of_late = np.zeros((len(self._late), room))  # covariances of the target values there
         if self._correlations is not None:
             mine = self._covariance.covariance(points[self._late], points)
             self._of_late[:, :count] = mine * self._correlations
 
     def fill(self, slots: Slots, candidates: Points) -> None:
-        """Put candidates into slots; what was there is forgotten."""
+        """Put candidates into slots, replacing earlier ones."""
         self._candidates[slots] = candidates
         rows = self._whitened(candidates)
         self._rows[slots] = rows
@@ -92,18 +92,18 @@ class Posterior:
         """L^-1 k(own points, each of ``points``), shape (len(points), room)."""
         rows = np.zeros((len(points), len(self._inverse)))
         rows[:, : self._count] = self._covariances(points)
-        # To BLAS the transpose is an array in its own order, which it overwrites.
+        # BLAS sees the transpose as an array in its own order and overwrites it.
         return np.asarray(dtrmm(1.0, self._inverse, rows.T, lower=1, overwrite_b=1)).T
 
     def _covariances(self, points: Points) -> Array:
-        """The covariance of each of ``points`` with what was seen at the own points."""
+        """The covariance of each of ``points`` with the observed values at the own points."""
         covariances = self._covariance.covariance(points, self._points[: self._count])
         if self._correlations is not None:
             covariances[:, : len(self._correlations)] *= self._correlations
         return covariances
 
     def add(self, point: Sequence[int], weight: float = 1.0, slot: int | None = None) -> None:
-        """Take up one more point, perhaps the candidate in ``slot``."""
+        """Add a point, optionally the candidate in ``slot``."""
         n = self._count
         if n == len(self._inverse):
             self._grow()
@@ -140,16 +140,16 @@ class Posterior:
         self._noises, self._rows, self._of_late = noises, rows, of_late
 
     def whiten(self, values: Array) -> Array:
-        """L^-1 values: the form in which `mean` takes them.
+        """Compute L^-1 values, the form that `mean` expects.
 
         Args:
-            values: of all points in the order of taking up, NaN where there is none.
+            values: the values of all points in their order, NaN where there is none.
         """
         white, _ = self.condition(values)
         return white
 
     def condition(self, values: Array) -> tuple[Array, Array]:
-        """``values`` as by `whiten`, and with those that are missing as the others predict them."""
+        """Return the whitened ``values``, and ``values`` with missing ones predicted."""
         wanted = np.flatnonzero(np.isnan(values))
         white = np.zeros(len(self._inverse))
         white[: self._count] = np.nan_to_num(values)
@@ -181,7 +181,7 @@ class Posterior:
         return np.asarray(rows @ white), variance
 
     def roughly(self, white: Array, points: Points) -> tuple[Array, Array]:
-        """As `predict`, with the variance given only the first points that were taken up."""
+        """As `predict`, with the variance conditioned on the first points only."""
         covariances = self._covariances(points)
         mean = covariances @ dtrmv(self._inverse, white, lower=1, trans=1)[: self._count]
         first = min(_ROUGH, self._count)
@@ -190,13 +190,13 @@ class Posterior:
         return mean, np.maximum(own - np.einsum("ij,ij->i", rows, rows), 1e-9)
 
     def mean_at_points(self, white: Array, completed: Array) -> Array:
-        """Posterior mean at the points themselves, for values as `condition` gives them.
+        """Posterior mean at the points themselves, for values from `condition`.
 
         With a = (K + noise)^-1 y it is K a = y - noise a, where L' a = white.
         """
         pull = dtrmv(self._inverse, white, lower=1, trans=1)
         means = np.asarray(completed - (self._noises * pull)[: self._count])
-        means[self._late] = self._of_late @ pull  # what was seen there is not what is wanted
+        means[self._late] = self._of_late @ pull  # the observed value is not the target value there
         return means
 
     def variance(self, slots: Slots | slice = slice(None)) -> Array:
