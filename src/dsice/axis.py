@@ -21,29 +21,29 @@ _RESERVED: Final = frozenset({"study", "stage", "dir", "result", "progress", "pa
 class Axis:
     """One parameter and its levels.
 
-    ``Axis("tile", [8, 16, 32])`` takes the levels in the order given: neighbours are expected to
-    behave alike. `Axis.linear`, `Axis.geometric` and `Axis.integers` make ranges; `Axis.range` and
-    `Axis.log` choose round numbers between two ends; `Axis.choice` is for values without an order.
+    ``Axis("tile", [8, 16, 32])`` keeps the given order: neighbours are expected to behave alike.
+    `Axis.linear`, `Axis.geometric` and `Axis.integers` create ranges; `Axis.range` and `Axis.log`
+    choose round numbers between two ends; `Axis.choice` is for unordered values.
 
     Attributes:
         name: an identifier; it is also the field ``{name}`` of a command.
         levels: the distinct values, at least one.
         ordered: False for a choice.
-        scale: of a continuous range, whose levels stand for the numbers between them: ``"linear"``
-            or ``"log"``; None: only the levels are meant.
-        when: of a conditional parameter the condition under which it applies, an expression in
-            the values of others, ``"optimizer == 'sgd'"``: elsewhere it has no level, and points
-            that differ in it only are one. None: it always applies.
-        was: of a parameter that was added to a study with results, the level that it had in them.
-        retired: levels that a study with results has no more: they are excluded, and their results
-            still tell something of the others.
+        scale: ``"linear"`` or ``"log"`` for a continuous range, whose levels also stand for the
+            numbers between them; None if the values are the levels only.
+        when: the condition under which a conditional parameter applies, an expression in the values
+            of others such as ``"optimizer == 'sgd'"``. Elsewhere it has no level, and points that
+            differ only in it are equivalent. None: it always applies.
+        was: for a parameter that was added to a study with results, the level it had in them.
+        retired: levels removed from a study with results: they are excluded, but their results
+            still inform the predictions for other levels.
 
     Raises:
-        InvalidInput: a bad name, no level, a level twice, or a level that is no number, text or
-            truth value.
+        InvalidInput: an invalid name, no level, a duplicate level, or a level that is not a number,
+            a string or a bool.
     """
 
-    # Where people find it; also what fingerprints of functions and pickles know it by.
+    # The public location, which fingerprints of functions and pickles use.
     __module__ = "dsice.grid"
     __slots__ = ("levels", "name", "ordered", "retired", "scale", "was", "when")
 
@@ -98,8 +98,8 @@ class Axis:
     ) -> Axis:
         """Evenly spaced levels from ``first`` to ``last``, by their number or by their step.
 
-        Levels are integers where the ends are integers and every level falls on one. With a step,
-        the last level is the largest one not beyond ``last``.
+        Levels are integers if the ends are integers and every level falls on one. With a step, the
+        last level is the largest one not beyond ``last``.
         """
         return cls(name, linear(name, first, last, levels, step), when=when)
 
@@ -116,7 +116,7 @@ class Axis:
     ) -> Axis:
         """Levels in constant ratio from ``first`` to ``last``: their number, or the ratio ``step``.
 
-        Both ends are positive. Levels are integers where the ends are integers and every level
+        Both ends are positive. Levels are integers if the ends are integers and every level
         falls on one (``Axis.geometric("tile", 1, 64, step=2)``).
         """
         return cls(name, geometric(name, first, last, levels, step), when=when)
@@ -133,8 +133,8 @@ class Axis:
     ) -> Axis:
         """A continuous range: about evenly spaced round numbers from ``first`` to ``last``.
 
-        They stand for the numbers between them: where a setting names another one, such as
-        ``first`` of a study file, the nearest level is taken. 21 levels by default.
+        They also stand for the numbers between them: if a setting, such as ``first`` in a study
+        file, names another number, the nearest level is used. 21 levels by default.
         """
         found = continuous(name, first, last, levels, log=False)
         return cls(name, found, scale="linear", when=when)
@@ -151,9 +151,9 @@ class Axis:
     ) -> Axis:
         """A continuous range on a logarithmic scale: ``Axis.log("lr", 1e-5, 1e-1)``.
 
-        As `range`, with about constant ratios between the levels: 1e-5, 1.8e-5, 3.2e-5, 5.6e-5,
-        1e-4, .... Both ends are positive. Four levels a decade by default, 9 at least and 33 at
-        most.
+        As `range`, with approximately constant ratios between the levels: 1e-5, 1.8e-5, 3.2e-5,
+        5.6e-5, 1e-4, .... Both ends are positive. By default, there are four levels per decade, at
+        least 9 and at most 33.
         """
         found = continuous(name, first, last, levels, log=True)
         return cls(name, found, scale="log", when=when)
@@ -167,11 +167,11 @@ class Axis:
 
     @classmethod
     def choice(cls, name: str, values: Sequence[Value], *, when: str | None = None) -> Axis:
-        """Values without an order, such as names of algorithms."""
+        """Unordered values, such as names of algorithms."""
         return cls(name, values, ordered=False, when=when)
 
     def with_(self, levels: Sequence[Value] | None = None, **changed: Any) -> Axis:
-        """This axis with other levels or attributes."""
+        """A copy of this axis with other levels or attributes."""
         given: dict[str, Any] = {name: getattr(self, name) for name in _KEPT}
         return Axis(self.name, self.levels if levels is None else levels, **given | changed)
 
@@ -199,7 +199,7 @@ def check_name(what: str, name: object) -> None:
     """Check that ``name`` can be a field of a command.
 
     Raises:
-        InvalidInput: it cannot; the message begins with ``what``.
+        InvalidInput: it cannot; the message starts with ``what``.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidInput(
@@ -212,5 +212,5 @@ def check_name(what: str, name: object) -> None:
 def _listed(name: str, levels: object) -> list[Value]:
     if isinstance(levels, str | bytes) or not hasattr(levels, "__iter__"):
         raise InvalidInput(f"axis {name!r}: levels must be a list, not {levels!r}")
-    # NumPy arrays and ranges are welcome; their scalars become Python's own.
+    # NumPy arrays and ranges are accepted; their scalars become Python's own.
     return [v.item() if hasattr(v, "item") else v for v in levels]

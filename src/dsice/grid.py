@@ -27,18 +27,19 @@ __all__ = ["Axis", "Counts", "Grid", "Params", "Point", "Value", "check_name"]
 Params = dict[str, Value]
 Point = tuple[int, ...]
 
-_COUNTED: Final = 100_000  # points that are looked at, one by one, to count different programs
+_COUNTED: Final = 100_000  # maximum number of points to examine when counting distinct ones
 
 
 class Counts(NamedTuple):
-    """How many points a grid has.
+    """The numbers of points of a grid.
 
     Attributes:
-        points: in all, those that differ in what does not apply there counted once, and without
-            those of retired levels.
-        allowed: those that the rule does not exclude; None where they cannot be counted.
-        distinct: different programs among those; None where they cannot be counted.
-        least: allowed points that are known of.
+        points: all points without those of retired levels. Points that differ only in parameters
+            that do not apply there are counted once.
+        allowed: points that the rule allows; None if they cannot be counted.
+        distinct: number of these with equivalent points counted once; None if they cannot be
+            counted.
+        least: lower bound on the number of allowed points.
     """
 
     points: int
@@ -60,26 +61,26 @@ class Counts(NamedTuple):
 
 
 class Grid:
-    """All points of a set of axes, less those that a static rule excludes.
+    """All points of a set of axes, except those that a static rule excludes.
 
     Args:
         axes: one `Axis` per parameter, with distinct names.
         allowed: a rule on parameter values: an expression such as ``"block_x * block_y <= 1024"``,
-            a function of the params, or None. Of an expression, the allowed points are found
-            without testing all of them. A function is called with one point after another,
-            thousands of times for each proposal: it must be quick, and the same at every call.
+            a function of the params, or None. The points that an expression allows are found
+            without testing all of them. A function is called for one point at a time, thousands
+            of times per proposal: it must be quick and deterministic.
         only_ratios_of: names of axes that matter only through the ratios of their values: points
-            that differ in them by a common positive factor, and in nothing else, are the same
-            program. The values are numbers of 0 or more; zeros stay zeros.
+            that differ only by a common positive factor in them are equivalent. The values are
+            numbers of 0 or more; zeros stay zeros.
 
     A *conditional* parameter (`Axis.when`) has no level where it does not apply: `params` leaves it
-    out, and of all points that differ in it only there is one, the `canonical` one. A part of the
-    rule that must hold excludes nothing where it reads a parameter that does not apply.
+    out, and points that differ only in it are equivalent; the `canonical` one represents them. A
+    condition of the rule excludes nothing where it reads a parameter that does not apply.
 
     Raises:
-        InvalidInput: no axis, a name twice, a rule or a condition that does not parse or reads
+        InvalidInput: no axis, a duplicate name, a rule or a condition that does not parse or reads
             unknown names, a condition that reads a conditional parameter, has no value somewhere or
-            holds nowhere, or ratios of what is no axis or has no ratios.
+            holds nowhere, or ratios of something that is not an axis or has no ratios.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class Grid:
         allowed: str | Callable[[dict[str, Any]], bool] | None,
         levels: Mapping[str, Sequence[Value]],
     ) -> Rule | None:
-        """What allows the canonical points that ``allowed`` does not exclude; None: all points."""
+        """The rule for the canonical points that ``allowed`` does not exclude; None: all points."""
         if self._conditions is not None:
             return Rule(self._conditions.narrowed(allowed), levels)
         return None if allowed is None else Rule(allowed, levels)
@@ -144,7 +145,7 @@ class Grid:
 
     @property
     def whens(self) -> Mapping[int, When]:
-        """The conditions of the conditional axes, by the axis' number."""
+        """The conditions of the conditional axes, by the number of the axis."""
         return {} if self._conditions is None else self._conditions.whens
 
     @property
@@ -153,7 +154,7 @@ class Grid:
         return sorted(range(len(self.axes)), key=lambda axis: (axis in self.whens, axis))
 
     def active_at(self, levels: Sequence[int | None]) -> frozenset[int] | None:
-        """The axes that apply at a point; None where a level that decides it is None."""
+        """The axes that apply at a point; None if a level that determines them is None."""
         active = set(range(len(levels)))
         for axis, when in self.whens.items():
             known = [levels[other] for other in when.reads]
@@ -165,12 +166,12 @@ class Grid:
 
     @property
     def size(self) -> int:
-        """Number of points, those that the rule excludes included."""
+        """Number of points, including those that the rule excludes."""
         counted = None if self._all is None else self._all.points.count
         return math.prod(self.shape) if counted is None else counted
 
     def __contains__(self, point: object) -> bool:
-        """Whether ``point`` is a tuple of level indices of this grid (the rule is not asked)."""
+        """Whether ``point`` is a tuple of level indices of this grid (ignoring the rule)."""
         return (
             isinstance(point, tuple)
             and len(point) == len(self.shape)
@@ -180,10 +181,10 @@ class Grid:
         )
 
     def __iter__(self) -> Iterator[Point]:
-        """All allowed points.
+        """Iterate over all allowed points.
 
-        In index order, the last axis fastest; with a rule that leaves more than a million, in an
-        order of their own.
+        They are in index order, the last axis fastest, except for more than a million points under
+        a rule, whose order is unspecified.
         """
         if self._rule is not None and self._rule.points.count is not None:
             return iter(self._rule.points)
@@ -191,7 +192,7 @@ class Grid:
         return (point for point in points if self._rested(point) == point and self.allows(point))
 
     def allows(self, point: Point) -> bool:
-        """Whether the static rule lets ``point`` be measured.
+        """Whether the static rule allows ``point``.
 
         Raises:
             InvalidInput: the rule is an expression that has no value there.
@@ -200,11 +201,11 @@ class Grid:
 
     @property
     def allowed_count(self) -> int | None:
-        """Number of points that the rule allows; None if they cannot be counted."""
+        """Number of allowed points; None if they cannot be counted."""
         return self.size if self._rule is None else self._rule.points.count
 
     def require_allowed(self) -> None:
-        """Check that the rule allows a point.
+        """Check that the rule allows any point.
 
         Raises:
             InvalidInput: it allows none.
@@ -215,25 +216,25 @@ class Grid:
     def allowed_at(self, number: int) -> Point:
         """The allowed point with a number from 0 to `allowed_count` - 1.
 
-        Without a rule in index order, else in an order of its own.
+        They are in index order without a rule, otherwise in an unspecified order.
         """
         return self.at(number) if self._rule is None else self._rule.points[number]
 
     def draws(self, count: int, random: Random) -> list[Point]:
-        """Up to ``count`` random allowed points, equal ones among them.
+        """Draw up to ``count`` random allowed points, possibly with duplicates.
 
-        Each is drawn from all with the same probability. Where the allowed points cannot be
-        counted, some are likelier than others, and fewer may be found.
+        Each is drawn uniformly from all. If the allowed points cannot be counted, some are likelier
+        than others, and there may be fewer.
         """
         if self._rule is not None:
             return self._rule.points.draws(count, random)
         return [tuple(random.randrange(n) for n in self.shape) for _ in range(count)]
 
     def within(self, levels: Sequence[Sequence[int]]) -> Iterator[Point]:
-        """The points whose level of each axis that applies there is among those given.
+        """The points whose levels on all axes that apply there are among the given ones.
 
-        Only allowed ones where the rule is an expression whose points can be counted; otherwise
-        all of them.
+        If the rule is an expression whose points can be counted, only allowed points; otherwise all
+        of them.
         """
         found = self._within(levels)
         if found is not None and found.count is not None:
@@ -249,7 +250,7 @@ class Grid:
         )
 
     def _in(self, levels: Sequence[Sequence[int]]) -> Callable[[Point], bool]:
-        """Tells whether what applies at a point has one of these levels."""
+        """A test whether all parameters that apply at a point have one of these levels."""
         whens = self.whens.items()
         return lambda point: all(
             point[axis] in levels[axis] or not when(point) for axis, when in whens
@@ -258,14 +259,14 @@ class Grid:
     def draws_within(
         self, levels: Sequence[Sequence[int]], count: int, random: Random
     ) -> Iterable[Point]:
-        """As `draws`, of the points that `within` gives."""
+        """As `draws`, from the points of `within`."""
         found = self._within(levels)
         if found is not None:
             return filter(self._in(levels), found.draws(count, random))
         return (tuple(map(random.choice, levels)) for _ in range(count))
 
     def program(self, point: Point) -> Point:
-        """What tells the program at ``point`` from others: equal for points of the same program.
+        """The identity of the program at ``point``: equal for equivalent points only.
 
         The point itself, unless axes are conditional or matter only through their ratios.
         """
@@ -279,10 +280,10 @@ class Grid:
         return tuple(program)
 
     def canonical(self, point: Point) -> Point:
-        """The point that a search proposes for ``point`` and all that are equivalent to it.
+        """The point that a search proposes for ``point`` and all equivalent ones.
 
-        The point itself where all parameters apply; the others are at rest. Grids whose equivalent
-        points are known in full may say otherwise.
+        This is the point itself, with parameters that do not apply at their default level.
+        Subclasses that know all equivalent points may choose another.
         """
         return self._rested(point)
 
@@ -290,7 +291,7 @@ class Grid:
         return point if self._conditions is None else self._conditions.filled(point)
 
     def at(self, number: int) -> Point:
-        """The point number ``number`` of `size`, counted from 0 (the rule is not asked)."""
+        """The point with a number from 0 to `size` - 1 (ignoring the rule)."""
         if self._all is not None and self._all.points.count is not None:
             return self._all.points[number]
         indices = []
@@ -300,7 +301,7 @@ class Grid:
         return tuple(reversed(indices))
 
     def counts(self) -> Counts:
-        """How many points there are."""
+        """Count the points."""
         if self._counts is None:
             self._counts = self._counted()
         return self._counts
@@ -312,7 +313,7 @@ class Grid:
         return Counts(self.size, allowed, distinct, least)
 
     def _distinct(self, allowed: int) -> int | None:
-        """How many different programs there are among so many ``allowed`` points."""
+        """Number of ``allowed`` points, with equivalent ones counted once."""
         if self._ratios is None or not allowed:
             return allowed
         if self._rule is None:
@@ -343,8 +344,8 @@ class Grid:
     def point(self, params: Mapping[str, Value]) -> Point:
         """The point with these parameter values; each must be a level of its axis.
 
-        Values of what does not apply may be left out, and are not looked at; so may that of an
-        axis that says what it was (`Axis.was`).
+        Values of parameters that do not apply may be omitted and are ignored. The value of an axis
+        with `Axis.was` may be omitted as well.
         """
         if not self.whens and len(params) == len(self.names):
             with suppress(KeyError, TypeError):
@@ -370,14 +371,14 @@ class Grid:
 
     @property
     def centre(self) -> Point:
-        """The middle level n // 2 of each axis (the rule is not asked)."""
+        """The middle level n // 2 of each axis (ignoring the rule)."""
         return tuple(n // 2 for n in self.shape)
 
     def nearest(self, point: Point) -> Point | None:
         """The allowed point nearest to ``point``, or None if none is found.
 
-        Distances are Euclidean, in levels; of equally distant points the first in index order is
-        taken. Where the allowed points cannot be counted, it is one that is near.
+        Distances are Euclidean, in levels; ties are broken by index order. If the allowed points
+        cannot be counted, a near point is returned instead.
         """
         return point if self._rule is None else self._rule.points.nearest(point)
 

@@ -1,7 +1,7 @@
-"""The levels of ranges: evenly spaced, in constant ratio, whole, or round numbers of a continuum.
+"""The levels of ranges: evenly spaced, geometric, integers, or round numbers of a continuous range.
 
-Every function takes the name of the axis for its messages, and raises `InvalidInput` where ends,
-number and step do not make a range.
+Functions with the name of the axis, for messages, raise `InvalidInput` if ends, number and step do
+not define a range.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dsice.errors import InvalidInput
 _MAX_LEVELS: Final = 1_000_000
 _LARGEST: Final = 1e300
 _PER_DECADE: Final = 4
-_FEWEST, _MOST, _EVEN = 9, 33, 21  # levels of a continuous range whose number is not given
-_MOVED: Final = 0.25  # most of the gap to the next level by which a level is rounded
+_FEWEST, _MOST, _EVEN = 9, 33, 21  # default numbers of levels of a continuous range
+_MOVED: Final = 0.25  # maximum shift of a level by rounding, relative to the gap to the next
 
 
 def linear(
@@ -66,7 +66,7 @@ def geometric(
 def continuous(
     name: str, first: float, last: float, levels: int | None, *, log: bool
 ) -> Sequence[float]:
-    """Round numbers that stand for all between, see `dsice.Axis.log` and `dsice.Axis.range`."""
+    """Round numbers of a continuous range, see `dsice.Axis.log` and `dsice.Axis.range`."""
     kind = geometric if log else linear
     exact = kind(name, first, last, _EVEN if levels is None else levels, None)
     if first == last:
@@ -89,14 +89,14 @@ def nearest(levels: Sequence[float], number: float, *, log: bool) -> int:
     Args:
         levels: at least one, in any order.
         number: finite.
-        log: whether distances are those of the logarithms; all numbers are positive then.
+        log: whether to use distances of logarithms; all numbers must be positive then.
     """
     mark = math.log if log else float
     return min(range(len(levels)), key=lambda k: abs(mark(levels[k]) - mark(number)))
 
 
 def integers(name: str, first: int, last: int, step: int) -> Sequence[int]:
-    """Whole numbers, both ends included, see `dsice.Axis.integers`."""
+    """Integers, both ends included, see `dsice.Axis.integers`."""
     if not all(isinstance(v, int) and not isinstance(v, bool) for v in (first, last, step)):
         raise InvalidInput(f"axis {name!r}: integers are needed, not {[first, last, step]!r}")
     if step == 0 or (last - first) * step < 0:
@@ -106,14 +106,14 @@ def integers(name: str, first: int, last: int, step: int) -> Sequence[int]:
 
 
 def _tidy(value: float) -> float:
-    """``value`` without the last bits of rounding: 0.30000000000000004 is meant to be 0.3."""
+    """Remove rounding errors in the last bits: 0.30000000000000004 becomes 0.3."""
     return float(f"{value:.12g}")
 
 
 def _values(
     values: Sequence[float], first: float, last: float, levels: int | None
 ) -> Sequence[float]:
-    """``values`` without rounding errors; integers if all are and the ends are given as such."""
+    """``values`` without rounding errors; integers if all are and the ends are ints."""
     tidy = [_tidy(value) for value in values]
     tidy[0] = float(first)
     if levels is not None and len(tidy) > 1:
@@ -124,9 +124,10 @@ def _values(
 
 
 def _rounded(exact: Sequence[float], digits: int, log: bool) -> list[float]:
-    """The levels between the ends, rounded.
+    """Round the levels between the ends.
 
-    With ``log`` to one digit more than ``digits``, else to as many of the gap between two levels.
+    With ``log`` to one digit more than ``digits``, otherwise to that many of the gap between two
+    levels.
     """
     if log:
         return [float(f"{value:.{digits}e}") for value in exact[1:-1]]
@@ -135,7 +136,7 @@ def _rounded(exact: Sequence[float], digits: int, log: bool) -> list[float]:
 
 
 def _are_near(found: Sequence[float], exact: Sequence[float], log: bool) -> bool:
-    """Whether levels are still in their order, and not moved far."""
+    """Whether rounded levels are still in order and close to the exact ones."""
     marks = [[math.log(v) if log else v for v in values] for values in (found, exact)]
     gap = (marks[1][-1] - marks[1][0]) / (len(exact) - 1)
     return all((b - a) * gap > 0 for a, b in itertools.pairwise(found)) and all(
@@ -144,7 +145,7 @@ def _are_near(found: Sequence[float], exact: Sequence[float], log: bool) -> bool
 
 
 def _is_number(value: object) -> bool:
-    # Differences and ratios of the ends must not overflow either.
+    # Differences and ratios of the ends must not overflow.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
@@ -163,7 +164,7 @@ def _whole(*values: float) -> bool:
 
 
 def _steps(name: str, steps: float) -> int:
-    """How many whole steps fit, forgiving rounding in the last bits."""
+    """The number of whole steps that fit, tolerating rounding errors in the last bits."""
     return _count(name, math.floor(min(steps * (1 + 1e-12), 1e18)) + 1) - 1
 
 

@@ -1,7 +1,7 @@
 """Parameters that matter only through their ratios, such as the weights of a loss function.
 
-With the optimiser Adam, for one, a common factor of all weights changes nothing: (1, 2, 4) and
-(0.5, 1, 2) are the same program.
+With the optimiser Adam, for example, a common factor of all weights has no effect: (1, 2, 4) and
+(0.5, 1, 2) are equivalent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from dsice.errors import InvalidInput
 
-# Levels are written, or worked out, with 12 digits or so.
+# Levels are written or computed with about 12 digits.
 _TOLERANCE: Final = 1e-9
 _MOST_LEVELS: Final = 1000
 _ZERO: Final = -1
@@ -21,17 +21,17 @@ _UNIT: Final = -2
 
 
 class Ratios:
-    """Tells which combinations of levels differ by a common positive factor only.
+    """Identifies combinations of levels that differ only by a common positive factor.
 
-    Zeros stay zeros. Ratios are equal if they are to within 1e-9. They are not rounded one by one,
-    where two that differ in the last bit could fall on two sides: those of two axes are sorted, and
-    a gap begins a new class.
+    Zeros stay zeros. Ratios are equal if they agree to within 1e-9. They are not rounded one by
+    one, as two that differ in the last bit could be rounded apart. Instead, the ratios of two axes
+    are sorted, and a gap starts a new class.
 
     Args:
         levels: the levels of each of these axes, by name; two axes at least.
 
     Raises:
-        InvalidInput: a single axis, or levels that are no numbers of 0 or more.
+        InvalidInput: a single axis, or levels that are not numbers of 0 or more.
     """
 
     def __init__(self, levels: Mapping[str, Sequence[object]]) -> None:
@@ -46,12 +46,12 @@ class Ratios:
         }
 
     def key(self, indices: Sequence[int]) -> list[int]:
-        """One number for each axis; equal lists say equal ratios.
+        """One number for each axis; equal lists mean equal ratios.
 
         Args:
-            indices: of the level of each axis.
+            indices: the index of the level on each axis.
         """
-        unit = -1  # the first axis that is not zero: the others are compared with it
+        unit = -1  # the first nonzero axis, with which the others are compared
         key = []
         for axis, index in enumerate(indices):
             if self._logs[axis][index] is None:
@@ -64,7 +64,7 @@ class Ratios:
         return key
 
     def count(self) -> int:
-        """How many different ratios there are among all combinations."""
+        """The number of different ratios among all combinations."""
         return len({tuple(self.key(each)) for each in product(*map(range, map(len, self._logs)))})
 
 

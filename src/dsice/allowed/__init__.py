@@ -1,9 +1,9 @@
-"""Which points of a grid a static rule allows: tested, counted, listed, drawn and found.
+"""The points of a grid that a static rule allows: testing, counting, listing and drawing them.
 
-`Rule` is what a `dsice.Grid` uses. An expression is split into conditions that all must hold; axes
-that no condition ties together form independent groups, and the allowed combinations of each group
-are found axis by axis (`dsice.allowed.layers`). The grid is their product (`Rule.points`): 10^12
-points with 36 allowed ones, or with 10^11, are counted and drawn from in an instant.
+A `dsice.Grid` uses `Rule`. An expression is split into conditions that must all hold. Axes without
+a common condition form independent groups, and the allowed combinations of each group are found
+axis by axis (`dsice.allowed.layers`). The grid is their product (`Rule.points`): counting and
+drawing are immediate for 10^12 points, whether 36 or 10^11 of them are allowed.
 """
 
 from dsice.allowed.rule import Rule

@@ -1,7 +1,7 @@
-"""Bounds on expressions of which only some names have values yet: interval arithmetic.
+"""Bounds on expressions while only some names have values, by interval arithmetic.
 
-Bounds are safe: no value lies outside, whatever the open names are. Where it is not certain that
-there is a value at all (a division by something that may be 0), they say so.
+Bounds are safe: no value lies outside, whatever the values of the open names. They also say where a
+value may not exist at all, such as for a division by something that may be 0.
 
 Source: R. E. Moore, R. B. Kearfott, M. J. Cloud, "Introduction to Interval Analysis", SIAM 2009,
 chapters 2 and 5.
@@ -22,18 +22,18 @@ from dsice.expression import Node
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-_EXACT: Final = 2.0**53  # beyond, integers are rounded to floats
-_SLACK: Final = 1e-12  # of functions that are not rounded correctly
-_TABULATED: Final = 4096  # levels of one axis for which an expression is worked out one by one
+_EXACT: Final = 2.0**53  # larger integers are rounded when converted to floats
+_SLACK: Final = 1e-12  # margin for functions that are not correctly rounded
+_TABULATED: Final = 4096  # maximum number of levels of an axis to evaluate an expression at each
 
 
 class Bounds(NamedTuple):
-    """Bounds on a number in each row; a single one stands for all rows.
+    """Bounds on a number in each row; a single row applies to all.
 
     Attributes:
-        low: at most the value, as far as it has one.
-        high: at least the value.
-        sure: whether it has a value, a number, whatever the open names are.
+        low: lower bound on the value, where there is one.
+        high: upper bound on the value.
+        sure: whether a value, a number, exists whatever the open names are.
     """
 
     low: Array
@@ -41,11 +41,11 @@ class Bounds(NamedTuple):
     sure: Flags
 
     def never(self) -> Flags:
-        """Where the value is surely false."""
+        """Where the value is certainly false."""
         return np.asarray(self.sure & (self.low == 0) & (self.high == 0))
 
     def always(self) -> Flags:
-        """Where the value is surely true."""
+        """Where the value is certainly true."""
         return np.asarray(self.sure & ((self.low > 0) | (self.high < 0)))
 
 
@@ -53,12 +53,12 @@ Known = Mapping[Node, Column] | Mapping[Node, Column | Bounds]
 
 
 def bounds(node: Node, known: Known, levels: Mapping[Node, Column]) -> Bounds:
-    """Bounds on ``node``.
+    """Compute bounds on ``node``.
 
     Args:
-        node: whose value is asked.
+        node: the expression.
         known: the values of some of its parts, or bounds on them, row by row.
-        levels: of each name that is still open, by its node: all values that it may take.
+        levels: for each open name, by its node, all its possible values.
     """
     if node in known:
         found = known[node]
@@ -83,7 +83,7 @@ def bounds(node: Node, known: Known, levels: Mapping[Node, Column]) -> Bounds:
 
 
 def _found(low: Any, high: Any, sure: Any) -> Bounds:
-    """Bounds that are rounded outwards where floats do not hold every integer."""
+    """Bounds rounded outwards where floats cannot represent every integer."""
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     low = np.where(np.isnan(low), -np.inf, low)
     high = np.where(np.isnan(high), np.inf, high)
@@ -115,7 +115,7 @@ def _truth(true: Any, maybe: Any, sure: Any) -> Bounds:
 
 
 def _decided(is_and: bool, parts: Sequence[Bounds]) -> Bounds:
-    """``and`` and ``or``: parts behind one that surely decides need not have a value."""
+    """``and`` and ``or``: parts after a certainly deciding one need not have a value."""
     decides = Bounds.never if is_and else Bounds.always
     sure: Flags = np.asarray(True)
     over: Flags = np.asarray(False)
@@ -143,13 +143,13 @@ def _member(node: Node, known: Known, levels: Mapping[Node, Column]) -> Bounds:
     first = bounds(item, known, levels)
     each = [_equal(first, bounds(part, known, levels)) for part in items.parts]
     found = _decided(False, each) if each else _truth(False, False, True)
-    sure = reduce(np.logical_and, (part.sure for part in each), first.sure)  # all have their values
+    sure = reduce(np.logical_and, (part.sure for part in each), first.sure)  # all have values
     found = found._replace(sure=sure)
     return found if node.value == "in" else _not(found)
 
 
 def _corners(find: Callable[..., Any], a: Bounds, b: Bounds, sure: Any) -> Bounds:
-    """Of an operation that rises or falls in each operand as long as the other is fixed."""
+    """Bounds on an operation that is monotonic in each operand."""
     with np.errstate(all="ignore"):
         found = [find(x, y) for x in (a.low, a.high) for y in (b.low, b.high)]
     unknown = reduce(np.logical_or, map(np.isnan, found)) | ~np.asarray(sure)
@@ -219,7 +219,7 @@ def _size(a: Bounds) -> Bounds:
 
 
 def _rising(find: Callable[[Any], Any], least: float, strictly: bool) -> Callable[[Bounds], Bounds]:
-    """Of a function that rises from ``least`` on."""
+    """Bounds on a function that increases from ``least`` on."""
 
     def found(a: Bounds) -> Bounds:
         sure = a.sure & ((a.low > least) if strictly else (a.low >= least)) & (a.high < np.inf)
@@ -248,7 +248,7 @@ def _not(a: Bounds) -> Bounds:
     return _truth(a.never(), ~a.always(), a.sure)
 
 
-# By the number of operands, 3 standing for more: others have no value.
+# By the number of operands, with 3 for more; others have no value.
 _OPERATIONS: Final[Mapping[tuple[str, int], Callable[..., Bounds]]] = {
     ("+", 2): _plus,
     ("-", 2): _minus,

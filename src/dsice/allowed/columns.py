@@ -1,8 +1,8 @@
-"""Expressions on many rows at once, with the values that Python computes.
+"""Vectorised evaluation of expressions, with the same values as in Python.
 
-A `Column` is what one node of an expression's tree is in every row. Integers and floats are NumPy
-arrays as long as NumPy gives what Python gives; otherwise each distinct combination of operands is
-computed once, by Python itself.
+A `Column` holds the value of one node of an expression's tree in every row. Integers and floats are
+NumPy arrays as long as NumPy's result equals Python's; otherwise Python computes each distinct
+combination of operands once.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Column:
     """The value of one node in each row.
 
     Attributes:
-        values: of type bool, int64, float64 or object; a single one stands for all rows.
-        valid: where there is a value, of the same length, or None: everywhere.
+        values: of type bool, int64, float64 or object; a single value applies to all rows.
+        valid: where there is a value, of the same length; None: everywhere.
     """
 
     values: NDArray[Any]
@@ -37,7 +37,7 @@ class Column:
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Self:
-        """A column of Python values; True and False become 1 and 0, which they are equal to."""
+        """A column of Python values; True and False become 1 and 0, their equals."""
         types = set(map(type, values))
         if types <= {bool, int} and all(-_LARGEST <= value <= _LARGEST for value in values):
             return cls(np.array(values, dtype=np.int64))
@@ -62,11 +62,11 @@ class Column:
         return np.ones(len(self.values), dtype=bool) if self.valid is None else self.valid
 
     def blank(self, rows: int) -> Column:
-        """A column of the same type whose values are of no account."""
+        """A column of the same type with arbitrary values."""
         return Column(np.zeros(rows, dtype=self.values.dtype))
 
     def take(self, which: Indices | Mask) -> Column:
-        """Some of the rows, which are all written out."""
+        """Select rows; all rows must be written out."""
         return Column(self.values[which], None if self.valid is None else self.valid[which])
 
     def spread(self, rows: int) -> Column:
@@ -77,13 +77,13 @@ class Column:
         return Column(np.broadcast_to(self.values, rows), valid)
 
     def truth(self) -> Mask:
-        """What `bool` says of each value."""
+        """The `bool` of each value."""
         if self.values.dtype == object:
             return np.fromiter(map(bool, self.values), dtype=bool, count=len(self.values))
         return self.values.astype(bool)
 
     def codes(self) -> tuple[Indices, int]:
-        """A number for each row, equal for equal values, and how many numbers there are.
+        """A number for each row, equal for equal values, and the count of numbers.
 
         Rows without a value have the same number.
         """
@@ -105,7 +105,7 @@ def numbered(parts: Iterable[tuple[Indices, int]], rows: int) -> tuple[Indices, 
     """Number the combinations of several codes.
 
     Returns:
-        A row of each combination, and the number of each row's combination.
+        A representative row of each combination, and the number of each row's combination.
     """
     key, count = np.zeros(rows, dtype=np.int64), 1
     for codes, size in parts:
@@ -118,11 +118,11 @@ def numbered(parts: Iterable[tuple[Indices, int]], rows: int) -> tuple[Indices, 
 
 
 def evaluate(node: Node, known: dict[Node, Column]) -> Column:
-    """The column of ``node``.
+    """Compute the column of ``node``.
 
     Args:
         node: reads only names whose columns, or those of larger parts, are known.
-        known: columns of nodes; those worked out are added.
+        known: columns of nodes; computed ones are added.
     """
     if node not in known:
         known[node] = _evaluate(node, known)
@@ -141,7 +141,7 @@ def _evaluate(node: Node, known: dict[Node, Column]) -> Column:
 
 
 def _decided(node: Node, known: dict[Node, Column]) -> Column:
-    """``and`` and ``or``: the first part that decides counts, and those after it do not."""
+    """``and`` and ``or``: the first deciding part counts; those after it are ignored."""
     going_on = node.kind == "and"
     result = np.array([going_on])
     valid = np.array([True])
@@ -173,7 +173,7 @@ def _chosen(condition: Column, yes: Column, no: Column) -> Column:
 
 
 def apply(operation: str, parts: Sequence[Column]) -> Column:
-    """The column of an operation (a key of `OPERATIONS`) on columns."""
+    """Apply an operation (a key of `OPERATIONS`) to columns."""
     valid: Mask | None = None
     for part in parts:
         if part.valid is not None:
@@ -211,7 +211,7 @@ _QUICK: Final[Mapping[str, Callable[..., Any]]] = {
 
 
 def _is_exact(operation: str, arrays: Sequence[NDArray[Any]]) -> bool:
-    """Whether NumPy gives what Python gives."""
+    """Whether NumPy's result equals Python's."""
     if any(array.dtype == object or not array.size for array in arrays):
         return False
     whole = [array for array in arrays if array.dtype == np.int64]
@@ -226,7 +226,7 @@ def _is_exact(operation: str, arrays: Sequence[NDArray[Any]]) -> bool:
 
 
 def _one_by_one(operation: str, parts: Sequence[Column], valid: Mask | None) -> Column:
-    """Each distinct combination of operands, computed by Python."""
+    """Compute each distinct combination of operands in Python."""
     rows = max((len(part.values) for part in parts), default=1)
     spread = [part.spread(rows) for part in parts]
     first, inverse = numbered([part.codes() for part in spread], rows)

@@ -1,4 +1,4 @@
-"""The conditions of which a rule consists."""
+"""Splitting a rule into its conditions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Levels = Mapping[str, Sequence[Any]]
 
 
 def conditions_of(rule: Expression, levels: Levels) -> list[Node]:
-    """What must all hold for a point to be allowed; axes with a single level have its value."""
+    """The conditions that must all hold; axes with a single level are replaced by its value."""
     single = {name: values[0] for name, values in levels.items() if len(values) == 1}
     return list(dict.fromkeys(_with_values(rule.tree, single).conjuncts()))
 
 
 def no_value(rule: Expression, condition: Node, values: Mapping[str, Any]) -> InvalidInput:
-    """The error of a rule, one of whose conditions has no value at these values."""
+    """The error of a rule with a condition that has no value at these parameter values."""
     known = {name: values[name] for name in sorted(condition.names)}
     try:
         condition.evaluator()(known)

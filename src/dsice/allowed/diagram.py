@@ -19,10 +19,10 @@ class _Layer:
     """The edges of one axis, by the state that they leave.
 
     Attributes:
-        starts: where the edges of each state begin, and where all end.
-        levels: of each edge, the index of the axis's level.
+        starts: offset of each state's first edge, and of the end.
+        levels: index of the axis's level, for each edge.
         children: the state that each edge leads to.
-        before: how many paths the edges before each have, and how many all have.
+        before: cumulative number of paths before each edge, and of all.
     """
 
     starts: Indices
@@ -32,19 +32,19 @@ class _Layer:
 
 
 class Diagram(Counted):
-    """Combinations as paths.
+    """Combinations as paths of a decision diagram.
 
     Args:
         axes: numbers in the grid, in the order of the layers.
-        sizes: how many levels each has.
-        layers: the edges of each; the last lead to one state.
+        sizes: number of levels of each axis.
+        layers: the edges of each axis; the last ones lead to a single state.
     """
 
     def __init__(self, axes: Sequence[int], sizes: Sequence[int], layers: Sequence[Edges]) -> None:
         self._order: Final = tuple(axes)
         self._sizes: Final = tuple(sizes)
         self._layers: Final[list[_Layer]] = []
-        paths: NDArray[Any] = np.ones(1, dtype=whole(sizes))  # from each state to the end
+        paths: NDArray[Any] = np.ones(1, dtype=whole(sizes))  # paths from each state to the end
         number = np.zeros(1, dtype=np.intp)  # of each state among those from which a path leads
         for edges in reversed(layers):
             alive = paths[edges.children] > 0

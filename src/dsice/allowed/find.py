@@ -1,4 +1,4 @@
-"""From a rule to the points that it allows."""
+"""Finding the points that a rule allows."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from dsice.expression import Expression, Node
 
 Within = Sequence[Collection[int]]
 
-MOST_STATES: Final = 2**19  # of one axis
-MOST_ROWS: Final = 2**21  # partial combinations that are tried in all
+MOST_STATES: Final = 2**19  # maximum per axis
+MOST_ROWS: Final = 2**21  # maximum number of partial combinations tried in all
 
 
 def of_function(shape: Combination, allows: Callable[[Combination], bool]) -> AllowedPoints:
-    """The points that a function allows: listed if they are few, else to be asked for."""
+    """The points that a function allows: listed if the grid is small, else tested on demand."""
     if math.prod(shape) > TRIED:
         return AllowedPoints([Opaque(shape, allows)])
     found = [point for point in itertools.product(*map(range, shape)) if allows(point)]
@@ -38,11 +38,11 @@ def of_rule(rule: Expression, levels: Levels, within: Within | None = None) -> A
 
     Args:
         rule: the expression.
-        levels: of each axis, by name, in the order of the grid.
-        within: the indices of the levels that are looked at, of each axis; None: of all.
+        levels: the levels of each axis, by name, in the order of the grid.
+        within: for each axis, the indices of the levels to consider; None: all.
 
     Raises:
-        InvalidInput: it has no value at a point that none of its conditions excludes.
+        InvalidInput: the expression has no value at a point that no condition excludes.
     """
     left, coupling = _alone(conditions_of(rule, levels), levels, within)
     domains = {}
@@ -83,9 +83,9 @@ def of_rule(rule: Expression, levels: Levels, within: Within | None = None) -> A
 def _alone(
     conditions: Sequence[Node], levels: Levels, within: Within | None
 ) -> tuple[dict[str, Mask], list[Node]]:
-    """Which levels of each axis are left by conditions on it alone, and the other conditions.
+    """Apply the conditions on single axes: the remaining levels, and the remaining conditions.
 
-    Among these are those that have no value at a level that is left.
+    The latter include conditions without a value at a remaining level.
     """
     left = {name: np.full(len(values), within is None) for name, values in levels.items()}
     for name, indices in zip(levels, within or (), strict=False):
@@ -110,7 +110,7 @@ def _alone(
 def _independent(
     levels: Levels, conditions: Sequence[Node]
 ) -> Iterator[tuple[list[str], list[Node]]]:
-    """Groups of axes that share no condition, each with its conditions."""
+    """Split the axes into groups without common conditions, each with its conditions."""
     group_of = {name: [name] for name in levels}
     for condition in conditions:
         groups = {id(group_of[name]): group_of[name] for name in sorted(condition.names)}
@@ -122,7 +122,7 @@ def _independent(
 
 
 def _order(sizes: Mapping[str, int], conditions: Sequence[Node]) -> list[str]:
-    """The order in which axes get values: those first that complete a condition soonest."""
+    """The order in which axes get values: first those that complete a condition soonest."""
     order: dict[str, None] = {}
     waiting = list(conditions)
     while waiting:
@@ -143,7 +143,7 @@ def _appearing(node: Node) -> Iterator[str]:
 
 
 def _layers(coupled: Coupled) -> tuple[list[Edges], States] | None:
-    """The edges of each axis and the last states; None where they are too many."""
+    """The edges of each axis and the last states; None if there are too many."""
     states, layers, left = coupled.root(), [], MOST_ROWS
     try:
         for axis in range(len(coupled.domains)):

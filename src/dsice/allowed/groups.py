@@ -1,4 +1,4 @@
-"""The allowed combinations of some axes: counted, numbered, drawn, and found by distance.
+"""The allowed combinations of a group of axes: counting, numbering, drawing, nearest ones.
 
 A grid is a product of groups: axes of different groups share no condition.
 """
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from dsice.allowed.columns import Indices
 
 Combination = tuple[int, ...]
-Numbers = Sequence[int] | NDArray[Any]  # NumPy's integers, or Python's own where they are large
+Numbers = Sequence[int] | NDArray[Any]  # NumPy's integers, or Python's if they are large
 
 
 class Group(ABC):
-    """Some axes of a grid and which combinations of their levels are allowed.
+    """Some axes of a grid and the allowed combinations of their levels.
 
     Attributes:
         axes: their numbers in the grid, increasing.
-        count: how many combinations are allowed; None if that is not known.
-        least: how many are known to be.
+        count: number of allowed combinations; None if unknown.
+        least: lower bound on it.
     """
 
     axes: tuple[int, ...]
@@ -36,21 +36,20 @@ class Group(ABC):
     def draws(self, count: int, random: Random) -> Indices:
         """Up to ``count`` random combinations, shape (N, axes).
 
-        Each is drawn from all with the same probability. Where they are not counted, some are
-        likelier than others, and there may be fewer.
+        Each is drawn uniformly from all. If they are not counted, some are likelier than others,
+        and there may be fewer.
         """
 
     @abstractmethod
     def nearest(self, target: Combination) -> Combination | None:
-        """The combination at the least Euclidean distance in levels; None if none is found.
+        """The combination at the smallest Euclidean distance in levels; None if none is found.
 
-        Of equally distant ones the first in index order. Where they are not counted, it is one that
-        is near.
+        Ties are broken by index order. If they are not counted, a near one is returned instead.
         """
 
 
 class Counted(Group):
-    """A group whose combinations are counted, and numbered."""
+    """A group whose combinations are counted and numbered."""
 
     count: int
 
@@ -65,7 +64,7 @@ class Counted(Group):
 
 
 class Listed(Counted):
-    """Combinations that are listed.
+    """Combinations stored as a list.
 
     Args:
         axes: in increasing order.
@@ -93,7 +92,7 @@ def squares(rows: Indices, target: Combination) -> Indices:
 
 
 def whole(sizes: Sequence[int]) -> type:
-    """The type of integers that hold a product of ``sizes``: of NumPy, or Python's own."""
+    """The integer type that holds a product of ``sizes``: NumPy's, or Python's own."""
     product = 1
     for size in sizes:
         product *= max(size, 1)
@@ -101,5 +100,5 @@ def whole(sizes: Sequence[int]) -> type:
 
 
 def placed(axes: Sequence[int], columns: Sequence[NDArray[np.intp]]) -> Indices:
-    """One column for each of ``axes``, as a table with the axes in increasing order."""
+    """Arrange one column per axis as a table with the axes in increasing order."""
     return np.stack([columns[k] for k in np.argsort(axes)], axis=1)

@@ -1,11 +1,11 @@
-"""The combinations of some axes that a rule allows, found axis by axis.
+"""Finding the combinations of some axes that a rule allows, axis by axis.
 
-Axes are given values one after another, for all partial combinations at once. A condition is tested
-as soon as its names have values, and before that by bounds on what it may still become. Partial
-combinations between which the rest of the rule cannot tell are one *state*: what it reads of them,
-the values of the largest parts that are known by now, is equal. So ``a + b + c + d <= 20`` has one
-state for each sum, not one for each combination, and the states of all axes form a diagram in which
-every path is an allowed combination.
+Axes get values one after another, for all partial combinations at once. A condition is tested as
+soon as its names have values, and before that by bounds on its possible values. Partial
+combinations that the rest of the rule cannot distinguish are one *state*: they agree in everything
+that it reads of them, the values of the largest known parts. So ``a + b + c + d <= 20`` has one
+state for each sum, not one for each combination. The states of all axes form a decision diagram in
+which every path is an allowed combination.
 
 Sources: D. Bergman, A. A. Cire, W.-J. van Hoeve, J. N. Hooker, "Decision Diagrams for
 Optimization", Springer 2016, chapters 3 and 4 (compilation from the top down, states); A. Rasch,
@@ -27,22 +27,22 @@ from dsice.allowed.bounds import Bounds, bounds
 from dsice.allowed.columns import Column, Indices, Mask, evaluate, numbered
 from dsice.expression import Node
 
-_ROWS: Final = 2**17  # worked on at once
-_BRANCHES: Final = 16  # into which a range of levels is divided
+_ROWS: Final = 2**17  # rows per block
+_BRANCHES: Final = 16  # number of parts into which a range of levels is divided
 
 
 class TooMany(Exception):
-    """There are more states than are kept, or more ways on than are tried."""
+    """There are more states than can be kept, or more extensions than can be tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """What one axis of a group may be.
+    """The possible values of one axis of a group.
 
     Attributes:
-        name: of the axis, as a node.
-        indices: of the levels that conditions on this axis alone leave.
-        values: of these levels.
+        name: name of the axis, as a node.
+        indices: indices of the levels that conditions on this axis alone allow.
+        values: values of these levels.
     """
 
     name: Node
@@ -52,10 +52,10 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """Partial combinations that the rest of the rule can tell apart.
+    """Partial combinations that the rest of the rule can distinguish.
 
     Attributes:
-        columns: of the largest parts of conditions that are known.
+        columns: columns of the largest known parts of conditions.
         settled: for each state and condition, whether it holds whatever follows.
     """
 
@@ -66,20 +66,20 @@ class States:
         return len(self.settled)
 
     def take(self, rows: Indices | Mask) -> States:
-        """Some of the states."""
+        """Select states."""
         columns = {node: column.take(rows) for node, column in self.columns.items()}
         return States(columns, self.settled[rows])
 
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """What one more axis makes of states.
+    """The transitions between states by one more axis.
 
     Attributes:
-        parents: for each edge the state that it leaves, increasing.
-        levels: the index of the axis's level.
-        children: the state that it leads to.
-        states: how many there were before.
+        parents: for each edge, the state that it leaves, increasing.
+        levels: for each edge, the index of the axis's level.
+        children: for each edge, the state that it leads to.
+        states: number of states before.
     """
 
     parents: Indices
@@ -89,12 +89,12 @@ class Edges:
 
 
 class Coupled:
-    """Axes that conditions bind together.
+    """Axes that are coupled by conditions.
 
     Args:
-        domains: of the axes, in the order in which they are given values.
-        conditions: on these axes, all of which hold. One that reads a single axis has no value at
-            some level that is left.
+        domains: domains of the axes, in the order in which they get values.
+        conditions: conditions on these axes that must all hold. One that reads a single axis has no
+            value at some remaining level.
     """
 
     def __init__(self, domains: Sequence[Domain], conditions: Sequence[Node]) -> None:
@@ -115,16 +115,16 @@ class Coupled:
         return States({}, np.zeros((1, len(self.conditions)), dtype=bool))
 
     def step(self, states: States, axis: int, most: int, tries: int) -> tuple[Edges, States, int]:
-        """Give axis number ``axis`` its values; states that come to the same are one.
+        """Give axis number ``axis`` its values and merge equivalent states.
 
         Args:
-            states: before.
-            axis: which axis.
-            most: states that are kept at most.
-            tries: ways on that are tried at most.
+            states: states before.
+            axis: number of the axis.
+            most: maximum number of states.
+            tries: maximum number of extensions tried.
 
         Returns:
-            The ways on, the states after, and how many ways were tried.
+            The edges, the states after, and the number of extensions tried.
 
         Raises:
             TooMany: there are more.
@@ -154,9 +154,9 @@ class Coupled:
         return edges, joined.take(which), tried
 
     def expand(self, states: States, axis: int, tries: int) -> tuple[Indices, Indices, States]:
-        """The allowed ways to go on from ``states``: where from, by which level, to what.
+        """The allowed extensions of ``states``: parent, level and new state of each.
 
-        Of the first states only, where more than ``tries`` ways had to be tried.
+        Limited to the first states if more than ``tries`` extensions would have to be tried.
         """
         none = np.zeros(0, dtype=np.intp)
         found = [(none, none, states.take(none))]
@@ -169,10 +169,10 @@ class Coupled:
         return np.concatenate(parents), np.concatenate(levels), _joined(reached)
 
     def _ways(self, states: States, axis: int) -> Iterator[tuple[Indices, Indices, int]]:
-        """Pairs of a state and a level that may be allowed, some at a time, by states.
+        """Yield blocks of possibly allowed pairs of a state and a level, ordered by state.
 
-        Where an axis has many levels, ranges of them are tried first. The third is the number of
-        ranges and levels that were looked at.
+        If an axis has many levels, ranges of them are tried first. The third item is the number of
+        ranges and levels tried.
         """
         width, ranges = len(self.domains[axis].indices), self._ranges[axis]
         at_once = max(1, _ROWS * _BRANCHES // width)
@@ -195,7 +195,7 @@ class Coupled:
     def _may_fit(
         self, states: States, axis: int, row: Indices, ranges: Bounds, block: Indices
     ) -> Mask:
-        """Whether a level in a range may be allowed after a state, for several pairs."""
+        """Whether any level in a range may be allowed after a state, for several pairs."""
         name, following = self.domains[axis].name, self._open[axis + 1]
         known: dict[Node, Column | Bounds] = dict(states.take(row).columns)
         known[name] = Bounds(ranges.low[block], ranges.high[block], ranges.sure[block])
@@ -209,7 +209,7 @@ class Coupled:
     def _follow(
         self, states: States, axis: int, row: Indices, level: Indices
     ) -> tuple[Indices, Indices, States]:
-        """Those of some ways to go on that are allowed: where from, by which level, to what."""
+        """Filter extensions by the conditions: parent, level and new state of the allowed ones."""
         domain = self.domains[axis]
         columns = states.take(row).columns
         columns[domain.name] = domain.values.take(level)
@@ -243,7 +243,7 @@ class Coupled:
         return row, domain.indices[level], States(kept, settled)
 
     def _merged(self, states: States, axis: int) -> tuple[Indices, Indices]:
-        """A row of each state that can be told apart, and the number of each row's state."""
+        """A representative row of each distinct state, and the number of each row's state."""
         codes: list[tuple[Indices, int]] = []
         waiting = ~states.settled
         for number in range(len(self.conditions)):
@@ -261,9 +261,9 @@ class Coupled:
 
 
 def _ranges(values: Column) -> list[Bounds]:
-    """Bounds on the values of ever longer ranges of levels: 16, 256, ...; none for a few levels.
+    """Bounds on the values of ranges of 16, 256, ... levels; empty if there are few levels.
 
-    There are at most 16 of the longest.
+    There are at most 16 of the longest ranges.
     """
     ranges: list[Bounds] = []
     length, width = _BRANCHES, len(values.values)
@@ -279,7 +279,7 @@ def _ranges(values: Column) -> list[Bounds]:
 
 
 def _divided(row: Indices, block: Indices, branches: int, count: int) -> tuple[Indices, Indices]:
-    """Each pair of a row and a block with every part of the block, of which there are ``count``."""
+    """Split each block, paired with a row, into its parts; there are ``count`` parts in all."""
     parts = (block[:, np.newaxis] * branches + np.arange(branches)).reshape(-1)
     inside = parts < count
     return np.repeat(row, branches)[inside], parts[inside]
@@ -290,7 +290,7 @@ def _read(nodes: Sequence[Node]) -> frozenset[str]:
 
 
 def _largest_known(node: Node, known: frozenset[str]) -> frozenset[Node]:
-    """The largest parts of ``node`` that read only ``known`` names, and at least one."""
+    """The largest parts of ``node`` that read only ``known`` names, and at least one name."""
     if not node.names:
         return frozenset()
     # Bounds look into a tuple.
@@ -300,7 +300,7 @@ def _largest_known(node: Node, known: frozenset[str]) -> frozenset[Node]:
 
 
 def _joined(states: Sequence[States]) -> States:
-    """Several states, one after another."""
+    """Concatenate states."""
     nodes = {node: column for each in states for node, column in each.columns.items()}
     columns = {
         # Where a part is missing, all conditions that read it are settled.

@@ -22,9 +22,9 @@ class AllowedPoints:
     """The product of the allowed combinations of independent groups of axes.
 
     Attributes:
-        groups: of axes; each axis is in one of them.
-        count: how many points are allowed; None if that is not known.
-        least: how many are known to be.
+        groups: groups of axes; each axis is in one of them.
+        count: number of allowed points; None if unknown.
+        least: lower bound on it.
     """
 
     def __init__(self, groups: Sequence[Group]) -> None:
@@ -39,14 +39,14 @@ class AllowedPoints:
         self.least: Final = known if self.count is None else self.count
 
     def __getitem__(self, number: int) -> Point:
-        """The allowed point with a number from 0 to ``count`` - 1, in an order of its own."""
+        """The allowed point with a number from 0 to ``count`` - 1, in an unspecified order."""
         return tuple(self._table([number])[0].tolist())
 
     def __iter__(self) -> Iterator[Point]:
-        """All allowed points, if they are counted; in index order up to a million."""
+        """Iterate over all allowed points, if they are counted; in index order up to a million."""
         if self.count is None:
             raise ValueError("points that are not counted cannot be listed")
-        if not self.count:  # whether or not all groups are counted
+        if not self.count:  # even if not all groups are counted
             return
         if self.count <= _SORTED:
             table = self._table(range(self.count)).astype(np.int32)
@@ -63,10 +63,10 @@ class AllowedPoints:
         return placed(axes, columns)
 
     def draws(self, count: int, random: Random) -> list[Point]:
-        """Up to ``count`` random points, equal ones among them.
+        """Draw up to ``count`` random points, possibly with duplicates.
 
-        Each is drawn from all with the same probability. Where they are not counted, some are
-        likelier than others, and there may be fewer.
+        Each is drawn uniformly from all. If they are not counted, some are likelier than others,
+        and there may be fewer.
         """
         rows = [group.draws(count, random) for group in self.groups]
         found = min(map(len, rows))
@@ -75,10 +75,9 @@ class AllowedPoints:
         return list(map(tuple, placed(axes, columns).tolist()))
 
     def nearest(self, point: Point) -> Point | None:
-        """The allowed point at the least Euclidean distance in levels; None if none is found.
+        """The allowed point at the smallest Euclidean distance in levels; None if none is found.
 
-        Of equally distant points the first in index order. Where they are not counted, it is one
-        that is near.
+        Ties are broken by index order. If they are not counted, a near point is returned instead.
         """
         found = list(point)
         for group in self.groups:
@@ -90,11 +89,11 @@ class AllowedPoints:
         return tuple(found)
 
     def tied(self, axes: Sequence[int], most: int) -> tuple[list[int], Indices, int] | None:
-        """The combinations of some axes and those that the rule ties to them.
+        """The combinations of some axes and those that the rule couples to them.
 
         Returns:
-            The axes, which may be more than asked for; their combinations, shape (N, axes); and how
-            many allowed points each of these stands for. None if they are more than ``most`` or not
+            The axes, which may be more than asked for; their combinations, shape (N, axes); and the
+            number of allowed points for each. None if there are more than ``most`` or they are not
             counted.
         """
         tied = [group for group in self.groups if not set(axes).isdisjoint(group.axes)]
@@ -109,7 +108,7 @@ class AllowedPoints:
 def _combined(
     groups: Sequence[Counted], numbers: Numbers
 ) -> tuple[list[int], list[NDArray[np.intp]]]:
-    """The combinations of counted groups with these numbers; those of the last change fastest.
+    """The combinations of counted groups with these numbers; the last group varies fastest.
 
     Returns:
         The axes, and a column for each.
@@ -118,7 +117,7 @@ def _combined(
     axes: list[int] = []
     columns: list[NDArray[np.intp]] = []
     for group in reversed(groups):
-        count = max(group.count, 1)  # of none there are no numbers
+        count = max(group.count, 1)  # an empty group has no numbers
         rows = group.rows(rest % count)
         rest = rest // count
         axes += group.axes

@@ -1,4 +1,4 @@
-"""Combinations that are too many, or too hard to find, to be counted."""
+"""Groups whose combinations are too many or too hard to find to be counted."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ TRIED: Final = 10_000
 """Combinations that a function is asked about, one by one: all of them where there are no more,
 else those nearest to where one is wanted."""
 
-_BEAM: Final = 2048  # partial combinations that are followed
-_TRIES: Final = 2**17  # ways on that are tried for one axis
+_BEAM: Final = 2048  # number of partial combinations that are followed (beam width)
+_TRIES: Final = 2**17  # maximum number of extensions tried per axis
 _BLIND: Final = 4096
 
 
 class Probed(Group):
-    """Coupled axes whose combinations cannot be told apart well enough to be counted.
+    """Coupled axes with too many distinct states to be counted.
 
-    Some are found by following a part of all partial combinations, axis by axis: at random, or
-    those nearest to a target.
+    A beam search finds some combinations: it follows a part of all partial combinations, axis by
+    axis, at random or nearest to a target.
 
     Args:
-        axes: numbers in the grid, in the order in which ``coupled`` has them.
+        axes: numbers in the grid, in the order of ``coupled``.
         coupled: the axes and their conditions.
     """
 
@@ -61,7 +61,7 @@ class Probed(Group):
         return min(tuple(row) for row in found[distances == distances.min()].tolist())
 
     def _blind(self, chance: np.random.Generator) -> Indices:
-        """Those of some combinations, drawn blindly, that are allowed."""
+        """Draw combinations blindly and keep the allowed ones."""
         chosen = [chance.integers(len(d.indices), size=_BLIND) for d in self._coupled.domains]
         pairs = list(zip(self._coupled.domains, chosen, strict=True))
         known = {domain.name: domain.values.take(rows) for domain, rows in pairs}
@@ -72,7 +72,7 @@ class Probed(Group):
         return placed(self._order, [domain.indices[rows][holds] for domain, rows in pairs])
 
     def _followed(self, rank: Callable[[Indices], NDArray[Any]]) -> Indices:
-        """Combinations reached by following, of all partial ones, those that rank lowest."""
+        """The combinations reached by following the partial ones of lowest rank."""
         states = self._coupled.root()
         paths = np.zeros((1, 0), dtype=np.intp)
         for axis, domain in enumerate(self._coupled.domains):
@@ -86,7 +86,7 @@ class Probed(Group):
 
 
 class Opaque(Group):
-    """All axes of a grid, with a rule that can only be asked.
+    """All axes of a grid, with a rule that can only be tested point by point.
 
     Args:
         shape: of the grid.
@@ -111,7 +111,7 @@ class Opaque(Group):
         return np.array(list(found), dtype=np.intp).reshape(len(found), len(self.axes))
 
     def nearest(self, target: Combination) -> Combination | None:  # noqa: D102
-        # Walking away from the target, one level at a time, meets all in the order of distance.
+        # A walk away from the target, level by level, visits all in the order of distance.
         queue = [(0, target)]
         reached = {target}
         for _ in range(TRIED):

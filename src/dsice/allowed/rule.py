@@ -1,4 +1,4 @@
-"""A static rule: which points of a grid it allows."""
+"""Static rules: which points of a grid are allowed."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from dsice.expression import NO_VALUE, Expression, Node
 if TYPE_CHECKING:
     from dsice.allowed.points import AllowedPoints
 
-# What needs NumPy is imported when points are looked for: a grid is to be made quickly.
+# Imports that need NumPy wait until points are searched for, so that creating a grid is quick.
 
 Point = tuple[int, ...]
-_REMEMBERED: Final = 30_000  # answers of each condition
+_REMEMBERED: Final = 30_000  # cached results per condition
 
 
 class Rule:
     """A rule on parameter values.
 
-    Answers are remembered: a search asks for the same points often.
+    Results are cached, as a search often tests the same points.
 
     Args:
         rule: an expression, as text or parsed, or a function of the parameter values by name.
-        levels: of each axis, by name.
+        levels: the levels of each axis, by name.
 
     Raises:
-        InvalidInput: neither of these, an expression that does not parse, or one that reads what is
-            no axis.
+        InvalidInput: not one of these, an expression that does not parse, or one that reads a name
+            that is not an axis.
     """
 
     def __init__(self, rule: object, levels: Levels) -> None:
@@ -61,11 +61,10 @@ class Rule:
     def __call__(self, point: Point) -> bool:
         """Whether ``point`` is allowed.
 
-        A point at which one condition fails is excluded, whether the others have a value there or
-        not.
+        A point that violates one condition is excluded, even if others have no value there.
 
         Raises:
-            InvalidInput: no point of the grid, or the expression has no value there.
+            InvalidInput: not a point of the grid, or the expression has no value there.
         """
         for test in self._tests:
             answer = test.answers.get(test.key(point))
@@ -94,7 +93,7 @@ class Rule:
 
     @cached_property
     def points(self) -> AllowedPoints:
-        """All points that it allows.
+        """All allowed points.
 
         Raises:
             InvalidInput: the expression has no value at one of them.
@@ -106,7 +105,7 @@ class Rule:
         return of_function(tuple(map(len, self._levels.values())), self)
 
     def within(self, levels: Sequence[Collection[int]]) -> AllowedPoints | None:
-        """The points that it allows with some levels of each axis; None of a function."""
+        """The allowed points with the given levels of each axis; None for a function."""
         from dsice.allowed.find import of_rule
 
         if self._expression is None:
@@ -118,11 +117,11 @@ class Rule:
 
 
 class _Test:
-    """One condition and its answers so far.
+    """One condition with a cache of its results.
 
     Attributes:
-        key: what of a point it depends on.
-        answers: by key.
+        key: the entries of a point that it depends on.
+        answers: results by key.
     """
 
     def __init__(
@@ -140,13 +139,13 @@ class _Test:
         self._holds: Final = holds
 
     def values(self, point: Point) -> dict[str, Any]:
-        """The values of its names at ``point``."""
+        """The values of the condition's names at ``point``."""
         if any(not 0 <= point[axis] < len(levels) for axis, _, levels in self._levels):
             raise InvalidInput(f"{point!r} is no point of the grid")
         return {name: levels[point[axis]] for axis, name, levels in self._levels}
 
     def ask(self, point: Point, values: dict[str, Any]) -> bool:
-        """Whether it holds with these ``values``, those at ``point``."""
+        """Whether the condition holds at ``point``, with its ``values`` there."""
         answer = bool(self._holds(values))
         if len(self.answers) >= _REMEMBERED:
             self.answers.clear()

@@ -1,7 +1,7 @@
-"""For those who stay with Optuna: the search ``dsice`` as a sampler of its studies.
+"""The search ``dsice`` as a sampler for Optuna.
 
-`levels` and `space` translate Optuna's distributions into a grid, `record` tells a search what the
-trials of a study say, `sampler` is what Optuna calls.
+`levels` and `space` convert Optuna's distributions to a grid, `record` tells a search the results
+of a study's trials, and `sampler` is the class that Optuna calls.
 """
 
 try:

@@ -1,8 +1,8 @@
-"""Conditional parameters: which ones a program asks for, learned from what its trials asked for.
+"""Conditional parameters: which ones a program suggests where, learned from its trials.
 
-A program that suggests values as it goes (``if m == "svm": kernel = ...``) asks for some parameters
-only at some values of others. Two points that differ only in parameters that neither is asked for
-are *equivalent*: they are one program, and are measured once.
+A define-by-run program (``if m == "svm": kernel = ...``) asks for some parameters only at some
+values of others. Two points that differ only in parameters that neither asks for are *equivalent*
+and are measured once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Branch:
     """The points at which the same parameters are asked for.
 
     Attributes:
-        levels: of each axis, those that a canonical point of the branch may have.
+        levels: for each axis, the levels that a canonical point of the branch may have.
         active: the axes asked for.
     """
 
@@ -38,7 +38,7 @@ class Branch:
         return math.prod(map(len, self.levels))
 
     def point(self, number: int) -> Point:
-        """The canonical point number ``number``, counted from 0."""
+        """The canonical point with this number, counted from 0."""
         indices = []
         for levels in reversed(self.levels):
             number, k = divmod(number, len(levels))
@@ -47,16 +47,15 @@ class Branch:
 
 
 class Tree:
-    """A decision tree: from the values asked for so far to all parameters that are asked for.
+    """A decision tree that predicts all parameters asked for from the values given so far.
 
-    Each node looks at an axis that all its examples have. A level that no example has goes with
-    the nearest one that some have, or, without an order, with that of the newest example. That is
-    a guess, which the trial that tries the level confirms or corrects.
+    Each node splits by an axis that all its examples have. A level without examples follows the
+    nearest level with examples, or, on an unordered axis, that of the newest example. That is a
+    guess, which a trial at that level confirms or corrects.
 
     Args:
         grid: the axes.
-        examples: oldest first, one at least. Of examples that contradict each other the newest
-            counts.
+        examples: oldest first, at least one. The newest one of contradictory examples counts.
     """
 
     def __init__(self, grid: Grid, examples: Sequence[Asked]) -> None:
@@ -84,7 +83,7 @@ class Tree:
         )
 
     def active_at(self, levels: Sequence[int | None]) -> frozenset[int] | None:
-        """The axes asked for at a point; None where a level that decides is unknown."""
+        """The axes asked for at a point; None if a level that determines them is unknown."""
         tree = self
         while tree.axis is not None:
             level = levels[tree.axis]
@@ -97,8 +96,8 @@ class Tree:
         """All branches.
 
         Args:
-            whole: the levels of each axis that may still occur.
-            rest: the level of each axis where it is not asked for.
+            whole: the levels of each axis that are still possible.
+            rest: the default level of each axis where it is not asked for.
         """
         if self.axis is None:
             levels = (
@@ -112,7 +111,7 @@ class Tree:
             yield from self._children[known].branches(narrowed, rest)
 
     def _shares(self, whole: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
-        """The levels that go with each one that an example has."""
+        """The levels that follow each level with examples."""
         if self._ordered:
             between = [
                 (below + above) // 2 + 1 for below, above in itertools.pairwise(self._levels)
@@ -127,7 +126,7 @@ class Tree:
 
 
 def _deciding(grid: Grid, examples: Sequence[Asked]) -> int | None:
-    """The axis that best tells the examples' parameters; None if they are alike or none does."""
+    """The axis that best predicts the examples' parameters; None if all agree or none does."""
     if len({frozenset(each) for each in examples}) == 1:
         return None
 
@@ -147,11 +146,11 @@ def _deciding(grid: Grid, examples: Sequence[Asked]) -> int | None:
 
 
 class BranchedGrid(Grid):
-    """A grid of a program that asks for some parameters only at some values of others.
+    """The grid of a program that asks for some parameters only at some values of others.
 
-    Without a rule or ratios only canonical points are listed and counted: wherever a parameter is
-    not asked for, they have its middle level, or the first one of a choice. With them all points
-    are listed, and of up to 100,000 allowed ones the distinct ones are counted one by one.
+    Without a rule or ratios, only canonical points are listed and counted: where a parameter is not
+    asked for, they have its middle level, or the first level of a choice. With a rule or ratios,
+    all points are listed, and distinct ones are counted one by one if up to 100,000 are allowed.
     """
 
     def __init__(self, grid: Grid, tree: Tree) -> None:
@@ -189,7 +188,7 @@ class BranchedGrid(Grid):
         return self._tree.active_at(levels)
 
     def place(self, levels: Sequence[int | None]) -> Point | None:
-        """The point of a trial that has these levels; None if one that it asks for is unknown."""
+        """The point of a trial with these levels; None if one that it asks for is unknown."""
         active = self.active_at(levels)
         if active is None or any(levels[axis] is None for axis in active):
             return None
@@ -201,7 +200,7 @@ class BranchedGrid(Grid):
         return tuple(k if axis in active else self._rest[axis] for axis, k in enumerate(point))
 
     def within(self, levels: Sequence[Sequence[int]]) -> Iterator[Point]:
-        """The points whose every asked level is among those given for its axis."""
+        """The points whose levels of all axes asked for are among the given ones."""
         if not self._branches:
             yield from super().within(levels)
         for branch in self._branches:

@@ -1,8 +1,8 @@
-"""Values for parameters that no search decides on: even, and where something new can come of them.
+"""Draws for parameters outside the search: even, and preferring combinations without a trial.
 
-What the trials asked for, one value after another, makes a tree (as for Optuna's
-`BruteForceSampler`): a level below which every combination has a trial is not drawn while another
-has room.
+The values that trials asked for, one after another, form a tree (as in Optuna's
+`BruteForceSampler`). A level below which every combination has a trial is not drawn while another
+level has combinations left.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from dsice.optuna.record import values_of
 
 
 class Draws:
-    """The levels of a parameter that one trial asks for, and which other trials have them.
+    """The levels of a parameter that a trial asks for, and the other trials that have them.
 
-    Only those count that have the same values in all that the trial has been given so far.
+    Only trials that agree with all values of this trial so far count.
 
     Args:
-        trials: all those of the study.
-        asking: number of the one that asks.
-        name: of the parameter.
+        trials: all trials of the study.
+        asking: number of the trial that asks.
+        name: name of the parameter.
         levels: its levels.
         thinned: as in `dsice.optuna.levels.levels_of`.
     """
@@ -66,15 +66,15 @@ class Draws:
         return index in self._best()
 
     def _best(self) -> list[int]:
-        """Of the levels that have room, or else of all, those that the fewest trials have."""
+        """The levels with the fewest trials, of those with combinations left, or else of all."""
         roomy = [k for k, group in self._groups.items() if self._room(group, self._given) > 0]
         left = roomy or list(self._groups)
         fewest = min(len(self._groups[k]) for k in left)
         return sorted(k for k in left if len(self._groups[k]) == fewest)
 
     def _room(self, group: Sequence[_Known], given: set[str]) -> int:
-        """How many more trials, at least, find values of their own below those ``given``."""
-        # What the newest trial asked for next, best one that has ended, is asked for next.
+        """A lower bound on the combinations without a trial below the ``given`` values."""
+        # The next parameter is that which the newest trial, preferably a finished one, asked for.
         lead, _ = max(group, key=lambda each: (each[0].state.is_finished(), each[0].number))
         name = next((name for name in lead.distributions if name not in given), None)
         if name is None:
@@ -93,7 +93,7 @@ _Known = tuple[FrozenTrial, dict[str, Any]]  # a trial and what is known of its 
 def _grouped(
     known: Sequence[_Known], name: str, levels: Levels
 ) -> tuple[dict[int, list[_Known]], int]:
-    """The trials by their level of ``name``, and how many under way have none yet."""
+    """Group the trials by their level of ``name``, and count running ones without a level yet."""
     groups: dict[int, list[_Known]] = {}
     undecided = 0
     for trial, values in known:

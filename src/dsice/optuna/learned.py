@@ -1,4 +1,4 @@
-"""Which parameters a program has, learned from the trials of its study."""
+"""The parameters of a program, learned from the trials of its study."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from dsice.optuna.levels import levels_if_any
 
 
 class LearnedSpace:
-    """The distributions that the trials that have ended asked for, as it stands now.
+    """The current distributions of the parameters that finished trials asked for.
 
-    All parameters count that any trial has: which of them go together is for
-    `dsice.optuna.branches`. A parameter whose distribution has changed is searched with the new
-    one, as the program was changed meanwhile. One that goes back and forth between distributions
-    (its range depends on other values) is left out, and so is a range without levels: it is for
-    the trial that asks for it to complain.
+    The parameters of any trial are included; `dsice.optuna.branches` learns which of them go
+    together. If a distribution has changed, the program was changed and the new one is used. A
+    parameter that alternates between distributions (its range depends on other values) is left out,
+    and so is a range without levels: the trial that asks for it raises the error.
 
     Args:
         levels: as in `dsice.optuna.levels.levels_of`.
@@ -28,10 +27,10 @@ class LearnedSpace:
     def __init__(self, levels: int | None) -> None:
         self._levels: Final = levels
         self._seen: set[int] = set()
-        self._asked: dict[str, list[BaseDistribution]] = {}  # by name, two alike in a row at most
+        self._asked: dict[str, list[BaseDistribution]] = {}  # by name, at most two equal in a row
 
     def update(self, trials: Sequence[FrozenTrial]) -> None:
-        """Take note of the trials that are new among all those of the study."""
+        """Record the new trials among all trials of the study."""
         for trial in trials:
             if trial.number in self._seen or not trial.state.is_finished():
                 continue
@@ -44,7 +43,7 @@ class LearnedSpace:
                     asked.append(distribution)
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """What to search of each parameter, by name, those with a single level left out."""
+        """The distributions to search, by name, without parameters of a single level."""
         found = {}
         for name, asked in sorted(self._asked.items()):
             runs = [(kind, len(list(run))) for kind, run in itertools.groupby(asked)]
@@ -54,10 +53,10 @@ class LearnedSpace:
 
 
 def _is_settled(runs: Sequence[tuple[BaseDistribution, int]]) -> bool:
-    """Whether the program asks for the last distribution from now on, as far as can be seen.
+    """Whether the program appears to have settled on the last distribution.
 
     Args:
-        runs: the distributions asked for and how often in a row, twice at most.
+        runs: the distributions asked for and how often in a row, at most twice.
     """
     lengths = [length for _, length in runs]
     # Compared, not hashed: choices may be lists.

@@ -1,4 +1,4 @@
-"""The levels of one parameter: from Optuna's distribution, or an axis of a grid, and back."""
+"""The levels of one parameter: conversion from and to Optuna's distributions or a grid's axis."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from optuna.distributions import (
 from dsice.errors import InvalidInput
 from dsice.grid import Axis
 
-MOST: Final = 1_000_000  # as many as an axis may have
+MOST: Final = 1_000_000  # maximum number of levels of an axis
 
 
 class Levels(ABC):
     """The values that a parameter can take, counted from 0.
 
     Attributes:
-        count: how many there are.
+        count: number of levels.
         ordered: whether neighbours are expected to behave alike.
     """
 
@@ -40,11 +40,11 @@ class Levels(ABC):
 
     @abstractmethod
     def index(self, value: Any) -> int | None:
-        """The level of ``value``: of a number in the range the nearest; None if there is none."""
+        """The level of ``value``, the nearest one for a number in the range; None without one."""
 
 
 class Stepped(Levels):
-    """Numbers at equal distances."""
+    """Evenly spaced numbers."""
 
     def __init__(self, low: float, high: float, step: float) -> None:
         self._low, self._high, self._step = low, high, step
@@ -56,7 +56,7 @@ class Stepped(Levels):
         value = self._low + index * self._step
         if self._whole:
             return value
-        # Without the last bits of rounding: 0.30000000000000004 is meant to be 0.3.
+        # Remove rounding errors in the last bits: 0.30000000000000004 becomes 0.3.
         return min(max(float(f"{value:.12g}"), self._low), self._high)
 
     def index(self, value: Any) -> int | None:  # noqa: D102
@@ -67,7 +67,7 @@ class Stepped(Levels):
 
 
 class Listed(Levels):
-    """Ascending numbers; which is nearest is judged by their logarithms if ``log``."""
+    """Ascending numbers; the nearest one is found by logarithms if ``log``."""
 
     def __init__(self, values: Sequence[float], log: bool = False) -> None:
         super().__init__(len(values), ordered=True)
@@ -88,7 +88,7 @@ class Listed(Levels):
 
 
 class Choices(Levels):
-    """The choices of a categorical distribution, ordered if they are ascending numbers."""
+    """The choices of a categorical distribution; ordered if they are ascending numbers."""
 
     def __init__(self, distribution: CategoricalDistribution) -> None:
         choices = distribution.choices
@@ -106,7 +106,7 @@ class Choices(Levels):
 
 
 class OfAxis(Levels):
-    """The levels of an axis, exactly."""
+    """Exactly the levels of an axis."""
 
     def __init__(self, axis: Axis) -> None:
         super().__init__(len(axis), axis.ordered)
@@ -121,14 +121,14 @@ class OfAxis(Levels):
 
 
 def levels_of(name: str, distribution: BaseDistribution, levels: int | None) -> Levels:
-    """The levels of a parameter.
+    """Convert a distribution to levels.
 
     Args:
-        name: of the parameter, for messages.
-        distribution: Optuna's.
-        levels: how many a range has that says nothing of steps, or has more steps than an axis may
-            have levels: floats without ``step``, logarithmic integers (at most), and huge ranges.
-            None: such floats and huge ranges are refused, and all logarithmic integers are levels.
+        name: name of the parameter, for messages.
+        distribution: the distribution.
+        levels: number of levels of a range without steps, or with more steps than an axis may have
+            levels: floats without ``step``, logarithmic integers (at most), and huge ranges. None:
+            such floats and huge ranges are refused, and all logarithmic integers are levels.
 
     Raises:
         InvalidInput: it has no levels, or too many.

@@ -1,7 +1,7 @@
-"""What the trials of a study say, told to a search: each result once, each open trial as pending.
+"""Telling a search the trials of a study: each result once, each open trial as pending.
 
-Trials carry *claims*: which parameter values their sampler has decided on, written before they are
-used. A claim makes a trial's point known from the moment it is proposed, to every process.
+Trials carry *claims*: the parameter values that their sampler has chosen, written before they are
+used. A claim makes a trial's point known to every process as soon as it is proposed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dsice.optuna.space import Space, asked_for
 from dsice.search import make_search
 from dsice.search.sources import Given
 
-CLAIM: Final = "dsice:claim"  # attribute of a trial: the values decided on, by parameter
+CLAIM: Final = "dsice:claim"  # attribute of a trial: the chosen values, by parameter
 _FIXED: Final = "fixed_params"  # Optuna's attribute of enqueued trials
 _CONSTRAINTS: Final = "constraints"  # Optuna's: a list, or since 5.0 one attribute for each
 _LARGEST: Final = 1e100  # constraints may be infinite
@@ -30,9 +30,9 @@ _LISTED: Final = 100_000
 
 
 def values_of(trial: FrozenTrial) -> dict[str, Any]:
-    """What is known of a trial's parameters: suggested, enqueued or claimed.
+    """The known parameter values of a trial: suggested, enqueued or claimed.
 
-    A completed trial had those that it suggested, whatever it had claimed. One that has ended
+    A completed trial has the values that it suggested, whatever it had claimed. A trial that ended
     without asking for any has measured nothing.
     """
     if trial.state == TrialState.COMPLETE or (trial.state.is_finished() and not trial.params):
@@ -44,7 +44,7 @@ def values_of(trial: FrozenTrial) -> dict[str, Any]:
 def constraints_of(trial: FrozenTrial) -> dict[str, float]:
     """The values of a trial's constraints by name, feasible up to 0.
 
-    Both of Optuna's ways are read: what a constraints function returned, and ``set_constraint``.
+    Supports both ways of Optuna: the result of a constraints function, and ``set_constraint``.
     """
     listed = trial.system_attrs.get(_CONSTRAINTS) or ()
     found = {str(k): float(value) for k, value in enumerate(listed)}
@@ -55,23 +55,23 @@ def constraints_of(trial: FrozenTrial) -> dict[str, float]:
 
 
 class Earlier(NamedTuple):
-    """A study to learn from: its name, and its trials that have ended."""
+    """A study to learn from: its name and its finished trials."""
 
     name: str
     trials: Sequence[FrozenTrial]
 
 
 class Record:
-    """A search that is told what a study's trials say.
+    """A search that is kept up to date with a study's trials.
 
-    A completed trial is a result, a pruned one too, with the last value that it reported; a failed
-    one, or one without a finite value, has failed. A constraint that a trial does not mention
-    holds.
+    A completed trial is a result, and so is a pruned one, with the last value that it reported. A
+    failed trial, or one without a finite value, is a failure. A constraint that a trial does not
+    report counts as satisfied.
 
     Attributes:
-        space: the parameters that are searched, and which of them go together, as far as is known.
-        whole: whether they are all there are, as far as is known.
-        is_settled: whether the trials under way have asked for what they were expected to.
+        space: the searched parameters and which of them go together, as far as known.
+        whole: whether these are all parameters, as far as known.
+        is_settled: whether the running trials have asked for the expected parameters.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Record:
         self._asked: dict[
             int, tuple[list[int | None], bool]
         ] = {}  # levels, and whether all of them
-        self._examples: set[int] = set()  # those of them that taught what goes together
+        self._examples: set[int] = set()  # those that were used to learn the branches
         self._is_inside = True  # whether no completed trial asked for anything else
         self.whole = True
         self.is_settled = True
@@ -111,7 +111,7 @@ class Record:
             sources=[self._source(each) for each in self._earlier],
         )
         self._told: set[int] = set()
-        self._open: dict[int, Point] = {}  # where the trials are that have not ended
+        self._open: dict[int, Point] = {}  # points of the unfinished trials
 
     def _source(self, earlier: Earlier) -> Given:
         """An earlier study as a source: its trials at the nearest points of this space."""
@@ -120,7 +120,7 @@ class Record:
         return self.space.grid, results, earlier.name
 
     def update(self, trials: Sequence[FrozenTrial], asking: int) -> None:
-        """Tell what is new in ``trials``, all those of the study; ``asking`` has no point yet."""
+        """Tell the search what is new in the study's ``trials``; ``asking`` has no point yet."""
         new = [trial for trial in trials if trial.number not in self._told]
         names = {name for each in new if each.state.is_finished() for name in constraints_of(each)}
         if not names <= set(self._constraints):
@@ -134,12 +134,12 @@ class Record:
         program = self.space.grid.program
         held = set(map(program, self._open.values()))
         if any(program(point) not in held for point in self._search.pending):
-            # A trial left the point that it had: a search forgets only by beginning anew.
+            # A trial left its point; a search can forget only by starting again.
             self._restart()
             self._tell(trials, asking)
 
     def _learn(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Learn which parameters go together; whether that is not as it was expected."""
+        """Learn which parameters go together; return whether that differs from the expectation."""
         new = []
         for trial in trials:
             if trial.state.is_finished():
@@ -167,7 +167,7 @@ class Record:
         if self.space.expects(indices):
             return False
         expected = self.space.expected(indices)
-        # One that failed or was pruned may have ended before it had asked for all.
+        # A failed or pruned trial may have ended before it had asked for all.
         return is_all or expected is None or not asked_for(indices) < expected
 
     def _tell(self, trials: Sequence[FrozenTrial], asking: int) -> None:
@@ -195,7 +195,7 @@ class Record:
                     drawing.append((trial.number, values))
         for number, values in drawing:
             if (room := next(filter(self.is_new, self._listed(values)), None)) is not None:
-                self._hold(number, room)  # or there might be none left where it ends
+                self._hold(number, room)  # otherwise none might be left where it ends
 
     def _asks_for_these(self, trial: FrozenTrial) -> bool:
         return all(
@@ -213,7 +213,7 @@ class Record:
 
     def _listed(self, params: Mapping[str, Any]) -> Iterator[Point]:
         """The first points with these values, in their order."""
-        # A generator: a rule is read for these levels when the first of them is asked for.
+        # A generator: a rule is evaluated for these levels only when the first one is needed.
         yield from itertools.islice(self.space.listed(params), _LISTED)
 
     def _metrics(self, trial: FrozenTrial) -> Metrics | None:
@@ -225,12 +225,12 @@ class Record:
         return {"value": value, **limits}
 
     def propose(self) -> Point | None:
-        """A point that no trial has; None if there is none worth measuring."""
+        """Propose a point that no trial has; None if none is worth measuring."""
         points = self._search.ask(1)
         return points[0] if points else None
 
     def complete(self, params: Mapping[str, Any], draw: random.Random) -> Point | None:
-        """A random point with these values that no trial has; None if there is none."""
+        """Draw a point with these values that no trial has; None if there is none."""
         grid = self.space.grid
         drawn = map(grid.canonical, grid.draws_within(self.space.free(params), _DRAWS, draw))
         return next(filter(self.is_new, itertools.chain(drawn, self._listed(params))), None)
@@ -240,7 +240,7 @@ class Record:
         return self.space.grid.allows(point) and not self._search.is_known(point)
 
     def again(self, params: Mapping[str, Any]) -> Point | None:
-        """The best of the points measured least often that have these values; None if none is."""
+        """The best of the least often measured points with these values; None without any."""
         history, grid, fixed = self._search.history, self.space.grid, self.space.indices(params)
         running = Counter(map(grid.program, self._open.values()))
         return min(
@@ -255,7 +255,7 @@ class Record:
         )
 
     def holders(self, point: Point, trials: Sequence[FrozenTrial], asking: int) -> list[int]:
-        """Numbers of the other trials at the program of ``point`` that `update` has not told."""
+        """Numbers of other trials at points equivalent to ``point``, not yet told by `update`."""
         program = self.space.grid.program
         found = []
         for trial in trials:
@@ -267,7 +267,7 @@ class Record:
 
     @property
     def is_used_up(self) -> bool:
-        """Whether every allowed point is measured or has a trial, where points can be counted."""
+        """Whether every allowed point is measured or has a trial, if points can be counted."""
         pending = sum(point not in self._search.history for point in self._search.pending)
         return len(self._search.history) + pending == self.space.grid.counts().distinct
 

@@ -1,10 +1,10 @@
-"""The sampler: what Optuna calls, and how trials of many processes keep out of each other's way.
+"""The sampler that Optuna calls, and how trials of several processes avoid each other's points.
 
-**No point twice.** Optuna's storages have no lock to offer, but what one process has written any
-other can read. So a trial first writes a claim to its point and then looks at all other trials. If
-none has that point, it is its own: of two that claim one point, the one that looks last sees the
-other's claim. If another has it, the claim is withdrawn and another point is found; the trial with
-the lower number looks a few times more, as the other may be about to withdraw.
+**No point twice.** Optuna's storages provide no locks, but any process can read what another has
+written. A trial therefore first writes a claim to its point and then checks all other trials. If
+none has that point, the trial owns it: of two that claim one point, the one that checks last sees
+the other's claim. If another trial has it, the claim is withdrawn and another point is chosen; the
+trial with the lower number checks a few times more, as the other may be about to withdraw.
 """
 
 from __future__ import annotations
@@ -42,45 +42,45 @@ _logger = optuna.logging.get_logger("optuna.samplers.dsice")
 class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by the type checker
     """The search ``dsice`` as a sampler of Optuna.
 
-    ``optuna.create_study(sampler=DsiceSampler())``. It is for one objective, minimised or
+    ``optuna.create_study(sampler=DsiceSampler())``. It supports one objective, minimised or
     maximised, on parameters that have levels: integers, choices, floats with a step. Choices that
-    are ascending numbers count as ordered, all others as unordered. Constraints are taken from
+    are ascending numbers are ordered, all others unordered. Constraints come from
     ``trial.set_constraint`` or a constraints function.
 
-    No two trials get the same point while there is another, however many threads and processes work
-    on the study, whatever its storage. Results are told by the trials of the study, also those of
-    other samplers: a value between levels counts for the nearest one. Failed trials are failures of
-    their point, which is not tried again unless it is enqueued. Pruned ones count with the last
-    value that they reported.
+    No two trials get the same point while there are others, with any number of threads and
+    processes and any storage. All trials of the study count as results, including those of other
+    samplers: a value between levels counts for the nearest one. A failed trial is a failure of its
+    point, which is not tried again unless it is enqueued. A pruned trial counts with the last value
+    that it reported.
 
-    Conditional parameters, asked for at some values of others only, are searched together with the
-    others: which go together is learned, and points that differ only in what is not asked for are
-    one. The first trials of a study whose parameters are not known yet, and a parameter whose range
-    keeps changing, are drawn evenly over their levels. The search takes over with the first trial
-    that has ended, or at once with ``search_space``.
+    Conditional parameters, suggested at some values of others only, are searched together with the
+    others: the sampler learns which ones go together, and points that differ only in parameters
+    that are not suggested are equivalent. While the parameters of a study are unknown, its first
+    trials are drawn evenly over the levels, as are parameters whose range keeps changing. The
+    search takes over after the first finished trial, or at once with ``search_space``.
 
     Args:
-        search_space: the parameters, if known: Optuna's distributions by name, or a `dsice.Grid`,
-            with its rule and ratios. By default they are learned from the trials that have ended.
-        levels: how many levels a range has that says nothing of steps, or has more than a million:
-            floats without ``step``, integers with ``log`` (at most), huge ranges. None: such floats
-            and huge ranges are refused, and integers with ``log`` are counted one by one.
-        seed: of all random choices; with one trial at a time the same seed and results give the
-            same proposals. None: one is drawn.
+        search_space: the parameters, if known: Optuna's distributions by name, or a `dsice.Grid`
+            with its rule and ratios. By default, they are learned from the finished trials.
+        levels: number of levels of a range without steps or with more than a million: floats
+            without ``step``, integers with ``log`` (at most), huge ranges. None: such floats and
+            huge ranges are refused, and every integer of a range with ``log`` is a level.
+        seed: of all random choices; with one trial at a time, the same seed and results give the
+            same proposals. None: a random seed.
         tolerance: stop when no point is expected to improve the best one by more than this, in the
             objective's unit; None: never.
-        exhausted: when nothing is left to propose, ``"stop"`` ends ``study.optimize``, and prunes
-            trials that have begun already, at no cost; ``"repeat"`` measures the best points again,
-            as is done in either case where the user asks and tells.
-        constraints_func: as in Optuna's own samplers: from a completed trial to numbers that are 0
-            or less where it is feasible.
-        learn_from: studies of related programs, whose trials that have ended, as they are now,
-            choose the first points and guide the search. Each value counts as the nearest level;
-            trials without one of the parameters are left out.
+        exhausted: when nothing is left to propose, ``"stop"`` ends ``study.optimize`` and prunes
+            trials that have already begun, at no cost; ``"repeat"`` measures the best points
+            again, which also happens in either case under the ask-and-tell interface.
+        constraints_func: as in Optuna's own samplers: maps a completed trial to numbers that are 0
+            or less if it is feasible.
+        learn_from: studies of related programs. Their finished trials, as of now, choose the first
+            points and guide the search. Each value counts as the nearest level; trials without
+            one of the parameters are left out.
 
     Raises:
-        InvalidInput: an argument that is not accepted; later also a study of several objectives, or
-            a parameter without levels.
+        InvalidInput: an invalid argument; later also a study with several objectives, or a
+            parameter without levels.
     """
 
     def __init__(
@@ -113,12 +113,12 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         self._forget()
 
     def _forget(self) -> None:
-        """Begin with nothing known: all of it can be read from a study."""
+        """Reset all state; it can be restored from a study."""
         self._lock = threading.RLock()
-        self._of: tuple[Any, int] | None = None  # storage and study of what follows
+        self._of: tuple[Any, int] | None = None  # storage and study of the following state
         self._learned = LearnedSpace(self._levels)
         self._record: Record | None = None
-        self._searched: Mapping[str, BaseDistribution] = {}  # what the record is of
+        self._searched: Mapping[str, BaseDistribution] = {}  # the distributions of the record
         self._warned = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
     # -- what Optuna calls -------------------------------------------------------------------------
 
     def reseed_rng(self) -> None:
-        """Nothing: random choices go by the trial's number, so that no two trials share them."""
+        """Do nothing: random choices depend on the trial's number, so no two trials share them."""
 
     def infer_relative_search_space(  # noqa: D102  (as the base)
         self, study: Study, trial: FrozenTrial
@@ -149,7 +149,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         with self._lock:
             self._attend(study)
             if self._grid is not None:
-                return {}  # the grid does not say how the user will ask for its values
+                return {}  # the grid does not determine how the user will ask for its values
             if self._given is not None:
                 return {name: each for name, each in self._given.items() if not each.single()}
             self._learned.update(_trials(study))
@@ -173,7 +173,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
                     earlier=self._earlier,
                 )
             params = self._proposed(study, trial, self._record)
-            # Where it depends on values what is asked for, each value is given when it is.
+            # If the parameters asked for depend on values, each value is given when asked for.
             return params if self._grid is None and not self._record.space.branches else {}
 
     def sample_independent(  # noqa: D102
@@ -206,7 +206,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
             record = self._record
             if self._exhausted == "repeat" or record is None or not record.is_used_up:
                 return
-            # This trial may have shown that there are more parameters than were known.
+            # This trial may have revealed further parameters.
             ended = copy.copy(trial)
             ended.state, ended.values = state, values
             trials = [ended if each.number == trial.number else each for each in _trials(study)]
@@ -218,7 +218,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
     # -- points ------------------------------------------------------------------------------------
 
     def _attend(self, study: Study) -> None:
-        """Forget what is known of another study."""
+        """Reset the state if it belongs to another study."""
         if self._of != (study._storage, study._study_id):
             self._forget_study()
             self._of = (study._storage, study._study_id)
@@ -229,7 +229,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         self._lock = lock
 
     def _proposed(self, study: Study, trial: FrozenTrial, record: Record) -> dict[str, Any]:
-        """The values of a point that is this trial's alone; none if there is no such point."""
+        """The values of a point that only this trial has; empty if there is no such point."""
         fixed = {
             name: value
             for name, value in trial.system_attrs.get(_FIXED, {}).items()
@@ -262,9 +262,9 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
     def _without_new(
         self, study: Study, trial: FrozenTrial, record: Record, fixed: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Values where every point has a trial, or none is worth one."""
+        """Values for when every point has a trial, or none is worth one."""
         if self._grid is None and not (record.whole and record.is_settled):
-            return {}  # other parameters differ: this part of them may well come again
+            return {}  # other parameters differ, so these values may repeat
         if record.whole and not fixed and self._exhausted == "stop" and _stop(study):
             raise optuna.TrialPruned(f"{record.reason}: the study ends")
         point = record.again(fixed)
@@ -280,7 +280,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
     def _at_random(
         self, study: Study, trial: FrozenTrial, record: Record, fixed: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Values of a point that other trials are measuring."""
+        """Values of a random point that other trials are measuring."""
         draw = random.Random(f"{self._seed} {trial.number}")
         grid = record.space.grid
         drawn = tuple(
@@ -299,7 +299,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
     def _of_grid(
         self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
     ) -> Any:
-        """The value that this trial's point of the user's grid has."""
+        """The value of this trial's point on the user's grid."""
         assert self._grid is not None
         if not _claimed(study, trial):
             self.sample_relative(study, trial, {})
@@ -316,12 +316,12 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         return value
 
     def _drawn(self, study: Study, trial: FrozenTrial, name: str, levels: Levels) -> Any:
-        """A value that the fewest trials have that are equal in all else this one has so far."""
+        """Draw a value with the fewest trials that agree with this one in all else so far."""
         draw = random.Random(f"{self._seed} {trial.number} {name}")
         before = _claimed(study, trial)
         before.pop(name, None)
         if self._record is not None and self._record.space.branches and name in self._record.space:
-            # Only what was asked for counts: the rest was claimed for another point, if at all.
+            # Only values that were asked for count: others may have been claimed for another point.
             before = {known: value for known, value in before.items() if known in trial.params}
         while True:
             trials = _trials(study)
@@ -354,7 +354,7 @@ def _check_objective(study: Study) -> None:
 
 
 def _trials(study: Study) -> list[FrozenTrial]:
-    # From the storage itself: some pruners show a sampler only a part of the study.
+    # Read from the storage itself, as some pruners show samplers only a part of the study.
     trials: list[FrozenTrial] = study._storage.get_all_trials(study._study_id, deepcopy=False)
     return trials
 
@@ -382,7 +382,7 @@ def _claimed(study: Study, trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _stop(study: Study) -> bool:
-    """End ``study.optimize``; False if it is not what runs."""
+    """End ``study.optimize``; False if it is not running."""
     try:
         study.stop()
     except RuntimeError:

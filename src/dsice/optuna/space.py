@@ -1,4 +1,4 @@
-"""A grid, and how its points are written in the parameters of an Optuna study."""
+"""A grid, and the conversion of its points to parameters of an Optuna study."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ class Space:
     """The parameters that are searched together.
 
     Attributes:
-        levels: of each parameter, by name.
-        grid: the same as a grid, its axes in the same order. Those of distributions have names and
-            values of their own: Optuna knows names, and choices, that an axis does not.
+        levels: the levels of each parameter, by name.
+        grid: the same parameters as a grid, with the axes in the same order. Axes of distributions
+            have names and values of their own: Optuna allows names and choices that an axis does
+            not.
     """
 
     def __init__(self, levels: Mapping[str, Levels], grid: Grid) -> None:
@@ -30,7 +31,7 @@ class Space:
     def of_distributions(
         cls, distributions: Mapping[str, BaseDistribution], levels: int | None
     ) -> Space:
-        """The space of at least one distribution; ``levels`` as in `levels_of`."""
+        """Create the space of at least one distribution; ``levels`` as in `levels_of`."""
         of_each = {name: levels_of(name, each, levels) for name, each in distributions.items()}
         axes = [
             Axis(f"p{k}", range(each.count), ordered=each.ordered)
@@ -40,17 +41,17 @@ class Space:
 
     @classmethod
     def of_grid(cls, grid: Grid) -> Space:
-        """The space of a grid of the user's own."""
+        """Create the space of a user's grid."""
         return cls({axis.name: OfAxis(axis) for axis in grid.axes}, grid)
 
     def branched(self, examples: Sequence[Sequence[int | None]]) -> Space:
-        """The same parameters, where a program asked for these of them, see `Tree`.
+        """The same parameters with branches learned from examples, see `Tree`.
 
         Args:
             examples: the level of each parameter, None if a trial did not ask for it.
         """
         asked = [{axis: k for axis, k in enumerate(each) if k is not None} for each in examples]
-        # What the program asks for counts more than conditions that say otherwise.
+        # What the program asks for takes precedence over conditions.
         axes = [Axis(axis.name, axis.levels, ordered=axis.ordered) for axis in self.grid.axes]
         grid = Grid(axes, self.grid.rule, self.grid.only_ratios_of)
         return Space(self.levels, BranchedGrid(grid, Tree(grid, asked)))
@@ -60,7 +61,7 @@ class Space:
 
     @property
     def branches(self) -> bool:
-        """Whether some parameters are asked for at some values of others only."""
+        """Whether some parameters are asked for only at some values of others."""
         return isinstance(self.grid, BranchedGrid) or bool(self.grid.whens)
 
     def expected(self, indices: Sequence[int | None]) -> frozenset[int] | None:
@@ -68,7 +69,7 @@ class Space:
         return self.grid.active_at(indices)
 
     def expects(self, indices: Sequence[int | None]) -> bool:
-        """Whether a trial with these levels, and with no others, has asked for what is expected."""
+        """Whether a trial with exactly these levels has asked for the expected parameters."""
         return asked_for(indices) == self.expected(indices)
 
     def params(self, point: Point) -> dict[str, Any]:
@@ -79,7 +80,7 @@ class Space:
         return {name: value for axis, (name, value) in enumerate(values) if axis in expected}
 
     def indices(self, params: Mapping[str, Any]) -> list[int | None]:
-        """The level of each parameter, None where it is missing or has none."""
+        """The level of each parameter; None if the value is missing or matches no level."""
         return [
             levels.index(params[name]) if name in params else None
             for name, levels in self.levels.items()
@@ -100,13 +101,13 @@ class Space:
         return self.grid.within(self.free(params))
 
     def has(self, point: Point, fixed: Sequence[int | None]) -> bool:
-        """Whether a trial at ``point`` has these levels, None for any, where it asks for one."""
+        """Whether a trial at ``point`` has these levels (None for any) where it asks for one."""
         expected = self.expected(point) or ()
         levels = enumerate(zip(fixed, point, strict=True))
         return all(k in (None, at) or axis not in expected for axis, (k, at) in levels)
 
     def free(self, params: Mapping[str, Any]) -> list[Sequence[int]]:
-        """The levels of each axis that these values leave."""
+        """The levels of each axis that are compatible with these values."""
         fixed, shape = self.indices(params), self.grid.shape
         return [range(n) if k is None else (k,) for k, n in zip(fixed, shape, strict=True)]
 
@@ -117,7 +118,7 @@ def asked_for(indices: Sequence[int | None]) -> frozenset[int]:
 
 
 def check_distributions(search_space: object) -> dict[str, BaseDistribution]:
-    """``search_space`` if it is a dictionary of distributions.
+    """Return ``search_space`` if it is a dictionary of distributions.
 
     Raises:
         InvalidInput: it is not.
