@@ -1,1 +1,1 @@
-"""Launching jobs: the `Launcher` interface, its implementations, and what runs inside a job."""
+"""Launching jobs: the `Launcher` interface, its implementations, and the code inside a job."""

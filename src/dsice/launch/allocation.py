@@ -1,9 +1,9 @@
-"""Jobs as steps inside a Slurm allocation: one srun each, no submission, no place in a queue.
+"""Jobs as steps inside a Slurm allocation: one srun each, without submission or queueing.
 
-Slurm's own step manager knows the nodes, cores and GPUs of the allocation, and starts a step when
-what it asks for is free. How a step fares is told by its files and by the end of its srun. Only
-when these leave a doubt, about the steps of a driver that was killed for example, is Slurm asked,
-by one question for all steps.
+Slurm's step manager tracks the nodes, cores and GPUs of the allocation, and starts a step when its
+resources are free. The state of a step follows from its files and the end of its srun. Slurm is
+queried only where these are inconclusive, such as for the steps of a driver that was killed, with
+one query for all steps.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from dsice.launch.output import last_line, shown
 from dsice.launch.settings import AllocationSettings
 from dsice.launch.shim import SAFE_PATH_ADDED
 
-_PATIENCE: Final = 60.0  # seconds for an answer of Slurm
-_AGAIN: Final = 30.0  # seconds until a step that does not end is told once more
-_MOST_HANDLES: Final = 500  # below usual limits of open files; the ends of more are polled for
+_PATIENCE: Final = 60.0  # seconds to wait for an answer of Slurm
+_AGAIN: Final = 30.0  # seconds until a step that does not end is told again
+_MOST_HANDLES: Final = 500  # below usual limits on open files; further processes are polled
 _NO_SUCH_JOB: Final = "invalid job id"
 
 
 @dataclass(slots=True)
 class _Followed:
-    """A step.
+    """A step that is followed.
 
     Attributes:
         allocation: the job id of its allocation.
-        srun: the process that has started it; None: an earlier driver's.
+        srun: the process that started it; None if an earlier driver did.
         over_since: when it was first seen to be over without an outcome.
         told_at: when it was last told to end.
     """
@@ -57,8 +57,8 @@ class _Followed:
 class AllocationLauncher(Launcher):
     """Runs each job as a step of the Slurm job that the driver runs in.
 
-    Steps end with their allocation, and the driver should before: see `own_time_left`. What did
-    not end is begun again in the next allocation.
+    Steps end with their allocation, and the driver should end before it: see `own_time_left`. Steps
+    that were cut short are started again in the next allocation.
 
     Args:
         settings: of all steps.
@@ -78,15 +78,15 @@ class AllocationLauncher(Launcher):
 
     @property
     def trouble(self) -> str:
-        """What keeps Slurm from being asked, in words; or nothing."""
+        """Why Slurm cannot be queried, in words; empty if it can."""
         return self._trouble
 
     def submit(self, jobs: Sequence[JobFolder]) -> None:
-        """Start a step for each job; Slurm begins it when what it needs is free.
+        """Start a step for each job; Slurm begins it when its resources are free.
 
         Raises:
-            InvalidInput: this is no allocation.
-            LaunchError: there is no srun.
+            InvalidInput: this process is not in an allocation.
+            LaunchError: srun is missing.
         """
         own_allocation()
         for job in jobs:
@@ -121,7 +121,7 @@ class AllocationLauncher(Launcher):
             sleep(seconds)
 
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
-        """End the jobs: those that have not begun are revoked, those that run are told to end."""
+        """End the jobs: revoke those that have not begun, tell those that run to end."""
         steps = []
         for job in jobs:
             followed = self._followed.get(job)
@@ -144,7 +144,7 @@ class AllocationLauncher(Launcher):
             self._ask("scancel", "--signal=TERM", *steps)
 
     def reattach(self, job: JobFolder) -> JobState:
-        """Take over a job of an earlier driver; one that has not begun is revoked.
+        """Take over a job of an earlier driver, or revoke it if it has not begun.
 
         Raises:
             LaunchError: it belongs to another launcher.
@@ -165,7 +165,7 @@ class AllocationLauncher(Launcher):
         if owner is None or owner.by == "driver":
             return JobState.REVOKED
         if not owner.batch_id:
-            if not owner.pid:  # a crash of the machine has left an empty file
+            if not owner.pid:  # the machine crashed and left an empty file
                 return JobState.LOST
             raise LaunchError(
                 f"{job.path} was begun as a process on {owner.host} and has not ended: resume with "
@@ -174,7 +174,7 @@ class AllocationLauncher(Launcher):
         self._followed[job] = _Followed(owner.batch_id.partition(".")[0])
         return JobState.RUNNING
 
-    # -- what is known of a step -------------------------------------------------------------------
+    # -- the state of a step -----------------------------------------------------------------------
 
     def _state(self, job: JobFolder, followed: _Followed) -> JobState:
         if not job.path.exists() and job.revoke():  # somebody deleted it
@@ -195,14 +195,14 @@ class AllocationLauncher(Launcher):
         now = time.monotonic()
         if followed.over_since is None:
             followed.over_since = now
-        # What Slurm said before is no evidence: the step may have begun since.
+        # Earlier answers of Slurm are no evidence: the step may have begun since.
         fresh = owner is None or self._asked_at > followed.over_since
         if now < followed.over_since + self._settings.grace or not fresh:
             return under_way
         return self._without_outcome(job, followed)
 
     def _is_over(self, step: str, followed: _Followed) -> bool:
-        """Whether a step that has begun is over, as far as Slurm says."""
+        """Whether a step that has begun is over, according to Slurm."""
         if time.monotonic() >= self._asked_at + self._settings.poll:
             self._asked_at = time.monotonic()
             self._look()
@@ -210,7 +210,7 @@ class AllocationLauncher(Launcher):
         return steps is not None and step not in steps
 
     def _look(self) -> None:
-        """Ask for the steps of each allocation that jobs are followed in."""
+        """Query the steps of each allocation in which jobs are followed."""
         self._steps = {}
         for allocation in {followed.allocation for followed in self._followed.values()}:
             found = self._ask("squeue", "-h", "-s", "-j", allocation, "-o", "%i")
@@ -218,7 +218,7 @@ class AllocationLauncher(Launcher):
                 self._steps[allocation] = set(found.split())
 
     def _without_outcome(self, job: JobFolder, followed: _Followed) -> JobState:
-        """The end of a job that is over and has left no outcome: it gets one."""
+        """Record an outcome for a job that is over and has left none."""
         if job.claim("driver"):
             words = shown(last_line(_log(job))) or "its srun has ended"
             job.finish(Outcome(Kind.NOT_BEGUN, f"not begun: {words}"))
@@ -246,7 +246,7 @@ class AllocationLauncher(Launcher):
                 _log(job).unlink()
 
     def _ask(self, *command: str) -> str | None:
-        """What a command of Slurm prints; None if it does not answer."""
+        """The output of a command of Slurm; None if it does not answer."""
         try:
             done = subprocess.run(
                 command,
@@ -268,10 +268,10 @@ class AllocationLauncher(Launcher):
 
 
 def own_allocation() -> str:
-    """The job id of the Slurm allocation that this process is in.
+    """The job id of the Slurm allocation of this process.
 
     Raises:
-        InvalidInput: it is in none.
+        InvalidInput: this process is not in one.
     """
     if not (found := os.environ.get("SLURM_JOB_ID", "")):
         raise InvalidInput(
@@ -282,7 +282,7 @@ def own_allocation() -> str:
 
 
 def places(settings: AllocationSettings, environment: Mapping[str, str] = os.environ) -> int | None:
-    """How many steps the allocation has room for, as far as its variables say; else None."""
+    """How many steps fit the allocation, by its environment variables; None if they do not say."""
     each = settings.cpus or 1
     nodes = _cpus_of_nodes(environment.get("SLURM_JOB_CPUS_PER_NODE", ""))
     if not nodes:
@@ -295,7 +295,7 @@ def places(settings: AllocationSettings, environment: Mapping[str, str] = os.env
 
 
 def _cpus_of_nodes(text: str) -> list[int]:
-    """The cores of each node in a text such as ``16(x4),8``."""
+    """Parse the cores of each node from a text such as ``16(x4),8``."""
     nodes = []
     for part in filter(None, text.split(",")):
         found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
@@ -306,15 +306,15 @@ def _cpus_of_nodes(text: str) -> list[int]:
 
 
 def _start(job: JobFolder, name: str, settings: AllocationSettings, log: IO[bytes]) -> _Srun:
-    # What the allocation itself was asked for must not become what each step asks for.
+    # Steps must not inherit the requests of the allocation itself.
     kept = ("SLURM_CONF", "SLURM_JOB_ID", "SLURM_JOBID", "SLURM_WORKING_CLUSTER")
     env = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") or k in kept}
     if "PYTHONSAFEPATH" not in env:
-        # `python -m` would take a random.py of the user's folder for the standard library's.
+        # Otherwise `python -m` would import a random.py of the user's folder.
         env |= {"PYTHONSAFEPATH": "1", SAFE_PATH_ADDED: "1"}
-    # Without it a step would get all GPUs of its node, and the next one would wait.
+    # Otherwise a step would get all GPUs of its node, and the next one would wait.
     gpus = f"--gpus-per-node={settings.gpus}" if settings.gpus else "--gres=none"
-    # No limit of its own, rather than all memory of the node for one step.
+    # No memory limit per step, as by default one step would get all memory of the node.
     memory = f"--mem={settings.megabytes}M" if settings.megabytes else "--mem=0"
     command = [
         "srun",
@@ -340,12 +340,12 @@ def _start(job: JobFolder, name: str, settings: AllocationSettings, log: IO[byte
 
 
 class _Srun:
-    """A process that goes on when nobody looks after it any more.
+    """A process that continues when nobody follows it any more.
 
-    Not `subprocess.Popen`, whose object complains when it goes before its process.
+    Not `subprocess.Popen`, which warns if its object is deleted before its process ends.
 
     Attributes:
-        handle: to wait for its end; -1 without one.
+        handle: a process file descriptor to wait for its end, or -1.
     """
 
     def __init__(self, command: list[str], env: Mapping[str, str], log: int) -> None:
@@ -360,7 +360,7 @@ class _Srun:
                 (os.POSIX_SPAWN_DUP2, log, 1),
                 (os.POSIX_SPAWN_DUP2, log, 2),
             ],
-            setsid=True,  # a Ctrl-C, and the end of the driver, are not for it
+            setsid=True,  # unaffected by Ctrl-C and the end of the driver
         )
         if (handle := os.pidfd_open(self._pid)) < _MOST_HANDLES:
             self.handle = handle
@@ -387,7 +387,7 @@ class _Srun:
 
 
 def _log(job: JobFolder) -> Path:
-    """What srun itself says."""
+    """The output of srun itself."""
     return job.path / "srun.txt"
 
 

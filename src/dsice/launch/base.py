@@ -1,4 +1,4 @@
-"""What a launcher is: four verbs on jobs."""
+"""The interface of launchers: submit, poll, cancel and reattach jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsice.launch.job import JobFolder
 
 
 class JobState(Enum):
-    """What can be said about a job from outside."""
+    """The state of a job, as seen from outside."""
 
     QUEUED = auto()
     """Submitted; it has not begun."""
@@ -28,18 +28,18 @@ class Launcher(ABC):
     """Runs jobs somewhere.
 
     The life of a job: its folder is created with its specification (`JobFolder.create`), then
-    ``submit`` hands it over once. ``poll`` tells the states of the jobs given to this launcher,
+    ``submit`` hands it over once. ``poll`` returns the states of the jobs given to this launcher,
     until each is ENDED, LOST or REVOKED, after which it is forgotten. A driver that was killed and
-    started again calls ``reattach`` for every job that had not ended; those still alive are polled
+    restarted calls ``reattach`` for every job that had not ended; those still alive are polled
     as before. ``cancel`` makes jobs end; their outcomes say so.
 
-    Implementations hold no truth: everything is in the job folders (see `dsice.launch.job`), and
-    an answer is only a reading of it. Saying LOST or REVOKED needs positive evidence; a doubtful
-    job is RUNNING.
+    No implementation owns any state: everything is in the job folders (see
+    `dsice.launch.job`), and answers are derived from these. LOST and REVOKED require positive
+    evidence; in doubt, a job is RUNNING.
 
     Attributes:
-        survives: whether jobs go on when the driver's host or its own batch job ends.
-        pause: seconds between two polls that a driver should let pass when nothing happens.
+        survives: whether jobs continue when the driver's host or its own batch job ends.
+        pause: seconds that a driver should wait between two polls when nothing happens.
     """
 
     survives: bool = False
@@ -47,12 +47,12 @@ class Launcher(ABC):
 
     @property
     def trouble(self) -> str:
-        """What keeps jobs from being started or followed for now, in words; or nothing."""
+        """Why jobs cannot be started or followed at present, in words; empty if they can."""
         return ""
 
     @abstractmethod
     def submit(self, jobs: Sequence[JobFolder]) -> None:
-        """Start jobs, or queue them.
+        """Start or queue jobs.
 
         Raises:
             LaunchError: they cannot be started at all.
@@ -63,16 +63,16 @@ class Launcher(ABC):
         """The states of all jobs submitted or reattached and not yet seen to end."""
 
     def wait(self, seconds: float, sleep: Callable[[float], None]) -> None:
-        """Let ``seconds`` pass by ``sleep``, or fewer until a job may have ended."""
+        """Wait ``seconds`` by ``sleep``, or less if a job may have ended."""
         sleep(seconds)
 
     @abstractmethod
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
-        """Make jobs end soon. Jobs that have ended already are left as they are."""
+        """Make jobs end soon; no effect on those that have ended."""
 
     @abstractmethod
     def reattach(self, job: JobFolder) -> JobState:
-        """Take over a job from a driver that is no more; see the states for what follows.
+        """Take over a job from a driver that has died, and return its state.
 
-        A job that has not begun may be revoked by this.
+        May revoke a job that has not begun.
         """

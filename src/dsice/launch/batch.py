@@ -1,4 +1,4 @@
-"""Jobs of a batch system: handed over at its pace, followed by one question for all of them."""
+"""Jobs of a batch system, submitted at a limited rate and followed by one query for all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dsice.launch.wave import Wave
 
 _FIRST_DELAY: Final = 2.0  # seconds after a failure until the next try, doubled each time ...
 _LONGEST_DELAY: Final = 60.0  # ... up to this
-_AGAIN: Final = 30.0  # seconds until a job that does not end is told once more
+_AGAIN: Final = 30.0  # seconds until a job that does not end is told again
 
 _UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
 _GONE: Final = Entry("", JobState.ENDED, Kind.LOST, "vanished from the queue without a result")
@@ -28,13 +28,13 @@ _GONE: Final = Entry("", JobState.ENDED, Kind.LOST, "vanished from the queue wit
 
 @dataclass(slots=True)
 class _Followed:
-    """A job that the batch system has taken.
+    """A job that the batch system has accepted.
 
     Attributes:
         batch_id: its id there.
-        name: its name there: an id alone may come to mean another job.
-        entry: what was said of it last.
-        over_since: when it was first said to have ended, or not mentioned any more.
+        name: its name there, since ids may be reused.
+        entry: the last answer about it.
+        over_since: when it was first reported as ended, or no longer listed.
         told_at: when it was last told to end.
     """
 
@@ -48,15 +48,15 @@ class _Followed:
 class BatchLauncher(Launcher):
     """Runs jobs in a batch system.
 
-    Files come before the scheduler's word: a job with an outcome has ended, whatever is said. A job
-    that is over without one, and some time after, gets its outcome from what the scheduler says of
-    its end. As long as the scheduler does not answer, nothing is concluded.
+    Files take precedence over the scheduler: a job with an outcome has ended, whatever the
+    scheduler says. A job that is over without an outcome gets one after some time, from the
+    scheduler's account of its end. While the scheduler does not answer, nothing is concluded.
 
     Args:
         scheduler: the batch system.
         settings: of all jobs.
-        folder: where waves are kept.
-        now: tells the time in seconds, from any beginning.
+        folder: of the waves, the batches of jobs that are submitted together.
+        now: a clock in seconds, with any origin.
     """
 
     survives = True
@@ -75,26 +75,26 @@ class BatchLauncher(Launcher):
         self._grace = settings.grace
         self._now = now
         self._backlog: deque[JobFolder] = deque()
-        self._revoked: list[JobFolder] = []  # before they were handed over
+        self._revoked: list[JobFolder] = []  # before their submission
         self._followed: dict[JobFolder, _Followed] = {}
-        # By name, the jobs of waves whose submission did not come to its end.
+        # By name, the jobs of waves whose submission was interrupted.
         self._strays: defaultdict[str, list[JobFolder]] = defaultdict(list)
-        self._told: set[str] = set()  # ids of what was told to end
-        self._longest = self._scheduler.longest_wave  # that the system seems to take just now
-        self._allowance = 1.0  # submissions that may be made now
+        self._told: set[str] = set()  # ids of jobs that were told to end
+        self._longest = self._scheduler.longest_wave  # the current estimate of the system's limit
+        self._allowance = 1.0  # submissions that are allowed now
         self._allowed_at = now()
         self._retry = _Retry(now)
         self._asking = _Retry(now)
         self._ask_at = now()
         self._proven = False  # whether a submission has succeeded with these settings
 
-    # -- the four verbs ----------------------------------------------------------------------------
+    # -- the interface -----------------------------------------------------------------------------
 
     def submit(self, jobs: Sequence[JobFolder]) -> None:
-        """Hand jobs over as fast as the system may be asked; the rest waits here.
+        """Submit jobs as fast as the rate limit allows; the rest waits here.
 
         Raises:
-            LaunchError: the system refuses them for good.
+            LaunchError: the system refuses them permanently.
         """
         self._backlog.extend(jobs)
         self._hand_over()
@@ -113,7 +113,7 @@ class BatchLauncher(Launcher):
         return states
 
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
-        """End the jobs: those that have not begun are revoked, those that run are told to end."""
+        """End the jobs: revoke those that have not begun, tell those that run to end."""
         ids = []
         for job in jobs:
             if job in self._backlog:
@@ -130,7 +130,7 @@ class BatchLauncher(Launcher):
         self._tell_to_end(ids)
 
     def reattach(self, job: JobFolder) -> JobState:
-        """Take over a job of an earlier driver; one that was never handed over is revoked.
+        """Take over a job of an earlier driver, or revoke it if it was never submitted.
 
         Raises:
             LaunchError: it belongs to another launcher.
@@ -147,8 +147,8 @@ class BatchLauncher(Launcher):
             )
         ids = found[0].ids() if found else []
         if found is None or not ids:
-            # Killed before the system had answered. Whether it has the job is not known; if so,
-            # it is told to forget it, and a job that has been revoked does nothing.
+            # The driver was killed before the system answered. The system may have the job or not:
+            # if so, it is told to drop it, and a revoked job does nothing.
             if job.claim("driver"):
                 if found is not None:
                     self._strays[found[0].name].append(job)
@@ -156,7 +156,7 @@ class BatchLauncher(Launcher):
             owner = job.claimant()
             if owner is None or owner.by == "driver":
                 return JobState.REVOKED
-            if not owner.pid:  # a crash of the machine has left an empty file
+            if not owner.pid:  # the machine crashed and left an empty file
                 return JobState.LOST
             if not owner.batch_id:
                 raise LaunchError(
@@ -177,7 +177,7 @@ class BatchLauncher(Launcher):
 
     @property
     def trouble(self) -> str:
-        """What keeps the system from being used, in words; empty if nothing does."""
+        """Why the system cannot be used, in words; empty if it can."""
         stuck = Counter(f.entry.stuck for f in self._followed.values() if f.entry.stuck)
         if not stuck:
             refused = self._retry.trouble if self._backlog else ""
@@ -185,10 +185,10 @@ class BatchLauncher(Launcher):
         words = ", ".join(f"{count} for {why}" for why, count in sorted(stuck.items()))
         return f"jobs wait in {self._scheduler.TITLE}'s queue and will not begin: {words}"
 
-    # -- handing over ------------------------------------------------------------------------------
+    # -- submission --------------------------------------------------------------------------------
 
     def _hand_over(self) -> None:
-        """Submit what waits, as far as the rate and the system allow."""
+        """Submit waiting jobs, as far as the rate limit and the system allow."""
         rate = self._settings.submit_rate
         now = self._now()
         self._allowance = min(max(1.0, rate), self._allowance + (now - self._allowed_at) * rate)
@@ -201,7 +201,7 @@ class BatchLauncher(Launcher):
                 self._submit(Wave.create(system, self._folder, jobs, length), settings)
 
     def _next_jobs(self) -> tuple[BatchSettings | None, list[JobFolder]]:
-        """The first jobs that wait and have the same needs, and these."""
+        """The settings of the first waiting job, and the first jobs that share them."""
 
         def needs(job: JobFolder) -> BatchSettings | None:
             try:
@@ -215,8 +215,8 @@ class BatchLauncher(Launcher):
         free = []
         for job in jobs:
             self._backlog.popleft()
-            # One that was claimed meanwhile must not be started: it runs, or has run, by a
-            # submission that failed and yet came through.
+            # A job that was claimed meanwhile must not be started: a submission that seemed to
+            # fail has reached the system.
             owner = job.claimant()
             if settings is None or (owner is not None and not owner.batch_id):
                 self._revoked.append(job)
@@ -230,7 +230,7 @@ class BatchLauncher(Launcher):
         try:
             ids = self._scheduler.submit(wave, settings)
         except SchedulerError as error:
-            # It may have taken the jobs all the same: they go by a name that is not used again.
+            # It may have accepted the jobs all the same; their name is not used again.
             self._strays[wave.name] += wave.jobs
             self._backlog.extendleft(reversed(wave.jobs))
             if not error.temporary and not self._proven:
@@ -250,7 +250,7 @@ class BatchLauncher(Launcher):
     # -- following ---------------------------------------------------------------------------------
 
     def _ask_if_due(self) -> None:
-        """Ask the system about all jobs, by one question."""
+        """Query the system about all jobs at once, if it is time to."""
         now = self._now()
         if not (self._followed or self._strays) or now < self._ask_at or not self._asking.is_due():
             return
@@ -276,11 +276,11 @@ class BatchLauncher(Launcher):
     def _note_missing(self, missing: Sequence[_Followed]) -> None:
         try:
             ended = self._scheduler.ended({followed.batch_id for followed in missing})
-        except SchedulerError:  # no accounting here, or not now: what is not known, is not known
+        except SchedulerError:  # no accounting here, or not now
             ended = {}
         for followed in missing:
             entry = ended.get(followed.batch_id)
-            # The account lags behind, and is no reason to call a job unfinished that has vanished.
+            # Accounting lags behind: a vanished job that it shows as unfinished may well be over.
             if entry is None or entry.state is not JobState.ENDED or not _is_same(followed, entry):
                 entry = _GONE
             self._note(followed, entry)
@@ -306,7 +306,7 @@ class BatchLauncher(Launcher):
         return self._without_outcome(job, followed)
 
     def _without_outcome(self, job: JobFolder, followed: _Followed) -> JobState:
-        """The end of a job that is over and has left none: it gets one."""
+        """Record an outcome for a job that is over and has left none."""
         entry = followed.entry
         if job.claim("driver"):
             job.finish(Outcome(Kind.NOT_BEGUN, f"not begun: {entry.reason or 'ended at once'}"))
@@ -315,7 +315,7 @@ class BatchLauncher(Launcher):
         if owner is None or owner.by == "driver":
             return JobState.REVOKED
         if owner.batch_id and owner.batch_id != followed.batch_id:
-            # Another submission of the same job was first: that one is to be followed.
+            # Another submission of the same job claimed it first: follow that one.
             self._followed[job] = _Followed(owner.batch_id, "", Entry("", JobState.RUNNING))
             return JobState.RUNNING
         kind, reason = entry.kind, entry.reason
@@ -338,9 +338,9 @@ class BatchLauncher(Launcher):
             self._asking.failed(str(error))
 
     def _end_strays(self, queue: dict[str, Entry]) -> None:
-        """End what submissions left behind that we know by name only.
+        """End leftovers of interrupted submissions, which are known by name only.
 
-        One that has begun and has claimed its job is that job, and is followed.
+        A leftover that has begun and claimed its job is followed instead.
         """
         found = {
             batch_id
@@ -358,12 +358,12 @@ class BatchLauncher(Launcher):
 
 
 def _is_same(followed: _Followed, entry: Entry) -> bool:
-    """Whether ``entry``, found by the id, is about that job; a name may be missing or cut short."""
+    """Whether ``entry``, found by id, is that job; its name may be missing or truncated."""
     return not followed.name or followed.name.startswith(entry.name)
 
 
 class _Retry:
-    """When to try again what failed: soon at first, then less and less often."""
+    """Exponential backoff with jitter for retries."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -372,21 +372,21 @@ class _Retry:
         self._text = ""
 
     def is_due(self) -> bool:
-        """Whether to try now."""
+        """Whether it is time to try."""
         return self._now() >= self._due_at
 
     def failed(self, text: str) -> None:
-        """A try failed, for the reason ``text``."""
+        """Note that a try failed, for the reason ``text``."""
         self._text = text
-        # Jitter: many drivers must not come back at the same moment.
+        # Jitter, so that many drivers do not retry at the same moment.
         self._due_at = self._now() + self._delay * random.uniform(0.7, 1.3)
         self._delay = min(2 * self._delay, _LONGEST_DELAY)
 
     def succeeded(self) -> None:
-        """A try succeeded."""
+        """Note that a try succeeded."""
         self._delay, self._due_at, self._text = _FIRST_DELAY, -float("inf"), ""
 
     @property
     def trouble(self) -> str:
-        """What failed; empty if nothing did."""
+        """The reason of the last failure; empty if the last try succeeded."""
         return self._text

@@ -1,4 +1,4 @@
-"""Which GPUs this process may use, by the names that programs are told them by."""
+"""The GPUs that this process may use, and the environment variables that select them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Devices:
     """The GPUs of this machine that this process may use.
 
     Attributes:
-        names: as the variable wants them: numbers, UUIDs or names of MIG instances.
-        variable: the environment variable that names a program's GPUs.
-        others: further variables that must be set beside it.
+        names: in the form of the variable: numbers, UUIDs or names of MIG instances.
+        variable: the environment variable that selects a program's GPUs.
+        others: further variables that must be set as well.
         aliases: other names of the same GPUs, such as UUIDs.
     """
 
@@ -37,7 +37,7 @@ class Devices:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def named(self, name: str) -> str | None:
-        """The GPU that is meant by ``name``, or None: UUIDs may be cut short if that is clear."""
+        """The GPU called ``name``, or None; UUIDs may be abbreviated if unambiguous."""
         if name in self.names:
             return name
         if name in self.aliases:
@@ -47,15 +47,15 @@ class Devices:
         return begin[0] if len(set(begin)) == 1 else None
 
     def environment(self, names: tuple[str, ...]) -> dict[str, str]:
-        """The variables that give a program these GPUs."""
+        """The environment variables that give a program these GPUs."""
         return {self.variable: ",".join(names), **self.others}
 
 
 def visible_devices(environment: Mapping[str, str] = os.environ) -> Devices:
-    """The GPUs that the libraries would find in ``environment``.
+    """Find the GPUs that the libraries would use in ``environment``.
 
-    A variable that is set already, by a batch system for example, says it all; otherwise the
-    vendors' own tools are asked.
+    A variable that is already set, for example by a batch system, decides; otherwise the
+    vendors' tools are queried.
     """
     for variable in VARIABLES:
         if (text := environment.get(variable)) is not None:
@@ -72,13 +72,13 @@ def visible_devices(environment: Mapping[str, str] = os.environ) -> Devices:
         return nvidia_devices(done.stdout, environment)
     count = sum(1 for node in _KFD.glob("*/properties") if _is_gpu(node))
     if count:
-        # What HIP, OpenCL and OpenMP have in common.
+        # Common to HIP, OpenCL and OpenMP.
         return Devices(tuple(map(str, range(count))), VARIABLES[2])
     return Devices(())
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    """The GPUs in the value of a variable, which ends at the first that is none."""
+    """The GPUs in the value of a variable; the list ends at the first invalid entry."""
     names: list[str] = []
     for name in map(str.strip, text.split(",")):
         if not re.fullmatch(r"\d+|(GPU|MIG)-\S+", name) or name in names:
@@ -88,9 +88,9 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def nvidia_devices(text: str, environment: Mapping[str, str]) -> Devices:
-    """The GPUs in what ``nvidia-smi -L`` prints.
+    """Parse the GPUs in the output of ``nvidia-smi -L``.
 
-    A GPU that is split into MIG instances can be used by these only.
+    A GPU that is split into MIG instances can only be used through these.
     """
     found: list[tuple[str, str, list[str]]] = []
     for line in text.splitlines():
@@ -100,7 +100,7 @@ def nvidia_devices(text: str, environment: Mapping[str, str]) -> Devices:
             found[-1][2].append(instance[1])
     names = [name for number, _, instances in found for name in instances or [number]]
     aliases = {uuid: number for number, uuid, instances in found if uuid and not instances}
-    # By default CUDA counts the fastest first, and nvidia-smi by their places.
+    # By default CUDA numbers the fastest first, and nvidia-smi by bus position.
     order = {} if "CUDA_DEVICE_ORDER" in environment else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     return Devices(tuple(names), VARIABLES[0], order, aliases)
 

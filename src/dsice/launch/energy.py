@@ -1,6 +1,6 @@
-"""The energy that a machine uses, where it counts that: its processors' RAPL, NVIDIA's NVML.
+"""Energy used by a machine, from the counters of RAPL (processors) and NVML (NVIDIA's devices).
 
-Counters are of whole packages and devices. What else runs there meanwhile is in them, too.
+The counters cover whole packages and devices, including other programs that run there.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ NOT_OFFERED: Final = (
 
 
 class Rapl:
-    """The energy counter of one package of processors, or of its memory.
+    """The energy counter of one processor package, or of its memory.
 
-    It begins again at zero every few minutes to hours, so `joules` must be asked more often.
+    It wraps around every few minutes to hours, so `joules` must be called more often.
 
     Args:
         zone: its folder under /sys/class/powercap.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: its files say something else.
+        ValueError: its files do not hold numbers as expected.
     """
 
     def __init__(self, zone: Path) -> None:
@@ -39,7 +39,7 @@ class Rapl:
         self._total = 0
 
     def joules(self) -> float:
-        """What was used since this object was made, in joules."""
+        """Energy since the creation of this object, in joules."""
         count = self._count()
         self._total += (count - self._last) % (self._range + 1)
         self._last = count
@@ -50,11 +50,11 @@ class Rapl:
 
 
 class EnergyMeter:
-    """Counts the energy that this machine uses from now on.
+    """Measures the energy that this machine uses from its creation on.
 
     Args:
-        environment: of the program, which may name the devices that it sees.
-        powercap: where the counters of processors lie.
+        environment: of the program, which may select its visible devices.
+        powercap: the folder of the processors' counters.
 
     Attributes:
         offered: whether there is any counter.
@@ -73,23 +73,23 @@ class EnergyMeter:
         self._joules = 0.0
 
     def look(self) -> None:
-        """Read the counters; at least once a minute, as some begin again at zero."""
+        """Read the counters; call at least once a minute, as some wrap around."""
         with suppress(OSError, ValueError):
             self._joules = sum(joules() for joules in self._counters)
 
     def joules(self) -> float | None:
-        """What was used since this object was made; None where nothing counts it."""
+        """Energy since the creation of this object, in joules; None without any counter."""
         self.look()
         return self._joules if self.offered else None
 
 
 def _counts_apart(name: str) -> bool:
-    """Whether a zone is in no other one: ``core`` and ``uncore`` are parts of their package."""
+    """Whether a zone is not part of another: ``core`` and ``uncore`` belong to their package."""
     return name.startswith("package") or name == "dram"
 
 
 def _devices(visible: str | None) -> list[Callable[[], float]]:
-    """A counter for each of NVIDIA's devices that the program may see."""
+    """A counter for each NVIDIA device that is visible to the program."""
     try:
         import pynvml
     except ImportError:
@@ -99,7 +99,7 @@ def _devices(visible: str | None) -> list[Callable[[], float]]:
         pynvml.nvmlInit()
         for handle in _visible(pynvml, visible):
             counters.append(_device(pynvml, handle))
-    except pynvml.NVMLError:  # no driver, or a device that does not count
+    except pynvml.NVMLError:  # no driver, or a device without a counter
         return counters
     return counters
 

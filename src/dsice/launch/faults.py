@@ -1,4 +1,4 @@
-"""What is the machine's fault and not the program's: no space, no memory, a file server gone."""
+"""Detecting faults of the machine: no disk space, no memory, a file server that is gone."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _FAULTS: Final = {
     errno.EIO: "the file system had input/output errors",
     errno.ESTALE: "the file server did not know the folder any more (stale file handle)",
     errno.ENOTCONN: "the file server was not connected",
-    errno.ESHUTDOWN: "the file server had dropped this machine",  # what Lustre says
+    errno.ESHUTDOWN: "the file server had dropped this machine",  # from Lustre
     errno.ETIMEDOUT: "the file server did not answer",
     errno.ENFILE: "the machine had too many open files",
     errno.ENOMEM: "the machine had no memory left",
     errno.EAGAIN: "the machine could start no more processes",
 }
-_PROBE: Final = 1 << 20  # bytes: with less than that free, a disk is full
+_PROBE: Final = 1 << 20  # bytes: a disk with less free space counts as full
 
 
 def fault_behind(error: BaseException) -> str:
-    """What is wrong with the machine, in words, if that has caused ``error``; or nothing."""
+    """The fault of the machine that caused ``error``, in words; empty if there is none."""
     number = error.errno if isinstance(error, OSError) else None
     return _FAULTS.get(number, "") if number is not None else ""
 
 
 def fault_in(folder: Path) -> str:
-    """What keeps files from being written into a folder, in words; or nothing.
+    """Why files cannot be written into a folder, in words; empty if they can.
 
-    A small file is written and removed. A folder that is not there or not ours is no such fault.
+    Writes and removes a small file. A missing folder, or one without permission, is not a fault.
     """
     probe = folder / f".probe.{secrets.token_hex(4)}"
     try:
@@ -57,4 +57,4 @@ def _has_free_inodes(folder: Path) -> bool:
         found = os.statvfs(folder)
     except OSError:
         return True
-    return found.f_favail > 0 or not found.f_files  # some file systems count none
+    return found.f_favail > 0 or not found.f_files  # some file systems do not count files

@@ -1,4 +1,4 @@
-"""Intermediate metrics in the lines of a program that runs: they become lines of its progress."""
+"""Following a program's output: intermediate metrics found there go to its progress file."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Final
 from dsice.files import open_private, open_regular
 from dsice.launch.patterns import LineReader
 
-_PAUSE: Final = 1.0  # seconds between looks at the output
-_MOST: Final = 1_000_000  # bytes of a file that one look reads; of more, the last ones
+_PAUSE: Final = 1.0  # seconds between two reads of the output
+_MOST: Final = 1_000_000  # bytes that one read takes from a file, the last ones if there are more
 _LONGEST: Final = 10_000  # characters of a line
-_ENTRIES: Final = 10_000  # after so many, one look writes the newest only
+_ENTRIES: Final = 10_000  # beyond so many entries, one read writes only the newest
 
 
 class Follower:
-    """Reads what a program prints while it runs, and appends what a pattern finds to its progress.
+    """Reads a running program's output, and appends the matches of a pattern to its progress file.
 
     Args:
-        pattern: of a line; its named groups are the intermediate metrics.
+        pattern: a regular expression for a line; its named groups are the intermediate metrics.
         outputs: files that the program writes to.
-        progress: where the entries go, as JSON lines.
+        progress: the file for the entries, as JSON lines.
     """
 
     def __init__(self, pattern: str, outputs: list[Path], progress: Path) -> None:
@@ -36,7 +36,7 @@ class Follower:
         self._thread.start()
 
     def end(self) -> None:
-        """The program has ended: read the rest."""
+        """Read the rest, after the end of the program."""
         self._over.set()
         self._thread.join()
         self._look(last=True)
@@ -57,12 +57,12 @@ class Follower:
         try:
             with open(self._progress, "ab", opener=open_private) as file:
                 file.write(text.encode("utf-8", "replace"))
-        except OSError:  # a full disk: intermediate metrics are not worth a trial
+        except OSError:  # a full disk: the trial matters more than its intermediate metrics
             return
 
 
 class _Growing:
-    """A file that grows: gives each whole line once, as far as it keeps up."""
+    """A growing file, which yields each complete line once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -70,7 +70,7 @@ class _Growing:
         self._begun = ""
 
     def lines(self, last: bool) -> list[str]:
-        """The lines that have come whole since; ``last``: with one that has no end."""
+        """The lines completed since the last call; with ``last``, also one without a newline."""
         try:
             with open(self._path, "rb", opener=open_regular) as file:
                 size = file.seek(0, os.SEEK_END)

@@ -1,16 +1,16 @@
-"""A job on disk: what it is to run, who holds it, what came out.
+"""A job on disk: its specification, its claim and its outcome.
 
-A job is one attempt at one measurement (or stage). All it has is a folder of files at fixed names,
-so any process can take a job over from its folder alone. Three rules make every job run at most
-once and none be lost, whatever is killed when:
+A job is one attempt at one measurement (or stage). It consists of a folder of files with fixed
+names, so any process can take it over from its folder alone. Three rules ensure that every job
+runs at most once and none is lost, whatever is killed at whatever time:
 
-- ``spec.json`` is whole before the job is submitted.
+- ``spec.json`` is complete before the job is submitted.
 - Whoever links ``claim.json`` first owns the job: the job itself, which then runs, or the driver,
   which thereby revokes it. The job holds a lock on that file from before its linking to its end.
 - ``outcome.json`` is linked into place once, complete and flushed: the first writer wins.
 
-So an outcome means the job ended, whatever a scheduler says; a claim with a free lock and no
-outcome means it was lost; and a job without a claim has not begun, and will not once revoked.
+So an outcome means that the job ended, whatever a scheduler says; a claim with a free lock and no
+outcome means that it was lost; and a job without a claim has not begun, and will not once revoked.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from dsice.launch.patterns import Pattern
 
 T = TypeVar("T")
 
-_PATIENCE: Final = 300.0  # seconds for which a former life's lock is waited for
-_LARGEST: Final = 64_000_000  # bytes of a file of a job: the texts of its input files are in one
+_PATIENCE: Final = 300.0  # seconds to wait for the lock of an earlier run of the job
+_LARGEST: Final = 64_000_000  # bytes of a file of a job: a specification contains input files
 
 
 class Kind(StrEnum):
@@ -68,28 +68,28 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What a job runs.
+    """The specification of a job.
 
     Attributes:
         name: unique among all jobs of all studies, for schedulers' queues.
-        command: the argument list; no shell sees it.
+        command: the argument list, which no shell interprets.
         workdir: the working directory, which exists.
         env: environment variables added to those of the driver.
         timeout: time limit in seconds, or None.
         needs_metrics: whether a job that writes no JSON object of metrics has failed.
-        resources: what it needs of a batch system besides the launcher's settings, see
+        resources: requested from a batch system in addition to the launcher's settings, see
             `dsice.launch.settings.Resources`.
-        files: made before the program starts: name in the working directory to text.
-        flaw: why the job cannot be run, in words: it will say so without starting; or nothing.
+        files: created before the program starts: name in the working directory to text.
+        flaw: why the job cannot be run, in words; it then fails unstarted. Usually empty.
         slot: the number of the trial's slot, see `dsice.launch.slots`; None for a stage.
         devices: names of the GPUs that its environment gives it.
-        cores: those of this machine that it may use; empty: all.
+        cores: of this machine that it may use; empty: all.
         identity: what it measures: study, trial or stage, attempt, parameters. The outcome repeats
-            it, so that no result is taken for that of another job.
+            it, so that a result cannot be mistaken for that of another job.
         patterns: metrics that are read from its output, by name.
-        measured: names of metrics to the built-in ones that they are, see `dsice.launch.usage`.
-        progress: a regular expression of lines of its output that tell intermediate metrics by its
-            named groups, or nothing.
+        measured: names of metrics to built-in metrics, see `dsice.launch.usage`.
+        progress: a regular expression for lines of its output, whose named groups are intermediate
+            metrics; or empty.
     """
 
     name: str
@@ -116,9 +116,9 @@ class Outcome:
 
     Attributes:
         kind: how it ended.
-        reason: why it failed, in plain words; empty if it did not.
+        reason: why it failed, in words; empty if it did not.
         metrics: the finite numbers of its result, by name; None if it failed.
-        others: entries of its result that are no finite numbers, by name, as JSON text.
+        others: the other entries of its result, by name, as JSON text.
         exit_code: of the command, or None if it was not started or was killed.
         started: Unix time in seconds.
         ended: Unix time in seconds.
@@ -139,7 +139,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who owns a job.
+    """The owner of a job.
 
     Attributes:
         by: ``"job"`` or ``"driver"``.
@@ -156,7 +156,7 @@ class Claim:
     batch_id: str = ""
 
 
-# Made here: shims are forked when this has been imported.
+# Created at import: shims are forked after it.
 _SPEC: Final = msgspec.json.Decoder(JobSpec)
 _CLAIM: Final = msgspec.json.Decoder(Claim)
 _OUTCOME: Final = msgspec.json.Decoder(Outcome)
@@ -176,7 +176,7 @@ class JobFolder:
 
     @property
     def spec_file(self) -> Path:
-        """What the job runs: a `JobSpec`."""
+        """The specification: a `JobSpec`."""
         return self.path / "spec.json"
 
     @property
@@ -201,13 +201,13 @@ class JobFolder:
 
     @property
     def wave_file(self) -> Path:
-        """How the job was given to a batch system, see `dsice.launch.wave`."""
+        """The record of its submission to a batch system, see `dsice.launch.wave`."""
         return self.path / "wave.json"
 
     def create(self, spec: JobSpec) -> None:
-        """Make the folder and its specification.
+        """Create the folder and its specification.
 
-        It need not outlive a crash of the machine: a job that was not claimed is revoked then.
+        They need not survive a crash of the machine: a job without a claim is revoked then.
 
         Raises:
             DamagedStudy: the folder holds another job.
@@ -223,7 +223,7 @@ class JobFolder:
         """The specification that `create` wrote.
 
         Raises:
-            FileNotFoundError: it is gone.
+            FileNotFoundError: it is missing.
             DamagedStudy: it cannot be read.
         """
         try:
@@ -232,16 +232,16 @@ class JobFolder:
             raise DamagedStudy(f"{self.spec_file} is damaged: {error}") from None
 
     def revoke(self) -> bool:
-        """See to it that the job never begins; False if it has, or has been revoked before.
+        """Ensure that the job never begins; False if it has begun or has been revoked before.
 
-        A job without a folder gets one: whoever is still about to start it, a driver that stalled,
-        will find it claimed.
+        Creates the folder if it is missing, so that a stalled driver that is about to start the job
+        finds it claimed.
         """
         make_folder(self.path)
         return self.claim("driver")
 
     def claim(self, by: str, batch_id: str = "") -> bool:
-        """Claim the job; True for whoever is first, False ever after.
+        """Claim the job; True for the first caller, False for all others.
 
         Args:
             by: ``"job"`` to run it or ``"driver"`` to revoke it.
@@ -250,9 +250,9 @@ class JobFolder:
         return write_once(self._claim, asdict(_claim_of(by, batch_id)))
 
     def claimant(self) -> Claim | None:
-        """Who claimed the job; None if nobody has."""
+        """The owner of the job; None if nobody has claimed it."""
         claim = _read(self._claim, _CLAIM)
-        if claim is None and self._claim.exists():  # damaged: it was somebody's, and began perhaps
+        if claim is None and self._claim.exists():  # damaged: it may have begun
             return Claim("job", 0, socket.gethostname(), 0.0)
         return claim
 
@@ -261,11 +261,11 @@ class JobFolder:
         return self.path / "claim.json"
 
     def has_begun(self) -> bool:
-        """Whether somebody claimed the job: it runs, has run, or never will."""
+        """Whether somebody has claimed the job: it runs, has run, or never will."""
         return self._claim.exists()
 
     def ask_to_end(self) -> None:
-        """Note that the driver wants the job to end; a signal must follow."""
+        """Record that the driver wants the job to end; a signal must follow."""
         write_once(self.path / "end-asked", "", durably=False)
 
     def is_asked_to_end(self) -> bool:
@@ -274,14 +274,14 @@ class JobFolder:
 
     @contextmanager
     def running(self, batch_id: str = "") -> Iterator[bool]:
-        """Claim the job to run it, and hold the lock that says it lives; False: it is not ours.
+        """Claim the job to run it and hold its lock; yields False if another owns the job.
 
-        A batch system may begin a job again, whose id is then that of the claim: its own. The lock
-        of its former life may stand for a while, until a file server learns that a node is gone.
+        A batch system may restart a job: then the claim has the id of this job, and is its own. The
+        lock of its earlier run may persist until a file server learns that the node is gone.
 
         Args:
-            batch_id: the job's id in its batch system, if it runs in one. Without one, it dies
-                with the machine, and its claim need not outlive a crash of that.
+            batch_id: the job's id in its batch system, if it runs in one. Otherwise it dies
+                with the machine, and its claim need not survive a crash of the machine.
         """
 
         def lock(file: IO[bytes]) -> bool:
@@ -304,7 +304,7 @@ class JobFolder:
 
     def is_alive(self) -> bool:
         """Whether some process holds the lock of `running`."""
-        # Where earlier versions had it is looked at, too.
+        # Also check the place where earlier versions had it.
         return is_locked(self._claim) or is_locked(self.path / "alive.lock")
 
     def has_ended(self) -> bool:
@@ -316,14 +316,14 @@ class JobFolder:
         return self.path / "outcome.json"
 
     def finish(self, outcome: Outcome, seen: Callable[[], None] | None = None) -> bool:
-        """Record the outcome; False if one was there already (it stands).
+        """Record the outcome; False if there was one already, which is kept.
 
         Args:
             outcome: how the job ended.
-            seen: given where the driver is on this machine: it can read the outcome as soon as
-                this is called, before the outcome is on the disk.
+            seen: called when the outcome can be read on this machine, before it is durable on the
+                disk; for a driver on the same machine.
         """
-        if self._outcome.exists() and self.outcome() is None:  # a crash of the machine emptied it
+        if self._outcome.exists() and self.outcome() is None:  # emptied by a crash of the machine
             self._outcome.unlink()
         with suppress(DamagedStudy, OSError):
             outcome = replace(outcome, identity=self.spec().identity)
@@ -335,7 +335,7 @@ class JobFolder:
         return file is not None
 
     def outcome(self) -> Outcome | None:
-        """How the job ended, or None as long as no outcome was recorded."""
+        """The outcome, or None while there is none."""
         return _read(self._outcome, _OUTCOME)
 
     def __eq__(self, other: object) -> bool:
@@ -353,7 +353,7 @@ def _claim_of(by: str, batch_id: str) -> Claim:
 
 
 def _read(path: Path, decoder: msgspec.json.Decoder[T]) -> T | None:
-    """What the JSON in a file describes; None if it is missing, or damaged by a crash."""
+    """Decode the JSON in a file; None if it is missing, or damaged by a crash."""
     try:
         return decoder.decode(read_regular(path, _LARGEST))
     except (FileNotFoundError, NotRegular, msgspec.MsgspecError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Jobs as processes on this machine: a shim each, see `dsice.launch.shim`."""
+"""Jobs as processes on this machine, one shim each, see `dsice.launch.shim`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dsice.launch.server import Server
 
 
 class LocalLauncher(Launcher):
-    """Runs each job at once as a process of its own; how many run is the driver's business.
+    """Starts each job at once as a process; the driver limits how many run.
 
-    Jobs outlive the driver. Whether one lives is told by the lock that it holds.
+    Jobs outlive the driver. A job is alive while it holds its lock.
     """
 
     def __init__(self) -> None:
-        # None for those that have begun, or are of an earlier driver.
+        # None for jobs that have begun, or belong to an earlier driver.
         self._jobs: dict[JobFolder, _Started | None] = {}
         self._server = Server()
 
@@ -47,27 +47,27 @@ class LocalLauncher(Launcher):
         return states
 
     def wait(self, seconds: float, sleep: Callable[[float], None]) -> None:
-        """Wait until a job rings, or ``seconds`` have passed."""
+        """Wait until a job signals its end, or ``seconds`` have passed."""
         self._server.wait(seconds)
 
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
-        """End the jobs: one that has not begun is revoked, one that runs is told to end."""
+        """End the jobs: revoke those that have not begun, tell those that run to end."""
         for job in jobs:
             if _revoke(job):
                 continue
             owner = job.claimant()
-            # While the lock is held, the process id is that of the job and of nobody else.
+            # While the lock is held, the process id cannot have been reused.
             if owner and owner.by == "job" and _is_here(owner) and job.is_alive():
                 with suppress(ProcessLookupError):
                     os.kill(owner.pid, signal.SIGTERM)
 
     def reattach(self, job: JobFolder) -> JobState:
-        """Take over a job of an earlier driver; one that has not begun is revoked.
+        """Take over a job of an earlier driver, or revoke it if it has not begun.
 
         Raises:
-            LaunchError: it began on another machine, where alone can be seen whether it lives.
+            LaunchError: it began on another machine; only there can its state be determined.
         """
-        # An outcome outlives a crash of the machine, and the claim before it perhaps not.
+        # After a crash of the machine there may be an outcome without its claim.
         if job.has_ended():
             return JobState.ENDED
         if _revoke(job):
@@ -98,12 +98,12 @@ def _state(job: JobFolder, started: _Started | None) -> JobState:
         return JobState.LOST
     owner = job.claimant()
     if owner is None:
-        # One whose process died before it began is revoked first: it must not begin after all.
+        # If the process died before the job began, revoke it first: it must not begin later.
         died = started is not None and started.has_ended()
         return JobState.REVOKED if died and job.claim("driver") else JobState.QUEUED
     if owner.by == "driver":
         return JobState.REVOKED
-    # The lock is read before the outcome: a job that ends in between would seem lost.
+    # Read the lock before the outcome: otherwise a job that ends in between would seem lost.
     alive = job.is_alive()
     if job.outcome() is not None:
         return JobState.ENDED
@@ -114,21 +114,21 @@ def _state(job: JobFolder, started: _Started | None) -> JobState:
 
 
 def _revoke(job: JobFolder) -> bool:
-    """Revoke a job that has not begun, as far as its folder says; what is left of it is killed."""
+    """Revoke a job that has not begun according to its folder, and kill what is left of it."""
     was_there = job.path.exists()
     revoked = job.revoke()
-    if revoked and not was_there:  # never made, or deleted while it ran
+    if revoked and not was_there:  # never created, or deleted while it ran
         _kill_left_of(job)
     return revoked
 
 
 def _kill_left_of(job: JobFolder) -> None:
-    """Kill what a job left running: it must not meet a new attempt in its working directory."""
+    """Kill processes that a job left running, before a new attempt uses its working directory."""
     kill_marked("DSICE_RESULT", str(job.metrics_file))
 
 
 class _Started:
-    """A shim that was started and of which it is not known whether it has begun its job."""
+    """A shim that was started and may not have begun its job yet."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid

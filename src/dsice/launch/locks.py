@@ -1,4 +1,4 @@
-"""Locks on files, which the kernel frees when their holder ends, however it ends."""
+"""File locks, which the kernel releases when their holder ends, however it ends."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of some clu
 
 
 def try_lock(file: IO[str] | IO[bytes], needed: bool = True) -> bool:
-    """Lock an open file for as long as it stays open; False if another process holds it.
+    """Lock an open file until it is closed; False if another process holds the lock.
 
     Args:
         file: to lock.
-        needed: if not, a file system without locks counts as one where nobody holds any.
+        needed: if False, locking succeeds on file systems without locks.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The launchers by their names in a study file."""
+"""Creating launchers by their names in a study file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETTINGS: Final[dict[str, type[BatchSettings]]] = {
     kind.SYSTEM: kind for kind in (SlurmSettings, PjmSettings, PbsSettings)
 }
 """The batch systems, and what a study file may say of each."""
-# Everything else is imported by what needs it: reading a study loads no submitit.
+# Imported where needed, so that reading a study does not load submitit.
 
 
 def make_launcher(
@@ -35,7 +35,7 @@ def make_launcher(
     Args:
         system: one of `dsice.launch.names.NAMES`.
         settings: of a batch system or of an allocation's steps, its defaults if None.
-        folder: where it may keep files of its own; a batch system's nodes must see it.
+        folder: for the launcher's own files; the nodes of a batch system must see it.
 
     Raises:
         InvalidInput: job scripts cannot name the folder.
@@ -62,7 +62,7 @@ def make_launcher(
 
 
 def make_scheduler(settings: BatchSettings) -> Scheduler:
-    """The batch system that these are the settings of."""
+    """The batch system that has these settings."""
     match settings:
         case SlurmSettings():
             from dsice.launch.slurm import Slurm

@@ -1,4 +1,4 @@
-"""Whether the kernel killed something for its memory: it looks like any other SIGKILL."""
+"""Detecting kills by the kernel for lack of memory, which look like any other SIGKILL."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _ROOT: Final = Path("/sys/fs/cgroup")
 
 
 class MemoryWatch:
-    """Counts, from its making, what the kernel killed in this process's control groups.
+    """Counts out-of-memory kills in this process's control groups since its creation.
 
-    Where there are none, or they cannot be read, nothing was exceeded.
+    Without control groups, or if they cannot be read, it reports none.
 
     Args:
         membership: the file that names the control groups of this process.
@@ -27,7 +27,7 @@ class MemoryWatch:
         self._before = self._count()
 
     def was_exceeded(self) -> bool:
-        """Whether something was killed since."""
+        """Whether there was a kill since."""
         return self._count() > self._before
 
     def _count(self) -> int:
@@ -35,7 +35,7 @@ class MemoryWatch:
 
 
 def _counters(membership: Path, root: Path) -> list[Path]:
-    """The files that count kills in this process's groups."""
+    """The files with the counters of kills in this process's groups."""
     try:
         names = lines(membership.read_text())
     except OSError:
@@ -44,7 +44,7 @@ def _counters(membership: Path, root: Path) -> list[Path]:
     for line in filter(None, names):
         _, controllers, path = line.split(":", 2)
         group = Path(path.lstrip("/"))
-        if not controllers:  # version 2: kills below count in each group above, so one is enough
+        if not controllers:  # version 2: a group counts the kills below it, so one is enough
             files.append(root / group / "memory.events")
         elif "memory" in controllers.split(","):
             files.append(root / "memory" / group / "memory.oom_control")

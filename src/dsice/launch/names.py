@@ -1,4 +1,4 @@
-"""The names of all places where trials can run, as study files and commands spell them."""
+"""The names of all launchers, as study files and commands spell them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what programs wrote, which can be anything: nothing, gigabytes, binary, a pipe."""
+"""Reading programs' output, which may be anything: empty, gigabytes, binary, a pipe."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any, Final
 from dsice.files import open_regular
 
 _TAIL: Final = 1_000_000  # bytes read from the end of a file
-_LINE: Final = 200  # characters of a line that people are shown
-_AFTER: Final = 100  # lines that may follow the metrics, such as the summary of a logger
-_CANDIDATES: Final = 1000  # lines that begin like an object and are looked at, from the last
+_LINE: Final = 200  # characters of a line that are shown to people
+_AFTER: Final = 100  # lines that may follow the metrics, such as a logger's summary
+_CANDIDATES: Final = 1000  # lines that begin like an object and are tried, from the last
 _DIGITS: Final = 4000  # of a whole number; Python refuses to convert more than 4300
 
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
@@ -29,9 +29,9 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def lines(text: str) -> list[str]:
-    r"""The lines of a text, which end in a newline, a carriage return or both.
+    r"""Split a text into lines, which end in a newline, a carriage return or both.
 
-    `str.splitlines` also breaks at U+2028 and others, which may stand inside of JSON and of names.
+    `str.splitlines` also breaks at U+2028 and others, which may occur within JSON and names.
     """
     return _BREAK.split(text)
 
@@ -50,7 +50,7 @@ def _read(path: Path, size: int = _TAIL) -> str:
         return ""
     with open(path, "rb", opener=open_regular) as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - size))
-        # A byte order mark is no text, wherever output of several programs was put together.
+        # Byte order marks may be anywhere if the output of several programs was concatenated.
         return file.read(size).decode(errors="replace").replace("\ufeff", "")
 
 
@@ -67,14 +67,14 @@ def last_line_of(text: str) -> str:
 def log(path: Path, size: int) -> str:
     """The end of a log, as `tail`, for people.
 
-    Nothing that a link leads to: whoever made the study could have a file of the reader's put into
-    a report, which is handed on.
+    Does not follow links: the author of a study could make a link to a private file of the
+    reader, whose text would end up in a report that is passed on.
     """
     return "" if path.is_symlink() else tail(path, size)
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of a log, fit to be shown."""
+    """The last lines of a log, safe to print."""
     text = log(path, 20_000).rstrip()
     return [shown(line) for line in lines(text)[-count:]] if text else []
 
@@ -86,18 +86,18 @@ def shown(text: str) -> str:
 
 
 def last_object(text: str) -> tuple[dict[str, Any], int]:
-    """The last JSON object that stands on lines of its own, and where it ends.
+    """The last JSON object on lines of its own, and where it ends.
 
-    It may take several lines. One that belongs to a larger, damaged one does not count.
+    It may span several lines. An object within a larger, damaged one does not count.
 
     Raises:
-        ValueError: there is none; the message says what is wrong with the last that begins like
-            one, and is empty if none does.
+        ValueError: there is none; the message says what is wrong with the last candidate, and is
+            empty if there is no candidate.
     """
     found, end, flaw = None, 0, ""
     for match in deque(_OBJECT.finditer(text), _CANDIDATES):
         if match.end() < end:
-            continue  # inside of the one that was found
+            continue  # within the one that was found
         try:
             value, stop = _DECODER.raw_decode(text, match.end())
         except RecursionError:
@@ -119,14 +119,14 @@ def last_object(text: str) -> tuple[dict[str, Any], int]:
 def metrics_in(result: Path, output: Path) -> tuple[dict[str, float], dict[str, str]]:
     """The metrics in a result file or, if there is none, at the end of the output.
 
-    They are the last JSON object on lines of its own. Some lines may follow it.
+    They are the last JSON object on lines of its own, which some lines may follow.
 
     Returns:
         The finite numbers by name, and the other entries (NaN, a device name) as JSON text.
 
     Raises:
-        ValueError: there are none, or they are no JSON object; the message says what was found.
-        OSError: a file is there and cannot be read.
+        ValueError: there are none, or they are not a JSON object; the message says what was found.
+        OSError: a file exists and cannot be read.
     """
     text, where = _read(result), "its result file"
     if not text.strip():
@@ -165,7 +165,7 @@ def numbers_in(data: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str
 
 
 def finite(value: object) -> bool:
-    """Whether ``value`` is a number that a float can hold; True and False are none."""
+    """Whether ``value`` is a finite number that a float can hold; False for booleans."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:

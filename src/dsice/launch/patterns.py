@@ -1,7 +1,7 @@
-"""Metrics in ordinary output, by regular expressions.
+"""Extracting metrics from ordinary output by regular expressions.
 
-Output may be huge and hostile, and an expression may be careless: what is read is bounded, and so
-is the time for which an expression may look at it.
+Output may be huge and hostile, and an expression may backtrack badly: both the amount of text and
+the matching time are bounded.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from dsice.quantity import number_in
 if TYPE_CHECKING:
     import regex
 
-_END: Final = 4_000_000  # bytes that are read at the end of a file
+_END: Final = 4_000_000  # bytes read from the end of a file
 _SECONDS: Final = 10.0  # CPU seconds for all expressions of a job together
 _LONGEST: Final = 2_000  # characters of an expression
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Where in a program's output a metric stands.
+    """How to find a metric in a program's output.
 
     Attributes:
-        pattern: a regular expression; its first group that takes part is the number, or all of it
-            if it has none. The last match counts.
-        unit: what the number is to be in if it has a unit itself, see `dsice.quantity.number_in`.
+        pattern: a regular expression. The first group that takes part in the match is the number,
+            or the whole match without groups. The last match counts.
+        unit: the unit to convert to if the number has a unit, see `dsice.quantity.number_in`.
         file: a file in the program's working directory that is read instead of the output.
         needed: whether a job without this metric has failed.
     """
@@ -45,16 +45,16 @@ class Pattern:
 
 
 def check(pattern: str) -> None:
-    """Check that an expression can be meant.
+    """Check that an expression is valid.
 
     Raises:
-        InvalidInput: it cannot; the message says where it is wrong.
+        InvalidInput: it is not; the message says where it is wrong.
     """
     _compiled(pattern)
 
 
 def _compiled(pattern: str) -> regex.Pattern[str]:
-    import regex  # which a study without patterns does not load
+    import regex  # not loaded by studies without patterns
 
     if len(pattern) > _LONGEST:
         raise InvalidInput(f"a regular expression of over {_LONGEST:,} characters")
@@ -68,7 +68,7 @@ def _compiled(pattern: str) -> regex.Pattern[str]:
 
 
 class _Budget:
-    """CPU time that is left for matching."""
+    """The remaining CPU time for matching."""
 
     def __init__(self, seconds: float = _SECONDS) -> None:
         self._end = time.process_time() + seconds
@@ -79,10 +79,10 @@ class _Budget:
 
 
 def last_match(pattern: str, text: str, budget: float = _SECONDS) -> str | None:
-    """What the last match of an expression in ``text`` says; None if there is none.
+    """The value of the last match of an expression in ``text``; None if there is none.
 
     Raises:
-        ValueError: it took too long, which some expressions do on some texts.
+        ValueError: matching took too long, as some expressions do on some texts.
     """
     return _last_match(pattern, text, _Budget(budget))
 
@@ -105,24 +105,24 @@ def _last_match(pattern: str, text: str, budget: _Budget) -> str | None:
 def metrics_by(
     patterns: Mapping[str, Pattern], stdout: Path, stderr: Path, folder: Path, since_ns: int = 0
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """What the expressions find in what a program wrote.
+    """Extract metrics from a program's output by expressions.
 
-    Only the last 4 MB of each file are read. Of the two outputs the error output is searched for
-    what the output does not have.
+    Only the last 4 MB of each file are read. The error output is searched only for metrics that the
+    standard output lacks.
 
     Args:
         patterns: by the names of their metrics.
         stdout: the program's output.
         stderr: its error output.
         folder: its working directory.
-        since_ns: when it started, as a time of files: what an older file says is not its own.
+        since_ns: when it started, as a file time: older files were not written by it.
 
     Returns:
-        The finite numbers by name; and what was found instead of a finite number, by name.
+        The finite numbers by name, and the texts found instead of finite numbers, by name.
 
     Raises:
-        ValueError: a metric that is needed was not found, or an expression takes too long.
-        OSError: a file is there and cannot be read.
+        ValueError: a required metric was not found, or an expression takes too long.
+        OSError: a file exists and cannot be read.
     """
     metrics: dict[str, float] = {}
     others: dict[str, str] = {}
@@ -169,7 +169,7 @@ def _end_of(path: Path, since_ns: int) -> str:
             if os.fstat(file.fileno()).st_mtime_ns < since_ns:
                 return ""
             file.seek(max(0, file.seek(0, os.SEEK_END) - _END))
-            # As a terminal would show it: each rewriting of a line is a line of its own.
+            # As in a terminal: each rewriting of a line is a line of its own.
             text = file.read(_END).decode(errors="replace")
             return text.replace("\r\n", "\n").replace("\r", "\n")
     except (FileNotFoundError, NotADirectoryError, NotRegular):
@@ -177,7 +177,7 @@ def _end_of(path: Path, since_ns: int) -> str:
 
 
 def sample_value(pattern: Pattern, sample: str) -> float:
-    """The number that an expression finds in a line that its user gave as an example.
+    """The number that an expression finds in the user's sample line.
 
     Raises:
         InvalidInput: it finds none.
@@ -197,10 +197,10 @@ def sample_value(pattern: Pattern, sample: str) -> float:
 
 
 def check_named(pattern: str) -> None:
-    """Check an expression whose named groups are the metrics that a line tells.
+    """Check an expression whose named groups are metrics.
 
     Raises:
-        InvalidInput: it is none, or names nothing.
+        InvalidInput: it is not valid, or has no named group.
     """
     if not _compiled(pattern).groupindex:
         raise InvalidInput(
@@ -210,10 +210,10 @@ def check_named(pattern: str) -> None:
 
 
 def sample_entry(pattern: str, sample: str) -> dict[str, Any]:
-    """What the named groups of an expression find in a line that its user gave as an example.
+    """The values of an expression's named groups in the user's sample line.
 
     Raises:
-        InvalidInput: nothing.
+        InvalidInput: it does not match.
     """
     for entry in LineReader(pattern).entries([sample]):
         return entry
@@ -221,13 +221,13 @@ def sample_entry(pattern: str, sample: str) -> dict[str, Any]:
 
 
 class LineReader:
-    """Reads what each line tells, by the named groups of an expression.
+    """Extracts metrics from each line, by the named groups of an expression.
 
     Args:
         pattern: the expression.
 
     Attributes:
-        given_up: whether the expression took too long, and reads nothing any more.
+        given_up: whether matching took too long, after which nothing is extracted.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -235,7 +235,7 @@ class LineReader:
         self.given_up = False
 
     def entries(self, lines: list[str]) -> Iterator[dict[str, Any]]:
-        """What each line tells that matches: numbers by name; other texts as they are."""
+        """The metrics of each matching line, by name: numbers, or other texts unchanged."""
         for line in lines:
             if self.given_up:
                 return

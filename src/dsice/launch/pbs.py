@@ -38,12 +38,12 @@ class PbsExecutor(ScriptExecutor):
 
 
 class Pbs(Scheduler):
-    """PBS, asked with one qstat for all jobs."""
+    """PBS, queried with one qstat for all jobs."""
 
     SYSTEM = PBS
     TITLE = "PBS"
     SUBMIT = PbsExecutor.COMMAND
-    NAME_LENGTH = 15  # more only since version 2020
+    NAME_LENGTH = 15  # longer names only since version 2020
     TEMPORARY = (
         "cannot connect",
         "connection refused",
@@ -83,11 +83,11 @@ class Pbs(Scheduler):
         return PbsExecutor(wave.folder, directives, setup_lines(settings))
 
     def queue(self) -> dict[str, Entry]:
-        """All jobs that PBS shows."""
+        """All jobs that PBS lists."""
         return _jobs(self._ask("qstat", "-f", "-F", "json"))
 
     def ended(self, ids: Collection[str]) -> dict[str, Entry]:
-        """How jobs ended, as far as PBS keeps their history."""
+        """The ends of jobs, as far as PBS keeps their history."""
         return _jobs(self._ask("qstat", "-x", "-f", "-F", "json", *sorted(ids)))
 
     @property
@@ -98,7 +98,7 @@ class Pbs(Scheduler):
 def _jobs(text: str) -> dict[str, Entry]:
     if not text.strip():
         return {}
-    begin = re.search(r"^\s*\{", text, re.MULTILINE)  # after what a site may have to say
+    begin = re.search(r"^\s*\{", text, re.MULTILINE)  # after messages of the site
     try:
         answer, _ = _DECODER.raw_decode(text, begin.end() - 1 if begin else 0)
         jobs = answer.get("Jobs", {})

@@ -24,7 +24,7 @@ _RUNNING: Final = frozenset(
 )
 _ENDED: Final = frozenset(["EXT", "CCL", "ERR", "RJT", "END", "CANCEL", "ERROR", "REJECT"])
 _CANCELLED: Final = frozenset(["CCL", "CANCEL"])
-# The "PJM code" of a job that has ended.
+# The "PJM code" of an ended job.
 _CODES: Final[Mapping[str, tuple[Kind, str]]] = {
     "0": (Kind.OK, ""),
     "1": (Kind.REMOVED, "cancelled from outside, by pjdel or an administrator"),
@@ -32,7 +32,7 @@ _CODES: Final[Mapping[str, tuple[Kind, str]]] = {
     "12": (Kind.OUT_OF_MEMORY, "killed for using more memory than its batch job has"),
     "20": (Kind.NODE_FAILED, "its node went down"),
 }
-# What a column is called: as in --choose, or its header at one site or another.
+# Names of a column: that of --choose, and its headers at various sites.
 _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "id": ("JOB_ID", "JID", "JOBID"),
     "name": ("JOB_NAME", "JNAM", "JOBNAME"),
@@ -48,12 +48,12 @@ class PjmExecutor(ScriptExecutor):
     PREFIX = "#PJM"
     ID = "PJM_JOBID"
 
-    # An exit code of 0 has been seen with an error: only the text tells.
+    # Errors have been seen with exit code 0: only the text is reliable.
     ACCEPTED = re.compile(r"\[INFO\] PJM 0000 pjsub Job (\d+)\b")
 
 
 class Pjm(Scheduler):
-    """Fujitsu TCS, asked with one pjstat for all jobs that live and one for those that ended."""
+    """Fujitsu TCS, queried with one pjstat for unfinished jobs and one for ended jobs."""
 
     SYSTEM = PJM
     TITLE = "Fujitsu TCS"
@@ -80,7 +80,7 @@ class Pjm(Scheduler):
 
     def _executor(self, wave: Wave, settings: BatchSettings) -> PjmExecutor:
         assert isinstance(settings, PjmSettings)
-        # The order is that of Flow's examples; nothing that is not given is asked for.
+        # In the order of Flow's examples, with only the options that are given.
         options = {
             "rscunit": settings.unit,
             "rscgrp": settings.group,
@@ -94,7 +94,7 @@ class Pjm(Scheduler):
         if settings.account:
             directives.append(f"-g {settings.account}")
         directives += [f"-N {wave.name}", "-j", f"-o {wave.folder}/%j.log", *settings.directives]
-        # The environment of the driver does not come along (Flow has no -X), and need not.
+        # The environment of the driver is not passed on (Flow has no -X), and need not be.
         return PjmExecutor(wave.folder, directives, setup_lines(settings))
 
     def queue(self) -> dict[str, Entry]:
@@ -102,7 +102,7 @@ class Pjm(Scheduler):
         return _table(self._ask("pjstat", "--choose", "jid,jnam,st"))
 
     def ended(self, ids: Collection[str]) -> dict[str, Entry]:
-        """How jobs ended, for as long as the site keeps it."""
+        """The ends of jobs, for as long as the site keeps them."""
         columns = "jid,jnam,st,ec,sn,pc"
         wanted = "jid=" + "+".join(sorted(ids))
         return _table(self._ask("pjstat", "-H", "-v", "--choose", columns, "--filter", wanted))
@@ -119,7 +119,7 @@ def _table(text: str) -> dict[str, Entry]:
     rows = [line.split() for line in lines(text) if line.strip()]
     heads = next((line for line in rows if line[0].upper() in _COLUMNS["id"]), None)
     if heads is None and (not rows or not rows[0][0].isdigit()):
-        return {}  # some sites print no header where there is no job
+        return {}  # some sites print no header if there is no job
     place = {
         what: index
         for index, head in enumerate(heads or ())

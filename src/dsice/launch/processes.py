@@ -1,4 +1,4 @@
-"""Seeing to it that nothing of a job outlives it. What is not Linux does what it can."""
+"""Ensuring that no process of a job outlives it; best effort on other systems than Linux."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 def search_path() -> str:
-    """Where programs are looked up: PATH, then the folder of the running Python.
+    """The search path for programs: PATH, then the folder of the running Python.
 
-    The last makes programs installed beside dsice known without an activated environment.
+    The latter finds programs installed beside dsice without an activated environment.
     """
     return os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
 
 
 def adopt_orphans() -> None:
-    """Have descendants whose parent ends become children of this process."""
+    """Make this process adopt descendants whose parent ends."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent() -> None:
-    """Called in a new child: have the kernel kill it when its parent ends."""
+    """Have the kernel kill this process when its parent ends; called in a new child."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -46,7 +46,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def ask_to_end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process's group to end, and wait a little for it."""
+    """Tell a process's group to end, and wait briefly for it."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -58,7 +58,7 @@ def kill_family(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    # Killing an orphan may hand over children of its own, hence the loop.
+    # A killed orphan may leave children that are adopted in turn, hence the loop.
     while children := own_children():
         for child in children:
             with suppress(ProcessLookupError):
@@ -80,7 +80,7 @@ def own_children() -> list[int]:
 def kill_marked(variable: str, value: str) -> None:
     """Kill all processes of this user that were started with ``variable=value``.
 
-    For what a parent left behind that was itself killed, wherever it has gone since.
+    For leftovers of a parent that was itself killed, whatever their process group or parent is now.
     """
     mark = f"{variable}={value}".encode()
     for entry in Path("/proc").glob("[0-9]*/environ"):

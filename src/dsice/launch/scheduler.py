@@ -1,4 +1,4 @@
-"""What a batch system is to us: four commands, and their answers put into our words."""
+"""The interface of batch systems: their commands, and their answers in common terms."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ PATIENCE: Final = 60.0
 _MANY: Final = 500  # ids on one command line
 _SERVERS: Final = ("PBS_DEFAULT", "PBS_SERVER")
 _TOO_MANY: Final = ("limit", "submitjob", "too many", "would exceed", "number of jobs")
-# What is said of a job that has ended.
+# Descriptions of the ends of jobs.
 _NOT_THERE: Final = ("invalid job id", "unknown job", "job has finished", "already completed")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a batch system says about a job.
+    """A batch system's answer about a job.
 
     Attributes:
         name: the job's name in the queue.
         state: QUEUED, RUNNING or ENDED.
-        kind: how it ended, once it has; OK if nothing went wrong that the system noticed.
-        reason: how it ended, in plain words.
-        stuck: why it will not begin unless something changes, in the system's words, if so.
+        kind: how it ended, once it has; OK if the system noticed no problem.
+        reason: how it ended, in words.
+        stuck: why it cannot begin until something changes, in the system's words; else empty.
     """
 
     name: str
@@ -54,8 +54,8 @@ class SchedulerError(DsiceError):
     """A command of the batch system failed.
 
     Attributes:
-        temporary: whether it may work later: the system is down or busy, a limit is reached.
-        too_many: whether fewer jobs at once might do.
+        temporary: whether it may work later: the system is down or busy, or a limit is reached.
+        too_many: whether it may work with fewer jobs at once.
     """
 
     def __init__(self, text: str, temporary: bool, too_many: bool = False) -> None:
@@ -71,8 +71,8 @@ class Scheduler(ABC):
         SYSTEM: its name in a study file.
         TITLE: its name in messages.
         SUBMIT: the command that takes a job script.
-        NAME_LENGTH: most characters of a job's name.
-        TEMPORARY: parts of messages of failures that pass.
+        NAME_LENGTH: maximum number of characters of a job's name.
+        TEMPORARY: parts of the messages of temporary failures.
     """
 
     SYSTEM: ClassVar[str]
@@ -83,22 +83,22 @@ class Scheduler(ABC):
 
     @property
     def longest_wave(self) -> int:
-        """How many jobs a wave may hold."""
+        """The maximum number of jobs in a wave."""
         return 1
 
     def submit(self, wave: Wave, settings: BatchSettings) -> list[str]:
-        """Hand the jobs of a wave over; their ids, in order.
+        """Submit the jobs of a wave, and return their ids in order.
 
         Raises:
-            SchedulerError: the system refused, or its answer makes no sense. Whether it has taken
-                the jobs is then unknown; they would find nothing to do.
+            SchedulerError: the system refused, or its answer is not understood. It may have accepted
+                the jobs all the same; they would find nothing to do.
         """
         try:
             executor = self._executor(wave, settings)
-        except RuntimeError as error:  # submitit misses a command of the system
+        except RuntimeError as error:  # submitit does not find a command of the system
             what = f"cannot submit to {self.TITLE}: {error}"
             raise SchedulerError(what, temporary=False) from error
-        executor._throttling = 0.0  # our own rate limit is in force
+        executor._throttling = 0.0  # our own rate limit applies
         environment = _without_outer_job(self._outer_variables)
         executor.ask = lambda command: self._ask(*command, environment=environment)
         executor.look_up = lambda answer: self._look_up(wave.name, answer)
@@ -106,10 +106,10 @@ class Scheduler(ABC):
         return [job.job_id for job in jobs]
 
     def _look_up(self, name: str, answer: str) -> str:
-        """The id of the job, or job array, that the queue has by a name.
+        """Look up the id of a job, or job array, in the queue by its name.
 
         Raises:
-            SchedulerError: there is none; ``answer`` is what its submission printed.
+            SchedulerError: it is not there; ``answer`` is the output of its submission.
         """
         ids = set()
         with suppress(SchedulerError):
@@ -120,7 +120,7 @@ class Scheduler(ABC):
         return ids.pop()
 
     def script(self, wave: Wave, settings: BatchSettings) -> str:
-        """The job script of a wave of one job, to be read; nothing is written or asked."""
+        """The job script of a wave of one job, for reading; writes and queries nothing."""
         executor = self._reader(wave, settings)
         text: str = executor._make_submission_file_text(executor._submitit_command_str, "")
         return text
@@ -136,26 +136,26 @@ class Scheduler(ABC):
     @property
     @abstractmethod
     def _outer_variables(self) -> str:
-        """How the variables begin that the system sets in its jobs."""
+        """The prefix of the variables that the system sets in its jobs."""
 
     @abstractmethod
     def queue(self) -> dict[str, Entry]:
-        """All jobs of this user that the system knows, by id; those that ended, as far as shown.
+        """All jobs of this user in the queue, by id, including ended ones that it still lists.
 
         Raises:
             SchedulerError: it does not answer.
         """
 
     def ended(self, ids: Collection[str]) -> dict[str, Entry]:
-        """How jobs ended that the queue shows no more, as far as the system remembers.
+        """The ends of jobs that the queue no longer lists, as far as the system keeps them.
 
         Raises:
-            SchedulerError: it does not answer, or keeps no account.
+            SchedulerError: it does not answer, or has no accounting.
         """
         return {}
 
     def cancel(self, ids: Sequence[str]) -> None:
-        """End jobs, running or not; those that have ended are no trouble.
+        """End jobs, running or not; ended ones are ignored.
 
         Raises:
             SchedulerError: the system does not answer.
@@ -167,17 +167,17 @@ class Scheduler(ABC):
     @property
     @abstractmethod
     def _cancel_command(self) -> Sequence[str]:
-        """What comes before the ids."""
+        """The command without the ids."""
 
     def failure(self, text: str, what: str = "says") -> SchedulerError:
-        """The error with the system's own words, judged by them."""
+        """The error with the system's message, classified by it."""
         words = shown(" ".join(text.split()))
         temporary = any(part.lower() in text.lower() for part in self.TEMPORARY)
         too_many = temporary and any(part in text.lower() for part in _TOO_MANY)
         return SchedulerError(f"{self.TITLE} {what}: {words}", temporary, too_many)
 
     def _ask(self, *command: str, environment: Mapping[str, str] | None = None) -> str:
-        """What a command prints; it runs with our environment or another.
+        """Run a command, with our environment by default, and return its output.
 
         Raises:
             SchedulerError: it failed, or did not answer.
@@ -191,7 +191,7 @@ class Scheduler(ABC):
                 stdin=subprocess.DEVNULL,
                 timeout=PATIENCE,
                 env=environment,
-                start_new_session=True,  # a Ctrl-C is for the driver
+                start_new_session=True,  # Ctrl-C is for the driver only
             )
         except subprocess.TimeoutExpired:
             what = f"{self.TITLE}: no answer from {command[0]} in {PATIENCE:g} s"
@@ -208,29 +208,29 @@ class Scheduler(ABC):
 
 
 class _NotThere(SchedulerError):
-    """The system does not know a job (any more)."""
+    """The system does not know a job, or no longer does."""
 
 
 def setup_lines(settings: BatchSettings) -> list[str]:
     """The lines of a job script before submitit's command."""
     lines = [
-        # The script itself must not die of the signal that its program is to handle.
+        # The script itself must survive the signal that its program handles.
         "trap : TERM",
-        # That of the driver, also where its environment does not come along. Modules add to it.
+        # The driver's PATH, even if its environment is not passed on. Modules add to it.
         f"export PATH={shlex.quote(search_path())}",
         *settings.lines,
     ]
     if "PYTHONSAFEPATH" not in os.environ:
-        # `python -m` would take a random.py of the user's folder for the standard library's.
+        # Otherwise `python -m` would import a random.py of the user's folder.
         lines.append(f"export PYTHONSAFEPATH=1 {SAFE_PATH_ADDED}=1")
     return lines
 
 
 def _without_outer_job(prefix: str) -> dict[str, str]:
-    """The environment without the variables of a job that this process may run in.
+    """The environment without the variables of the job in which this process may run.
 
-    They begin with ``prefix``, and a new job would inherit its limits from them. Where the system
-    is configured is none of them.
+    They begin with ``prefix``, and a new job would inherit its limits from them. Variables that
+    locate the system's configuration are kept.
     """
     return {
         name: value

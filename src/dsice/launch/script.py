@@ -1,4 +1,4 @@
-"""submitit's executors, with the command that submits run by us, and its answer read by us."""
+"""submitit's executors, changed to run the submitting command and parse its answer ourselves."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from submitit.core.core import InfoWatcher, Job, PicklingExecutor
 from submitit.core.job_environment import JobEnvironment
 
 _ID: Final = "SUBMITIT_SCRIPT_JOB_ID"
-# An id alone on its line, as `sbatch --parsable`, `pjsub -z jid` and wrappers print it.
+# An id alone on a line, as printed by `sbatch --parsable`, `pjsub -z jid` and wrappers.
 _BARE: Final = re.compile(r"^[^\S\n]*(\d+)(?:[;.]\S*)?[^\S\n]*$", re.MULTILINE)
 
 
 class _NoWatcher(InfoWatcher):
-    """submitit's way to ask for a job's state, which is not used: see `dsice.launch.scheduler`."""
+    """Required by submitit to query job states, but not used: see `dsice.launch.scheduler`."""
 
     def _make_command(self) -> list[str] | None:
         return None
@@ -31,20 +31,20 @@ class _NoWatcher(InfoWatcher):
 
 
 class ScriptJob(Job[Any]):
-    """A job that was submitted; what submitit hands back."""
+    """A submitted job, as submitit returns it."""
 
     watcher = _NoWatcher()
 
 
 class Submitter(PicklingExecutor):
-    """An executor that leaves the command and the doubtful answers to others.
+    """An executor that delegates running the command and resolving ambiguous answers.
 
-    submitit waits for the command for ever, and takes whatever "job 7" it prints for the job's id.
+    submitit waits for the command without a limit, and takes any "job 7" in its output for the id.
 
     Attributes:
         ACCEPTED: the answer to an accepted submission, with the job's id as its group.
-        ask: runs a command and returns what it prints.
-        look_up: the job's id where an answer has none, or several numbers that may be one.
+        ask: runs a command and returns its output.
+        look_up: finds the job's id if an answer has none, or several candidates.
     """
 
     ACCEPTED: ClassVar[re.Pattern[str]]
@@ -84,10 +84,10 @@ class ScriptExecutor(Submitter):
     """Writes a job script with directives in comments, and submits it.
 
     Attributes:
-        COMMAND: what submits a script.
-        PREFIX: how a line with a directive begins.
-        ID: the variable that holds a job's id inside it. What follows a dot is the server's name,
-            which is written in one way here and in another there.
+        COMMAND: the command that submits a script.
+        PREFIX: the beginning of a directive's line.
+        ID: the variable that holds a job's id inside it. The part after a dot is the server's
+            name, whose spelling varies.
 
     Args:
         folder: of submitit's files.
@@ -123,10 +123,10 @@ class ScriptExecutor(Submitter):
 
 
 class ScriptJobEnvironment(JobEnvironment):
-    """What submitit must know inside a job; one of its plugins, see pyproject.toml."""
+    """The environment of a job, for submitit; registered as a plugin in pyproject.toml."""
 
     _env = {"job_id": _ID}  # noqa: RUF012
 
-    # One process, whatever the nodes: the program starts others itself if it wants to.
+    # One process, whatever the number of nodes: the program starts others itself if needed.
     num_tasks = num_nodes = 1
     node = global_rank = local_rank = 0

@@ -1,10 +1,10 @@
-"""A process that starts the shims of local jobs by forking: a start costs milliseconds that way.
+"""A process that starts the shims of local jobs by forking, which takes only milliseconds.
 
-The driver starts one server, ``python -m dsice.launch.server``, writes it the folder of each job,
-one JSON text a line, and reads the process id of the job's shim. A shim rings at the driver, by a
-byte in a pipe, when its outcome can be read. The server holds no truth. It ends with its driver;
-the shims go on, since each is in a session of its own. If the server is killed, the driver starts
-another one and gives it the job again: of two shims, the one that claims the job first runs it.
+The driver starts one server, ``python -m dsice.launch.server``, sends it the folder of each job as
+a line of JSON, and reads the process id of the job's shim. A shim notifies the driver, by a byte
+in a pipe (the *bell*), when its outcome can be read. The server is stateless. It ends with its
+driver; the shims continue, since each is in its own session. If the server is killed, the driver
+starts another one and submits the job again: of two shims, the first to claim the job runs it.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from dsice.files import open_private
 from dsice.launch.job import JobFolder
 from dsice.launch.shim import SAFE_PATH_ADDED, run_job
 
-_STARTS: Final = 3  # servers that are started for one job, at most
-_BELL: Final = 3  # the file descriptor that shims ring at
+_STARTS: Final = 3  # maximum number of servers that are started for one job
+_BELL: Final = 3  # the file descriptor to which shims write
 
 
 class Server:
-    """A server of the process that makes this object; it is started by the first job."""
+    """A server of this process, which the first job starts."""
 
     def __init__(self) -> None:
         self._end: weakref.finalize[..., Server] | None = None
         self._to = self._back = -1
-        # It stays the same with another server: the shims of the former one still ring there.
+        # Kept for later servers: the shims of earlier ones still write there.
         self._bell, self._ring = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         weakref.finalize(self, _close, self._bell, self._ring)
 
     def wait(self, seconds: float) -> None:
-        """Wait until a shim has rung since the last call, or ``seconds`` have passed."""
+        """Wait until a shim has notified since the last call, or ``seconds`` have passed."""
         poll = select.poll()
         poll.register(self._bell, select.POLLIN)
         if poll.poll(1000 * seconds):
@@ -51,7 +51,7 @@ class Server:
         """Start the shim of a job, and return its process id.
 
         Raises:
-            OSError: no process can be started.
+            OSError: a process cannot be started.
         """
         for _ in range(_STARTS):
             if self._end is None:
@@ -63,7 +63,7 @@ class Server:
         raise OSError("the process that starts jobs ends at once, again and again")
 
     def close(self) -> None:
-        """End the server, if there is one; what it has started goes on."""
+        """End the server, if there is one; its shims continue."""
         if self._end is not None:
             self._end()
             self._end = None
@@ -71,11 +71,11 @@ class Server:
     def _begin(self) -> None:
         env = dict(os.environ)
         if "PYTHONSAFEPATH" not in env:
-            # `python -m` would take a random.py of the user's folder for the standard library's.
+            # Otherwise `python -m` would import a random.py of the user's folder.
             env |= {"PYTHONSAFEPATH": "1", SAFE_PATH_ADDED: "1"}
         own_in, self._to = os.pipe()
         self._back, own_out = os.pipe()
-        # Not subprocess.Popen, whose object complains when it goes before its process.
+        # Not subprocess.Popen, which warns if its object is deleted before its process ends.
         pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "dsice.launch.server"],
@@ -85,7 +85,7 @@ class Server:
                 (os.POSIX_SPAWN_DUP2, own_out, 1),
                 (os.POSIX_SPAWN_DUP2, self._ring, _BELL),
             ],
-            setsid=True,  # a Ctrl-C or a closed terminal reaches the driver only
+            setsid=True,  # so that Ctrl-C or a closed terminal reaches the driver only
         )
         os.close(own_in)
         os.close(own_out)
@@ -104,7 +104,7 @@ def _end(pid: int, *pipes: int) -> None:
 
 
 def _line(pipe: int) -> bytes:
-    """The next line of a pipe; what came of it where the other end has gone."""
+    """The next line of a pipe; the rest if the other end has closed."""
     data = b""
     while not data.endswith(b"\n") and (more := os.read(pipe, 100)):
         data += more
@@ -112,13 +112,13 @@ def _line(pipe: int) -> bytes:
 
 
 def main() -> None:
-    """Fork a shim for each job that is named on the standard input."""
-    # Waited for, so that the time that they took counts as that of the driver, too.
+    """Fork a shim for each job folder on standard input."""
+    # Wait for them, so that their CPU time is included in that of the driver.
     signal.signal(signal.SIGCHLD, _bury)
-    gc.freeze()  # what is there already is shared by all of them
+    gc.freeze()  # existing objects are shared by all of them
     while text := _line(0):
         if pid := os.fork():
-            with suppress(BrokenPipeError):  # the driver was killed: the next read says so
+            with suppress(BrokenPipeError):  # the driver was killed: the next read ends the loop
                 os.write(1, b"%d\n" % pid)
         else:
             _become_shim(json.loads(text))
@@ -131,7 +131,7 @@ def _bury(number: int, frame: FrameType | None) -> None:
 
 
 def _ring() -> None:
-    with suppress(OSError):  # the driver has gone, or is told by others already
+    with suppress(OSError):  # the driver has ended, or the pipe is full of notifications
         os.write(_BELL, b".")
 
 
@@ -141,7 +141,7 @@ def _become_shim(path: str) -> None:
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)
-        # What a shim that cannot begin says becomes the job's error output.
+        # Messages of a shim that cannot begin go to the job's error output.
         log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         said = open_private(str(JobFolder(Path(path)).stderr), log)
         for source, target in ((nothing, 0), (nothing, 1), (said, 2)):

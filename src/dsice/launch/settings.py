@@ -1,4 +1,4 @@
-"""What a study file says of batch systems: ``[run.slurm]``, ``[run.pjm]``, ``[run.pbs]``."""
+"""The tables of batch systems in a study file: ``[run.slurm]``, ``[run.pjm]``, ``[run.pbs]``."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_.,:;=@%+/\[\]&|*-]+")
 
 
 def _text(pattern: str) -> dict[str, Any]:
-    """JSON Schema of text that is all of ``pattern``."""
+    """JSON Schema of text that matches ``pattern`` as a whole."""
     return {"type": "string", "pattern": f"^({pattern})$"}
 
 
 def _one_line(text: str) -> str:
-    """Refuse what could begin a new line of a job script."""
+    """Refuse characters that could begin a new line of a job script."""
     if not text.isprintable() or not text.strip():
         raise ValueError("one line of printable characters is needed")
     return text
 
 
 def _plain(text: str) -> str:
-    """Refuse what a directive of a job script could take for more than one word."""
+    """Refuse text that a directive of a job script could split into several words."""
     if _WORD.fullmatch(text) is None:
         raise ValueError("letters, digits and _.,:;=@%+/[]&|*- are accepted")
     return text
@@ -44,7 +44,7 @@ def _memory(text: str) -> str:
 
 
 def duration_schema(*others: str) -> dict[str, Any]:
-    """JSON Schema of a duration: a number of seconds, or text of this form or of ``others``."""
+    """JSON Schema of a duration: seconds as a number, or text of this form or of ``others``."""
     forms = "|".join((DURATION.pattern, *others))
     return {
         "anyOf": [
@@ -62,21 +62,21 @@ Memory = Annotated[str, AfterValidator(_memory), WithJsonSchema(_text(_MEMORY.pa
 
 
 class Table(BaseModel):
-    """A table of a study file: nothing unknown, nothing converted, nothing changed later."""
+    """A table of a study file: strict, immutable, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Resources(Table):
-    """What one job needs: also ``[trial.resources]`` and ``[stage.NAME.resources]``.
+    """The resources of one job: also ``[trial.resources]`` and ``[stage.NAME.resources]``.
 
     Attributes:
-        cpus: cores.
-        gpus: accelerators on each node.
-        memory: on each node, ``"16 GB"``; ``"8 GB x attempt"`` doubles it for a trial whose memory
-            was exceeded once, and so on; None: what the system gives by default.
-        time: time limit in seconds; None: the program's own and five minutes.
-        nodes: machines.
+        cpus: number of cores.
+        gpus: number of accelerators on each node.
+        memory: on each node, ``"16 GB"``; ``"8 GB x attempt"`` doubles it for a trial that ran out
+            of memory once, triples it after twice, and so on; None: the system's default.
+        time: time limit in seconds; None: the program's own plus five minutes.
+        nodes: number of machines.
     """
 
     cpus: Annotated[int, Field(ge=1)] | None = None
@@ -86,7 +86,7 @@ class Resources(Table):
     nodes: Annotated[int, Field(ge=1)] | None = None
 
     def memory_after(self, exceeded: int) -> str | None:
-        """The memory of an attempt, in numbers, after it was exceeded so many times."""
+        """The memory of the next attempt, in numbers, after so many that ran out of memory."""
         found = _MEMORY.fullmatch(self.memory or "")
         if found is None or not found[3]:
             return self.memory
@@ -100,15 +100,15 @@ class Resources(Table):
 
 
 class BatchSettings(Resources):
-    """Settings that all batch systems share; a job's own resources come before them.
+    """Settings of all batch systems, which a job's own resources override.
 
     Attributes:
-        account: charged for the jobs.
-        modules: loaded before the program, in this order.
-        setup: lines of the job script before the program, for a shell.
+        account: the account that is charged for the jobs.
+        modules: environment modules to load before the program, in this order.
+        setup: lines of shell code in the job script before the program.
         directives: further options of a job, as on the submission's command line.
-        submit_rate: most submissions a second.
-        poll: seconds between two questions to the scheduler, at least.
+        submit_rate: maximum number of submissions per second.
+        poll: minimum number of seconds between two queries to the scheduler.
         grace: seconds for which a shared file system may hide a new file from other machines.
     """
 
@@ -130,8 +130,8 @@ class BatchSettings(Resources):
             timeout: its program's time limit in seconds, or None.
 
         Raises:
-            InvalidInput: nobody says how long the job may take, or the scheduler would end it
-                before its own time limit.
+            InvalidInput: the job has no time limit, or the scheduler would end it before its
+                program's own.
         """
         settings = type(self).model_validate(self.model_dump() | own)
         if settings.time is None:
@@ -150,7 +150,7 @@ class BatchSettings(Resources):
 
     @property
     def gpu_count(self) -> int:
-        """Accelerators of a whole job."""
+        """The number of accelerators of a whole job."""
         return (self.gpus or 0) * (self.nodes or 1)
 
     @property
@@ -160,7 +160,7 @@ class BatchSettings(Resources):
 
     @property
     def hours_minutes_seconds(self) -> str:
-        """The time limit as batch systems write it: ``1:05:00``."""
+        """The time limit in the format of batch systems: ``1:05:00``."""
         hours, minutes = divmod(self.minutes, 60)
         return f"{hours}:{minutes:02d}:00"
 
@@ -174,7 +174,7 @@ class SlurmSettings(BatchSettings):
     """``[run.slurm]``.
 
     Attributes:
-        partition: where jobs queue.
+        partition: the partition to which jobs are submitted.
         qos: quality of service.
         constraint: features that a node must have.
         gres: generic resources, such as ``"gpu:a100:1"``, instead of ``gpus``.
@@ -191,7 +191,7 @@ class SlurmSettings(BatchSettings):
 
     @property
     def gpu_count(self) -> int:
-        """Accelerators of a whole job."""
+        """The number of accelerators of a whole job."""
         found = re.search(r"gpu(?::\w+)?:(\d+)", self.gres or "")
         return int(found[1]) * (self.nodes or 1) if found else super().gpu_count
 
@@ -214,7 +214,7 @@ class PbsSettings(BatchSettings):
     """``[run.pbs]``: PBS Pro and OpenPBS.
 
     Attributes:
-        queue: where jobs queue.
+        queue: the queue to which jobs are submitted.
     """
 
     SYSTEM = PBS
@@ -223,11 +223,11 @@ class PbsSettings(BatchSettings):
 
 
 class AllocationSettings(Resources):
-    """``[run.allocation]``: what each trial gets of the Slurm allocation that the driver runs in.
+    """``[run.allocation]``: each trial's part of the Slurm allocation in which the driver runs.
 
     Attributes:
         directives: further options of ``srun``.
-        poll: seconds between two questions to Slurm, at least; few are asked.
+        poll: minimum number of seconds between two queries to Slurm; few are needed.
         grace: seconds for which a shared file system may hide a new file from other machines.
     """
 
@@ -239,7 +239,7 @@ class AllocationSettings(Resources):
         """The settings of one step; ``own`` are its own resources, by name.
 
         Raises:
-            InvalidInput: a step has no such thing.
+            InvalidInput: a step has no such resource.
         """
         settings = type(self).model_validate(self.model_dump() | own)
         if settings.time is not None:

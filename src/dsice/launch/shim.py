@@ -1,7 +1,7 @@
-"""What runs inside a job: the program, under its time limit, turned into an outcome.
+"""The code inside a job: runs the program under its time limit and records the outcome.
 
-The shim writes an outcome for whatever the program does. *No* outcome therefore always means that
-something outside of the program went wrong: the machine, the scheduler, the memory killer.
+The shim writes an outcome whatever the program does. *No* outcome therefore always means that
+something outside of the program failed: the machine, the scheduler, the out-of-memory killer.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from dsice.launch.usage import Meter
 SAFE_PATH_ADDED: Final = "DSICE_SAFE_PATH_ADDED"
 """Set by a launcher that added PYTHONSAFEPATH for the sake of the job's own Python processes."""
 
-_PATIENCE: Final = 3600.0  # seconds for which a full disk is waited for
+_PATIENCE: Final = 3600.0  # seconds to wait while the disk is full
 _RETRY: Final = 5.0
 _NO_FAILURE: Final = (Kind.OK, Kind.CANCELLED)
 _ENDED_BY_SIGNAL: Final = (-signal.SIGTERM, 128 + signal.SIGTERM)
-_SIGNALS_TOGETHER: Final = 1.0  # seconds between a program's SIGTERM and that of its shim, at most
+_SIGNALS_TOGETHER: Final = 1.0  # seconds between the SIGTERMs of a program and its shim, at most
 
 
 def run_job(path: str, seen: Callable[[], None] = lambda: None) -> None:
-    """Run the job in folder ``path`` unless somebody else claimed it; record its outcome.
+    """Run the job in folder ``path`` unless it is claimed already, and record its outcome.
 
     ``seen`` is called when the outcome can be read.
     """
@@ -46,13 +46,13 @@ def run_job(path: str, seen: Callable[[], None] = lambda: None) -> None:
 
 
 def run_batch_job(path: str) -> None:
-    """As `run_job`, for a job of a batch system, which may end it and begin it again.
+    """As `run_job`, for a job of a batch system, which may end and restart it.
 
-    A job that was begun again (after a preemption, or when its node failed) has the id that it
-    had: it owns its folder already and runs once more. One that is told to end by anybody but the
-    driver leaves no outcome: the driver learns from the batch system what happened to it.
+    A restarted job (after a preemption, or when its node failed) keeps its id: it owns its
+    folder already and runs again. A job that is told to end by anybody but the driver leaves no
+    outcome: the driver learns from the batch system what happened to it.
     """
-    import submitit  # which has started this process, and costs a local job too much
+    import submitit  # has started this process; too slow to import for local jobs
 
     _run_once(JobFolder(path), submitit.JobEnvironment().job_id, None)
 
@@ -71,13 +71,13 @@ def _run_once(job: JobFolder, batch_id: str, seen: Callable[[], None] | None) ->
         fault = ""
         try:
             outcome = _run(job, job.spec(), cancellation, batch_id)
-        except Exception as error:  # whatever it is, the driver is to know
+        except Exception as error:  # the driver must know of any error
             outcome = _ended(Kind.NOT_STARTED, started, f"{type(error).__name__}: {error}")
             fault = fault_behind(error)
-        # Without space or file server a program fails in a way of its own.
+        # Without disk space or file server, programs fail in their own ways.
         if outcome.kind not in _NO_FAILURE and (fault := fault or fault_in(job.path)):
             outcome = replace(outcome, kind=Kind.LOST, reason=f"{fault}: {outcome.reason}")
-        # In a batch system others can end a job too, and only the system knows why.
+        # In a batch system others can end a job as well, and only the system knows why.
         by_others = batch_id and not job.is_asked_to_end()
         if not (outcome.kind is Kind.CANCELLED and by_others):
             _finish(job, outcome, seen)
@@ -85,7 +85,7 @@ def _run_once(job: JobFolder, batch_id: str, seen: Callable[[], None] | None) ->
 
 
 def _finish(job: JobFolder, outcome: Outcome, seen: Callable[[], None] | None) -> None:
-    """Record the outcome; while the disk is full, wait: the job holds its lock, so it is alive."""
+    """Record the outcome; wait while the disk is full, alive by the lock of the job."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -98,7 +98,7 @@ def _finish(job: JobFolder, outcome: Outcome, seen: Callable[[], None] | None) -
 
 
 def _drop_empty_logs(job: JobFolder) -> None:
-    """Remove logs in which nothing is: 100,000 trials are to fit a quota of a million files."""
+    """Remove empty logs, so that 100,000 trials fit a quota of a million files."""
     for log in (job.stdout, job.stderr):
         with suppress(OSError):
             if log.lstat().st_size == 0 and log.is_file():
@@ -110,13 +110,13 @@ class _Cancelled(BaseException):
 
 
 class _Cancellation:
-    """Notes SIGTERM from now on; while ``interrupts`` is set, it breaks off what is waited for."""
+    """Records SIGTERM from its creation on; while ``interrupts`` is set, it interrupts `wait`."""
 
     def __init__(self) -> None:
         self.asked = False
         self.interrupts = False
         signal.signal(signal.SIGTERM, self._ask)
-        # submitit's handler would take this one for the end of the job.
+        # submitit's handler would take this signal for the end of the job.
         signal.signal(signal.SIGUSR2, lambda number, frame: None)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
@@ -126,14 +126,14 @@ class _Cancellation:
             raise _Cancelled
 
     def comes_within(self, seconds: float) -> bool:
-        """Whether the signal came, or comes yet."""
+        """Whether the signal has come or comes within ``seconds``."""
         deadline = time.monotonic() + seconds
         while not self.asked and time.monotonic() < deadline:
             time.sleep(0.02)
         return self.asked
 
     def wait(self, process: subprocess.Popen[bytes], timeout: float | None) -> int:
-        """The exit code of ``process``; raises `_Cancelled`, or TimeoutExpired."""
+        """Wait for ``process`` and return its exit code; raises `_Cancelled` or TimeoutExpired."""
         try:
             self.interrupts = True
             if self.asked:
@@ -156,7 +156,7 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
         return _ended(Kind.NOT_STARTED, started, spec.flaw)
     _make_files(spec)
     if spec.cores:
-        os.sched_setaffinity(0, spec.cores)  # what is started from now on inherits it
+        os.sched_setaffinity(0, spec.cores)  # inherited by processes started from now on
     with (
         open(job.stdout, "wb", opener=open_private) as stdout,
         open(job.stderr, "wb", opener=open_private) as stderr,
@@ -195,7 +195,7 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
             if follower is not None:
                 follower.end()
     if batch_id and code in _ENDED_BY_SIGNAL and cancellation.comes_within(_SIGNALS_TOGETHER):
-        return _ended(Kind.CANCELLED, started, "cancelled")  # all processes of a job are told
+        return _ended(Kind.CANCELLED, started, "cancelled")  # all processes of a job get the signal
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL) and memory.was_exceeded():
         return _ended(Kind.OUT_OF_MEMORY, started, "killed for using more memory than it may")
     if code < 0:
@@ -223,11 +223,11 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
 def _metrics(
     job: JobFolder, spec: JobSpec, began_ns: int
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """What the program returned: the JSON object that it wrote, and what patterns find.
+    """The metrics of the program: from the JSON object that it wrote, and from patterns.
 
     Raises:
-        ValueError: what is needed is not there; the message says what was found instead.
-        OSError: a file is there and cannot be read.
+        ValueError: required metrics are missing; the message says what was found instead.
+        OSError: a file exists and cannot be read.
     """
     metrics, others = patterns.metrics_by(
         spec.patterns, job.stdout, job.stderr, Path(spec.workdir), began_ns
@@ -248,7 +248,7 @@ def _follower(job: JobFolder, spec: JobSpec) -> Follower | None:
 
 
 def _make_files(spec: JobSpec) -> None:
-    """Make the input files of a program, anew for every run: the last one may have changed them."""
+    """Create the input files of a program, anew for every run, as earlier runs may change them."""
     for name, text in spec.files.items():
         path = Path(spec.workdir, name)
         make_folder(path.parent)

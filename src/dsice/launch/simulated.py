@@ -1,6 +1,6 @@
-"""Jobs that only seem to run, in virtual time: to ask what a campaign would take, and to test.
+"""Simulated jobs in virtual time, for planning campaigns and for tests.
 
-Nothing waits: when there is nothing to do, the clock goes to the end of the next job.
+Nothing waits: when there is nothing to do, the clock advances to the end of the next job.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Program = Callable[[JobSpec], tuple[Outcome, float]]
 
 
 class VirtualClock:
-    """A clock that is moved on by whoever waits.
+    """A clock that advances when somebody waits.
 
     Args:
-        time: what it shows at first, Unix time in seconds.
+        time: its initial Unix time in seconds.
     """
 
     def __init__(self, time: float = 0.0) -> None:
@@ -34,19 +34,19 @@ class VirtualClock:
         return self._time
 
     def sleep(self, seconds: float) -> None:
-        """Go to the next event, be it sooner or later; by ``seconds`` where there is none."""
+        """Advance to the next event, sooner or later; by ``seconds`` if there is none."""
         event = self.next_event()
         self._time = self._time + seconds if event is None else max(self._time, event)
 
 
 class SimulatedLauncher(Launcher):
-    """Runs any number of jobs at once, which take virtual time only.
+    """Runs any number of jobs at once in virtual time.
 
-    Their files are real: folders, claims and outcomes are as those of other launchers.
+    Their files are real: folders, claims and outcomes are like those of other launchers.
 
     Args:
-        clock: moved on to the ends of jobs.
-        program: what jobs return, and how long they take.
+        clock: advanced to the ends of jobs.
+        program: gives the results of jobs, and how long they take.
 
     Attributes:
         runs: beginning and end of each job, in seconds of the clock.
@@ -97,7 +97,7 @@ class SimulatedLauncher(Launcher):
         heapq.heapify(self._ends)
 
     def reattach(self, job: JobFolder) -> JobState:
-        """What is known of a job of an earlier driver; those under way are followed on."""
+        """The state of a job of an earlier driver; running ones are followed further."""
         if not job.path.exists() or job.claim("driver"):
             return JobState.REVOKED
         if any(job == other for _, _, other, _ in self._ends):

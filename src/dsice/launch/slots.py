@@ -1,4 +1,4 @@
-"""Slots: places for trials on this machine, each with a number, perhaps GPUs, perhaps cores."""
+"""Slots: places for trials on this machine, each with a number and optionally GPUs and cores."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Slot:
     """A place for one trial.
 
     Attributes:
-        number: counted from 0; None: that of a stage, which runs alone.
+        number: counted from 0; None for a stage, which runs alone.
         devices: names of its GPUs.
-        cores: those that its program may use; empty: all of the driver's.
-        env: what its program finds in its environment on account of them.
+        cores: that its program may use; empty: all of the driver's.
+        env: the environment variables that select them for its program.
     """
 
     number: int | None
@@ -37,7 +37,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a trial under way occupies: the number of its slot, if it has one, and its GPUs."""
+    """The number of the slot of a pending trial, if it has one, and its GPUs."""
 
     slot: int | None
     devices: Sequence[str] = ()
@@ -49,7 +49,7 @@ class Slots:
 
     Attributes:
         all: in the order of their numbers.
-        devices: names of all GPUs: what a stage may have.
+        devices: names of all GPUs, which a stage may use.
         trials_per_device: how many trials may share a GPU.
         variables: the environment that gives a program some of these GPUs.
     """
@@ -61,16 +61,16 @@ class Slots:
 
     @classmethod
     def plain(cls, count: int) -> Slots:
-        """``count`` slots that have numbers only."""
+        """``count`` slots with numbers only."""
         return cls(tuple(Slot(number, env={NUMBER: str(number)}) for number in range(count)))
 
     def whole(self, gpus: int | None) -> Slot:
-        """The place of a stage: all GPUs, or the first so many."""
+        """The slot of a stage, with all GPUs or the first ``gpus``."""
         names = self.devices[:gpus]
         return Slot(None, names, env=self.variables(names))
 
     def free(self, held: Iterable[Held]) -> list[Slot]:
-        """The slots that no trial occupies, those with the least used GPUs first.
+        """The free slots, those with the least used GPUs first.
 
         Trials of an earlier session may have had other slots on the same GPUs.
         """
@@ -102,16 +102,16 @@ def local_slots(
     """The slots of this machine.
 
     Args:
-        parallel: most trials at once, or None: as many as the GPUs, or the cores, allow.
-        gpus: how many, or which, or ``"all"``; None: trials are given none.
+        parallel: maximum number of trials at once; None: as many as GPUs or cores allow.
+        gpus: how many, or which, or ``"all"``; None: no GPUs for trials.
         gpus_per_trial: a whole number, or a fraction: 0.5 lets two trials share a GPU; None: 1.
-        cores_per_trial: of pinned ones; None: as many as there are for each.
-        pinned: whether each trial has cores of its own.
-        devices: the GPUs that there are; None: found out.
-        cores: those that there are; None: those of this process.
+        cores_per_trial: number of pinned cores; None: an equal share of all.
+        pinned: whether each trial has its own cores.
+        devices: the available GPUs; None: detect them.
+        cores: the available cores; None: those of this process.
 
     Raises:
-        InvalidInput: there is less than what is asked for.
+        InvalidInput: more is requested than available.
     """
     if gpus is None:
         used, per_device, places = Devices(()), 1, None
@@ -148,7 +148,7 @@ def local_slots(
 
 
 def _asked_for(gpus: int | str | Sequence[int | str], devices: Devices) -> Devices:
-    """``devices``, those only that are asked for."""
+    """The requested ones of ``devices``."""
     there = devices.names
     if isinstance(gpus, int):
         if gpus > len(there):
@@ -172,7 +172,7 @@ def _asked_for(gpus: int | str | Sequence[int | str], devices: Devices) -> Devic
 
 
 def _there(devices: Devices) -> str:
-    """What there is, in words."""
+    """The available GPUs, in words."""
     if set_by := next((name for name in VARIABLES if name in os.environ), ""):
         where = f"{set_by}={os.environ[set_by]!r}"
         return f"this process may use {len(devices.names)} ({where})"
@@ -182,9 +182,9 @@ def _there(devices: Devices) -> str:
 
 
 def _places(names: tuple[str, ...], per_trial: float) -> tuple[int, list[tuple[str, ...]]]:
-    """How many trials may share a GPU, and the GPUs of each place.
+    """How many trials may share a GPU, and the GPUs of each slot.
 
-    Places that follow each other are on different GPUs, where those can be shared.
+    If GPUs are shared, consecutive slots are on different GPUs.
     """
     if per_trial < 1:
         shared = int(1 / per_trial + _EXACT)
@@ -203,7 +203,7 @@ def _places(names: tuple[str, ...], per_trial: float) -> tuple[int, list[tuple[s
 
 
 def _own_cores() -> list[int]:
-    """The cores that this process may use, hardware threads of one core side by side."""
+    """The cores that this process may use, with the hardware threads of a core adjacent."""
     try:
         cores = os.sched_getaffinity(0)
     except AttributeError:  # not Linux

@@ -21,7 +21,7 @@ from dsice.launch.script import Submitter
 from dsice.launch.settings import BatchSettings, SlurmSettings
 from dsice.launch.wave import Wave
 
-# Of the states that squeue and sacct name; what is not here is under way and has not begun.
+# States of squeue and sacct; those not listed here are pending.
 _RUNNING: Final = frozenset(
     ["RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED", "RESIZING"]
 )
@@ -38,7 +38,7 @@ _ENDED: Final[Mapping[str, tuple[Kind, str]]] = {
     "REVOKED": (Kind.REMOVED, "taken from this cluster by Slurm's federation"),
     "DEADLINE": (Kind.REMOVED, "ended by Slurm: it could not have met its deadline"),
 }
-# Of the reasons why a job waits, those that do not pass by themselves.
+# Reasons for waiting that do not resolve by themselves.
 _STUCK: Final = frozenset(
     [
         "AccountNotAllowed",
@@ -55,19 +55,19 @@ _STUCK: Final = frozenset(
         "QOSNotAllowed",
     ]
 )
-_MARGIN: Final = 120.0  # seconds that a driver needs to leave before its own job is ended
+_MARGIN: Final = 120.0  # seconds that a driver needs to end before its own job is ended
 _LONGEST_ARRAY: Final = 500  # Slurm's own limit is 1000 unless configured otherwise
 
 
 class _Executor(Submitter, SlurmExecutor):
-    """submitit's own, which submits one wave."""
+    """submitit's executor, which submits one wave."""
 
     ACCEPTED = re.compile(r"\bSubmitted batch job (\d+)\b")
 
     def _internal_process_submissions(
         self, delayed_submissions: list[DelayedSubmission]
     ) -> list[Job[Any]]:
-        """As submitit's, which makes an executor of its own class for an array."""
+        """As in submitit, which creates an executor of its own class for an array."""
         if len(delayed_submissions) == 1:
             return super()._internal_process_submissions(delayed_submissions)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ class _Executor(Submitter, SlurmExecutor):
 
 
 class _Anywhere(_Executor):
-    """Can be made where there is no Slurm, for reading what it would write."""
+    """An executor that works without Slurm, to show the job script."""
 
     @classmethod
     def affinity(cls) -> int:
@@ -93,7 +93,7 @@ class _Anywhere(_Executor):
 
 
 class Slurm(Scheduler):
-    """Slurm, asked with one squeue for all jobs; sacct only about those that squeue has forgotten.
+    """Slurm, queried with one squeue for all jobs, and sacct only for those squeue has forgotten.
 
     Args:
         arrays: whether a wave may be a job array.
@@ -112,7 +112,7 @@ class Slurm(Scheduler):
         "try again",
         "not responding",
         "controller",
-        "submit limit",  # QOSMaxSubmitJobPerUserLimit and its kin
+        "submit limit",  # QOSMaxSubmitJobPerUserLimit and similar
         "submitjob",
         "too many",
         "down or drained",
@@ -125,7 +125,7 @@ class Slurm(Scheduler):
 
     @property
     def longest_wave(self) -> int:
-        """A job array of so many, or single jobs."""
+        """The maximum size of a job array, or 1 without arrays."""
         return _LONGEST_ARRAY if self._arrays else 1
 
     @property
@@ -152,11 +152,11 @@ class Slurm(Scheduler):
             "qos": settings.qos,
             "constraint": settings.constraint,
             "gres": settings.gres,
-            # sbatch reads its options down to the first line that is no comment.
+            # sbatch reads its options up to the first line that is not a comment.
             "setup": [*(f"#SBATCH {text}" for text in settings.directives), *setup_lines(settings)],
             "array_parallelism": _LONGEST_ARRAY,
             "stderr_to_stdout": True,
-            # The program may use srun itself; and a job step more is a process more.
+            # The program may use srun itself, and a further job step would be a further process.
             "use_srun": False,
         }
         given = {key: value for key, value in parameters.items() if value is not None}
@@ -164,18 +164,18 @@ class Slurm(Scheduler):
         return executor
 
     def queue(self) -> dict[str, Entry]:
-        """All jobs of this user; those that ended within the last minutes, too.
+        """All jobs of this user, including those that ended within the last minutes.
 
-        How long Slurm shows them is its MinJobAge, five minutes unless configured otherwise.
+        Slurm lists these for MinJobAge, five minutes unless configured otherwise.
         """
-        # The name comes last: it alone may hold the separator.
+        # The name comes last, as only it may contain the separator.
         text = self._ask("squeue", "--me", "-h", "-r", "-t", "all", "-o", "%i|%T|%r|%j")
         entries = {}
         for line in lines(text):
             match line.split("|", 3):
                 case [job, state, reason, name]:
                     entry = _entry(name, state)
-                case _:  # the rest of a name with a line break, not one of ours
+                case _:  # the rest of a name with a line break, so not our job
                     continue
             if entry.state is JobState.QUEUED and reason in _STUCK:
                 entry = replace(entry, stuck=reason)
@@ -183,7 +183,7 @@ class Slurm(Scheduler):
         return entries
 
     def ended(self, ids: Collection[str]) -> dict[str, Entry]:
-        """What sacct says of jobs; it needs Slurm's accounting."""
+        """The ends of jobs by sacct, which requires Slurm's accounting."""
         entries = {}
         columns = "JobID,State,JobName"
         text = self._ask("sacct", "-n", "-X", "-P", "-o", columns, "-j", ",".join(sorted(ids)))
@@ -199,9 +199,9 @@ class Slurm(Scheduler):
 
 
 def own_time_left() -> float | None:
-    """Seconds that this process may go on if it runs in a Slurm job itself, else None.
+    """Seconds that this process may continue if it runs in a Slurm job itself, else None.
 
-    A margin is kept for leaving in order.
+    Leaves a margin for an orderly end.
     """
     if "SLURM_JOB_ID" not in os.environ:
         return None
@@ -211,7 +211,7 @@ def own_time_left() -> float | None:
         return None
     form = r"^\s*(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)\s*$"
     found = re.search(form, text, re.MULTILINE)
-    if found is None:  # UNLIMITED, or nothing
+    if found is None:  # UNLIMITED, or empty
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
     left = ((days * 24 + hours) * 60 + minutes) * 60 + seconds

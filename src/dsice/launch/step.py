@@ -1,4 +1,4 @@
-"""What runs in a step of a Slurm allocation: ``python -m dsice.launch.step FOLDER``."""
+"""The program of a step in a Slurm allocation: ``python -m dsice.launch.step FOLDER``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a job script starts: submitit's own task, without NumPy.
+"""The program of a job script: submitit's own task, without NumPy.
 
-``python -m dsice.launch.task FOLDER``. submitit imports NumPy if there is one, for the sake of
-functions that use it; a shim uses none, and loading it takes longer than all that a shim does.
+``python -m dsice.launch.task FOLDER``. submitit imports NumPy if it is installed, for functions
+that use it; a shim does not, and importing it takes longer than all else that a shim does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, cast
 def main() -> None:
     """Run the job that submitit has pickled into a folder."""
     modules = cast(dict[str, Any], sys.modules)
-    modules["numpy"] = None  # whoever imports it is told that there is none
+    modules["numpy"] = None  # importing it raises ImportError
     from submitit.core.submission import submitit_main
 
     del modules["numpy"]

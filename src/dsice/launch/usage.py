@@ -1,4 +1,4 @@
-"""What a program used, as metrics that it need not print: time, processor time, memory, energy."""
+"""Built-in metrics, measured from outside the program: time, CPU time, memory, energy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOOK: Final = 30.0  # seconds between readings of energy counters
 
 
 class Meter:
-    """Measures what the children of this process use, from its making to `end`.
+    """Measures the resource use of this process's children, from its creation to `end`.
 
     Args:
         wanted: names of built-in metrics.
@@ -47,16 +47,16 @@ class Meter:
             energy.look()
 
     def end(self) -> None:
-        """The program has ended."""
+        """End the measurement, when the program has ended."""
         self._seconds = time.monotonic() - self._began
         self._over.set()
         if self._energy is not None:
             self._joules = self._energy.joules()
 
     def found(self) -> tuple[dict[str, float], dict[str, str]]:
-        """All built-in metrics by name, and why one is not known, by its name.
+        """All built-in metrics by name, and by name why one is unknown.
 
-        To be asked when the program and all that it has started are waited for.
+        Call it when the program and all its children have been waited for.
         """
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         metrics = {
@@ -75,7 +75,7 @@ def _cpu_seconds() -> float:
 
 
 def unknown_here(wanted: Collection[str]) -> str:
-    """Why one of these built-in metrics cannot be measured on this machine; empty if all can."""
+    """Why one of the built-in metrics cannot be measured on this machine; empty if all can."""
     if "$joules" in wanted and not EnergyMeter().offered:
         return f"metric '$joules': {NOT_OFFERED}"
     return ""

@@ -1,12 +1,12 @@
-"""A wave: the jobs that one submission hands to a batch system, on disk.
+"""A wave: the batch of jobs in one submission to a batch system, on disk.
 
 DIR/batch/NAME/           one folder per wave: submitit's files, and
     submitted.json            its id, once the batch system has given one
 DIR/trials/.../attempt-1/
     wave.json                 of each of its jobs: which wave, and which place in it
 
-The name is unique and is the jobs' name in the queue. So what a driver that was killed in the
-middle of a submission left behind is found by its name; all else is found by its id.
+The name is unique, and is the jobs' name in the queue. Jobs of a driver that was killed during a
+submission are found by this name, all others by their ids.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Wave:
     Attributes:
         system: the batch system.
         folder: of submitit's files; its name is that of the wave.
-        jobs: in their order; empty for a wave that was looked up for one of its jobs.
+        jobs: in order; empty for a wave that was looked up for one of its jobs.
     """
 
     system: str
@@ -38,13 +38,13 @@ class Wave:
 
     @classmethod
     def create(cls, system: str, folder: Path, jobs: Sequence[JobFolder], length: int) -> Wave:
-        """A new wave of ``jobs``, which know of it from now on.
+        """Create a wave of ``jobs``, and record it in their folders.
 
         Args:
             system: the batch system.
             folder: of all waves.
             jobs: one or more.
-            length: most characters of a name.
+            length: maximum number of characters of a name.
         """
         token = secrets.token_hex(4)
         head = re.sub(r"[^A-Za-z0-9_.-]", "_", jobs[0].spec().name)[: length - len(token) - 1]
@@ -57,11 +57,11 @@ class Wave:
 
     @classmethod
     def of(cls, job: JobFolder) -> tuple[Wave, int] | None:
-        """The wave in which a job was submitted last, and its place there; None if it never was."""
+        """The wave of a job's last submission, and its place there; None if there is none."""
         try:
             data = json.loads(read_regular(job.wave_file, SMALL))
             return cls(data["system"], Path(data["folder"])), data["index"]
-        except (OSError, ValueError, KeyError, TypeError):  # not there, or cut short by a crash
+        except (OSError, ValueError, KeyError, TypeError):  # missing, or truncated by a crash
             return None
 
     @property
@@ -70,11 +70,11 @@ class Wave:
         return self.folder.name
 
     def keep_ids(self, ids: Sequence[str]) -> None:
-        """Note the ids that the batch system gave to the jobs, in their order."""
+        """Record the ids that the batch system gave to the jobs, in their order."""
         write_once(self._ids, list(ids))
 
     def ids(self) -> list[str]:
-        """The jobs' ids; empty if the submission did not come so far."""
+        """The jobs' ids; empty if the submission was interrupted before."""
         try:
             found: list[str] = json.loads(read_regular(self._ids, SMALL))
         except (OSError, ValueError):
