@@ -90,7 +90,7 @@ class Scheduler(ABC):
         """Submit the jobs of a wave, and return their ids in order.
 
         Raises:
-            SchedulerError: the system refused, or its answer is not understood. It may have accepted
+            SchedulerError: the system refused, or its answer is unclear. It may have accepted
                 the jobs all the same; they would find nothing to do.
         """
         try:

@@ -1,4 +1,4 @@
-"""What is said when a run cannot go on: what happened, the program's last words, what to do."""
+"""Messages for runs that cannot continue: what happened, the end of the log, what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINES: Final = 15  # of a log
 
 
 def gave_up(study: Study, outage: Outage) -> str:
-    """Why a run ended after failures in a row, and what to do, in several lines."""
+    """Explain in several lines why a run ended after failures in a row, and what to do."""
     config, attempt = study.config, outage.last.attempt
     lines = [
         summary(outage),
@@ -42,14 +42,14 @@ def gave_up(study: Study, outage: Outage) -> str:
 
 
 def summary(outage: Outage) -> str:
-    """What happened, in one line."""
+    """Describe an outage in one line."""
     count = outage.trials
     who = f"{count} trials in a row failed alike" if count > 1 else "a trial failed"
     return f"{who}: {outage.last.attempt.reason}"
 
 
 def hopeless(config: StudyConfig, job: JobFolder, attempt: Attempt) -> str:
-    """Why a run ended after a single failure, and what to do."""
+    """Explain why a run ended after a single failure, and what to do."""
     hints = "".join(f" {hint}" for hint in _hints(config, attempt))
     return (
         f"{job.path}: {attempt.reason}. Mend it and run the same command again.{hints} If this "
@@ -58,7 +58,7 @@ def hopeless(config: StudyConfig, job: JobFolder, attempt: Attempt) -> str:
 
 
 def stage_failed(stage: Stage) -> str:
-    """Why a stage failed, with the end of its log."""
+    """Explain why a stage failed, with the end of its log."""
     return f"stage {stage.name!r} failed: {stage.reason}\n{_end_of_log(stage.job)}"
 
 
@@ -84,7 +84,7 @@ def _hints(config: StudyConfig, attempt: Attempt) -> list[str]:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # no name of a file
+    except OSError:  # not a valid file name
         return False
 
 

@@ -1,4 +1,4 @@
-"""How much better the best is than the baseline: the first setting that the user knew to work."""
+"""Comparison of the best with the baseline, the first setting that the user knew to work."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dsice.units import number
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A study's baseline, and the best beside it.
+    """A study's baseline and its best trial.
 
     Attributes:
-        trial: stands for the baseline: of several measurements the median, see `dsice.incumbent`.
-        measured: how many measurements it has.
-        best: the best trial; None if nothing keeps the bounds.
+        trial: represents the baseline: the median of several measurements, see `dsice.incumbent`.
+        measured: number of its measurements.
+        best: the best trial; None if no point satisfies the bounds.
     """
 
     trial: Trial
@@ -29,7 +29,7 @@ class Baseline:
     @classmethod
     def of(cls, study: Study) -> Baseline | None:
         """The baseline of a study; None if it has none."""
-        mark = f'"{Role.GIVEN.value}"'.encode()  # few of many reasons are worth to be parsed
+        mark = f'"{Role.GIVEN.value}"'.encode()  # to parse only the few reasons that matter
         counts = (t for t in study.trials if t.status is not Status.DISCARDED)
         given = (t for t in counts if mark in t.why_json)
         first = next((t for t in given if t.why and t.why.role is Role.GIVEN), None)
@@ -69,7 +69,7 @@ class Baseline:
 
 
 def gain(goal: Goal, best: Trial, baseline: Trial) -> str:
-    """How a trial's objective compares with another's: ``seconds 45 % lower (1.83 times less)``."""
+    """Compare the objectives of two trials: ``seconds 45 % lower (1.83 times less)``."""
     ours, theirs = best.metrics[goal.metric], baseline.metrics[goal.metric]
     way = "lower" if ours < theirs else "higher"
     if ours == theirs:

@@ -1,4 +1,4 @@
-"""The program of a trial whose study was started from Python: calls the pickled function."""
+"""The trial program of studies started from Python: calls the pickled function."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def main() -> None:
     """``python -m dsice.study.call FUNCTION.pkl PARAMS.json``: call, and write the metrics."""
     path, needed, pickled = cloudpickle.loads(Path(sys.argv[1]).read_bytes())
     sys.path += [entry for entry in path if entry not in sys.path]
-    # Unpickling imports the function's module, which must not begin the study anew.
+    # Unpickling imports the function's module, which must not start the study again.
     os.environ[LOADING] = "1"
     function = cloudpickle.loads(pickled)
     del os.environ[LOADING]
     try:
         returned = function(json.loads(Path(sys.argv[2]).read_text()))
-    except SystemExit as end:  # not an end that leaves metrics
+    except SystemExit as end:  # an exit without metrics
         sys.exit(f"the function called sys.exit({end.code!r})")
     try:
         metrics = metrics_of(returned, needed)
@@ -38,15 +38,15 @@ def main() -> None:
 
 
 def metrics_of(returned: object, needed: Sequence[str]) -> dict[str, Any]:
-    """The metrics that a function returned.
+    """Convert a function's return value to metrics.
 
     Args:
         returned: a dictionary of metrics, or one number where the goal reads one metric only.
-        needed: the metrics that the goal reads and that are not built-in ones.
+        needed: the goal's metrics that are not built-in.
 
     Raises:
-        ValueError: it is something else; the message says what, and what is accepted. It is the
-            same for all values of a kind, so that failures can be seen to be alike.
+        ValueError: it is something else; the message says what, and what is accepted. The message
+            is the same for all values of a kind, so that equal failures can be recognised.
     """
     wanted = "{" + ", ".join(f"{name!r}: ..." for name in needed) + "}"
     if isinstance(returned, Mapping):
@@ -70,7 +70,7 @@ def metrics_of(returned: object, needed: Sequence[str]) -> dict[str, Any]:
 
 
 def _number(value: object) -> int | float | None:
-    """``value`` as a number of Python's own if it is one: NumPy's and PyTorch's scalars too."""
+    """``value`` as a Python number, also from scalars of NumPy and PyTorch; else None."""
     if isinstance(value, Mapping | str | bytes | bool):
         return None
     if math.prod(getattr(value, "shape", ())) != 1:

@@ -1,4 +1,4 @@
-"""What must hold between the keys of a study file, and what they stand for.
+"""Checking conditions between the keys of a study file, and interpreting their values.
 
 Each function raises an `InvalidInput` that names the key.
 """
@@ -35,10 +35,10 @@ from dsice.study.tables import (
 
 
 def require_no_swallowed(file: StudyFile) -> None:
-    """Check that no key of the file stands in a table below it, which would take any name.
+    """Check that no top-level key is inside a table that accepts any name.
 
-    TOML counts a line to the last ``[table]`` above it: ``search = "random"`` below ``[paths]`` is
-    a path named ``search``.
+    In TOML, a line belongs to the last ``[table]`` above it: ``search = "random"`` below
+    ``[paths]`` is a path named ``search``.
     """
     top = set(StudyFile.model_fields) - _TABLES
     program = set(CommandConfig.model_fields)
@@ -62,7 +62,7 @@ _TABLES: Final = {"paths", "grid", "stage", "trial", "run", "report"}
 
 @contextmanager
 def within_key(key: str, unless: str = "") -> Iterator[None]:
-    """What is refused within is what this key has, unless the message names the key ``unless``."""
+    """Prefix errors raised inside with the key, unless the message names the key ``unless``."""
     try:
         yield
     except InvalidInput as error:
@@ -72,7 +72,7 @@ def within_key(key: str, unless: str = "") -> Iterator[None]:
 
 
 def paths_of(entries: Mapping[str, str], grid: Grid, folder: Path) -> dict[str, Path]:
-    """``[paths]``: relative ones begin at the study file's folder, ``~`` is the user's own."""
+    """Resolve ``[paths]``, relative to the study file's folder; ``~`` is the home folder."""
     paths = {}
     for name, text in entries.items():
         check_name("[paths]: name", name)
@@ -86,7 +86,7 @@ def paths_of(entries: Mapping[str, str], grid: Grid, folder: Path) -> dict[str, 
 
 
 def search_of(entry: str | dict[str, Any], grid: Grid, goal: Goal) -> tuple[str, dict[str, Any]]:
-    """The name and the options in ``search = "name"`` or ``{ name = "...", option = ... }``."""
+    """Name and options from ``search = "name"`` or ``{ name = "...", option = ... }``."""
     options = {"name": entry} if isinstance(entry, str) else dict(entry)
     accepted = f"accepted are {', '.join(SEARCHES)}"
     if "name" not in options:
@@ -102,7 +102,7 @@ def search_of(entry: str | dict[str, Any], grid: Grid, goal: Goal) -> tuple[str,
             f"key 'search' = {name!r}: of several objectives it looks for one; accepted are "
             f"{', '.join(FRONT_SEARCHES)}"
         )
-    if options:  # making a search loads SciPy, which takes longer than most commands
+    if options:  # creating a search loads SciPy, which takes longer than most commands
         try:
             make_search(name, grid, Goal(minimize="any"), **options)
         except InvalidInput as error:
@@ -117,9 +117,9 @@ def check_fields(
 
     Args:
         config: of the program.
-        known: the fields that there are.
+        known: the fields that exist.
         where: the table, for messages: ``[trial]``.
-        paths: the names in ``[paths]``, which the paths of templates may use.
+        paths: the names in ``[paths]``, which paths of templates may use.
     """
     for argument in config.command:
         within(f"{where} command", argument, known)
@@ -134,7 +134,7 @@ def check_fields(
 
 
 def check_hooks(run: RunConfig, grid: Grid, paths: Collection[str]) -> None:
-    """Check the fields of the programs that are told what becomes of the study."""
+    """Check the fields of the hooks, the programs that are called on events of the study."""
     always = ["study", "directory", "name", "text", *paths]
     of_trial = ["trial", "value", "dir", "params", *grid.names]
     for event in HOOKS:
@@ -144,7 +144,7 @@ def check_hooks(run: RunConfig, grid: Grid, paths: Collection[str]) -> None:
 
 
 def check_metrics(config: CommandConfig, table: str) -> None:
-    """Check what is said of the metrics in a program's output, and try it on the samples given."""
+    """Check the definitions of metrics in a program's output, and test them on their samples."""
     for name, entry in config.metrics.items():
         key = f"key '{table}.metrics.{name}'"
         if name.startswith("$"):
@@ -172,7 +172,7 @@ _BUILT_IN: Final = re.compile(r"\$[A-Za-z_]*")
 
 
 def check_built_in(name: str, where: str) -> None:
-    """Check that a name with a ``$`` is that of a built-in metric."""
+    """Check that a name that begins with ``$`` is a built-in metric."""
     if name not in BUILT_IN:
         close = difflib.get_close_matches(name, BUILT_IN, 1)
         hint = f"did you mean {close[0]!r}? " if close else ""
@@ -191,7 +191,7 @@ def _of(key: str) -> Iterator[None]:
 
 
 def require_whole_options(config: CommandConfig, grid: Grid, flags: Collection[str]) -> None:
-    """Check that no option stands alone where the value of a conditional parameter is left out.
+    """Check that omitting the value of a conditional parameter leaves no option without a value.
 
     A parameter in ``flags`` is an option itself.
 
@@ -208,7 +208,7 @@ def require_whole_options(config: CommandConfig, grid: Grid, flags: Collection[s
 
 
 def within(where: str, text: str, known: list[str]) -> None:
-    """Check that a text uses known fields only; ``where`` names it in messages."""
+    """Check that a text uses only known fields; ``where`` names it in messages."""
     try:
         command.check(text, known)
     except InvalidInput as error:
@@ -216,7 +216,7 @@ def within(where: str, text: str, known: list[str]) -> None:
 
 
 def axis_of(name: str, entry: list[Level] | Range) -> Axis:
-    """The axis that a list of levels, or a table that says them, stands for."""
+    """Create an axis from a list of levels, or from a table that defines them."""
     if isinstance(entry, list):
         return Axis(name, entry)
     axis = _axis_of(name, entry)
@@ -255,10 +255,10 @@ def _axis_of(name: str, entry: Range) -> Axis:
 
 
 def check_progress(file: StudyFile, grid: Grid, search: str) -> None:
-    """Check what is said of trials that are ended early.
+    """Check the settings for stopping trials early.
 
     Raises:
-        InvalidInput: of a program that is never ended, or of a parameter that is none.
+        InvalidInput: they are for a program that is never stopped, or name an unknown parameter.
     """
     for name, stage in file.stage.items():
         if stage.progress.full is not None:

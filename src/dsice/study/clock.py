@@ -1,4 +1,4 @@
-"""Time, passed in, so that tests and simulations can have their own."""
+"""Clocks, which are passed in so that tests and simulations can use their own."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time and lets it pass."""
+    """The interface of clocks."""
 
     def now(self) -> float:
         """Unix time in seconds."""
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass."""
+        """Wait ``seconds``."""
 
 
 class SystemClock:
-    """The real time."""
+    """The clock of the system."""
 
     def now(self) -> float:
         """Unix time in seconds."""

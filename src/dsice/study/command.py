@@ -1,8 +1,8 @@
 """The command of a trial or a stage: an argument list with fields such as ``{w_mse}``.
 
-Each argument is filled by itself, so a value never becomes two arguments and no shell is involved.
-A doubled brace, ``{{`` or ``}}``, stands for itself. An argument with the field of a conditional
-parameter is left out where that does not apply, as ``--momentum={momentum}``.
+Each argument is filled separately, so a value never becomes two arguments and no shell is involved.
+A doubled brace, ``{{`` or ``}}``, is a literal brace. An argument with the field of a conditional
+parameter, such as ``--momentum={momentum}``, is omitted where the parameter does not apply.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def fields(text: str) -> list[str]:
     """The names of the fields in ``text``.
 
     Raises:
-        InvalidInput: a brace stands alone.
+        InvalidInput: a brace is unmatched.
     """
     names = []
     for piece in _PIECE.finditer(text):
@@ -41,7 +41,7 @@ def check(text: str, known: Iterable[str]) -> None:
     """Check that every field of ``text`` is among ``known``.
 
     Raises:
-        InvalidInput: one is not; the message lists those that are.
+        InvalidInput: a field is unknown; the message lists the known ones.
     """
     accepted = list(known)
     for name in fields(text):
@@ -66,14 +66,14 @@ def fill(text: str, values: Mapping[str, Value]) -> str:
 def filled(items: Iterable[str], values: Mapping[str, Value]) -> list[str]:
     """An argument list with its fields replaced.
 
-    An item with a field that has no value is left out: its parameter does not apply, or is a flag
+    An item with a field without a value is omitted: its parameter does not apply, or is a flag
     that is not set.
     """
     return [fill(item, values) for item in items if set(fields(item)) <= values.keys()]
 
 
 def with_flags(values: Mapping[str, Value], flags: Mapping[str, str]) -> dict[str, Value]:
-    """``values`` with the arguments of those flags that are set; the others have no value."""
+    """``values`` with flags replaced by their arguments if set, and removed otherwise."""
     return {
         name: flags.get(name, value)
         for name, value in values.items()
@@ -82,7 +82,7 @@ def with_flags(values: Mapping[str, Value], flags: Mapping[str, str]) -> dict[st
 
 
 def shown(value: Value) -> str:
-    """A parameter value as it stands in a command: 8, 0.001, soa, true."""
+    """Format a parameter value for a command: 8, 0.001, soa, true."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
@@ -93,10 +93,10 @@ def check_program(program: str, path: str | None = None) -> None:
 
     Args:
         program: the first argument of a filled command.
-        path: where to look it up, as in PATH; that of `search_path` by default.
+        path: the search path, in the form of PATH; `search_path` by default.
 
     Raises:
-        InvalidInput: it does not, or is not executable.
+        InvalidInput: it does not exist, or is not executable.
     """
     if os.sep in program and not Path(program).is_absolute():
         raise InvalidInput(

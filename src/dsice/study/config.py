@@ -1,4 +1,4 @@
-"""The study file: what to tune, how, where and for how long. Read and checked."""
+"""Reading and checking the study file: what to tune, how, where and for how long."""
 
 from __future__ import annotations
 
@@ -42,33 +42,33 @@ from dsice.study.tables import (
     TimesMedian,
 )
 
-_LONGEST: Final = 2_000_000  # bytes of a study file: a million levels can be listed
+_LONGEST: Final = 2_000_000  # bytes of a study file; room for a million levels
 _COMMON_FIELDS: Final = ("study", "dir", "result", "progress")
 
 
 @dataclass(frozen=True, slots=True)
 class StudyConfig:
-    """A study file, checked.
+    """A checked study file.
 
     Attributes:
         name: of the study.
         grid: the points.
-        flags: of parameters that are arguments which are there or left out, these arguments.
-        goal: what makes a point good; its bounds may wait for the result of a stage.
+        flags: the arguments of flags, by parameter.
+        goal: objective and bounds; a bound may wait for the result of a stage.
         first: points that are measured before anything else; the first one is the baseline.
-        learn_from: sources of results of related programs, as `StudyFile` has them.
+        learn_from: sources of results of related programs, as in `StudyFile`.
         search: name of the search.
         search_options: of that search, by name.
         seed: of the search.
         paths: files and folders that the programs need, by the names of their fields; absolute.
         stages: programs that run once, in order, before the trials.
         trial: the program of a trial.
-        finalists: that of the best trials at full length, or None.
+        finalists: the program of the best trials at full length, or None.
         run: where and how much.
-        report: what the report shows besides.
+        report: options of the report.
         folder: the study file's folder, absolute: the field ``{study}``.
-        text: the file as it was.
-        notes: what was taken otherwise than it was written, as sentences.
+        text: the unchanged text of the file.
+        notes: values that were interpreted differently from what is written, as sentences.
     """
 
     name: str
@@ -128,7 +128,7 @@ def with_budget(
     trials: int | None = None,
     hours: float | None = None,
 ) -> StudyConfig:
-    """``config`` with another launcher or budget, where one is given.
+    """``config`` with another launcher or budget, if given.
 
     Raises:
         InvalidInput: a value is not accepted.
@@ -146,7 +146,7 @@ def with_first(config: StudyConfig, settings: Sequence[str]) -> StudyConfig:
     """``config`` with settings, written as ``lr=1e-3,layout=aos``, measured before all others.
 
     Raises:
-        InvalidInput: one cannot be read, or is no point of the grid.
+        InvalidInput: a setting cannot be parsed, or is not a point of the grid.
     """
     notes: list[str] = []
     points = points_of(config.grid, [setting_of(text) for text in settings], tell=notes.append)
@@ -158,7 +158,7 @@ def with_sources(config: StudyConfig, places: Sequence[str], no_learn: bool) -> 
     """``config`` with further sources to learn from, or with none at all.
 
     Raises:
-        InvalidInput: both are asked for.
+        InvalidInput: both are requested.
     """
     if no_learn and places:
         raise InvalidInput("--learn-from and --no-learn: give one of them")
@@ -260,7 +260,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
 
 
 def _batch_checked(config: StudyConfig) -> StudyConfig:
-    """``config``, if its jobs are told what its batch system must know."""
+    """Return ``config`` after checking that its jobs have all settings that the system needs."""
     batch = config.run.batch
     if batch is not None:
         programs = {f"[stage.{name}]": stage for name, stage in config.stages.items()}

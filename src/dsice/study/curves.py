@@ -1,9 +1,8 @@
-"""Learning curves: what trials reported while they ran, read from their progress files.
+"""Learning curves: the reports of running trials, read from their progress files.
 
-A progress file has one JSON object a line. The step of a report is the first of `STEPS` that the
+A progress file has one JSON object per line. The step of a report is the first of `STEPS` that the
 file's first report has; without one, reports are counted from 1. Every other number is a value of a
-metric at that step. Lines that are no such object are passed over, as are values that are not
-finite.
+metric at that step. Other lines are skipped, as are values that are not finite.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ REPORT: Final = "report"
 """What is counted where reports have no step."""
 
 _LARGEST: Final = 64_000_000  # bytes of a progress file
-_KEPT: Final = 4096  # files whose curves are remembered
+_KEPT: Final = 4096  # files whose curves are cached
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +33,15 @@ class Curve:
     """The values of a metric during a trial.
 
     Attributes:
-        steps: when each was reported, in increasing order.
-        values: what was reported then, finite numbers.
+        steps: of the reports, in increasing order.
+        values: reported at these steps, finite.
     """
 
     steps: tuple[float, ...]
     values: tuple[float, ...]
 
     def thinned(self, most: int) -> Curve:
-        """At most ``most`` of its points (2 or more), the first and the last among them."""
+        """A curve with at most ``most`` of its points (2 or more), including the first and last."""
         count = len(self.steps)
         if count <= most:
             return self
@@ -55,8 +54,8 @@ class Curves:
     """All curves of a trial.
 
     Attributes:
-        counted: what the steps count: one of `STEPS`, as the program wrote it, or `REPORT`.
-        of: a curve for each metric that was reported.
+        counted: the unit of the steps: one of `STEPS`, in the program's spelling, or `REPORT`.
+        of: a curve for each reported metric.
     """
 
     counted: str = REPORT
@@ -64,10 +63,10 @@ class Curves:
 
 
 def curves_of(task: Task) -> Curves:
-    """What a task reported so far.
+    """The curves of a task so far.
 
-    Attempts that were preempted go on where they were: of their reports, those count that a later
-    attempt did not repeat. Attempts that do not count are left out.
+    Preempted attempts are continued by later ones: their reports count unless a later attempt
+    repeats them. Void attempts are left out.
     """
     found = Curves()
     for attempt in task.attempts:
@@ -104,7 +103,7 @@ def _read(path: Path) -> Curves:
 
 @lru_cache(_KEPT)
 def _remembered(path: Path, modified: int, size: int) -> Curves:
-    """The curves in a file of this age and size."""
+    """The curves in a file with this modification time and size, cached."""
     try:
         text = read_regular(path, _LARGEST).decode(errors="replace")
     except OSError:
@@ -124,7 +123,7 @@ def _remembered(path: Path, modified: int, size: int) -> Curves:
             if name == counted or not finite(value):
                 continue
             ours = steps.setdefault(name, [])
-            # A program that went back, to a checkpoint for example, counts as it went on.
+            # If a program went back, such as to a checkpoint, its later reports count.
             while ours and ours[-1] >= step:
                 ours.pop()
                 values[name].pop()
@@ -142,7 +141,7 @@ def _reports(text: str) -> Iterator[dict[str, Any]]:
             continue
         try:
             report = json.loads(line)
-        except (ValueError, RecursionError):  # its last line may be half written
+        except (ValueError, RecursionError):  # its last line may be incomplete
             continue
         if isinstance(report, dict):
             yield report

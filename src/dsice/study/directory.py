@@ -1,4 +1,4 @@
-"""Where everything of a study lies. All state is files at the paths that are gathered here.
+"""The files of a study: all its state is in files at the paths defined here.
 
 DIR/study.toml            the study file, frozen
 DIR/learned.json          results of earlier studies that it learns from
@@ -36,7 +36,7 @@ class TaskFolder:
 
     @property
     def work(self) -> Path:
-        """The program's own folder: the field ``{dir}``, and ``{stage.NAME}`` of a stage."""
+        """The program's own folder: the field ``{dir}``, and ``{stage.NAME}`` for a stage."""
         return self.path / "work"
 
     @property
@@ -67,12 +67,12 @@ class StudyDirectory:
 
     @property
     def source_file(self) -> Path:
-        """Where the study file lay: its folder, which ``{study}`` stands for, as JSON text."""
+        """The original folder of the study file, the field ``{study}``, as JSON text."""
         return self.path / "source.json"
 
     @property
     def learned(self) -> Path:
-        """What the study learns from, see `dsice.study.learned`."""
+        """The results that the study learns from, see `dsice.study.learned`."""
         return self.path / "learned.json"
 
     @property
@@ -82,12 +82,12 @@ class StudyDirectory:
 
     @property
     def journal(self) -> Path:
-        """What happened, one JSON event a line."""
+        """The journal, one JSON event per line."""
         return self.path / "journal.jsonl"
 
     @property
     def function(self) -> Path:
-        """The pickled function of a study that was started from Python."""
+        """The pickled function of a study started from Python."""
         return self.path / "function.pkl"
 
     @property
@@ -109,38 +109,38 @@ class StudyDirectory:
         return TaskFolder(self.path / "trials" / f"{number:05d}")
 
     def finalist(self, number: int) -> TaskFolder:
-        """The folder of a finalist, by the number of its trial."""
+        """The folder of a finalist, with the number of its trial."""
         return TaskFolder(self.path / "finalists" / f"{number:05d}")
 
     @property
     def lock(self) -> DriverLock:
-        """Held by the driver at work here."""
+        """The lock of the running driver."""
         return DriverLock(self.path / "lock")
 
     @property
     def stop_file(self) -> Path:
-        """What ``dsice stop`` asks of the driver at work: one word."""
+        """The request of ``dsice stop`` to the running driver: one word."""
         return self.path / "stop"
 
     @property
     def requests(self) -> Path:
-        """What people ask of the driver at work, a file each: see `dsice.study.requests`."""
+        """Users' requests to the running driver, a file each: see `dsice.study.requests`."""
         return self.path / "requests"
 
     @property
     def batch(self) -> Path:
-        """What a batch system was given, see `dsice.launch.wave`."""
+        """The submissions to a batch system, see `dsice.launch.wave`."""
         return self.path / "batch"
 
     def require_study(self) -> None:
-        """Check that a study was begun here.
+        """Check that the directory holds a study.
 
         Raises:
-            InvalidInput: it was not.
+            InvalidInput: it does not.
         """
         try:
             found = self.journal.is_file()
-        except OSError:  # a name too long to be one
+        except OSError:  # the name is too long
             found = False
         if not found:
             raise InvalidInput(
@@ -149,5 +149,5 @@ class StudyDirectory:
 
 
 def write_json(path: Path, data: object, durably: bool = True) -> None:
-    """Replace ``path`` by ``data`` as JSON, see `write_atomically`."""
+    """Write ``data`` to ``path`` as JSON, see `write_atomically`."""
     write_atomically(path, json.dumps(data, indent=1) + "\n", durably)

@@ -1,6 +1,6 @@
-"""The tables of a study file, as pydantic checks them: which keys there are, and of which kinds.
+"""The tables of a study file as pydantic models: their keys and the types of these.
 
-What one key means for another is checked in `dsice.study.checks`.
+Conditions between keys are checked in `dsice.study.checks`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Level = bool | int | float | str
 
 @dataclass(frozen=True, slots=True)
 class TimesMedian:
-    """A time limit learned from the trials that were measured: so many times their median."""
+    """A time limit learned from measured trials, as a multiple of their median time."""
 
     times: float
 
@@ -62,16 +62,15 @@ Timeout = Annotated[
 
 
 class MetricConfig(Table):
-    r"""A metric that is read from the output of a program, as one of ``metrics``.
+    r"""A metric that is read from a program's output: an entry of ``metrics``.
 
     Attributes:
         pattern: a regular expression; its first group is the number, and the last match counts:
             ``'val_acc: ([\d.]+)'``.
-        unit: what the number is to be in if the output has it with a unit: ``"s"`` makes 0.0013 of
-            ``1.3 ms``.
-        file: a file in the program's working directory that is read instead of its output.
-        sample: a line as the program prints it, on which the pattern is tried when this file is
-            checked.
+        unit: the unit to convert to, if the output has the number with a unit: ``"s"`` converts
+            ``1.3 ms`` to 0.0013.
+        file: a file in the program's working directory to read instead of its output.
+        sample: a line of the program's output, to test the pattern when this file is checked.
     """
 
     pattern: Text
@@ -80,25 +79,24 @@ class MetricConfig(Table):
     sample: str | None = None
 
     def as_pattern(self, needed: bool = False) -> Pattern:
-        """What a job is told of it."""
+        """The pattern for a job's specification."""
         return Pattern(self.pattern, self.unit, self.file, needed)
 
 
 class ProgressConfig(Table):
-    r"""How a program that runs tells of its progress: ``[trial.progress]``.
+    r"""How a running program reports its progress: ``[trial.progress]``.
 
     Attributes:
-        pattern: a regular expression of a line of its output; its named groups are intermediate
+        pattern: a regular expression for a line of its output, whose named groups are intermediate
             metrics: ``'epoch (?P<epoch>\d+): loss (?P<loss>[\d.]+)'``.
-        sample: a line as the program prints it, on which the pattern is tried when this file is
-            checked.
-        step: the key of its progress lines that counts, such as ``"epoch"``.
+        sample: a line of the program's output, to test the pattern when this file is checked.
+        step: the key of its progress lines that counts the steps, such as ``"epoch"``.
         full: the value of that key at the end of a trial: a number, or the name of a parameter.
-            With it, trials that lead nowhere are ended early, see docs/progress.md.
-        end_below: a trial is ended when its probability to become the best feasible one is smaller,
-            0.02 by default; 0: never.
-        pause: whether the program goes on from its checkpoint in ``{dir}`` when it is started
-            again: then trials that ended early may go on later.
+            If given, unpromising trials are stopped early, see docs/progress.md.
+        end_below: a trial is stopped when its probability of becoming the best feasible one is
+            smaller, 0.02 by default; 0: never.
+        pause: whether the program continues from its checkpoint in ``{dir}`` when it is started
+            again. Then trials that were stopped early may be continued later.
     """
 
     pattern: Text | None = None
@@ -114,20 +112,20 @@ class CommandConfig(Table):
 
     Attributes:
         command: argument list with fields, see `dsice.study.command`.
-        timeout: time limit in seconds, learned from other trials, or None.
-        expected: about how long a run takes, in seconds; ``--dry-run`` works out what all cost.
-        retries: how often a failed run is tried again.
-        threads: threads that numerical libraries may use; None leaves them alone.
-        env: further environment variables; their values may have fields.
-        files: made before the program starts: name in its working directory to the path of a
-            template, which may have the fields ``{study}`` and those of paths; see
+        timeout: time limit in seconds, or one learned from other trials, or None.
+        expected: approximate time of a run in seconds, from which ``--dry-run`` computes the total.
+        retries: how often a failed run is repeated.
+        threads: number of threads for numerical libraries; None: no limit is set.
+        env: further environment variables; their values may contain fields.
+        files: files to create before the program starts: name in its working directory to the path
+            of a template. The path may contain the field ``{study}`` and those of paths; see
             `dsice.study.templates`.
-        resources: what it needs of where it runs, where that differs from ``[run.SYSTEM]``, or
-            from what each trial gets of this machine.
-        metrics: metrics that are read from its output by regular expressions, besides those that it
-            writes as JSON: ``{ val_acc = 'val_acc: ([\d.]+)' }``; or what it used, by another name:
-            ``{ energy = "$joules" }``, see `dsice.launch.usage`.
-        progress: how it tells of its progress, besides by the file ``{progress}``.
+        resources: of its jobs, where they differ from ``[run.SYSTEM]``, or from each trial's part
+            of this machine.
+        metrics: metrics that are read from its output by regular expressions, in addition to those
+            that it writes as JSON: ``{ val_acc = 'val_acc: ([\d.]+)' }``; or built-in metrics by
+            another name: ``{ energy = "$joules" }``, see `dsice.launch.usage`.
+        progress: how it reports its progress, besides the file ``{progress}``.
     """
 
     command: Annotated[tuple[Text, ...], Field(min_length=1, strict=False)]
@@ -142,7 +140,7 @@ class CommandConfig(Table):
     progress: ProgressConfig = ProgressConfig()
 
     def patterns(self, needed: Collection[str] = ()) -> dict[str, Pattern]:
-        """The metrics that are read from its output; those in ``needed`` must be there."""
+        """The metrics that are read from its output; those in ``needed`` are required."""
         tables = {
             name: MetricConfig(pattern=entry) if isinstance(entry, str) else entry
             for name, entry in self.metrics.items()
@@ -151,7 +149,7 @@ class CommandConfig(Table):
         return {name: table.as_pattern(name in needed) for name, table in tables.items()}
 
     def measured(self, needed: Collection[str] = ()) -> dict[str, str]:
-        """The metrics that are built-in ones, by name; also those in ``needed``."""
+        """The built-in metrics by name, including those in ``needed``."""
         renamed = {
             name: entry
             for name, entry in self.metrics.items()
@@ -177,30 +175,31 @@ class RunConfig(Table):
 
     Attributes:
         on: where trials run: on this machine, as jobs of the batch system whose table is read, or
-            as steps in the Slurm allocation that the driver runs in.
-        parallel: most trials at once; where it is left out and ``gpus`` is given, as many as these
-            allow.
-        gpus: GPUs of this machine that are given to trials: how many, or which by number, UUID or
-            name of a MIG instance, or ``"all"``; None: no trial is given any.
-        gpus_per_trial: how many of them a trial gets, 1 by default; 0.5 lets two share one.
-        cores: ``"pinned"`` gives each trial cores of this machine of its own.
-        trials: most trials in all, or None.
-        samples: how many times each point is measured, each a trial of the budget; a point whose
-            trial fails is not measured again. Its trials lie apart in time where that is possible.
-        hours: most hours of wall time in all, or None.
+            as steps in the Slurm allocation in which the driver runs.
+        parallel: maximum number of trials at once; if omitted with ``gpus`` given, as many as
+            these allow.
+        gpus: GPUs of this machine for the trials: how many, or which by number, UUID or name of a
+            MIG instance, or ``"all"``; None: trials get no GPUs.
+        gpus_per_trial: GPUs per trial, 1 by default; with 0.5 two trials share one.
+        cores: ``"pinned"`` gives each trial its own cores of this machine.
+        trials: maximum number of trials in all, or None.
+        samples: how many times each point is measured; each measurement is a trial of the budget.
+            A point whose trial fails is not measured again. Its trials are separated in time where
+            possible.
+        hours: maximum wall time in hours, in all, or None.
         share: who may read the study's directory besides its owner: ``"group"`` or ``"all"``; None:
-            nobody. Nobody else may write in it.
-        max_consecutive_failures: so many trials in a row that fail alike and quickly end the run:
-            the machine is taken to be at fault, and they do not count. 0: they never do.
-        on_best: a program that is told of each new best trial, as an argument list with fields; see
-            `dsice.hooks`.
-        on_end: one that is told when a session of the study ends, and why.
-        on_trouble: one that is told when something is in the way: jobs that cannot be started,
-            failures in a row, a stage that failed.
-        slurm: what every job gets on Slurm.
-        pjm: what every job gets on Fujitsu TCS.
-        pbs: what every job gets on PBS.
-        allocation: what every step gets of a Slurm allocation.
+            nobody. Only the owner may write in it.
+        max_consecutive_failures: the run ends after so many trials in a row that fail quickly and
+            in the same way. These failures are attributed to the machine, and do not count. 0: never.
+        on_best: a program that is called for each new best trial, as an argument list with fields;
+            see `dsice.hooks`.
+        on_end: a program that is called with the reason when a session of the study ends.
+        on_trouble: a program that is called on problems: jobs that cannot be started, failures in a
+            row, a stage that failed.
+        slurm: settings of every job on Slurm.
+        pjm: settings of every job on Fujitsu TCS.
+        pbs: settings of every job on PBS.
+        allocation: settings of every step in a Slurm allocation.
     """
 
     on: Name = LOCAL
@@ -228,14 +227,14 @@ class RunConfig(Table):
 
     @property
     def settings(self) -> BatchSettings | AllocationSettings | None:
-        """The settings of where trials run; None on this machine."""
+        """The settings of the batch system or allocation; None on this machine."""
         if self.on == ALLOCATION:
             return self.allocation or AllocationSettings()
         return self.batch
 
     @property
     def batch(self) -> BatchSettings | None:
-        """The settings of the batch system; None where jobs are not handed to one."""
+        """The settings of the batch system; None without one."""
         if self.on not in SETTINGS:
             return None
         given: BatchSettings | None = getattr(self, self.on)
@@ -247,13 +246,13 @@ HOOKS: Final = ("on_best", "on_end", "on_trouble")
 
 
 class FinalistsConfig(CommandConfig):
-    """The best trials once more at full length: ``[finalists]``, with the keys of a program.
+    """Repeating the best trials at full length: ``[finalists]``, with the keys of a program.
 
-    Its command may have the fields of a trial and ``{trial}``, the working directory of the short
-    trial.
+    Its command may contain the fields of a trial and ``{trial}``, the working directory of the
+    short trial.
 
     Attributes:
-        trials: how many.
+        trials: number of finalists.
     """
 
     trials: Annotated[int, Field(ge=1, le=1000)] = 3
@@ -263,9 +262,9 @@ class PictureRow(Table):
     """One row of pictures in the report: ``[[report.pictures]]``.
 
     Attributes:
-        title: said above the row.
-        files: caption to path; paths may have the fields of a trial and ``{best}``, the folder of
-            the best trial.
+        title: heading above the row.
+        files: caption to path; paths may contain the fields of a trial and ``{best}``, the folder
+            of the best trial.
     """
 
     title: str = ""
@@ -273,11 +272,11 @@ class PictureRow(Table):
 
 
 class ReportConfig(Table):
-    """What the report is told: ``[report]``.
+    """Options of the report: ``[report]``.
 
     Attributes:
-        full_length: how many times as long as one trial a full-length run would take, if trials are
-            shortened (fine-tuning instead of training from nothing).
+        full_length: the time of a full-length run in multiples of a trial's, if trials are
+            shortened (fine-tuning instead of training from scratch).
         pictures: rows of pictures.
     """
 
@@ -289,21 +288,21 @@ class Range(Table):
     """Levels of one parameter: range, log, linear, geometric, integers, choice, values or flag.
 
     Attributes:
-        range: ends of a continuous range, which round numbers stand for, 21 or as many as levels
-            says; any other number between the ends finds its nearest level.
-        log: the same on a logarithmic scale; four levels a decade unless levels says how many.
+        range: ends of a continuous range, represented by round numbers, 21 or as many as levels
+            says; any other number between the ends is mapped to its nearest level.
+        log: the same on a logarithmic scale; four levels per decade unless levels says how many.
         linear: first and last of evenly spaced levels; with levels or step.
         geometric: first and last of levels with one ratio; with levels, or with the ratio as step.
-        integers: first and last of all whole numbers between, or of every step-th.
+        integers: first and last of consecutive whole numbers, or of every step-th.
         choice: values without an order.
         values: levels in order, as in a list without a table.
-        flag: an argument that is there or left out, ``"--fast"``: the levels are false and true.
-        levels: how many.
-        step: from one level to the next.
-        when: of a conditional parameter, under which condition it applies: an expression in
-            the values of other parameters, ``"optimizer == 'sgd'"``. Elsewhere it has no level, and
-            what the command has of it is left out.
-        was: of a parameter that is added to a study with results, the level that it had in them.
+        flag: an argument that is present or omitted, ``"--fast"``: the levels are false and true.
+        levels: number of levels.
+        step: difference between consecutive levels, or their ratio.
+        when: the condition of a conditional parameter: an expression in the values of other
+            parameters, ``"optimizer == 'sgd'"``. Where it is false, the parameter has no level, and
+            its arguments are omitted from the command.
+        was: for a parameter that is added to a study with results, its level in these results.
     """
 
     range: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
@@ -329,7 +328,7 @@ class First(Table):
 
     Attributes:
         settings: a value of every parameter, by name; the first of them is the baseline.
-        nearest: whether a number that is no level stands for the nearest one.
+        nearest: whether a number that is not a level is replaced by the nearest one.
     """
 
     settings: list[dict[str, Any]]
@@ -337,42 +336,42 @@ class First(Table):
 
 
 class StudyFile(Table):
-    """The whole file.
+    """The whole study file.
 
     Attributes:
         name: of the study, and of its folder under ``runs``.
-        minimize: the metric to make small; a list of several asks for their front.
-        maximize: the metric to make large; a list of several asks for their front.
+        minimize: the metric to minimise; a list of several asks for their Pareto front.
+        maximize: the metric to maximise; a list of several asks for their Pareto front.
         subject_to: bounds on other metrics, ``["rmse <= 12.5"]``; a limit may use the result of a
             stage, ``"rmse <= 1.015 * stage.pretrain.rmse"``.
-        allowed: a rule on parameter values that excludes points at no cost,
+        allowed: a rule on parameter values that excludes points without a trial,
             ``"tile * unroll <= 512"``.
         of_repeats: which of several measurements of a point counts: the ``"median"``, or the
-            ``"best"``: the minimum of what is minimised, as timings are often compared.
+            ``"best"``: the minimum of a minimised metric, as usual for timings.
         only_ratios_of: parameters of which only the ratios matter, such as weights of a loss:
             points that differ in them by a common factor are measured once.
         first: settings that are known to work, ``[{ lr = 1e-3, layout = "aos" }]``, measured before
-            anything else; the first one is the baseline that the best is compared with. As a table
-            ``{ settings = [...], nearest = true }``, numbers stand for their nearest levels, as
-            they always do in continuous ranges.
+            anything else. The first one is the baseline, with which the best is compared. In the
+            form ``{ settings = [...], nearest = true }``, numbers are replaced by their nearest
+            levels, as always in continuous ranges.
         learn_from: results of related programs that the search learns from: directories of studies,
             and files and storages that ``dsice import`` reads,
-            ``["../a100/runs/conv", "old.csv"]``; relative ones begin at the study file's folder.
+            ``["../a100/runs/conv", "old.csv"]``, relative to the study file's folder.
             ``"auto"``: earlier studies in the same ``runs`` folder with this program, its
             parameters and this objective. All are read when the study begins, and kept in its
             directory.
         search: the search by name, or a table with ``name`` and its options,
             ``{ name = "dsice", tolerance = 0.01, repeats = 2 }``.
         seed: of the search's random choices.
-        paths: files and folders that the programs need and that must be there, by the names of
-            their fields; relative ones begin at the study file's folder.
-        grid: the parameters: each a list of levels in order, or a table that says them.
+        paths: files and folders that the programs need and that must exist, by the names of
+            their fields, relative to the study file's folder.
+        grid: the parameters: each a list of levels in order, or a table that defines them.
         stage: programs that run once, in order, before the trials; ``{stage.NAME}`` is the folder
-            of one.
-        trial: the program that is tuned.
-        finalists: the best trials once more at full length, after the budget.
+            of a stage.
+        trial: the program to tune.
+        finalists: repeating the best trials at full length, after the budget.
         run: where, how many at once and for how long.
-        report: what the report is told.
+        report: options of the report.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
