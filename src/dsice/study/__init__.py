@@ -1,1 +1,1 @@
-"""A study: its file, its directory, its journal, its state, and the driver that moves it on."""
+"""A study: its file, directory, journal and state, and the driver that runs it."""

@@ -1,8 +1,8 @@
 """The driver: keeps every slot busy until the budget is used or the search has finished.
 
-It owns no truth. Whatever it decides is first an event in the journal, and each event is applied to
-the state by the same fold that rebuilds the state after a crash; so a driver that was killed at any
-moment goes on where it was.
+It owns no state. Every decision is first written to the journal as an event, and each event is
+applied to the state by the same fold that rebuilds the state after a crash. So a driver that was
+killed at any moment resumes where it was.
 """
 
 from __future__ import annotations
@@ -76,14 +76,14 @@ from dsice.study.verdict import judge
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened
 _NOTHING_MORE: Final = "the search has nothing more to propose"
-_MAX_STILLBORN: Final = 3  # jobs in a row that ended before they began
+_MAX_STILLBORN: Final = 3  # maximum number of jobs in a row that end before they begin
 
 
 T = TypeVar("T")
 
 
 class Stop(IntEnum):
-    """How a driver was told to stop; a later word may only be stronger."""
+    """How a driver was told to stop; a later request can only be stronger."""
 
     NO = 0
     DRAIN = 1
@@ -98,21 +98,21 @@ class Driver:
     """Runs one session of a study.
 
     Args:
-        study: its state so far; changed as the session goes on.
-        budget: how much this session may do.
+        study: its state so far; updated during the session.
+        budget: of this session.
         journal: opened for appending.
         launcher: runs the jobs.
-        clock: tells the time.
-        on_change: called with the study now and then, and at once when something happened.
-        asked_to_stop: tells how somebody else wants the driver to stop, if so.
-        stop_after: seconds after which this session must be over, or None.
+        clock: the time.
+        on_change: called with the study regularly, and immediately after events.
+        asked_to_stop: returns how another process wants the driver to stop, if it does.
+        stop_after: seconds after which this session must end, or None.
         further: trials for a range of bounds, instead of those of the budget.
-        slots: the places for trials; None: as many as the budget lets run at once.
+        slots: the slots for trials; None: as many as the budget allows at once.
 
     Attributes:
         stopping: how it was told to stop.
-        computing: whether the search is at work, which a KeyboardInterrupt may break off: it writes
-            nothing, and what it knows is in the journal.
+        computing: whether the search is computing, which a KeyboardInterrupt may abort: it writes
+            nothing, and all that it knows is in the journal.
     """
 
     def __init__(
@@ -147,28 +147,28 @@ class Driver:
         self._watch = Watch(study, budget.max_consecutive_failures)
         self._outage: Outage | None = None  # that ends this session
         self._search: Search | None = None
-        self._told_anew = False  # whether people have changed what the search was told
-        self._given: deque[Point] = deque()  # what the user wants first, still to be proposed
+        self._told_anew = False  # whether a user has changed what the search was told
+        self._given: deque[Point] = deque()  # the user's first points, still to be proposed
         self._goal: Goal = study.config.goal
         self._deadline = inf
         self._pause = _MIN_PAUSE
         self._listener: Listener | None = None
-        self._later = False  # whether what begins need not be on the disk before it does
+        self._later = False  # whether attempts may begin before their events are durable
 
     def stop(self, how: Stop) -> None:
-        """Ask the driver to stop; may be called from a signal handler."""
+        """Request the driver to stop; may be called from a signal handler."""
         self.stopping = max(self.stopping, how)
 
     def run(self) -> Study:
-        """Run stages and trials to the end of the budget or of the search.
+        """Run stages and trials until the budget is used or the search has finished.
 
         Returns:
-            The study as it stands then.
+            The study in its final state.
 
         Raises:
             StageFailed: a stage failed.
-            GaveUp: trials failed alike in a row.
-            Interrupted: `stop` was called, or somebody asked to stop.
+            GaveUp: trials in a row failed in the same way.
+            Interrupted: `stop` was called, or another process requested it.
             OutOfTime: `stop_after` is over.
             InvalidInput: the program does not exist, or lacks a metric of the goal.
             LaunchError: jobs cannot be started.
@@ -190,7 +190,7 @@ class Driver:
             why = "left at once on request; what ran was left running"
             raise
         except InvalidInput:
-            # No other trial would do better; the next session begins the running ones again.
+            # No other trial would do better; the next session restarts the running ones.
             self._launcher.cancel(list(self._running))
             raise
         finally:
@@ -235,12 +235,12 @@ class Driver:
                     self._end(task, state)
 
     def _run_stages(self) -> None:
-        """Run the stages that are not done yet, one after another."""
+        """Run the unfinished stages, one after another."""
         for name in self.study.config.stages:
             stage = self.study.stage(name)
             tried = False
             while stage.status is not Status.DONE:
-                # A stage that failed in an earlier session has perhaps been mended since.
+                # A stage that failed in an earlier session may have been fixed since.
                 if stage.status is Status.FAILED and tried:
                     raise StageFailed(advice.stage_failed(stage))
                 if not self._running:
@@ -250,7 +250,7 @@ class Driver:
                 self._wait()
 
     def _run_trials(self) -> str:
-        """Run trials until nothing is left to do; returns why."""
+        """Run trials until nothing is left to do, and return the reason."""
         check_files(self.study)
         self._told_anew = True
         while True:
@@ -270,7 +270,7 @@ class Driver:
             self._wait()
 
     def _run_finalists(self) -> None:
-        """Measure the best trials once more at full length, if the study file asks for it."""
+        """Measure the best trials again at full length, if the study file requests it."""
         config = self.study.config.finalists
         if config is None:
             return
@@ -293,16 +293,16 @@ class Driver:
             self._wait()
 
     def _take_up_requests(self) -> bool:
-        """Do what people have asked for; whether that changed what is known."""
+        """Fulfil users' requests; True if these changed the results."""
         changed = taken_up(self.study, self._record)
         self._told_anew |= changed
         return changed
 
     def _holds_back(self) -> bool:
-        """Whether to begin nothing new, as failures in a row seem to be the machine's.
+        """Whether to begin nothing new, because failures in a row point to the machine.
 
-        Once that is sure they are void, and the session ends when nothing runs any more. Those of
-        an earlier session say nothing about the machine as it is now.
+        Once this is certain, they are void, and the session ends when nothing runs any more.
+        Failures of an earlier session say nothing about the present state of the machine.
         """
         if self._outage is not None:
             self._void(self._watch.further(self._outage), self._outage)
@@ -330,7 +330,7 @@ class Driver:
             raise GaveUp(advice.gave_up(self.study, self._outage))
 
     def _make_search(self) -> Search:
-        """The search, told all that is known."""
+        """Create the search and tell it all results."""
         search = search_of(self.study, self._budget.parallel, self.study.sessions[-1].sweep)
         self._goal = search.goal
         self._given = self._still_given()
@@ -338,9 +338,9 @@ class Driver:
         return search
 
     def _computed(self, compute: Callable[[], T]) -> T | None:
-        """What the search computes; None if a signal broke it off.
+        """Run a computation of the search; None if a signal aborted it.
 
-        The search may then be in any state and is given up: the next session makes it anew.
+        The search may then be in any state and is discarded: the next session creates a new one.
         """
         before = self.stopping
         try:
@@ -349,7 +349,7 @@ class Driver:
             self.computing = False
             return found
         except KeyboardInterrupt:
-            if self.stopping is before:  # asked once more: leave at once
+            if self.stopping is before:  # requested again: leave at once
                 raise
             self._search = None
             return None
@@ -357,7 +357,7 @@ class Driver:
             self.computing = False
 
     def _fill(self, search: Search) -> str:
-        """Give every free slot a trial; returns why there are none left, if so."""
+        """Give every free slot a trial; returns the reason if no trials are left."""
         study, run = self.study, self._budget
         free = min(run.parallel - len(self._running), len(self._free_slots()))
         if free <= 0:
@@ -376,7 +376,7 @@ class Driver:
         free -= len(wave)
         paused = {t.point: t for t in study.with_status(Status.STOPPED)}
         why = ""
-        more = 0  # slots for trials that were paused, though no other may begin
+        more = 0  # slots for paused trials, when no others may begin
         if run.trials is not None and study.spent + free > run.trials:
             more = free
             free = max(0, run.trials - study.spent)
@@ -386,7 +386,7 @@ class Driver:
         with self._journal.together(self._later):
             owed = samples.owed - self._measure(search, samples.apart[:free], Role.SAMPLE, wave)
             new = free = free + owed - samples.owed
-            if run.trials is not None:  # each new point is to have all its samples
+            if run.trials is not None:  # each new point must get all its samples
                 room = max(0, run.trials - study.spent - owed) // run.samples
                 new = min(free, room if study.trials else max(1, room))
                 if new < free:
@@ -401,7 +401,7 @@ class Driver:
                 if not points:
                     why = self._computed(lambda: search.reason) or _NOTHING_MORE
                 for point in points:
-                    if point in paused:  # it goes on
+                    if point in paused:  # to be continued
                         wave.append(paused[point])
                         continue
                     self._propose(point, search.why(point))
@@ -418,7 +418,7 @@ class Driver:
     def _measure(
         self, search: Search, points: Sequence[Point], role: Role, wave: list[Trial]
     ) -> int:
-        """Propose points that the search has not asked for, into ``wave``; returns how many."""
+        """Add proposals that the search did not make to ``wave``; returns their number."""
         for point in points:
             search.pend(point)
             self._propose(point, Why(role, known=len(self.study.finished)))
@@ -426,7 +426,7 @@ class Driver:
         return len(points)
 
     def _still_given(self) -> deque[Point]:
-        """The points that the user wants first and that nobody has measured or measures."""
+        """The user's first points that are neither measured nor pending."""
         wanted, same = self.study.config.first, self.study.config.grid.program
         known = {same(each.point) for each, _ in self.study.history} if wanted else ()
         return deque(point for point in wanted if same(point) not in known)
@@ -445,7 +445,7 @@ class Driver:
             self._computed(lambda: search.tell(trial.point, self._useful(trial)))
 
     def _listen(self) -> None:
-        """Take what running trials have reported, and end those that lead nowhere."""
+        """Read the reports of running trials, and stop unpromising ones."""
         search = self._search
         if search is None or self.study.config.trial.progress.full is None:
             return
@@ -474,7 +474,7 @@ class Driver:
                 self._end_early(hopeless, search)
 
     def _end_early(self, trial: Trial, search: Search) -> None:
-        """Record that a trial is to end, then make it end."""
+        """Record that a trial is to be stopped early, then end its job."""
         report, best = trial.reports[-1], self.study.best_or_none
         self._record(
             EndAsked(
@@ -490,12 +490,12 @@ class Driver:
         self._launcher.cancel([trial.job])
 
     def _useful(self, known: Trial | KnownResult) -> Metrics | None:
-        """What the search is told of a result: None unless all metrics of the goal are there."""
+        """The metrics of a result for the search: None unless it has all metrics of the goal."""
         able = known.status is Status.DONE and self._goal.missing(known.metrics) is None
         return known.metrics if able else None
 
     def _begin_attempts(self, tasks: Sequence[Task]) -> list[JobSpec]:
-        """Record the next attempt of each task: from then on it is looked after."""
+        """Record the next attempt of each task, which is followed from then on."""
         free = iter(self._free_slots())
         specs = []
         for task in tasks:
@@ -514,14 +514,14 @@ class Driver:
         return specs
 
     def _free_slots(self) -> list[Slot]:
-        """The slots that no trial occupies, also of those that an earlier session has begun."""
+        """The slots without a trial, counting also trials that an earlier session began."""
         newest = [task.attempts[-1] for task in self._running.values()]
         return self._slots.free([Held(attempt.slot, attempt.devices) for attempt in newest])
 
     def _submit(self, tasks: Sequence[Task], specs: Sequence[JobSpec]) -> None:
-        """Submit the newest attempt of each task, as one wave."""
+        """Submit the newest attempt of each task, as one batch."""
         jobs = []
-        self._journal.check()  # a driver that was taken over meanwhile must not start anything
+        self._journal.check()  # a driver that has been superseded must not start anything
         for task, spec in zip(tasks, specs, strict=True):
             make_folder(task.folder.work)
             if isinstance(task, Trial | Finalist):
@@ -537,13 +537,13 @@ class Driver:
         self._on_change(self.study)
 
     def _wait(self) -> None:
-        """Look after the running jobs once; if nothing happened, pause a little."""
+        """Poll the running jobs once; if nothing happened, pause briefly."""
         self._see_to_stop()
         self._journal.flush()
         changed = False
         queued = []
         self._listen()
-        # Ends are in the jobs' folders. One flush does for them and for what begins thereupon.
+        # Ends are also in the jobs' folders, so one flush suffices for them and what begins next.
         with self._journal.together(later=True):
             for job, state in self._launcher.poll().items():
                 if state in (JobState.QUEUED, JobState.RUNNING):
@@ -566,7 +566,7 @@ class Driver:
             self._launcher.wait(self._pause, self._clock.sleep)
 
     def _see_to_stop(self) -> None:
-        """Do what whoever wants the driver to stop has asked for, or time demands."""
+        """Stop as requested, or when time is over."""
         self.stop(self._asked_to_stop())
         if self._clock.now() >= self._leave_at:
             self._out_of_time = True
@@ -577,7 +577,7 @@ class Driver:
             self._launcher.cancel(list(self._running))
 
     def _end(self, task: Task, state: JobState) -> None:
-        """Record the end of a task's newest job and what follows from it."""
+        """Record the end of a task's newest job and its consequences."""
         self._conclude(task, self._outcome(task), state)
 
     def _conclude(self, task: Task, outcome: Outcome | None, state: JobState) -> None:
@@ -614,14 +614,14 @@ class Driver:
                 self._give_up_at_once(task)
 
     def _outcome(self, task: Task) -> Outcome | None:
-        """The outcome of a task's newest job, if it has one, made sure to be of this very job."""
+        """The outcome of a task's newest job, if any, after checking that it is of this job."""
         outcome = task.job.outcome()
         if outcome is not None:
             _require_identity(task.job, outcome.identity, task.identity(len(task.attempts)))
         return outcome
 
     def _count_stillborn(self, task: Task, state: JobState) -> None:
-        """Give up when jobs of this session never come to life: trying for ever helps nobody."""
+        """Give up when jobs of this session repeatedly end before they begin."""
         if self.stopping or task.job not in self._submitted:
             return
         self._stillborn = self._stillborn + 1 if state is JobState.REVOKED else 0
@@ -636,7 +636,7 @@ class Driver:
     def _give_up_at_once(self, trial: Trial) -> None:
         attempt = trial.attempts[-1]
         self._record(Voided(attempts=[(trial.number, attempt.number)], why=attempt.reason))
-        # What an earlier session began says nothing about the program as it is now.
+        # Jobs of an earlier session say nothing about the present state of the program.
         if trial.job in self._submitted:
             raise InvalidInput(advice.hopeless(self.study.config, trial.job, attempt))
 
@@ -659,10 +659,10 @@ class Driver:
 
 
 def _require_identity(job: JobFolder, found: Mapping[str, Any], expected: dict[str, Any]) -> None:
-    """Check that an outcome is of the job that it is taken for.
+    """Check that an outcome belongs to its job.
 
     Raises:
-        DamagedStudy: it is of another one.
+        DamagedStudy: it belongs to another job.
     """
     if found == expected or not (found or job.spec().identity):  # format 1 had no identities
         return

@@ -1,13 +1,13 @@
-"""The events of a study's journal, and their form on disk: one JSON object a line.
+"""The events of a study's journal, and their form on disk: one JSON object per line.
 
-A line of the present format ends in a checksum of all that stands before it, so that no damage goes
-unnoticed::
+A line of the current format ends in a checksum of the text before it, so that all damage is
+detected::
 
     {"event":"attempt","t":1700000000.0,"session":"5f0c2a9e","trial":1,"attempt":1,"crc":"0a1b2c3d"}
 
-Format 1, of early development versions, has neither checksums nor sessions, and names points by
-level indices. Such journals are read as they are; whoever appends to one first writes a `Header`
-of the present format.
+Format 1, of early development versions, has neither checksums nor sessions, and identifies points
+by level indices. Such journals can be read; before the first event appended to one comes a `Header`
+of the current format.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Verdict(StrEnum):
 
 
 class UnreadableLine(ValueError):
-    """A line of a journal is no event of this version; the message says what is wrong with it."""
+    """A line of a journal is not an event of this version; the message says what is wrong."""
 
 
 class LaterVersion(UnreadableLine):
-    """It is whole, and written by a later version."""
+    """The line is intact, and was written by a later version."""
 
 
 class Event(
@@ -66,12 +66,12 @@ class Event(
     forbid_unknown_fields=True,
     gc=False,
 ):
-    """What all events have in common.
+    """The base class of events.
 
     Attributes:
         t: Unix time in seconds.
         session: the token of the session that wrote it; empty in format 1.
-        after: of the first event of a session, the token of the session before; empty where there
+        after: in the first event of a session, the token of the session before; empty if there
             is none, and in journals of early development versions.
     """
 
@@ -84,14 +84,14 @@ class Event(
 
 
 class Header(Event, tag="study"):
-    """The directory was made, or a journal of an older format goes on in this one.
+    """The directory was created, or a journal of an older format continues in this one.
 
     Attributes:
         dsice: the version that wrote it.
         name: of the study.
         format: of the lines from here on.
         id: of the study, unique; its jobs and their outcomes repeat it. Empty in format 1.
-        fingerprints: of the parts of its study file that stay as they are.
+        fingerprints: of the parts of its study file that must not change.
     """
 
     dsice: str
@@ -104,7 +104,7 @@ class Header(Event, tag="study"):
 
     @classmethod
     def new(cls, name: str, fingerprints: dict[str, str]) -> Header:
-        """The header for what this version writes from now on."""
+        """Create the header for the events that this version writes."""
         new_id = secrets.token_hex(8)
         return cls(
             dsice=__version__, name=name, format=FORMAT, id=new_id, fingerprints=fingerprints
@@ -112,11 +112,11 @@ class Header(Event, tag="study"):
 
 
 class Changed(Event, tag="changed"):
-    """Grid, rule or goal of the study are others from here on.
+    """Grid, rule or goal of the study changed.
 
     Attributes:
-        fingerprints: as those of `Header`, of the study file from here on.
-        what: what changed, as sentences for people.
+        fingerprints: as in `Header`, of the new study file.
+        what: the changes, as sentences for people.
     """
 
     fingerprints: dict[str, str]
@@ -139,13 +139,13 @@ class SessionBegan(Event, tag="session"):
 
 
 class SessionEnded(Event, tag="session_end"):
-    """A driver ended on purpose; ``why`` says so in words."""
+    """A driver ended in an orderly way; ``why`` is the reason in words."""
 
     why: str
 
 
 class Known(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One result from elsewhere; ``metrics`` is None where it failed."""
+    """One known result; ``metrics`` is None if the measurement failed."""
 
     where: str
     metrics: dict[str, float] | None
@@ -155,7 +155,7 @@ class Known(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 
 
 class Imported(Event, tag="prior"):
-    """Results from elsewhere became known; ``source`` says from where.
+    """Known results were imported from ``source``.
 
     ``request`` is that of `Added`.
     """
@@ -172,7 +172,7 @@ class Proposed(Event, tag="trial"):
 
     Attributes:
         trial: its number, counted from 1.
-        params: its parameter values by name: what it means, whatever becomes of the grid.
+        params: its parameter values by name, which identify it even if the grid changes.
         point: level indices; format 1 has them instead of ``params``.
         why: a `dsice.search.why.Why` as JSON.
     """
@@ -184,10 +184,10 @@ class Proposed(Event, tag="trial"):
 
 
 class Added(Proposed, tag="added"):
-    """Somebody, not the search, wants a point measured: see `Proposed`.
+    """A user, not the search, wants a point measured: see `Proposed`.
 
     Attributes:
-        request: which request it answers, see `dsice.study.requests`.
+        request: the request that it fulfils, see `dsice.study.requests`.
     """
 
     request: str = ""
@@ -232,13 +232,13 @@ class AttemptEnded(Event, tag="ended"):
 
 
 class Reported(Event, tag="reported"):
-    """A trial reported on its way.
+    """A running trial reported intermediate metrics.
 
     Attributes:
         trial: its number.
-        step: how far it has come, in its own count.
-        share: the same as a share of its whole length.
-        metrics: the goal's, as far as it told them.
+        step: its progress, in its own count.
+        share: its progress as a share of its full length.
+        metrics: the reported metrics of the goal.
     """
 
     trial: int
@@ -248,14 +248,14 @@ class Reported(Event, tag="reported"):
 
 
 class EndAsked(Event, tag="end_asked"):
-    """A trial is about to be ended early.
+    """A trial is about to be stopped early.
 
     Attributes:
         trial: its number.
-        attempt: the one that runs.
+        attempt: the running one.
         step: of its last report.
-        full: its whole length, in the same count.
-        chance: its probability to become the best feasible one.
+        full: its full length, in the same count.
+        chance: its probability of becoming the best feasible one.
         rival: number of the trial to beat, or None.
     """
 
@@ -268,18 +268,18 @@ class EndAsked(Event, tag="end_asked"):
 
 
 class FinalistsChosen(Event, tag="finalists"):
-    """These trials are to be measured once more at full length; best first."""
+    """These trials will be measured again at full length; best first."""
 
     trials: list[int]
 
 
 class Voided(Event, tag="voided"):
-    """Failures do not count: the machine or the study was at fault, and not their points.
+    """Failures do not count: they were the fault of the machine or the study, not of their points.
 
     Attributes:
-        attempts: of each, the number of its trial and that of the attempt.
+        attempts: for each, the number of its trial and of the attempt.
         why: in words.
-        host: of all of them, if trials on other hosts did not fail so; else empty.
+        host: of all of them, if trials on other hosts did not fail in this way; else empty.
     """
 
     attempts: list[tuple[int, int]]
@@ -288,11 +288,11 @@ class Voided(Event, tag="voided"):
 
 
 class Retried(Event, tag="retried"):
-    """Somebody wants trials that have ended to be measured again; what they gave does not count.
+    """A user wants ended trials to be measured again; their results do not count.
 
     Attributes:
         trials: their numbers.
-        request: which request it answers, see `dsice.study.requests`.
+        request: the request that it fulfils, see `dsice.study.requests`.
     """
 
     trials: list[int]
@@ -302,12 +302,12 @@ class Retried(Event, tag="retried"):
 
 
 class Discarded(Event, tag="discarded"):
-    """Somebody knows that trials do not count; they are not measured again.
+    """A user says that trials do not count; they are not measured again.
 
     Attributes:
         trials: their numbers.
         why: in words.
-        request: which request it answers, see `dsice.study.requests`.
+        request: the request that it fulfils, see `dsice.study.requests`.
     """
 
     trials: list[int]
@@ -332,7 +332,7 @@ class SweepEnded(Event, tag="swept"):
 
 
 class Trouble(Event, tag="trouble"):
-    """What keeps jobs from being started; an empty text: nothing any more."""
+    """Jobs cannot be started, for the reason in the text; empty: they can again."""
 
     text: str
 
@@ -342,20 +342,20 @@ _decoder: Final = msgspec.json.Decoder(_ANY)
 
 
 def of(facts: Mapping[str, Any]) -> Event:
-    """The event in plain data, such as ``{"event": "swept", "t": 1.0, "sweep": 1}``.
+    """Convert plain data to an event, such as ``{"event": "swept", "t": 1.0, "sweep": 1}``.
 
     Raises:
-        ValueError: it is no event.
+        ValueError: it is not an event.
     """
     event: Event = msgspec.convert(facts, _ANY)
     return event
 
 
 def encode(event: Event) -> bytes:
-    """The line of an event, with its checksum and its newline."""
+    """Encode an event as a line, with its checksum and newline."""
     try:
         text = msgspec.json.encode(event, enc_hook=_plain)
-    except UnicodeEncodeError:  # half of a surrogate pair, in the name of a file for example
+    except UnicodeEncodeError:  # half of a surrogate pair, such as in a file name
         loose = json.dumps(msgspec.to_builtins(event, enc_hook=_plain), ensure_ascii=False)
         text = loose.encode("utf-8", "replace")
     body = text[:-1]
@@ -363,7 +363,7 @@ def encode(event: Event) -> bytes:
 
 
 def decode(line: bytes) -> tuple[Event, bool]:
-    """The event in a line without its newline, and whether it has a checksum.
+    """Decode a line without its newline: the event, and whether it has a checksum.
 
     Raises:
         UnreadableLine: it is damaged, or from a later version.
@@ -378,13 +378,13 @@ def decode(line: bytes) -> tuple[Event, bool]:
         event: Event = _decoder.decode(line)
         return event, checked
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        if checked:  # it is as some version wrote it
+        if checked:  # intact, so written by some version
             raise LaterVersion(f"a later version of dsice wrote it ({error})") from None
         raise UnreadableLine(str(error)) from None
 
 
 def _plain(value: object) -> object:
-    """NumPy's numbers, which are levels of some grids, as Python's own."""
+    """Convert NumPy's numbers, which are levels of some grids, to Python's."""
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)
@@ -392,9 +392,9 @@ def _plain(value: object) -> object:
 
 
 def healed(line: bytes) -> Event | None:
-    """The event in a line of which one bit has changed; None if that is not what happened.
+    """Repair a line with a single flipped bit; None if this is not the damage.
 
-    A CRC-32 tells every single changed bit apart, so what is found is what was written.
+    A CRC-32 distinguishes all single-bit errors, so the result is what was written.
     """
     if len(line) > _LONGEST_HEALED:
         return None

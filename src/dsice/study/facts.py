@@ -1,6 +1,6 @@
-"""What a study consists of: trials and stages with their attempts, known results, sessions.
+"""The records of a study: trials and stages with their attempts, known results, sessions.
 
-These are the records that the journal's events are folded into, see `dsice.study.state`.
+`dsice.study.state` folds the journal's events into them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dsice.units import number, setting
 
 
 class Owner(Protocol):
-    """The study that a task belongs to.
+    """The study of a task.
 
     Attributes:
         id: unique; empty in a study of format 1.
@@ -39,7 +39,7 @@ class Owner(Protocol):
 
 
 class Reference(TypedDict, total=False):
-    """How events name a trial or a stage."""
+    """The keys by which events identify a trial or a stage."""
 
     trial: int
     stage: str
@@ -47,7 +47,7 @@ class Reference(TypedDict, total=False):
 
 
 class Status(StrEnum):
-    """How far a trial or a stage has come."""
+    """The status of a trial or a stage."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -61,12 +61,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a trial reported on its way.
+    """A report of a running trial.
 
     Attributes:
-        step: how far it had come, in its own count.
-        share: the same as a share of its whole length.
-        metrics: the goal's, as far as it told them.
+        step: its progress, in its own count.
+        share: its progress as a share of its full length.
+        metrics: the reported metrics of the goal.
     """
 
     step: float
@@ -76,12 +76,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why a trial was ended early.
+    """Why a trial was stopped early.
 
     Attributes:
         step: of its last report.
-        full: its whole length, in the same count.
-        chance: its probability to become the best feasible one.
+        full: its full length, in the same count.
+        chance: its probability of becoming the best feasible one.
         rival: number of the trial to beat, or None.
     """
 
@@ -106,15 +106,15 @@ class Attempt:
         submitted: Unix time in seconds.
         verdict: None while it has not ended.
         kind: how it ended.
-        reason: why it failed, in plain words.
+        reason: why it failed, in words.
         started: when the program began, Unix time; 0 if it never did.
         ended: when it ended, Unix time.
         host: where it ran.
-        begun: whether its program has begun, as far as was seen; not in the journal.
-        void: whether it does not count: the machine was at fault, or somebody has said so.
+        begun: whether its program has begun, as far as known; not in the journal.
+        void: whether it does not count, as the machine was at fault or a user has said so.
         slot: the number of its slot; None for stages, and in journals of earlier versions.
         devices: names of the slot's GPUs.
-        ending: why the driver ended it early, if it did.
+        ending: why the driver stopped it early, if it did.
     """
 
     number: int
@@ -144,13 +144,13 @@ class Attempt:
 
 @dataclass(slots=True)
 class Task(ABC):
-    """What trials and stages have in common: a folder and attempts, until one of them counts.
+    """The base class of trials and stages: a folder, and attempts until one of them counts.
 
     Attributes:
-        study: whose task it is.
+        study: to which it belongs.
         attempts: its jobs so far.
-        status: how far it has come.
-        metrics: what it measured, once done.
+        status: its present status.
+        metrics: its measurement, once done.
         reason: why it failed, once failed; why it does not count, once discarded.
     """
 
@@ -168,10 +168,10 @@ class Task(ABC):
     @property
     @abstractmethod
     def reference(self) -> Reference:
-        """How events name this task."""
+        """The keys by which events identify this task."""
 
     def identity(self, attempt: int) -> dict[str, Any]:
-        """What the job of an attempt and its outcome repeat: study, task, attempt, parameters."""
+        """The identity of an attempt, for its job and outcome: study, task, attempt, parameters."""
         return {"study": self.study.id, **self.reference, "attempt": attempt}
 
     @property
@@ -198,7 +198,7 @@ class Stage(Task):
 
     @property
     def reference(self) -> Reference:
-        """How events name this task."""
+        """The keys by which events identify this task."""
         return {"stage": self.name}
 
 
@@ -209,12 +209,12 @@ class Trial(Task):
     Attributes:
         number: counted from 1, in the order of proposal.
         point: level indices.
-        given: the parameter values by which the journal names the point, None in format 1: those of
-            the grid of then, which may have grown since.
-        why_json: why the search proposed it, as JSON; empty where nobody said.
-        capacity: how many trials ran at once, at most, in the session that proposed it.
+        given: the parameter values by which the journal identifies the point, None in format 1.
+            They belong to the grid of that time, which may have grown since.
+        why_json: why the search proposed it, as JSON; empty if unknown.
+        capacity: maximum number of trials at once in the session that proposed it.
         sweep: number of the sweep that it was proposed for, or None.
-        reports: what it reported, as far as that told something new.
+        reports: its reports that contained something new.
     """
 
     number: int = 0
@@ -248,7 +248,7 @@ class Trial(Task):
         return f"<table {look}><caption {cell}>{head}</caption>{rows}</table>"
 
     def _lines(self) -> list[tuple[str, str]]:
-        """Metrics, the reason of a failure, and parameters, as texts fit to be shown."""
+        """Metrics, the reason of a failure, and parameters, as printable texts."""
         rows = [(plain(name, 60), number(value)) for name, value in self.metrics.items()]
         rows += [("reason", plain(self.reason, 200))] if self.reason else []
         params = self.params.items()
@@ -256,18 +256,18 @@ class Trial(Task):
 
     @property
     def spent_seconds(self) -> float:
-        """How long all its attempts that count ran together."""
+        """Total run time of all its attempts that count, in seconds."""
         return sum(attempt.seconds for attempt in self.attempts if not attempt.void)
 
     @property
     def is_given(self) -> bool:
-        """Whether the user wanted it measured: such a trial is not ended early."""
+        """Whether the user requested it: such a trial is not stopped early."""
         roles = (Role.GIVEN, Role.ADDED)
         return any(f'"{role.value}"'.encode() in self.why_json for role in roles)
 
     @property
     def ending(self) -> Ending | None:
-        """Why it was ended early, if it was."""
+        """Why it was stopped early, if it was."""
         return self.attempts[-1].ending if self.status is Status.STOPPED else None
 
     @property
@@ -282,26 +282,26 @@ class Trial(Task):
 
     @property
     def why(self) -> Why | None:
-        """Why the search proposed it; None where an older journal does not say."""
+        """Why the search proposed it; None in older journals."""
         return Why.from_json(json.loads(self.why_json)) if self.why_json else None
 
     @property
     def reference(self) -> Reference:
-        """How events name this task."""
+        """The keys by which events identify this task."""
         return {"trial": self.number}
 
     def identity(self, attempt: int) -> dict[str, Any]:
-        """What the job of an attempt and its outcome repeat: study, task, attempt, parameters."""
+        """The identity of an attempt, for its job and outcome: study, task, attempt, parameters."""
         params = self.params if self.given is None else self.given
         return {**Task.identity(self, attempt), "params": params}
 
 
 @dataclass(slots=True)
 class Finalist(Task):
-    """One of the best trials, measured once more at full length by a program of its own.
+    """One of the best trials, measured again at full length by a separate program.
 
     Attributes:
-        trial: it was.
+        trial: the original trial.
     """
 
     trial: Trial = field(kw_only=True)
@@ -318,25 +318,25 @@ class Finalist(Task):
 
     @property
     def reference(self) -> Reference:
-        """How events name this task."""
+        """The keys by which events identify this task."""
         return {"finalist": self.trial.number}
 
     def identity(self, attempt: int) -> dict[str, Any]:
-        """What the job of an attempt and its outcome repeat: study, task, attempt, parameters."""
+        """The identity of an attempt, for its job and outcome: study, task, attempt, parameters."""
         return {**Task.identity(self, attempt), "params": self.params}
 
 
 @dataclass(frozen=True, slots=True)
 class KnownResult:
-    """A result from elsewhere: what is known of a point without a trial.
+    """A known result: the measurement of a point without a trial.
 
     Attributes:
         point: level indices.
         params: parameter values by name.
         status: done or failed.
-        metrics: what was measured, unless it failed.
+        metrics: the measurement, unless it failed.
         reason: why it failed, if it did.
-        source: where it came from, such as the name of a file.
+        source: its origin, such as the name of a file.
         where: its place there, such as ``line 12``.
     """
 
@@ -350,12 +350,12 @@ class KnownResult:
 
     @property
     def named(self) -> str:
-        """How people are told of it: ``results.csv, line 12``."""
+        """Its name for people: ``results.csv, line 12``."""
         return f"{self.source}, {self.where}"
 
 
 class Call(Enum):
-    """What a search was told of a point."""
+    """The kinds of calls by which a search learns of a point."""
 
     PEND = auto()
     REPORT = auto()
@@ -364,12 +364,12 @@ class Call(Enum):
 
 
 class Told(NamedTuple):
-    """One thing that a search was told.
+    """One call to a search.
 
     Attributes:
-        of: a trial, or a result from elsewhere.
-        call: what.
-        report: of a `Call.REPORT`.
+        of: a trial or a known result.
+        call: its kind.
+        report: for `Call.REPORT`.
     """
 
     of: Trial | KnownResult
@@ -383,10 +383,10 @@ class Session:
 
     Attributes:
         started: Unix time in seconds.
-        seen: when it last left a sign of life, Unix time.
-        parallel: most trials at once.
-        trials: most trials in all, or None.
-        hours: most hours in all, or None.
+        seen: its last sign of life, Unix time.
+        parallel: maximum number of trials at once.
+        trials: maximum number of trials in all, or None.
+        hours: maximum hours in all, or None.
         host: where the driver ran.
         pid: its process id.
         on: the launcher.
@@ -408,13 +408,13 @@ class Session:
 
 @dataclass(slots=True)
 class Sweep:
-    """Further trials that were asked for a range of bounds.
+    """Further trials that were requested for a range of bounds.
 
     Attributes:
-        bound: the range, as `dsice.swept.Swept` reads it.
-        trials: how many.
-        proposed: how many of them were proposed.
-        ended: whether all that could be measured are.
+        bound: the range, in the form of `dsice.swept.Swept`.
+        trials: how many were requested.
+        proposed: how many were proposed.
+        ended: whether all that can be measured are measured.
     """
 
     bound: str

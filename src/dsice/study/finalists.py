@@ -1,8 +1,8 @@
-"""The best trials once more at full length: which they are, and what their results say.
+"""Finalists: choosing the best trials for full length, and comparing short and long results.
 
-Shortened trials rank points well enough to search by, not well enough to choose the last of a few.
-How well they do is the rank correlation of short and long results over the finalists, with its
-interval: of three finalists nothing can be concluded.
+Shortened trials rank points well enough to guide the search, but not to choose among the best few.
+Their quality is the rank correlation of short and long results over the finalists, with its
+confidence interval; three finalists do not allow a conclusion.
 
 Source of the interval: D. G. Bonett, T. A. Wright, "Sample size requirements for estimating
 Pearson, Kendall and Spearman correlations", Psychometrika 65 (2000), doi 10.1007/BF02294183.
@@ -20,15 +20,15 @@ from dsice.study.facts import Finalist, Status, Trial
 from dsice.study.results import Results
 from dsice.units import number
 
-_FEW: Final = 4  # finalists from which on there is an interval
-_NORMAL: Final = 1.959964  # of 95 %
+_FEW: Final = 4  # minimum number of finalists for an interval
+_NORMAL: Final = 1.959964  # quantile for 95 %
 
 
 def chosen(study: Results, search: Search | None, count: int) -> list[Trial]:
-    """The ``count`` best trials, best first: by what the model expects at their points.
+    """The ``count`` best trials, best first, by the model's prediction at their points.
 
-    What keeps the bounds with a probability of a half or more comes first. Without a model, and
-    among equals, measurements decide.
+    Points that satisfy the bounds with a probability of at least one half come first. Without a
+    model, and among equals, measurements decide.
     """
     goal = study.goal
     points: dict[object, Trial] = {}
@@ -57,10 +57,11 @@ class Comparison:
 
     Attributes:
         finalists: in the order of their short results, best first.
-        best: the one with the best long result that keeps the bounds, or None.
-        correlation: Spearman's, of the objective, short with long; None with fewer than three.
-        low: of its 95 % interval; None with fewer than four.
-        high: likewise.
+        best: the one with the best long result that satisfies the bounds, or None.
+        correlation: Spearman's rank correlation of the objective between short and long; None with
+            fewer than three finalists.
+        low: lower end of its 95 % confidence interval; None with fewer than four.
+        high: upper end, likewise.
     """
 
     finalists: tuple[Finalist, ...]
@@ -71,7 +72,7 @@ class Comparison:
 
     @classmethod
     def of(cls, study: Results) -> Comparison:
-        """What the finalists of a study say so far."""
+        """Compare the finalists of a study so far."""
         goal = study.goal
         done = [
             finalist
@@ -83,7 +84,7 @@ class Comparison:
         best = min(kept, key=lambda each: goal.cost(each.metrics), default=None)
         if len(done) < _FEW - 1:
             return cls(tuple(done), best, None, None, None)
-        from scipy.stats import spearmanr  # takes long to load
+        from scipy.stats import spearmanr  # slow to load
 
         short = [goal.cost(each.trial.metrics) for each in done]
         long = [goal.cost(each.metrics) for each in done]
@@ -115,7 +116,7 @@ class Comparison:
         }
 
     def lines(self, goal: Goal) -> list[str]:
-        """What people are told, a line each; nothing without finalists."""
+        """The comparison as lines for people; empty without finalists."""
         found = [
             f"{'best ' if each is self.best else ''}finalist: trial {each.trial.number}: "
             f"{goal.metric} {number(each.metrics[goal.metric])} at full length, "
@@ -127,7 +128,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What can be said of short against long trials, as a sentence; empty without any."""
+        """The conclusion on short and long trials, as a sentence; empty without finalists."""
         if not self.finalists:
             return ""
         if self.correlation is None:

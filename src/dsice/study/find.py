@@ -1,4 +1,4 @@
-"""Finding studies: all of them below a folder, or the one that is meant where none is named."""
+"""Finding studies: all below a folder, or the only one if the user names none."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final
 from dsice.errors import InvalidInput
 from dsice.study.directory import StudyDirectory
 
-_DEPTH: Final = 6  # folders below the one that is searched
-_MANY: Final = 20_000  # folders that are looked into at most
+_DEPTH: Final = 6  # depth of the search in folders
+_MANY: Final = 20_000  # maximum number of folders that are searched
 _NAMED: Final = 6  # studies that a message lists
 
 
@@ -20,7 +20,7 @@ def is_study(path: Path) -> bool:
     place = StudyDirectory(path)
     try:
         return place.journal.is_file() and place.study_file.is_file()
-    except OSError:  # a folder that must not be read
+    except OSError:  # a folder without permission to read
         return False
 
 
@@ -30,7 +30,7 @@ def studies_below(folder: Path, depth: int = _DEPTH) -> list[Path]:
     Hidden folders, links and the studies' own folders are not entered.
 
     Raises:
-        InvalidInput: it is no folder.
+        InvalidInput: it is not a folder.
     """
     if not folder.is_dir():
         raise InvalidInput(f"{folder} is no folder")
@@ -55,7 +55,7 @@ def _may_be_entered(entry: os.DirEntry[str]) -> bool:
 
 
 def the_study(folder: Path = Path()) -> Path:
-    """The study that is meant where none is named: the only one here or in ``runs``.
+    """The default study: the only one here or in ``runs``.
 
     Raises:
         InvalidInput: there is none, or there are several; the message names them.

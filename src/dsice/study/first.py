@@ -1,4 +1,4 @@
-"""Settings that are known to work: they are measured before anything else."""
+"""Settings that are known to work, which are measured before anything else."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def points_of(
 
     Args:
         grid: the grid.
-        settings: a value of every parameter, by name; texts stand for levels that look like them.
-        nearest: whether a number that is no level stands for the nearest one; within a continuous
-            range it always does.
+        settings: a value of every parameter, by name; texts match levels with the same notation.
+        nearest: whether a number that is not a level is replaced by the nearest one, as it always
+            is in a continuous range.
         tell: see `Tell`.
 
     Raises:
-        InvalidInput: a parameter is missing or unknown, a value is no level, the rule excludes the
-            point, or two settings are the same point.
+        InvalidInput: a parameter is missing or unknown, a value is not a level, the rule excludes
+            the point, or two settings are the same point.
     """
     points: list[Point] = []
     for number, setting in enumerate(settings, 1):
@@ -51,7 +51,7 @@ def point_of(
 ) -> Point:
     """The point of a grid with these parameter values, see `points_of`.
 
-    ``where`` is what messages say that the setting is.
+    ``where`` is what messages call the setting.
     """
     for name in setting:
         if name not in grid.names:
@@ -60,7 +60,7 @@ def point_of(
     for axis in grid.reading_order:
         name, when = grid.names[axis], grid.whens.get(axis)
         if when is not None and not when(tuple(point)):
-            continue  # whatever is given
+            continue  # the given value does not matter
         if name not in setting:
             raise InvalidInput(f"{where}: {name!r} is missing; it needs {_list(grid.names)}")
         point[axis] = _index(grid.axes[axis], setting[name], nearest, where, tell)
@@ -74,12 +74,12 @@ def _allowed(grid: Grid, point: Point, where: str) -> Point:
 
 
 def setting_of(text: str, where: str = "--first") -> dict[str, str]:
-    """The setting written as ``lr=1e-3,layout=aos``.
+    """Parse a setting such as ``lr=1e-3,layout=aos``.
 
-    ``where`` is what messages say that it is.
+    ``where`` is what messages call it.
 
     Raises:
-        InvalidInput: it is not of that form.
+        InvalidInput: it does not have this form.
     """
     setting = {}
     for part in text.split(","):

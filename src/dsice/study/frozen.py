@@ -1,4 +1,4 @@
-"""The study file that a directory keeps: frozen when the study begins, compared when it goes on."""
+"""The copy of the study file in the directory: made at the beginning, compared on resumption."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 def accepted(
     study: Study, new: StudyConfig, done_stages: Collection[str] = ()
 ) -> tuple[StudyConfig, Change | None]:
-    """What goes on with the results of a study if its file is now ``new``.
+    """The configuration with which a study continues if its file is now ``new``.
 
-    Of grid, rule and goal what `change_of` accepts may change, the rest of what `require_same`
-    compares must be the same.
+    Grid, rule and goal may change as far as `change_of` accepts it; everything else that
+    `require_same` compares must be the same.
 
     Returns:
-        The configuration, whose grid has all measured levels, and what changed of grid, rule and
-        goal; None if nothing did.
+        The configuration, whose grid has all measured levels, and the changes of grid, rule and
+        goal; None if there are none.
 
     Raises:
-        OtherStudy: something differs that may not; the message says what.
+        OtherStudy: something differs that must not; the message says what.
     """
     old, directory = study.config, study.directory.path
     require_same(old, new, directory, done_stages, but=_GROWS)
@@ -63,14 +63,14 @@ def require_same(
     done_stages: Collection[str] = (),
     but: Collection[str] = (),
 ) -> None:
-    """Check that ``new`` may go on with the results of ``old``.
+    """Check that ``new`` may continue with the results of ``old``.
 
     Name, grid with its rule and ratios, goal, search, seed and the commands of ``done_stages`` must
-    be the same, ``but`` for some of them. The budget, how many run at once, time limits, retries,
-    the trial's command and the report may change.
+    be the same, except for those in ``but``. The budget, how many run at once, time limits,
+    retries, the trial's command and the report may change.
 
     Raises:
-        OtherStudy: something differs that may not; the message says what.
+        OtherStudy: something differs that must not; the message says what.
     """
     before, after = _identity(old), _identity(new)
     for what in but:
@@ -89,10 +89,10 @@ def require_same(
 
 
 def require_same_sources(study: Study, places: tuple[str, ...] | Literal["auto"]) -> None:
-    """Check that a study that goes on is to learn from what it began with, or from nothing else.
+    """Check that a resumed study has the sources with which it began, or names none.
 
     Raises:
-        OtherStudy: it is to learn from something else.
+        OtherStudy: it names other sources.
     """
     before = tuple(source.name for source in study.sources)
     if places and places != "auto" and places != before:
@@ -105,7 +105,7 @@ def require_same_sources(study: Study, places: tuple[str, ...] | Literal["auto"]
 
 
 def fingerprints(config: StudyConfig, sources: Sequence[Learned] = ()) -> dict[str, str]:
-    """A digest of each part of a study that stays as it is, for its journal to keep."""
+    """A digest of each part of a study that must not change, for its journal."""
     found = {
         what: hashlib.sha256(json.dumps(part, default=_plain).encode()).hexdigest()[:16]
         for what, part in _identity(config).items()
@@ -114,15 +114,15 @@ def fingerprints(config: StudyConfig, sources: Sequence[Learned] = ()) -> dict[s
 
 
 def header_of(study: Study) -> Header:
-    """The first line of what this version writes into the journal of a study, with a new id."""
+    """The header that this version writes to the journal of a study, with a new id."""
     return Header.new(study.config.name, fingerprints(study.config, study.sources))
 
 
 def require_fingerprints(study: Study) -> None:
-    """Check that the study file in a directory is still the one that its journal began with.
+    """Check that the study file in a directory is the one with which its journal began.
 
     Raises:
-        DamagedStudy: it is another one.
+        DamagedStudy: it is a different one.
     """
     now = fingerprints(study.config, study.sources)
     for what, digest in study.fingerprints.items():
@@ -139,13 +139,13 @@ def require_fingerprints(study: Study) -> None:
 
 
 def _identity(config: StudyConfig) -> dict[str, Any]:
-    """What makes a study this one, by the names that people know it by."""
+    """The parts that identify a study, by their names for people."""
     grid = config.grid
     return {
         "name": config.name,
         "grid": {axis.name: axis for axis in grid.axes},
         "order of the parameters": list(grid.names),
-        # A function cannot be kept, nor compared: studies from Python answer for their own.
+        # Functions can be neither stored nor compared: studies from Python check their own.
         "rule 'allowed'": grid.rule if isinstance(grid.rule, str) else None,
         "'only_ratios_of'": list(grid.only_ratios_of),
         "goal": config.goal.exact,
@@ -157,7 +157,7 @@ def _identity(config: StudyConfig) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     if isinstance(value, Axis):
-        # As it was before there were conditions and retired levels, where there is neither.
+        # Axes without conditions and retired levels keep the form of versions before these existed.
         more = [value.when, list(value.retired)] if value.retired else [value.when]
         return [list(value.levels), value.ordered, *(more if value.when or value.retired else [])]
     raise TypeError(f"no plain data: {value!r}")
@@ -177,23 +177,23 @@ def _brief(value: object) -> str:
 
 
 def freeze(config: StudyConfig, directory: StudyDirectory) -> None:
-    """Keep a copy of the study file, and where it lay, in the study's directory."""
+    """Copy the study file and its location to the study's directory."""
     write_json(directory.source_file, _source(config, directory))
     write_atomically(directory.study_file, config.text)
     directory.next_file.unlink(missing_ok=True)
 
 
 def announce(config: StudyConfig, directory: StudyDirectory) -> None:
-    """Keep a changed study file beside the one that counts until its event is in the journal.
+    """Store a changed study file beside the valid one until its event is in the journal.
 
-    From then on it counts, and `freeze` puts it in the other's place: a driver that is killed at
+    From then on it is the valid one, and `freeze` replaces the other: a driver that is killed at
     any moment leaves either the old study or the new one.
     """
     write_json(directory.next_file, {**_source(config, directory), "text": config.text})
 
 
 def _source(config: StudyConfig, directory: StudyDirectory) -> dict[str, Any]:
-    # A study from Python, whose function lies in its directory, finds it where it is copied to.
+    # For a study from Python, this finds its function even in a copied directory.
     folder = "." if config.folder == directory.path else str(config.folder)
     axes = [axis for axis in config.grid.axes if axis.retired]
     retired = {axis.name: list(axis.retired) for axis in axes}
@@ -202,7 +202,7 @@ def _source(config: StudyConfig, directory: StudyDirectory) -> dict[str, Any]:
 
 
 def load_frozen(directory: StudyDirectory) -> StudyConfig:
-    """The configuration that `freeze` kept.
+    """Load the configuration that `freeze` stored.
 
     Raises:
         InvalidInput: the copy is missing or damaged.
@@ -231,7 +231,7 @@ def load_frozen(directory: StudyDirectory) -> StudyConfig:
 
 
 def _if_it_counts(following: dict[str, Any], directory: StudyDirectory) -> StudyConfig | None:
-    """The study file that `announce` kept, if the newest event of a change is of it."""
+    """The study file that `announce` stored, if the newest change event refers to it."""
     folder = directory.path / following["folder"]
     config = parse(following["text"], folder, str(directory.next_file))
     config = with_retired(config, following.get("retired", {}), following.get("levels", {}))
@@ -243,7 +243,7 @@ def _if_it_counts(following: dict[str, Any], directory: StudyDirectory) -> Study
 
 
 def load_study_file(path: Path) -> StudyConfig:
-    """Read and check a study file; that of a study's directory means what the original meant.
+    """Read and check a study file; the copy in a study's directory is equivalent to the original.
 
     Raises:
         InvalidInput: it cannot be read, or a value is not accepted.

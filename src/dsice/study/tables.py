@@ -190,7 +190,7 @@ class RunConfig(Table):
         share: who may read the study's directory besides its owner: ``"group"`` or ``"all"``; None:
             nobody. Only the owner may write in it.
         max_consecutive_failures: the run ends after so many trials in a row that fail quickly and
-            in the same way. These failures are attributed to the machine, and do not count. 0: never.
+            in the same way. They are attributed to the machine, and do not count. 0: never.
         on_best: a program that is called for each new best trial, as an argument list with fields;
             see `dsice.hooks`.
         on_end: a program that is called with the reason when a session of the study ends.
