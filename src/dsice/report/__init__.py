@@ -1,9 +1,9 @@
-"""The report: one HTML page about a study, for people, that works without a network.
+"""The report: one HTML page about a study that works offline.
 
-Reading order: `dsice.report.facts` and `timeline` work out what is to be said, `figures` draws it
-as data (with `board`, `scales`, `job_figures` and `explain_figures`), `summary`, `explained` and
-`details` say it in sentences and tables; `parts` makes the page's parts, and `html` one file of
-them. `dsice.live` serves the same parts.
+Reading order: `dsice.report.facts` and `timeline` compute the facts. `figures` turns them into
+Vega-Lite specifications (with `board`, `scales`, `job_figures` and `explain_figures`), and
+`summary`, `explained` and `details` into sentences and tables. `parts` builds the parts of the
+page, and `html` combines them in one file. `dsice.live` serves the same parts.
 """
 
 import sys
@@ -19,7 +19,7 @@ __all__ = ["write_report"]
 def __getattr__(name: str) -> object:
     if name != "write_report":
         raise AttributeError(f"module 'dsice.report' has no attribute {name!r}")
-    from dsice.report.html import write_report  # takes long: a program that reports needs none
+    from dsice.report.html import write_report  # slow to import; programs that report need none
 
     globals()[name] = write_report
     return write_report

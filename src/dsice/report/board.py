@@ -1,4 +1,4 @@
-"""The points that figures of trials draw: trials in groups, the best, and what stages had."""
+"""The points in figures of trials: trials by group, the best one, and results of stages."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _CROSS: Final = "M-0.7,-0.7L0.7,0.7M-0.7,0.7L0.7,-0.7"
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """What kinds of points figures tell apart, as their legends call them.
+    """The groups of points in figures, by their names in legends.
 
     Attributes:
-        within: trials that keep all bounds; all measured ones where nothing is bounded.
+        within: trials that keep all bounds; all measured ones if nothing is bounded.
         outside: trials that break a bound.
         best: the best trial.
         start: results of stages.
@@ -40,7 +40,7 @@ class Groups:
 
     @classmethod
     def of(cls, facts: Facts) -> Self:
-        """The names that suit a study."""
+        """The names for a study."""
         bounds = "bound" if len(facts.goal.bounds) == 1 else "bounds"
         stages = facts.starting_points
         return cls(
@@ -78,9 +78,9 @@ class Board:
         groups: names of the groups.
         trials: the data set ``trials`` that figures share, one row per finished trial: ``order``
             is its place in the order of ends, ``y`` the objective, ``b0, b1...`` the bounded
-            metrics, ``p0, p1...`` the parameters, ``tip`` a description. A failed trial has no
-            ``y`` and no ``b0...``, and the group ``failed``.
-        starts: results of stages in the same form, with ``text`` to stand beside them.
+            metrics, ``p0, p1...`` the parameters, ``tip`` a description. A failed trial has the
+            group ``failed`` and neither ``y`` nor ``b0...``.
+        starts: results of stages in the same form, with ``text`` as their label.
     """
 
     facts: Facts
@@ -100,9 +100,9 @@ class Board:
         )
 
     def domain(self, field: str, keep: Iterable[float] = ()) -> Domain:
-        """The range of ``y`` or of a bounded metric that is drawn, the same in all figures.
+        """The range of ``y`` or of a bounded metric to draw, the same in all figures.
 
-        It holds ``keep``, the best trial and the last stage's result, from which tuning started.
+        It contains ``keep``, the best trial and the last stage's result, where tuning started.
         """
         always = [*filter(self.is_best, self.trials), *self.starts[-1:]]
         values = [row[field] for row in [*self.trials, *self.starts] if field in row]
@@ -124,7 +124,7 @@ class Board:
         return f"{count(far, 'point')} far from the others {lie} outside the picture."
 
     def layers(self, x: Spec, y: Spec, starts: list[Row], *, small: bool = False) -> list[Spec]:
-        """Points: the measured trials, then the results of stages, and the best above all.
+        """Layers of points: the measured trials, the results of stages, and the best on top.
 
         A ``small`` figure has smaller points and no legend.
         """
@@ -159,7 +159,7 @@ class Board:
         return layers
 
     def is_best(self, row: Row) -> bool:
-        """Whether a row of ``trials`` is the best trial's."""
+        """Whether a row of ``trials`` is the best trial."""
         return self.facts.best is not None and row["trial"] == self.facts.best.number
 
     @property
@@ -169,18 +169,18 @@ class Board:
 
 
 def _name_layer(start: Row, x: Spec, y: Spec, upwards: bool) -> Spec:
-    """The name of a starting point, beside it and within the picture.
+    """The label of a starting point, beside it and within the frame.
 
     Args:
         start: the point.
-        x: what is drawn along.
-        y: the objective.
-        upwards: whether it is to be large.
+        x: encoding of the horizontal axis.
+        y: encoding of the objective.
+        upwards: whether the objective is maximised.
     """
     low, high = x["scale"]["domain"]
     domain = Domain(low, high, log=x["scale"].get("type") == "log")
     mark = {"type": "text", "style": "startnote", "clip": True, "dy": 15 if upwards else -12}
-    # Left of the frontier, and beyond it, nothing can lie: no trial is better there.
+    # No trial is better than the frontier, so the space left of and beyond it is free.
     if domain.place(start[x["field"]]) < 0.2:
         mark |= {"align": "left", "dx": -4, "dy": -12 if upwards else 15}
     names = {"x": x, "y": y, "text": {"field": "text"}}

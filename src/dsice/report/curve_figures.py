@@ -1,4 +1,4 @@
-"""Learning curves: what trials reported while they ran, all over one another, one standing out."""
+"""Figures of learning curves: the reports of all trials, with one trial highlighted."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ DATA: Final = "curves"
 
 _FIGURES: Final = 4
 _TRIALS: Final = 250
-_POINTS: Final = 6_000  # of all curves together
-_FEWEST, _MOST = 12, 200  # points of one curve
+_POINTS: Final = 6_000  # total for all curves
+_FEWEST, _MOST = 12, 200  # points per curve
 Drawn = list[tuple[Trial, Curves]]
 _WITHIN, _OUTSIDE, _LOST, _RUNNING, _ENDED = range(5)
 
@@ -27,8 +27,8 @@ _WITHIN, _OUTSIDE, _LOST, _RUNNING, _ENDED = range(5)
 def curve_figures(facts: Facts) -> list[Figure]:
     """A figure for each metric that trials reported, those of the goal first.
 
-    Their parameter ``chosen`` is the number of the trial that stands out: of the best one, until
-    the page shows another.
+    Their parameter ``chosen`` is the number of the highlighted trial: the best one, until the page
+    selects another.
     """
     curves = _drawn(facts)
     names = _metrics(facts, curves)
@@ -117,7 +117,7 @@ def _lie(number: int) -> str:
 
 
 def _drawn(facts: Facts) -> Drawn:
-    """The curves of the trials that are drawn: the best, those under way, and the latest."""
+    """The curves to draw: those of the best trial, of running ones, and of the latest."""
     running = facts.study.with_status(Status.RUNNING)
     wanted = [*([facts.best] if facts.best else []), *running[:_TRIALS]]
     ended = [*facts.study.finished, *facts.study.with_status(Status.STOPPED)]
@@ -132,7 +132,7 @@ def _drawn(facts: Facts) -> Drawn:
 
 
 def _metrics(facts: Facts, curves: Drawn) -> list[str]:
-    """The metrics that are drawn: of those that were reported, the goal's and the most frequent."""
+    """The metrics to draw: of the reported ones, the goal's and the most frequent."""
     reported: dict[str, int] = {}
     for _, each in curves:
         for name, curve in each.of.items():
@@ -182,6 +182,6 @@ def _rows(facts: Facts, curves: Drawn, names: Sequence[str], groups: Sequence[st
 
 
 def _domain(facts: Facts, name: str, curves: Drawn, values: Sequence[float]) -> Domain:
-    """The range that is drawn: all of the best trial's, and of the others what is not far off."""
+    """The range to draw: all of the best trial's, and the others without outliers."""
     best = next((each for trial, each in curves if trial is facts.best), Curves())
     return focus(values, best.of[name].values if name in best.of else ())

@@ -1,7 +1,7 @@
-"""What the page shows of one trial when a reader chooses it: all that is known, and its log's end.
+"""The details of one trial that the page shows on selection, with the end of its log.
 
-Commands and logs can be of any size and content. They are cut to a fair share of the room that the
-page has for them, and what does not show is made visible.
+Commands and logs can have any size and content. They are cut to a fair share of the space in the
+page, and invisible characters are made visible.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from dsice.units import duration
 LINES: Final = 40
 """Most lines of each log that are shown."""
 
-_ROOM: Final = 4_000  # bytes of one trial's command and logs, as they stand in the page
+_ROOM: Final = 4_000  # bytes of one trial's command and logs in the page
 _ROOM_OF_ALL: Final = 600_000
-_READ: Final = 16_000  # bytes read from a log's end
+_READ: Final = 16_000  # bytes read from the end of a log
 _LINE: Final = 300  # characters
 _COMMAND: Final = 2_000  # characters
 _CLOCK: Final = "%H:%M:%S"
@@ -42,12 +42,12 @@ _OUTCOMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The end of what a trial's newest attempt wrote, and the command that wrote it.
+    """The command of a trial's newest attempt and the end of its output.
 
     Attributes:
-        command: quoted for a shell; empty if it is not known.
-        output: the last lines of its output, fit to be shown.
-        errors: the same of its error output.
+        command: quoted for a shell; empty if unknown.
+        output: the last lines of standard output, safe to show.
+        errors: the same for standard error.
     """
 
     command: str = ""
@@ -56,7 +56,7 @@ class Log:
 
     @classmethod
     def of(cls, trial: Trial) -> Self:
-        """What is on disk of a trial, empty where nothing is."""
+        """Read the log of a trial; parts that are not on disk are empty."""
         if not trial.attempts:
             return cls()
         spec = job_spec(trial)
@@ -65,11 +65,11 @@ class Log:
 
     @property
     def size(self) -> int:
-        """Bytes in the page."""
+        """Number of bytes in the page."""
         return _size(self.command) + _together(self.output) + _together(self.errors)
 
     def within(self, room: int) -> Self:
-        """The same in at most about ``room`` bytes: of logs the end is kept."""
+        """Cut to at most about ``room`` bytes, keeping the ends of logs."""
         command = _cut(self.command, room)
         room = max(room - _size(command), 0)
         errors = _last(self.errors, room // 2)
@@ -79,7 +79,7 @@ class Log:
 
 
 def job_spec(trial: Trial) -> JobSpec | None:
-    """What the newest attempt of a trial runs; None if that is not on disk."""
+    """The job of a trial's newest attempt; None if it is not on disk."""
     try:
         return trial.job.spec()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -87,15 +87,15 @@ def job_spec(trial: Trial) -> JobSpec | None:
 
 
 def log_tail(path: Path) -> tuple[str, ...]:
-    """The last lines of a log: bounded in number and length, with nothing that does not show."""
+    """The last lines of a log, bounded in number and length, without invisible characters."""
     text = output.log(path, _READ)
-    # A line that was overwritten in place, as progress bars are, counts as it was seen last.
+    # Of a line that was overwritten in place, such as a progress bar, the last version counts.
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip("\n").split("\n")]
     return tuple(plain(line, _LINE) for line in lines[-LINES:]) if text.strip() else ()
 
 
 def details(facts: Facts, trial: Trial, log: Log | None = None) -> dict[str, Any]:
-    """A trial as plain data: texts only, which the page shows literally."""
+    """A trial as plain data: only texts, which the page shows literally."""
     log = Log.of(trial).within(_ROOM) if log is None else log
     root = facts.study.directory.path
     return {
@@ -115,14 +115,14 @@ def details(facts: Facts, trial: Trial, log: Log | None = None) -> dict[str, Any
 
 
 def all_details(facts: Facts) -> dict[int, dict[str, Any]]:
-    """The details of every trial, their commands and logs within a bound that all share."""
+    """The details of every trial, with their commands and logs within a common bound."""
     logs = {trial.number: Log.of(trial).within(_ROOM) for trial in facts.study.trials}
     room = fair_share([log.size for log in logs.values()], _ROOM_OF_ALL)
     return {t.number: details(facts, t, logs[t.number].within(room)) for t in facts.study.trials}
 
 
 def fair_share(wanted: Sequence[int], room: int) -> int:
-    """The most that each may take so that all together stay within ``room``."""
+    """The largest share of each such that all together stay within ``room``."""
     share = max(wanted, default=0)
     left = room
     for place, size in enumerate(sorted(wanted)):
@@ -164,7 +164,7 @@ def _cut(text: str, room: int) -> str:
 
 
 def _last(lines: Sequence[str], room: int) -> tuple[str, ...]:
-    """As many of the last lines as fit, the last one cut if it alone does not."""
+    """As many of the last lines as fit; if not even the last one fits, it is cut."""
     kept = 0
     for line in reversed(lines):
         room -= _size(line) + 1

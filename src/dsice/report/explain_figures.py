@@ -1,4 +1,4 @@
-"""Figures of why a study went as it did: a trial's line, the walk of the best, what axes do."""
+"""Figures that explain a study: a trial's line, the incumbents over time, effects of axes."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _WHEN: Final = {
 
 
 def line_figure(line: TrialLine, grid: Grid, metric: str, log: bool = False) -> Figure:
-    """The line on which a trial was found (the poster's Fig. 1): expected and measured along it.
+    """The line on which a trial was found (the poster's Fig. 1): predictions and measurements.
 
-    The curve and its band of one deviation are what the search expected of the objective,
+    The curve and its band of one standard deviation are the search's prediction of the objective,
     ``metric``, when it proposed the trial. ``log``: the scale of the objective is logarithmic.
     """
     along = line.axes[0] if len(line.axes) == 1 else ""
@@ -49,7 +49,7 @@ def line_figure(line: TrialLine, grid: Grid, metric: str, log: bool = False) -> 
         {**_position(position, along, grid), **_measured(seen, position)}
         for position in line.positions
         for seen in position.trials
-        # Before anything was feasible the violation was expected, not the objective.
+        # Until a point was feasible, the search predicted the violation instead of the objective.
         if seen.value is not None and line.quantity == metric
     ]
     measured = [point["value"] for point in points]
@@ -108,7 +108,7 @@ def line_figure(line: TrialLine, grid: Grid, metric: str, log: bool = False) -> 
 
 
 def walk_figure(walk: tuple[Step, ...], grid: Grid) -> Figure:
-    """The walk of the best point over the grid: its levels, each time that it changed."""
+    """The incumbents over time: the levels of the best point, each time that it changed."""
     steps = walk[-STEPS:]
     rows: list[Row] = []
     columns = [f"{column} {step.trial}" for column, step in enumerate(steps)]
@@ -129,7 +129,7 @@ def walk_figure(walk: tuple[Step, ...], grid: Grid) -> Figure:
                 }
             )
     x: Spec = {"field": "step", "type": "ordinal", "title": "best from then on: trial"}
-    # A point may become the best again: columns are told apart by their place.
+    # A point may become the best again, so columns are identified by their place.
     x |= {
         "scale": {"domain": columns},
         "axis": {"labelAngle": 0, "labelExpr": "split(datum.label, ' ')[1]", **FREE},
@@ -166,25 +166,25 @@ def walk_figure(walk: tuple[Step, ...], grid: Grid) -> Figure:
 
 
 def effect_figures(effects: Effects, grid: Grid, log: bool = False) -> list[Figure]:
-    """What each axis does by itself, with one deviation, the one that matters most first.
+    """The main effects of the axes with one standard deviation, the most important first.
 
     ``log``: the scale of the metric is logarithmic.
     """
     estimates = [each for effect in effects.effects for each in effect.estimates]
     means = [each.mean for each in estimates]
-    log = log or covers_decades(means)  # averages over the grid lie wider than what was measured
+    log = log or covers_decades(means)  # averages over the grid vary more than the measurements
     domain = _domain(estimates, means, log)
     return [_effect(effect, effects.metric, domain, grid) for effect in effects.by_weight]
 
 
 def _domain(estimates: Sequence[Estimate], keep: Sequence[float], log: bool) -> Domain:
-    """The range that estimates are drawn in: most of their deviations, and all of ``keep``."""
+    """The range to draw: most of the estimates' intervals, and all of ``keep``."""
     values = [value for each in estimates for value in (each.mean, each.low, each.high)]
     return focus(values, keep, log=log)
 
 
 def _clipped(row: Row, domain: Domain) -> Row:
-    """A row that can be drawn on a logarithmic scale."""
+    """A row with values that can be drawn on a logarithmic scale."""
     if not domain.log:
         return row
     return row | {key: max(row[key], domain.low) for key in ("mean", "low", "high")}
@@ -225,7 +225,7 @@ def _effect(effect: Effect, metric: str, domain: Domain, grid: Grid) -> Figure:
 
 
 def pair_figure(pair: Interaction, effects: Effects, grid: Grid) -> Figure:
-    """What two axes do together beyond what each does by itself."""
+    """The interaction of two axes: their joint effect beyond the main effects."""
     first, second = (next(e for e in effects.effects if e.axis == name) for name in pair.axes)
     most = max(abs(value) for row in pair.mean for value in row) or 1.0
     rows: list[Row] = [

@@ -1,4 +1,4 @@
-"""What the page says about why the study went as it did, as far as its journal tells."""
+"""Explanations of the study in the page, as far as its journal has them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Explained:
 
     Attributes:
         why: sentences about the best trial.
-        line: the line on which it was found (the poster's Fig. 1), none or one.
-        walk: how the best point moved, none or one.
-        sources: sentences about what the study learns from.
-        matters: a sentence about which parameters matter.
-        effects: what each parameter does by itself.
+        line: the line on which it was found (the poster's Fig. 1), none or one figure.
+        walk: the incumbents over time, none or one figure.
+        sources: sentences about the studies it learns from.
+        matters: a sentence about the important parameters.
+        effects: the main effects of the parameters.
         pairs: the strongest interactions.
-        surface: what is expected over the two parameters that matter most, none or one.
+        surface: the prediction over the two most important parameters, none or one figure.
     """
 
     why: tuple[str, ...] = ()
@@ -75,10 +75,10 @@ class Explained:
 
 
 def explained(facts: Facts, number: int) -> Explanation | None:
-    """Why a trial was proposed; None if that cannot be told."""
+    """Why a trial was proposed; None if unknown."""
     try:
         return explanation_of(facts.study, number)
-    except InvalidInput:  # a bound waits for a stage
+    except InvalidInput:  # a bound waits for the result of a stage
         return None
 
 

@@ -1,4 +1,4 @@
-"""What the report says about a study's goal, worked out once for figures, tables and sentences."""
+"""Facts about a study and its goal, computed once for figures, tables and sentences."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from dsice.text import plain
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A study as its report sees it.
+    """The facts of a study that its report uses.
 
     Attributes:
-        study: as it stands.
-        goal: with its limits worked out, as far as they can be.
+        study: the study.
+        goal: its goal, with limits computed as far as possible.
         settled: whether every bound has a limit.
-        problem: why a limit cannot be worked out; empty if it can, or if its stage has not ended.
+        problem: why a limit cannot be computed; empty if it can, or if its stage has not ended.
         measured: the trials that have every metric of the goal, in the order of proposal.
-        incumbents: the best point so far, each time that it changed; none before `settled`.
-        standings: how each measured point stands, in the order of the trials that stand for them;
-            none before `settled`.
-        order: place of each finished trial in the order of their ends, from 1, by trial number.
+        incumbents: the best point so far, each time that it changed; empty before `settled`.
+        standings: the standing of each measured point, in the order of the trials that stand for
+            them; empty before `settled`.
+        order: rank of each finished trial in the order of ends, from 1, by trial number.
     """
 
     study: Study
@@ -44,7 +44,7 @@ class Facts:
 
     @classmethod
     def of(cls, study: Study) -> Self:
-        """The facts of a study in any state, an empty one included."""
+        """Compute the facts of a study in any state, even an empty one."""
         problem = ""
         try:
             goal = study.goal
@@ -65,7 +65,7 @@ class Facts:
         )
 
     def within(self, trial: Trial) -> bool | None:
-        """Whether a trial keeps all bounds; None if that cannot be told."""
+        """Whether a trial keeps all bounds; None if unknown."""
         if not self.settled or not _has(trial, self.goal):
             return None
         return self.goal.feasible(trial.metrics)
@@ -85,20 +85,20 @@ class Facts:
 
     @property
     def nearest(self) -> Trial | None:
-        """The trial that comes nearest to keeping the bounds, where none keeps them."""
+        """The trial with the smallest violation of the bounds, if none keeps them."""
         return self.incumbents[-1].best if self.incumbents and self.best is None else None
 
     def spans_decades(self, name: str) -> bool:
-        """Whether a metric is drawn on a logarithmic scale, everywhere."""
+        """Whether all figures draw a metric on a logarithmic scale."""
         return spans_decades([trial.metrics[name] for trial in self.measured])
 
     def metric(self, name: str, value: float) -> str:
-        """A measured metric as it is shown everywhere."""
+        """Format a measured metric, the same way everywhere."""
         return metric_text(name, value, self.goal)
 
     @property
     def starting_points(self) -> list[Stage]:
-        """The stages that ended with a value of the objective: where tuning started from."""
+        """The stages that ended with a value of the objective, where tuning started."""
         return [
             stage
             for name in self.study.config.stages
@@ -109,19 +109,19 @@ class Facts:
 
     @property
     def metric_names(self) -> list[str]:
-        """All that trials returned: metrics of the goal first, the others as they came up."""
+        """The names that trials returned: the goal's metrics, then others as they appeared."""
         names = dict.fromkeys(self.goal.metrics)
         for trial in self.study.trials:
             names.update(dict.fromkeys(self.returned(trial)))
         return list(names)
 
     def returned(self, trial: Trial) -> dict[str, str]:
-        """All that a trial returned, as text: metrics, and what is no finite number."""
+        """All that a trial returned, as text: metrics, and values that are not finite numbers."""
         metrics = {name: self.metric(name, value) for name, value in trial.metrics.items()}
         return metrics | other_results(trial)
 
     def state(self, trial: Trial) -> str:
-        """What has become of a trial, in a few words."""
+        """The state of a trial in a few words."""
         if trial is self.best:
             return "best"
         within = self.within(trial) if self.goal.bounds else None
@@ -129,7 +129,7 @@ class Facts:
         return states[within]
 
     def describe(self, trial: Trial) -> str:
-        """A trial in a few short lines, for the label that shows beside a point."""
+        """A trial in a few short lines, for the tooltip of a point."""
         repeats = f", {self.best_repeats}" if trial is self.best and self.best_repeats else ""
         lines = [f"Trial {trial.number}: {self.state(trial)}{repeats}"]
         if trial.reason:

@@ -1,8 +1,8 @@
-"""The report's figures as Vega-Lite specifications: data made from a study, and nothing else.
+"""The report's figures as Vega-Lite specifications: plain data computed from a study.
 
-Each specification stands for itself. Those that draw trials carry the same data set, ``trials``,
-so a page that shows several may keep it once. What people and programs made up (names, reasons,
-values) only ever stands where Vega-Lite takes it literally: as data, titles and domains.
+Each specification is complete. Those that draw trials contain the same data set, ``trials``, so a
+page with several of them can store it once. Texts from users and programs (names, reasons, values)
+appear only where Vega-Lite takes them literally: as data, titles and domains.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from dsice.text import plain
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All figures of a study; those that would be empty are missing.
+    """All figures of a study, without empty ones.
 
     Attributes:
         bounds: the objective against each bounded metric (the poster's Fig. 3).
         progress: the objective in the order of ends, with the best so far.
         axes: the objective against each parameter.
-        jobs: which jobs ran when, and how many at once (the poster's Fig. 4).
-        curves: what trials reported while they ran.
-        space: each trial as a line across all parameters, none or one.
+        jobs: when each job ran, and how many at once (the poster's Fig. 4).
+        curves: the learning curves of trials.
+        space: each trial as a line across all parameters, none or one figure.
     """
 
     bounds: tuple[Figure, ...] = ()
@@ -85,9 +85,9 @@ class Figures:
 
 
 def bound_figures(board: Board) -> list[Figure]:
-    """The objective against each bounded metric: what each bound would have allowed.
+    """The objective against each bounded metric, with the best at each possible bound.
 
-    Two bounds on one metric, from above and from below, are two rules in one figure.
+    Two bounds on one metric, an upper and a lower one, are two rules in one figure.
     """
     return [_bound_figure(board, name) for name in _bounded(board.facts)]
 
@@ -202,7 +202,7 @@ def _bound_figure(board: Board, metric: str) -> Figure:
 
 
 def _limit_layers(bound: Bound, x: Spec, domain: Domain) -> list[Spec]:
-    """The rule at a limit, its label, and a shade over what it forbids."""
+    """The rule at a limit, its label, and the shaded infeasible side."""
     if bound.limit is None:
         return []
     edge = domain.high if _from_above(bound) else domain.low
@@ -222,7 +222,7 @@ def _limit_layers(bound: Bound, x: Spec, domain: Domain) -> list[Spec]:
 
 
 def _frontier(facts: Facts, bound: Bound, field: str, domain: Domain) -> list[Row]:
-    """The best objective among the trials that would keep ``bound`` at each limit on the axis."""
+    """The best objective among trials that would keep ``bound``, for each limit on the axis."""
     others = [b for b in facts.goal.bounds if b.metric != bound.metric]
     if any(b.limit is None for b in others):
         return []
@@ -237,9 +237,9 @@ def _frontier(facts: Facts, bound: Bound, field: str, domain: Domain) -> list[Ro
 
 
 def _best_so_far(facts: Facts) -> list[Row]:
-    """How good the best point within the bounds was, each time that this changed.
+    """The objective of the best feasible point, each time that it changed.
 
-    In the order of ends; None where no point keeps the bounds any more.
+    In the order of ends; None where no point is feasible any more.
     """
     goal = facts.goal
     steps: list[Row] = []
@@ -253,7 +253,7 @@ def _best_so_far(facts: Facts) -> list[Row]:
 
 
 def _gets_worse(facts: Facts, steps: Iterable[Row]) -> bool:
-    """Whether the best so far was once better than later: measuring it again showed that."""
+    """Whether the best so far became worse at some time, after a repeated measurement."""
     sign = 1.0 if facts.goal.maximize is None else -1.0
     costs = [math.inf if step["y"] is None else sign * step["y"] for step in steps]
     return any(after > before for before, after in itertools.pairwise(costs))

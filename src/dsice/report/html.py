@@ -1,4 +1,4 @@
-"""The page: its parts put into one file that needs no other, and no network."""
+"""The page: its parts in one self-contained HTML file that works offline."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _SCRIPT_ESCAPES: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
 def write_report(study: Study, path: Path | None = None) -> Path:
-    """Write the report of a study in any state: one HTML file that works without a network.
+    """Write the report of a study in any state: one HTML file that works offline.
 
     Args:
-        study: which.
-        path: where, and a link that lies there is followed; by default the place in the study's
-            directory, which whoever prepared that could have made a link to any file.
+        study: the study.
+        path: the file; a symbolic link there is followed. The default is a file in the study's
+            directory, where a link is not followed, as others may have prepared the directory.
 
     Returns:
-        Where.
+        The path of the file.
 
     Raises:
         DsiceError: the file cannot be written.
@@ -77,12 +77,12 @@ def page(
     """A page of ``parts``, as HTML text.
 
     Args:
-        name: the study's.
-        parts: what it shows.
-        programs: files of its own JavaScript, in order.
+        name: name of the study.
+        parts: the parts to show.
+        programs: files of the page's own JavaScript, in order.
         more: further data for these programs.
-        drawn: whether it can draw figures: that needs a megabyte of programs.
-        live: whether it asks the server that it came from for news.
+        drawn: whether it can draw figures, which needs a megabyte of JavaScript.
+        live: whether it polls the server it came from for updates.
         single: whether it is about one study, with a table of its trials.
     """
     own = "\n".join(_file(program) for program in programs)
@@ -119,19 +119,19 @@ sys.stdout.buffer.write(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmb
 
 @cache
 def vega() -> str:
-    """Vega-Embed and all it needs, as JavaScript."""
-    # In a process of its own: a second of work in a JavaScript engine, deaf to Ctrl-C.
+    """Vega-Embed and its dependencies, as JavaScript."""
+    # In a separate process: a JavaScript engine works for a second and ignores Ctrl-C.
     command = [sys.executable, "-c", _BUNDLE]
     done = subprocess.run(command, capture_output=True, start_new_session=True)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise DsiceError(f"cannot make the figures' program: {said[-1] if said else done}")
-    # In JavaScript the two mean the same; in HTML the first would end the script.
+    # Both mean the same in JavaScript, but the first would end the script in HTML.
     return done.stdout.decode().replace("</script", "<\\/script")
 
 
 def embedded(data: object) -> Markup:
-    """``data`` as JSON text that nothing in it can end or leave, inside a script element."""
+    """``data`` as JSON text, escaped so that it cannot end its script element."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for character, escape in _SCRIPT_ESCAPES.items():
         text = text.replace(character, escape)
@@ -141,7 +141,7 @@ def embedded(data: object) -> Markup:
 def _policy(scripts: Iterable[str], live: bool) -> str:
     """The page's Content-Security-Policy: only its own scripts run, and nothing is fetched.
 
-    A live page may ask the server that it came from.
+    A live page may connect to the server it came from.
     """
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

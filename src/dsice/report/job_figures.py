@@ -1,4 +1,4 @@
-"""When jobs ran: one row per slot, and the number at once below it."""
+"""Figures of when jobs ran: one row per slot, and the number of running jobs below."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LABELLED: Final = 6
 
 
 def slots_figure(timeline: Timeline) -> Figure:
-    """Which jobs ran when, in as many rows as ran at once."""
+    """When each job ran, in as many rows as jobs ran at once."""
     unit, seconds = _unit(timeline)
     x = _time(timeline, None)
     height = round(min(max(timeline.slots * 22, 44), 420) / timeline.slots) * timeline.slots
@@ -101,7 +101,7 @@ def running_figure(timeline: Timeline) -> Figure:
 
 
 def _drawn(timeline: Timeline) -> list[tuple[float, int]]:
-    """How many jobs ran, without gaps too short to see: the most in each bin of the axis."""
+    """The number of running jobs without invisible gaps: the maximum in each bin of the axis."""
     width = timeline.seconds / _BINS or 1.0
     bins = [0] * (_BINS + 1)
     steps = timeline.running()
@@ -114,9 +114,9 @@ def _drawn(timeline: Timeline) -> list[tuple[float, int]]:
 
 
 def _unit(timeline: Timeline) -> tuple[str, float]:
-    """The unit of the time axis: the largest of which the axis has at least three."""
+    """The unit of the time axis: the largest one that fits at least three times."""
     fitting = [unit for unit in _UNITS if timeline.seconds >= 3 * unit[1]]
-    # Hours are what people count machine time in, up to some weeks.
+    # Machine time is commonly counted in hours, up to some weeks.
     if timeline.seconds < 30 * 86400:
         fitting = [unit for unit in fitting if unit[0] != "days"]
     return fitting[-1] if fitting else _UNITS[0]

@@ -1,6 +1,6 @@
 """The parts of the page: sections as HTML, figures and their data, from a study in any state.
 
-The report puts all of them into one file; the live page asks for those that have changed.
+The report combines all of them in one file; the live page requests those that have changed.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ SECTIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A page in pieces.
+    """The parts of a page.
 
     Attributes:
-        sections: HTML by name, everything in it escaped; blank where there is nothing to say.
-        figures: by name: ``spec``, and in ``datasets`` the names of the data sets that it shares.
+        sections: escaped HTML by name; blank for empty sections.
+        figures: by name: ``spec``, and in ``datasets`` the names of its shared data sets.
         datasets: rows by name.
     """
 
@@ -52,7 +52,7 @@ class Parts:
 
 
 def parts_of(study: Study) -> Parts:
-    """The page of a study."""
+    """Build the page of a study."""
     facts, timeline = Facts.of(study), Timeline.of(study)
     figures = Figures.of(study)
     savings = Savings.of(study, timeline)
@@ -86,21 +86,21 @@ def parts_of(study: Study) -> Parts:
 
 
 def curve_parts(study: Study) -> Parts:
-    """The parts of the page that change while trials run: what they have reported so far."""
+    """The parts of the page that change while trials run: their reports so far."""
     figures = Figures(curves=tuple(curve_figures(Facts.of(study))))
     sections = {"curves": section("curves", {"figures": figures})}
     return Parts(sections, *packed(figures))
 
 
 def section(name: str, values: dict[str, Any]) -> str:
-    """One block of ``page/sections.html``, filled."""
+    """Render one block of ``page/sections.html``."""
     template = environment().get_template("sections.html")
     return "".join(template.blocks[name](template.new_context(values))).strip()
 
 
 @cache
 def environment() -> jinja2.Environment:
-    """The page's templates, with the words they use."""
+    """The Jinja environment of the page's templates, with their formatting functions."""
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("dsice.report", "page"),
         autoescape=True,
@@ -122,7 +122,7 @@ def environment() -> jinja2.Environment:
 
 
 def packed(figures: Iterable[Figure]) -> tuple[dict[str, dict[str, Any]], dict[str, list[Row]]]:
-    """Specifications, and each data set that some of them share only once."""
+    """Separate specifications from shared data sets, so that each of these is stored once."""
     datasets: dict[str, list[Row]] = {}
     packed = {}
     for figure in figures:

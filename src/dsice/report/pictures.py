@@ -1,4 +1,4 @@
-"""Pictures that the study file names, read into the page itself."""
+"""Pictures that the study file names, embedded in the page."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Picture:
     """A picture in the page.
 
     Attributes:
-        caption: said under it.
-        uri: all of it, as a ``data:`` address.
+        caption: text below it.
+        uri: its content as a ``data:`` URI.
     """
 
     caption: str
@@ -41,9 +41,9 @@ class Row:
     """Pictures side by side.
 
     Attributes:
-        title: said above them; may be empty.
-        pictures: those that could be read.
-        missing: a sentence about each that could not.
+        title: text above them; may be empty.
+        pictures: the readable pictures.
+        missing: a sentence about each unreadable one.
     """
 
     title: str
@@ -56,9 +56,9 @@ class _Unreadable(Exception):
 
 
 def picture_rows(facts: Facts) -> list[Row]:
-    """The rows of ``[[report.pictures]]``; what cannot be shown is named, never an error.
+    """The rows of ``[[report.pictures]]``; unreadable pictures are listed and never an error.
 
-    Fields of a trial, such as ``{dir}``, are those of the best one, as ``{best}`` is.
+    Fields of a trial, such as ``{dir}``, refer to the best one, as does ``{best}``.
     """
     values = _values(facts)
     left = MOST
@@ -115,7 +115,7 @@ def _read(path: Path, most: int) -> tuple[str, bytes]:
 
 
 def _kind(content: bytes) -> str | None:
-    """What a picture is, by its first bytes: a name proves nothing, and SVG may run programs."""
+    """The type of a picture by its first bytes, as names prove nothing and SVG may run scripts."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if content.startswith(b"\xff\xd8\xff"):

@@ -1,15 +1,15 @@
-"""What a run saved: its own time against the same work one after another, and at full length.
+"""Time saved by a study, relative to the same work one after another and at full length.
 
-With T the time of all jobs of trials, M the part of it that measured something, S the time of all
-jobs of stages, W the time the study took, and F how many times as long a full-length run takes:
+With T the time of all jobs of trials, M the part of it with a measurement, S the time of all jobs
+of stages, W the time the study took, and F how many times as long a full-length run takes:
 
     shortening       F·(M + E)  ->  S + T + U  stages and failures count on our side only
     ending early     S + T + U  ->  S + T
     running at once  S + T  ->  W
     all together     F·(M + E)  ->  W
 
-E is how long the trials that ended early would have been, U what was left of them, as their steps
-took until then.
+E is the full length of the trials that ended early, U their remaining length, both extrapolated
+from the time that their steps took until then.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dsice.study.state import Study
 
 @dataclass(frozen=True, slots=True)
 class Savings:
-    """Times in seconds; see the module's text for their names there.
+    """Times in seconds; the capital letters refer to the module's docstring.
 
     Attributes:
         stages: S.
@@ -33,8 +33,8 @@ class Savings:
         took: W.
         unrun: U.
         whole: E.
-        times: F, or None if the study file does not say.
-        most: how many jobs ran at once, at most.
+        times: F, or None if the study file does not give it.
+        most: maximum number of jobs that ran at once.
     """
 
     stages: float
@@ -48,7 +48,7 @@ class Savings:
 
     @classmethod
     def of(cls, study: Study, timeline: Timeline) -> Self | None:
-        """What a study has saved so far; None before anything was measured."""
+        """The savings of a study so far; None before the first measurement."""
         measured = sum(trial.seconds for trial in study.with_status(Status.DONE))
         if measured <= 0 or timeline.seconds <= 0:
             return None
@@ -81,36 +81,36 @@ class Savings:
 
     @property
     def to_their_ends(self) -> float:
-        """The same stages and trials, had none ended early: S + T + U."""
+        """The same stages and trials if none had ended early: S + T + U."""
         return self.one_by_one + self.unrun
 
     @property
     def by_ending(self) -> float:
-        """How many times less work it was to end trials early."""
+        """The factor by which ending trials early reduced the work."""
         return self.to_their_ends / self.one_by_one
 
     @property
     def job_time_saved(self) -> float | None:
-        """Time of jobs that shortened trials saved; None if they saved none, or none were."""
+        """Job time saved by shortened trials; None if there are none or they saved nothing."""
         saved = (self.full_length or 0.0) - self.one_by_one
         return saved if saved > 0 else None
 
     @property
     def time_saved(self) -> float | None:
-        """How much earlier the study ended because jobs ran at once; None if it did not."""
+        """How much earlier the study ended because jobs ran in parallel; None if it did not."""
         return saved if (saved := self.one_by_one - self.took) > 0 else None
 
     @property
     def by_parallel(self) -> float:
-        """How many times faster running at once made it."""
+        """The speedup from running jobs in parallel."""
         return self.one_by_one / self.took
 
     @property
     def by_shortening(self) -> float | None:
-        """How many times less work shortened trials were, with what their stages cost."""
+        """The factor by which shortened trials reduced the work, including their stages."""
         return None if self.full_length is None else self.full_length / self.to_their_ends
 
     @property
     def overall(self) -> float | None:
-        """Both together."""
+        """The overall factor."""
         return None if self.full_length is None else self.full_length / self.took

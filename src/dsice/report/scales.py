@@ -1,4 +1,4 @@
-"""Frames, ranges and axes: what every figure is made of."""
+"""Common elements of all figures: frames, ranges and axes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 TICKS: Final = {"expr": "clamp(width / 80, 2, 12)"}
 """``tickCount`` of an x axis: as many as there is room for."""
 
-# A plain "format" would be rounded to the distance of the ticks: 16 to 2e+1.
+# A plain "format" would round to the distance of the ticks: 16 to 2e+1.
 _PLAIN_LABEL: Final = "format(datum.value, '~g')"
 FREE: Final[Spec] = {"labelOverlap": "greedy", "labelSeparation": 5}
 """Labels of an axis that leave out those which would touch."""
@@ -34,7 +34,7 @@ _SHORT: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure and the words around it, all of them plain text.
+    """A figure and its texts, all plain text.
 
     Attributes:
         name: unique in a report; letters, digits and hyphens.
@@ -50,7 +50,7 @@ class Figure:
 
 
 def framed(description: str, layers: Sequence[Spec], height: int, **datasets: list[Row]) -> Spec:
-    """A complete specification of layers, with named data sets for them."""
+    """A complete specification of layers with named data sets."""
     spec: Spec = {
         "$schema": _SCHEMA,
         "description": description,
@@ -64,17 +64,17 @@ def framed(description: str, layers: Sequence[Spec], height: int, **datasets: li
 
 
 def mark(kind: str, style: str, **more: Any) -> Spec:
-    """A mark that looks as its style says, cut at the frame."""
+    """A mark in a style, clipped at the frame."""
     return {"type": kind, "style": style, "clip": True, **more}
 
 
 def tip() -> Spec:
-    """The tooltip of rows that have one: a single text, which no reader takes for markup."""
+    """The tooltip of rows that have one: a single text that is never interpreted as markup."""
     return {"field": "tip", "type": "nominal"}
 
 
 def quantity(field: str, title: str | None, domain: Domain | None = None, **axis: Any) -> Spec:
-    """A quantitative encoding, with the range drawn."""
+    """A quantitative encoding with its range."""
     scale: Spec = {"zero": False, "nice": False}
     if domain is not None:
         scale["domain"] = [domain.low, domain.high]
@@ -85,7 +85,7 @@ def quantity(field: str, title: str | None, domain: Domain | None = None, **axis
 
 
 def _log_ticks(domain: Domain) -> list[float]:
-    """Powers of ten, or 1, 2 and 5 times them where these are few."""
+    """Powers of ten, or 1, 2 and 5 times them if these are few."""
     first, last = math.ceil(math.log10(domain.low)), math.floor(math.log10(domain.high))
     powers = range(first, last + 1)
     if len(powers) >= _FEW_TICKS:
@@ -97,8 +97,8 @@ def _log_ticks(domain: Domain) -> list[float]:
 def parameter(axis: Axis, field: str) -> Spec:
     """The encoding of a parameter: logarithmic for levels in constant ratio.
 
-    Numbers that are neither evenly spaced nor in constant ratio stand as evenly spaced labels,
-    which is how a search by levels sees them; `is_labelled` tells.
+    Numbers that are neither evenly spaced nor in constant ratio are drawn as evenly spaced labels,
+    as a search by levels sees them, see `is_labelled`.
     """
     encoding: Spec = {"field": field, "title": axis.name}
     labels = list(dict.fromkeys(words.parameter(level) for level in axis.levels))
@@ -107,7 +107,7 @@ def parameter(axis: Axis, field: str) -> Spec:
     if is_labelled(axis):
         look |= {"labelAngle": 0 if short else -40, "labelLimit": 90}
         if not short and len(labels) <= _FEW:
-            look["labelOverlap"] = False  # slanted ones side by side do not touch
+            look["labelOverlap"] = False  # adjacent slanted labels do not overlap
         scale: Spec = {"domain": labels, "padding": 0.5}
         return {**encoding, "type": "ordinal", "scale": scale, "axis": look}
     levels = [float(level) for level in axis.levels]
@@ -122,7 +122,7 @@ def parameter(axis: Axis, field: str) -> Spec:
 
 
 def is_labelled(axis: Axis) -> bool:
-    """Whether the levels of an axis are drawn as labels, not as numbers."""
+    """Whether the levels of an axis are drawn as labels instead of numbers."""
     numbers = [v for v in axis.levels if isinstance(v, int | float) and not isinstance(v, bool)]
     if not axis.ordered or len(numbers) < len(axis.levels) or len(numbers) == 1:
         return True
@@ -138,7 +138,7 @@ def _is_geometric(levels: Sequence[float]) -> bool:
     if len(levels) < 3 or min(levels) <= 0:
         return False
     ratio = (levels[-1] / levels[0]) ** (1 / (len(levels) - 1))
-    # Levels are often rounded by hand: 0.001, 0.003, 0.01 are meant as a constant ratio.
+    # Levels are often rounded by hand: 0.001, 0.003, 0.01 are intended as a constant ratio.
     return abs(ratio - 1) > 0.05 and all(
         abs(b / a / ratio - 1) <= 0.15 for a, b in itertools.pairwise(levels)
     )

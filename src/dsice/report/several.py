@@ -1,4 +1,4 @@
-"""A page about several studies: how soon each found what, and the best of each."""
+"""A page that compares several studies: the best so far over time, and the best of each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNITS: Final = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
 
 def write_comparison(found: Comparison, path: Path) -> Path:
-    """Write the page of several studies, a file that works without a network, and return where.
+    """Write the page of several studies, a file that works offline; return its path.
 
     Raises:
         DsiceError: the file cannot be written.
@@ -112,7 +112,7 @@ def _trials_figure(found: Comparison) -> Figure:
 
 
 def _time_figure(found: Comparison) -> list[Figure]:
-    """The best so far over the time of all jobs: what it cost."""
+    """The best so far over the total time of all jobs, the cost of each study."""
     seconds = max(side.work for side in found.sides)
     if not seconds:
         return []
@@ -134,7 +134,7 @@ def _time_figure(found: Comparison) -> list[Figure]:
 def _rows(
     found: Comparison, side: Side, steps: Sequence[tuple[float, Trial]], end: float
 ) -> list[Row]:
-    """The line of a study: its best that keeps the bounds, from where it was found to ``end``."""
+    """The line of a study: its best feasible value, from where it was found to ``end``."""
     goal, label = found.goal, plain(side.label, 40)
     rows: list[Row] = []
     for x, trial in steps:
@@ -149,7 +149,7 @@ def _rows(
 def _lines(found: Comparison, title: str, rows: list[Row], x: Spec) -> Spec:
     labels = [plain(side.label, 40) for side in found.sides]
     values = [row["y"] for row in rows]
-    # A line that begins far off is seen whole on a logarithmic scale only.
+    # A line that starts far off needs a logarithmic scale to be visible as a whole.
     log = bool(values) and min(values) > 0 and max(values) / min(values) >= _RATIO
     domain = focus(values, values if log else (), log=log)
     y = quantity("y", plain(found.goal.metric, 60), domain)

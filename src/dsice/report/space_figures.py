@@ -1,4 +1,4 @@
-"""All parameters at once: each trial as a line across them, and the surface over two of them."""
+"""Figures of several parameters: parallel coordinates, and the posterior mean over two of them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dsice.text import plain
 from dsice.units import number, percent
 
 _TRIALS: Final = 300
-_LABELS: Final = 6  # levels of an axis that are named
-_ABSENT: Final = -0.09  # where a parameter is drawn that does not apply
-_NAMES: Final = -0.2  # where the axes' names stand
-_RATIO: Final = 20.0  # of a surface's values from which its colours are logarithmic
+_LABELS: Final = 6  # labelled levels per axis
+_ABSENT: Final = -0.09  # position of parameters that do not apply
+_NAMES: Final = -0.2  # position of the axes' names
+_RATIO: Final = 20.0  # ratio of predicted values from which colours are logarithmic
 _SHORT: Final = 10  # characters of a label
 
 
 def parallel_figure(board: Board) -> list[Figure]:
     """Each trial as a line across all parameters and the objective (parallel coordinates).
 
-    Where a trial has no value of a parameter, the line goes through a dash below the axis.
+    Where a parameter does not apply to a trial, the line goes through a dash below the axis.
     """
     facts, grid = board.facts, board.facts.study.config.grid
     axes = [axis for axis in grid.axes if len(axis) > 1]
@@ -160,16 +160,16 @@ def _short(text: str) -> str:
 
 
 def surface_figure(effects: Effects, board: Board, log: bool) -> list[Figure]:
-    """What is expected over the two parameters that matter most, and where trials were.
+    """The prediction over the two most important parameters, and the positions of trials.
 
-    ``log`` says whether the objective is drawn on a logarithmic scale elsewhere.
+    ``log``: whether other figures draw the objective on a logarithmic scale.
     """
     joint, grid = effects.joint, board.facts.study.config.grid
     if joint is None:
         return []
     first, second = (next(e for e in effects.effects if e.axis == name) for name in joint.axes)
     means = [value for row in joint.means for value in row]
-    # A few extreme corners must not make all the rest one colour.
+    # A few extreme corners must not reduce the rest to one colour.
     log = min(means) > 0 and (log or max(means) / min(means) >= _RATIO)
     domain = focus(means, means, log=log, margin=0)
     cells: list[Row] = [
@@ -246,4 +246,4 @@ def _trials(board: Board, axes: tuple[str, str]) -> list[Row]:
             kind, told = "best" if best else "trial", facts.describe(trial)
             row = {"trial": trial.number, "a": a, "b": b, "kind": kind, "tip": told}
             rows.append(row | {"size": 130 if best else 26})
-    return sorted(rows, key=lambda row: bool(row["kind"] == "best"))  # the best above all
+    return sorted(rows, key=lambda row: bool(row["kind"] == "best"))  # the best one on top

@@ -1,4 +1,4 @@
-"""The report's sentences and tables: what a reader wants to know, in plain words."""
+"""The report's sentences and tables."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from dsice.units import ABSENT, count, duration
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number that matters.
+    """A key figure at the top of the page.
 
     Attributes:
-        label: what it is.
+        label: its name.
         value: the number.
-        note: what it compares to; may be empty.
+        note: a comparison; may be empty.
     """
 
     label: str
@@ -45,12 +45,12 @@ def goal_text(facts: Facts) -> str:
 
 
 def headline(facts: Facts) -> str:
-    """What came out, in one or two sentences."""
+    """The outcome in one or two sentences."""
     return _own_headline(facts) + _known(facts)
 
 
 def _known(facts: Facts) -> str:
-    """What was known from elsewhere, where it is better than any trial."""
+    """A sentence about a known result that is better than any trial."""
     metric = facts.goal.metric
     known = facts.study.better_known(facts.goal)
     if known is None:
@@ -94,7 +94,7 @@ def _gain(facts: Facts) -> str:
 
 
 def tiles(facts: Facts, timeline: Timeline, savings: Savings | None) -> list[Tile]:
-    """The numbers at the top of the page."""
+    """The key figures at the top of the page."""
     goal, best = facts.goal, facts.best
     shown = []
     if best is not None:
@@ -124,7 +124,7 @@ def tiles(facts: Facts, timeline: Timeline, savings: Savings | None) -> list[Til
 
 
 def _time_needed(factor: float, other: str) -> Tile:
-    """How the time compares with that of ``other``, which takes ``factor`` times as long."""
+    """The time relative to that of ``other``, which takes ``factor`` times as long."""
     left = fraction(factor)
     if left == "1":
         return Tile("time needed", "as much", f"as {other}")
@@ -151,7 +151,7 @@ def _states(facts: Facts) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How the best result was computed.
+    """The command that computed the best result.
 
     Attributes:
         arguments: the command, quoted for a shell.
@@ -165,7 +165,7 @@ class Command:
 
 
 def best_command(facts: Facts) -> Command | None:
-    """The exact command of the best trial, or None if there is none, or it was not kept."""
+    """The exact command of the best trial; None if there is none or it was not kept."""
     spec = None if facts.best is None or not facts.best.attempts else job_spec(facts.best)
     if spec is None:
         return None
@@ -179,8 +179,8 @@ class Cell:
     """One cell of the table of trials.
 
     Attributes:
-        text: what it shows.
-        key: what it is sorted by, if not its text.
+        text: the text shown.
+        key: the sort key, if not the text.
     """
 
     text: str
@@ -239,12 +239,12 @@ def _row(facts: Facts, trial: Trial, names: Iterable[str], same_point: Sequence[
 
 
 def _key(value: Value) -> str:
-    """What a parameter is sorted by: numbers as numbers, to their last digit."""
+    """The sort key of a parameter: numbers numerically, with all digits."""
     return repr(value) if isinstance(value, float) else ""
 
 
 def _repeats(trial: Trial, measured: Sequence[int]) -> list[str]:
-    """A remark on the other trials that measured a trial's point, if there are any."""
+    """A remark about other trials at the same point, if any."""
     others = [number for number in measured if number != trial.number]
     return [f"same point as {_trials(others)}"] if trial.metrics and others else []
 
@@ -258,7 +258,7 @@ def _trials(numbers: Sequence[int], most: int = 12) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A reason why trials failed, or do not count, and which."""
+    """A reason why trials failed or do not count, with these trials."""
 
     reason: str
     trials: str
@@ -270,12 +270,12 @@ def failures(facts: Facts) -> list[Failure]:
 
 
 def discarded(facts: Facts) -> list[Failure]:
-    """Why trials do not count, as people said, the most frequent reason first."""
+    """The users' reasons why trials do not count, the most frequent one first."""
     return _by_reason(facts, Status.DISCARDED)
 
 
 def ended_early(facts: Facts, most: int = 20) -> list[Failure]:
-    """Why trials ended early, the latest first; of many, the last entry counts the others."""
+    """Why trials ended early, the latest first; the last entry sums up the rest of many."""
     stopped = sorted(
         facts.study.with_status(Status.STOPPED), key=lambda trial: -trial.attempts[-1].ended
     )
@@ -296,7 +296,7 @@ def _by_reason(facts: Facts, status: Status) -> list[Failure]:
 
 
 def warnings(facts: Facts) -> list[str]:
-    """What a reader should know before trusting the rest."""
+    """Warnings that a reader should see before trusting the rest."""
     study = facts.study
     found = [plain(study.warning)] if study.warning else []
     if facts.problem:
@@ -314,7 +314,7 @@ def warnings(facts: Facts) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class SessionLine:
-    """One driver's time, in words."""
+    """The working time of one driver, as text."""
 
     began: str
     lasted: str

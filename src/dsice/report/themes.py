@@ -1,7 +1,7 @@
-"""The looks of the figures, light and dark, as Vega configurations.
+"""The light and the dark theme of the figures, as Vega configurations.
 
-A figure says what its marks mean (``"style": "frontier"``); only here is decided what that looks
-like. The colours stay apart for colour-blind readers, and no figure tells by colour alone.
+A figure gives the meaning of its marks (``"style": "frontier"``); their look is defined only here.
+The colours are distinguishable for colour-blind readers, and no figure relies on colour alone.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _theme(ink: str, soft: str, grid: str, paper: str, colors: Mapping[str, str]
             "curve": [colors[k] for k in ("within", "outside", "idle", "running", "outside")],
             "pair": [colors["within"], colors["outside"]],
             "outcome": [colors[k] for k in ("within", "outside", "start", "idle", "running")],
-            # Failed and repeated jobs are hollow: colour is not all that tells.
+            # Failed and repeated jobs are hollow, so that they differ not only by colour.
             "outcomefill": [colors["within"], paper, colors["start"], paper, colors["running"]],
         },
         "point": {"strokeWidth": 1.5},

@@ -1,7 +1,7 @@
-"""When a study's jobs ran: which slot each had, how many ran at once, and when nobody was at work.
+"""The timeline of a study's jobs: their slots, how many ran at once, and idle times.
 
-A study that was left alone overnight and resumed shows no night: the time axis has only the time
-in which a driver was at work or a job ran. Where idle time was cut out, there is a `Pause`.
+The time axis contains only the time in which a driver worked or a job ran. A `Pause` marks where
+idle time was cut out, such as the night before a study was resumed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One job that ran, or runs.
+    """One job that ran or is running.
 
     Attributes:
         task: its trial or stage.
-        attempt: which of the task's jobs it is.
+        attempt: number of the job among those of the task.
         begin: seconds on the time axis.
-        end: seconds on the time axis; for a running job, the last known moment.
-        slot: the row it is drawn in, from 1: jobs of one slot do not overlap.
+        end: seconds on the time axis; for a running job, the last known time.
+        slot: the row it is drawn in, from 1. Jobs of one slot do not overlap.
     """
 
     task: Task
@@ -41,7 +41,7 @@ class Span:
 
     @property
     def name(self) -> str:
-        """Of the task: ``trial 12``, ``stage pretrain``."""
+        """Name of the task: ``trial 12``, ``stage pretrain``."""
         if isinstance(self.task, Stage):
             return f"stage {self.task.name}"
         assert isinstance(self.task, Trial)
@@ -58,8 +58,8 @@ class Pause:
     """Idle time that the axis leaves out.
 
     Attributes:
-        at: where on the axis, in seconds.
-        seconds: how long it was.
+        at: position on the axis in seconds.
+        seconds: duration.
     """
 
     at: float
@@ -71,12 +71,12 @@ class Timeline:
     """The jobs of a study on one time axis, in seconds from its beginning.
 
     Attributes:
-        spans: by the time they began.
-        pauses: in order.
-        unattended: intervals in which jobs ran but no driver looked after them.
-        seconds: length of the axis: how long the study has taken.
+        spans: the jobs, sorted by their begin.
+        pauses: the pauses in order.
+        unattended: intervals in which jobs ran without a driver.
+        seconds: length of the axis, which is the duration of the study.
         slots: number of rows.
-        vanished: jobs that were lost: how long they ran is not known.
+        vanished: number of lost jobs, whose duration is unknown.
     """
 
     spans: tuple[Span, ...]
@@ -88,7 +88,7 @@ class Timeline:
 
     @classmethod
     def of(cls, study: Study) -> Self:
-        """The timeline of a study in any state, an empty one included."""
+        """Compute the timeline of a study in any state, even an empty one."""
         tasks: list[Task] = [*study.stages.values(), *study.trials]
         last = study.sessions[-1].seen if study.sessions else 0.0
         jobs = sorted(
@@ -123,7 +123,7 @@ class Timeline:
         )
 
     def running(self) -> list[tuple[float, int]]:
-        """How many jobs ran: ``(since, number)`` in order of time, one entry per change."""
+        """The number of running jobs over time: ``(since, number)``, one entry per change."""
         changes: dict[float, int] = {0.0: 0, self.seconds: 0}
         for span in self.spans:
             changes[span.begin] = changes.get(span.begin, 0) + 1
@@ -137,7 +137,7 @@ class Timeline:
 
 
 class _Axis:
-    """From Unix time to seconds on the axis: idle time takes no room."""
+    """Converts Unix time to seconds on the axis, which leaves out idle time."""
 
     def __init__(self, busy: Sequence[Interval]) -> None:
         self._busy = busy
@@ -156,7 +156,7 @@ class _Axis:
 
 
 def _interval(attempt: Attempt, last: float) -> Interval | None:
-    """When a job ran, or None if it never did, or nobody knows."""
+    """When a job ran; None if it never did or this is unknown."""
     if attempt.verdict is None:
         return attempt.submitted, max(last, attempt.submitted)
     if not attempt.started:
@@ -175,7 +175,7 @@ def _union(intervals: Sequence[Interval]) -> list[Interval]:
 
 
 def _slots(intervals: Sequence[Interval]) -> list[int]:
-    """The lowest slot free for each interval; they are sorted by their beginnings."""
+    """The lowest free slot for each interval; intervals are sorted by their begin."""
     taken: list[tuple[float, int]] = []
     free: list[int] = []
     slots = []
@@ -189,7 +189,7 @@ def _slots(intervals: Sequence[Interval]) -> list[int]:
 
 
 def outcome(span: Span) -> str:
-    """What became of a job, in one word or two: see `OUTCOMES`."""
+    """The outcome of a job in one or two words, see `OUTCOMES`."""
     match span.attempt.verdict:
         case None:
             return "running"

@@ -1,4 +1,4 @@
-"""How the report writes parameters, bounds, and texts that programs and users made up."""
+"""Formatting of parameters, bounds, and texts from programs and users in the report."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _SIGNS: Final = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
 
 
 def parameter(value: Value) -> str:
-    """A parameter value, fit to be shown in the page."""
+    """Format a parameter value safely for the page."""
     return plain(setting(value), 80)
 
 
 def bound(limits: Bound) -> str:
-    """A bound as people write it, ``rmse ≤ 12.5``; as in the study file while it has no limit."""
+    """Format a bound as ``rmse ≤ 12.5``, or as in the study file while it has no limit."""
     if limits.limit is None:
         return plain(limits.text)
     return f"{plain(limits.metric)} {_SIGNS[limits.relation]} {setting(limits.limit)}"
 
 
 def fraction(factor: float) -> str:
-    """What is left of a time divided by ``factor``: ``1/27.3``; ``1.78`` if it has become more."""
+    """The share of a time divided by ``factor``: ``1/27.3``, or ``1.78`` if it has increased."""
     return f"1/{number(factor)}".removesuffix("/1") if factor >= 1 else number(1 / factor)
 
 
@@ -39,7 +39,7 @@ def time_share(factor: float) -> str:
 
 
 def moment(seconds: float, clock: str = "%H:%M") -> str:
-    """A Unix time as the reader's clock showed it."""
+    """Format a Unix time in the local time zone."""
     try:
         form = f"%Y-%m-%d {clock} %Z"
         return datetime.fromtimestamp(seconds).astimezone().strftime(form).strip()
