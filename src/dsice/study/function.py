@@ -1,4 +1,4 @@
-"""The function of a study that was started from Python, and whether it is still the same."""
+"""The function of a study started from Python, and checking that it is still the same."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Function:
 
 
 def keep_function(place: StudyDirectory, function: Function, ended: int) -> None:
-    """Keep the function in the directory of its study, which is held.
+    """Store the function in the directory of its study, whose lock the caller holds.
 
-    Each version that results are of is recorded: its fingerprint, and the trials before it.
+    Records each version that has results: its fingerprint, and the number of trials before it.
 
     Args:
         place: the directory.
-        function: as it is now.
-        ended: how many trials have ended there.
+        function: the present one.
+        ended: number of trials that have ended there.
 
     Raises:
-        OtherStudy: they are of another version of the function, and that is not accepted.
+        OtherStudy: they belong to another version of the function, which is not accepted.
     """
     versions = _versions(place) if ended else []
     now = {"python": VERSION, "parts": dict(function.parts)}
@@ -66,7 +66,7 @@ def keep_function(place: StudyDirectory, function: Function, ended: int) -> None
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """The first part that differs, empty if none does; None if that cannot be told."""
+    """The first part that differs; empty if none does, None if unknown."""
     old, new = before.get("parts"), now["parts"]
     if before.get("python") != now["python"] or not old or not new:
         return None
@@ -76,7 +76,7 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
 def _versions(place: StudyDirectory) -> list[dict[str, Any]]:
     try:
         found = json.loads(read_regular(place.function_versions, SMALL))
-    except (OSError, ValueError):  # of an earlier version of dsice, or damaged
+    except (OSError, ValueError):  # written by an earlier version of dsice, or damaged
         return []
     if isinstance(found, list) and all(isinstance(each, dict) for each in found):
         return found

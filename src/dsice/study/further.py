@@ -1,4 +1,4 @@
-"""Further trials for a range of bounds, and which search proposes the trials of a session."""
+"""Further trials for a range of bounds, and choosing the search of a session."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dsice.swept import Swept
 
 @dataclass(frozen=True, slots=True)
 class Further:
-    """So many more trials for a range of bounds.
+    """A request for more trials for a range of bounds.
 
-    The same again goes on with what a kill or Ctrl-C has left of it; once it has ended, it is asked
-    anew.
+    Repeating it resumes a sweep that a kill or Ctrl-C has interrupted; once the sweep has ended,
+    it begins a new one.
 
     Attributes:
         swept: the range.
@@ -31,7 +31,7 @@ class Further:
     trials: int
 
     def number(self, study: Study) -> int:
-        """Of this sweep among those of the study, from 1: one to go on with, or a new one."""
+        """The number of this sweep in the study, from 1: one to resume, or a new one."""
         for number, sweep in enumerate(study.sweeps, start=1):
             same = (sweep.bound, sweep.trials) == (self.swept.text, self.trials)
             if same and not sweep.ended:
@@ -39,23 +39,23 @@ class Further:
         return len(study.sweeps) + 1
 
     def left(self, study: Study) -> int:
-        """How many of them are still to be proposed."""
+        """How many trials are still to be proposed."""
         number = self.number(study)
         begun = study.sweeps[number - 1].proposed if number <= len(study.sweeps) else 0
         return self.trials - begun
 
     def budget(self, study: Study, run: RunConfig) -> RunConfig:
-        """What a session may do that is to measure them."""
+        """The budget of a session that measures them."""
         return run.model_copy(update={"trials": study.spent + self.left(study), "hours": None})
 
 
 def range_of(study: Study, text: str) -> Swept:
-    """The range of bounds written as ``rmse 11:16``, for a study.
+    """Parse a range of bounds such as ``rmse 11:16`` for a study.
 
-    Without ``<=`` or ``>=`` it is a bound in the sense of the study's own on that metric.
+    Without ``<=`` or ``>=``, the sense is that of the study's own bound on the metric.
 
     Raises:
-        InvalidInput: it cannot be read, or the metric is the objective or in no result.
+        InvalidInput: it cannot be parsed, or the metric is the objective or in no result.
     """
     swept = Swept.parse(text)
     own = [bound.relation[0] for bound in study.config.goal.bounds if bound.metric == swept.metric]
@@ -75,20 +75,20 @@ def range_of(study: Study, text: str) -> Swept:
 
 
 def goal_for(study: Study, swept: Swept) -> Goal:
-    """The study's goal for a range of bounds on one metric, and its other bounds as they are.
+    """The study's goal with a range of bounds on one metric, and its other bounds unchanged.
 
-    Of several objectives the first one counts.
+    Of several objectives, only the first counts.
     """
     return study.goal.over(swept)
 
 
 def search_of(study: Study, capacity: int, sweep: int | None) -> Search:
-    """The search that proposes trials in a session, before it is told anything.
+    """Create the search of a session, without any results yet.
 
     Args:
-        study: says which search, or has the sweep.
-        capacity: most trials at once.
-        sweep: number of the sweep that the session measures for, or None.
+        study: defines the search, or has the sweep.
+        capacity: maximum number of trials at once.
+        sweep: number of the sweep for which the session measures, or None.
 
     Raises:
         InvalidInput: a bound waits for the result of a stage.
@@ -97,7 +97,7 @@ def search_of(study: Study, capacity: int, sweep: int | None) -> Search:
     name, goal = config.search, study.goal
     options = {**config.search_options, **search_options(config)}
     if sweep is not None:
-        # The published forms look for one point; and a sweep ends with its trials.
+        # The published algorithms search for one point, and a sweep ends with its trials.
         name, options = DEFAULT_SEARCH, {}
         goal = goal_for(study, Swept.parse(study.sweeps[sweep - 1].bound))
     options = dict(options)

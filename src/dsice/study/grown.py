@@ -1,9 +1,9 @@
-"""A study with results whose grid, rule or goal changes: what goes on, and what cannot be.
+"""Changes of the grid, rule or goal of a study with results: which are possible.
 
-Results are kept by parameter values. They stay results as long as the grid has all of these values:
-levels may be added, ranges widened, axes added that say what they were so far (``was = 0``). Levels
-that are removed and were measured stay in the grid, excluded (`dsice.Axis.retired`): the search
-learns from their results and proposes them no more.
+Results are identified by parameter values, and stay valid as long as the grid has all of these
+values. Levels may be added, ranges widened, and axes added with their value so far (``was = 0``).
+Removed levels with measurements stay in the grid as excluded (`dsice.Axis.retired`): the search
+learns from their results, but no longer proposes them.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of a study's file.
+    """A change of a study file.
 
     Attributes:
-        fingerprints: of the new one.
-        what: changed, as sentences.
+        fingerprints: of the new file.
+        what: the changes, as sentences.
     """
 
     fingerprints: dict[str, str]
@@ -38,10 +38,10 @@ class Change:
 
 
 def change_of(study: Study, new: StudyConfig) -> tuple[StudyConfig, tuple[str, ...]]:
-    """``new``, with a grid that has all levels that were measured, and what changed in words.
+    """``new`` with a grid that has all measured levels, and the changes in words.
 
     Raises:
-        InvalidInput: a result of the study has no place in it; the message names the first.
+        InvalidInput: a result of the study does not fit into it; the message names the first.
     """
     old = study.config
     words: list[str] = []
@@ -64,7 +64,7 @@ def change_of(study: Study, new: StudyConfig) -> tuple[StudyConfig, tuple[str, .
 def with_retired(
     config: StudyConfig, retired: Mapping[str, Sequence[Value]], levels: Mapping[str, Any]
 ) -> StudyConfig:
-    """A configuration whose grid has levels that its file has no more, excluded."""
+    """A configuration whose grid has levels that its file no longer has, as excluded."""
     if not retired:
         return config
     axes = [
@@ -75,7 +75,7 @@ def with_retired(
 
 
 def why_without_points(why: bytes) -> bytes:
-    """The reasons of a proposal without the level indices of another grid."""
+    """The reasons of a proposal, without the level indices of the old grid."""
     if not why:
         return why
     facts = json.loads(why)
@@ -89,7 +89,7 @@ def _with_axes(grid: Grid, axes: Sequence[Axis]) -> Grid:
 
 
 def _params(study: Study) -> Iterator[tuple[str, Params]]:
-    """What was measured or is to be, each with what it is called."""
+    """The parameters of everything measured or pending, each with its name for people."""
     for trial in study.trials:
         yield f"trial {trial.number}", trial.params
     for known in study.known:
@@ -125,7 +125,7 @@ def _grown(study: Study, grid: Grid) -> Grid:
 
 
 def _merged(axis: Axis, before: Axis | None, measured: Mapping[str, set[Value]]) -> Axis:
-    """An axis with the measured levels that it has no more among its own, in their order."""
+    """An axis with measured levels that it no longer has merged into its own, in order."""
     gone = [
         level
         for level in (before.levels if before is not None else ())

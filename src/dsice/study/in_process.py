@@ -1,8 +1,8 @@
-"""Trials that are calls in the driver's own process: for functions of milliseconds.
+"""Trials as calls in the driver's own process, for functions of milliseconds.
 
-The journal is that of any study, and so is resumption after a kill of the process. A call has no
-job: no folder, no files, no process of its own, no time limit. Its events are on the disk within
-half a second; a crash of the whole machine may undo those, and their calls are repeated.
+The journal is like that of any study, and so is resumption after a kill of the process. A call has
+no job: no folder, no files, no separate process, no time limit. Its events are on the disk within
+half a second; a crash of the whole machine may undo these, and their calls are repeated.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from dsice.study.facts import Status, Task, Trial
 Call = Callable[[dict[str, Any]], Mapping[str, float] | float]
 """A function to tune: from the params to the metrics."""
 
-_FLUSH: Final = 0.5  # seconds for which events may wait for the disk
+_FLUSH: Final = 0.5  # seconds until events are flushed to the disk
 
 
 class InProcess(Driver):
     """Runs one session of a study whose trials are calls of ``function``, one at a time.
 
-    What an earlier session has begun as jobs is followed to its end, as by any driver.
+    Jobs of an earlier session are followed to their end, as by any driver.
 
     Args:
         function: to call.
@@ -52,14 +52,14 @@ class InProcess(Driver):
         self._later = True
 
     def stop(self, how: Stop) -> None:
-        """Ask the driver to stop; a call is broken off if it may not end."""
+        """Request the driver to stop; aborts the call unless it may finish."""
         super().stop(how)
         if self._calling and how >= Stop.CANCEL:
             raise KeyboardInterrupt
 
     def _recover(self) -> None:
         for task in self.study.trials:
-            # A call that was cut short by the end of its process; a job would have a folder.
+            # A call that the end of its process interrupted; a job would have a folder.
             if task.status is Status.RUNNING and not task.job.path.exists():
                 self._conclude(task, None, JobState.LOST)
         super()._recover()
@@ -83,7 +83,7 @@ class InProcess(Driver):
             self._journal.flush()
             self._flush_at = time.monotonic() + _FLUSH
         if not self._waiting:
-            super()._wait()  # what an earlier session has begun
+            super()._wait()  # jobs of an earlier session
             return
         self._see_to_stop()
         if self.stopping is Stop.CANCEL:
@@ -100,7 +100,7 @@ class InProcess(Driver):
         self._conclude(trial, outcome, JobState.ENDED)
 
     def _called(self, trial: Trial) -> Outcome:
-        """What a call gives; what it raises is its failure."""
+        """The outcome of a call; an exception is its failure."""
         params = json.loads(json.dumps(trial.params, default=_plain))
         started = time.time()
         try:
@@ -123,7 +123,7 @@ class InProcess(Driver):
         return replace(_outcome(Kind.OK, "", started), metrics=metrics, others=others, exit_code=0)
 
     def _keep_words(self, trial: Trial, error: BaseException) -> None:
-        """Keep where a call failed as a job's error output is kept."""
+        """Store the traceback of a call in the place of a job's error output."""
         with suppress(OSError):
             make_folder(trial.job.path)
             write_atomically(trial.job.stderr, "".join(traceback.format_exception(error)))
@@ -135,5 +135,5 @@ def _outcome(kind: Kind, reason: str, started: float = 0.0) -> Outcome:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers, which are levels of some grids, as Python's own."""
+    """Convert NumPy's numbers, which are levels of some grids, to Python's."""
     return value.item()

@@ -1,9 +1,9 @@
-"""The journal: everything that happened in a study, one event a line, only ever appended to.
+"""The journal: an append-only log of everything that happened in a study, one event per line.
 
-The state of a study is what folding its journal gives (`dsice.study.state`). An event is durable
-when `Journal.append` returns, or the block of `Journal.together`. A last line that a crash tore is
-no event: it is dropped with a warning. Every other damage is an error that names the line;
-`dsice.repair` brings back what can be brought back.
+The state of a study is the fold of its journal (`dsice.study.state`). An event is durable when
+`Journal.append` returns, or at the end of the block of `Journal.together`. An incomplete last line,
+after a crash, is dropped with a warning. All other damage is an error that names the line;
+`dsice.repair` restores what can be restored.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ _NEWLINE: Final = ord("\n")
 
 
 class Fence(Protocol):
-    """Proof that a writer is still the one that may write; see `dsice.study.lock`."""
+    """Proof that a writer is still the one allowed to write; see `dsice.study.lock`."""
 
     @property
     def token(self) -> str:
-        """Of this writer's session, in all events that it writes."""
+        """The token of this writer's session, for all events that it writes."""
 
     def check(self) -> None:
-        """Raise StudyLocked if another one has taken over."""
+        """Raise StudyLocked if another writer has taken over."""
 
 
 class _Alone:
     token = "alone"
 
     def check(self) -> None:
-        """Nobody else can have taken over."""
+        """Do nothing: no other writer can have taken over."""
 
 
 ALONE: Final = _Alone()
@@ -59,10 +59,10 @@ ALONE: Final = _Alone()
 
 
 def lines_of(file: IO[bytes], path: Path) -> Iterator[bytes]:
-    """The lines of a journal, from the present place of the open file on.
+    """The lines of a journal from the current position of the open file on.
 
     Raises:
-        DamagedStudy: one is longer than a line of a journal is.
+        DamagedStudy: a line is longer than those of a journal.
     """
     while line := file.readline(LONGEST):
         if len(line) == LONGEST:
@@ -71,13 +71,13 @@ def lines_of(file: IO[bytes], path: Path) -> Iterator[bytes]:
 
 
 class Lines:
-    """The events of a journal, read one after another: iterate over it once.
+    """An iterator over the events of a journal, which can be iterated once.
 
     Attributes:
         path: the file.
         format: of the lines read so far; 0 before the first.
         size: of the lines read so far, in bytes.
-        torn: whether a last line, cut short by a crash, was left out.
+        torn: whether an incomplete last line was dropped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,11 +88,11 @@ class Lines:
 
     @property
     def warning(self) -> str:
-        """What was wrong with the file, in words; or nothing."""
+        """The problem with the file, in words; empty if there is none."""
         return f"{self.path}: its last line was cut short by a crash and is left out" * self.torn
 
     def __iter__(self) -> Iterator[Event]:
-        """The events.
+        """Iterate over the events.
 
         Raises:
             DamagedStudy: a line before the last is damaged; the message names it.
@@ -106,7 +106,7 @@ class Lines:
             yield from self.read(file)
 
     def read(self, file: IO[bytes]) -> Iterator[Event]:
-        """The events from the present place of an open file on."""
+        """The events from the current position of an open file on."""
         for number, line in enumerate(lines_of(file, self.path), 1):
             whole = line[-1] == _NEWLINE
             try:
@@ -123,7 +123,7 @@ class Lines:
                     f"{self.path}: line {number} cannot be read: {error}. It begins "
                     f"{line[:60]!r}. 'dsice repair {self.path.parent}' shows what can be done"
                 ) from None
-            # Complete but for its newline, or cut short: only a whole event reads as one.
+            # It lacks only its newline, or is truncated: only a complete event can be decoded.
             self.size += len(line)
             yield event
 
@@ -147,18 +147,18 @@ class Lines:
 
 
 class Journal:
-    """A journal opened for appending, by the one driver of its study. Use it as a context manager.
+    """A journal opened for appending by the driver of its study. Use it as a context manager.
 
-    Opening mends a last line that a crash tore.
+    Opening repairs an incomplete last line.
 
     Args:
-        path: the file; made if missing.
-        now: gives the Unix time in seconds that each event is stamped with.
+        path: the file; created if missing.
+        now: a clock for the time stamps of events, Unix time in seconds.
         fence: proves that this process may still write.
 
     Attributes:
-        warning: what was wrong with the file, in words; or nothing.
-        format: of the lines that it has, 0 if it has none.
+        warning: the problem with the file, in words; empty if there is none.
+        format: of its lines, 0 if it has none.
     """
 
     def __init__(self, path: Path, now: Callable[[], float], fence: Fence = ALONE) -> None:
@@ -174,7 +174,7 @@ class Journal:
         self._unflushed = False
 
     def replay(self) -> Iterator[Event]:
-        """All events so far; to be gone through once, before anything is appended."""
+        """All events so far; iterate once, before appending anything."""
         lines = Lines(self.path)
         for event in lines:
             yield event
@@ -184,9 +184,10 @@ class Journal:
 
     @contextmanager
     def together(self, later: bool = False) -> Iterator[None]:
-        """Events that are appended within become durable at its end, all at once.
+        """Make the events appended in this block durable at its end, all at once.
 
-        ``later``: with what is appended next, or by `flush`: what they tell can be learnt again.
+        With ``later``, they become durable with the next appended event, or by `flush`: for events
+        whose information can be recovered.
         """
         self._flushing = False
         try:
@@ -197,10 +198,10 @@ class Journal:
                 self.flush()
 
     def append(self, event: E) -> E:
-        """Append an event, stamped with the time and the session, durably, and return it.
+        """Append an event durably, stamped with time and session, and return it.
 
         Raises:
-            DsiceError: it cannot be written (the disk is full); the journal is as before.
+            DsiceError: it cannot be written (the disk is full); the journal is unchanged.
             StudyLocked: another driver has taken over; nothing is written.
         """
         event.t, event.session = round(self._now(), 3), self._fence.token
@@ -220,7 +221,7 @@ class Journal:
         return event
 
     def check(self) -> None:
-        """Make sure that this process may still write, and start jobs.
+        """Check that this process may still write and start jobs.
 
         Raises:
             StudyLocked: another driver has taken over.
@@ -229,8 +230,8 @@ class Journal:
         self._require_size()
 
     def _require_size(self) -> None:
-        # Whoever stalled between its check and its append has slipped in; and on some network
-        # file systems an append would go over what another machine has written.
+        # A writer that stalled between its check and its append may have written; and on some
+        # network file systems an append would overwrite what another machine has written.
         try:
             size = self.path.stat().st_size
         except OSError:
@@ -242,7 +243,7 @@ class Journal:
             )
 
     def _mend(self) -> None:
-        """Complete or drop a last line without its newline."""
+        """Complete or drop a last line without a newline."""
         end = self._file.seek(0, os.SEEK_END)
         if end > self._size:
             os.ftruncate(self._file.fileno(), self._size)
@@ -253,8 +254,8 @@ class Journal:
                 self._write(b"\n")
 
     def _write(self, data: bytes) -> None:
-        # Unbuffered: after a failed write nothing may linger and be written later. A disk that
-        # fills up in the middle takes a part, and only the count says so.
+        # Unbuffered, so that nothing is written later after a failed write. If the disk fills up
+        # during the write, only the returned count shows that it was partial.
         if os.write(self._file.fileno(), data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size += len(data)

@@ -1,4 +1,4 @@
-"""Results from elsewhere, made known to a study: told to its search, and no trials of its own."""
+"""Adding known results to a study, which inform its search without being its trials."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from dsice.study.state import Study
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A result from elsewhere that fits a study.
+    """A known result that fits a study.
 
     Attributes:
         point: level indices.
-        metrics: those of the goal at least; None: it failed.
+        metrics: at least those of the goal; None if it failed.
         reason: why it failed.
         where: its place in the source, such as ``line 12``.
     """
@@ -41,25 +41,25 @@ class Result:
 def add_known(
     config: StudyConfig, directory: Path | str, results: Sequence[Result], source: str
 ) -> list[Result]:
-    """Make results known to the study in ``directory``, which is begun if need be.
+    """Add known results to the study in ``directory``, which is begun if necessary.
 
-    What the study knows already, from trials of its own or from elsewhere, is not added again: of
-    equal results as many are known afterwards as there are in ``results``, or more if there were
+    Results that the study has already, from its trials or other sources, are not added again: of
+    equal results, it has afterwards as many as there are in ``results``, or more if it had
     more. All are added in one event, hence all or none.
 
     Args:
         config: the study.
-        directory: made if missing.
-        results: whose points are of its grid and whose metrics are those of its goal, at least.
-        source: where they came from, in words.
+        directory: created if missing.
+        results: with points of its grid, and at least the metrics of its goal.
+        source: their origin, in words.
 
     Returns:
-        Those that were new.
+        The new ones.
 
     Raises:
         InvalidInput: the directory holds something else.
         OtherStudy: it holds another study.
-        StudyLocked: a driver is at work on it.
+        StudyLocked: a driver is running on it.
         DsiceError: it cannot be written.
     """
     place = StudyDirectory.at(directory)
@@ -90,9 +90,9 @@ def add_known(
 
 
 def unknown(study: Study, results: Iterable[Result]) -> list[Result]:
-    """The ``results`` that a study does not know yet.
+    """The ``results`` that a study does not have yet.
 
-    Results are equal if the goal's metrics are: two files of one run may differ in others.
+    Results are equal if the goal's metrics are equal: two files of one run may differ in others.
     """
     names = study.config.goal.metrics
     known: Counter[object] = Counter()

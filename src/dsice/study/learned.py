@@ -1,7 +1,7 @@
-"""What a study learns from: results of earlier studies, read once and kept in its directory.
+"""Transfer from earlier studies: their results, read once and stored in the study's directory.
 
-`learned.json` has each source's name, grid and results; whatever becomes of the sources, the study
-goes on with what it began with.
+`learned.json` has each source's name, grid and results. The study keeps using these, even if the
+sources change.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Learned:
     """The results of one source.
 
     Attributes:
-        name: what people are told of it.
-        grid: its points; no rule is kept.
-        results: points with their metrics, None where the measurement failed.
+        name: for people.
+        grid: its points, without the rule.
+        results: points with their metrics, None if the measurement failed.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Learned:
 
     @property
     def given(self) -> tuple[Grid, Sequence[tuple[Point, Metrics | None]], str]:
-        """As `dsice.make_search` takes a source."""
+        """The source in the form for `dsice.make_search`."""
         return self.grid, self.results, self.name
 
     def __str__(self) -> str:
@@ -47,12 +47,12 @@ class Learned:
 
 
 def freeze(directory: StudyDirectory, sources: Sequence[Learned]) -> None:
-    """Keep the sources of a study that begins."""
+    """Store the sources of a new study."""
     write_atomically(directory.learned, _text(sources))
 
 
 def load(directory: StudyDirectory) -> tuple[Learned, ...]:
-    """The sources that a study began with; none if it has none.
+    """Load the sources with which a study began; empty if there are none.
 
     Raises:
         DamagedStudy: they cannot be read.
@@ -70,7 +70,7 @@ def load(directory: StudyDirectory) -> tuple[Learned, ...]:
 
 
 def digest(sources: Sequence[Learned]) -> str:
-    """Short, and different for sources that differ."""
+    """A short hash of the sources."""
     return hashlib.sha256(_text(sources).encode()).hexdigest()[:16]
 
 

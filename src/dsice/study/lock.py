@@ -1,12 +1,13 @@
-"""One driver at a time, on one machine or on several that share a file system.
+"""Mutual exclusion of drivers, on one machine or on several that share a file system.
 
-On one machine the kernel's lock on the file decides, and is freed with its holder, however that
-ends. Between machines it decides too where the file system passes locks on, which not all do, and
-some do not free those of a machine that died. So the holder also gives a sign of life, the time of
-the file, every few seconds: who finds the sign of another machine fresh stays away, lock or no
-lock. A driver that slept, or was cut off from the file server, may have been taken over: it checks
-that its name is still in the file before it writes or starts anything (`Held.check`). Each event
-names its session, so what it writes between that check and the stall is left out by readers.
+On one machine the kernel's lock on the file decides, and is released when its holder ends, in
+whatever way. Between machines it works only if the file system supports it. Not all do, and some
+do not release the locks of a machine that died. So the holder also gives a heartbeat every few
+seconds, by the modification time of the file: if another machine's heartbeat is recent, a driver
+does not start, whether or not it gets the lock. A driver that was suspended, or cut off from the
+file server, may have been superseded: before it writes or starts anything, it checks that its name
+is still in the file (`Held.check`). Each event names its session, so readers ignore what it writes
+if it stalls between this check and the write.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Holder:
     Attributes:
         pid: process id.
         host: its machine.
-        since: when it took the lock, for people.
+        since: when it acquired the lock, for people.
         token: of its session, unique; empty in files of early versions.
     """
 
@@ -59,25 +60,25 @@ class DriverLock:
     """The lock of a study's directory.
 
     Args:
-        path: of the file; made if missing.
+        path: of the file; created if missing.
     """
 
     def __init__(self, path: Path) -> None:
         self.path: Final = path
 
     def holder(self) -> Holder | None:
-        """Who wrote its name last and did not leave in peace; it may be dead."""
+        """The last holder that did not release the lock in an orderly way; it may be dead."""
         try:
             return _holder(read_regular(self.path, 10_000).decode())
         except (OSError, ValueError):
             return None
 
     def silence(self, touching: bool = True) -> float:
-        """Seconds since the holder's last sign of life; infinite if there never was one.
+        """Seconds since the holder's last heartbeat; infinite if there never was one.
 
         Args:
-            touching: whether a file may be made for a moment, to learn the file server's time; if
-                not, it is as exact as this machine's clock.
+            touching: whether a temporary file may be created to read the file server's time; if
+                not, the result is as accurate as this machine's clock.
         """
         now = self._server_time() if touching else time.time()
         try:
@@ -86,18 +87,18 @@ class DriverLock:
             return float("inf")
 
     def _server_time(self) -> float:
-        # The clocks of machines differ: the time of the lock is to be compared with its server's.
+        # Clocks of machines differ: compare the time of the lock with its server's time.
         try:
             probe = self.path.with_name(f".{self.path.name}.{socket.gethostname()}.{os.getpid()}")
             open(probe, "xb", opener=open_private).close()
             now = probe.stat().st_mtime
             probe.unlink(missing_ok=True)
             return now
-        except OSError:  # a directory that may only be read
+        except OSError:  # a read-only directory
             return time.time()
 
     def is_held(self, touching: bool = True) -> bool:
-        """Whether some driver is at work here, as far as can be told from this machine.
+        """Whether a driver is running here, as far as this machine can tell.
 
         ``touching`` is as for `silence`.
         """
@@ -108,7 +109,7 @@ class DriverLock:
 
     @contextmanager
     def held(self) -> Iterator[Held]:
-        """Be the one driver; yields the proof of it.
+        """Acquire the lock; yields the proof of it.
 
         Raises:
             StudyLocked: another process holds the lock; the message says which, and what to do if
@@ -149,7 +150,7 @@ class DriverLock:
 
 
 class Held:
-    """A lock that is held: signs of life, and the proof that it is still ours.
+    """A held lock: gives heartbeats, and proves that it is still held.
 
     Attributes:
         token: of the session, unique.
@@ -163,21 +164,21 @@ class Held:
         self._at = _now()
 
     def check(self) -> None:
-        """Make sure that no other driver has taken over.
+        """Check that no other driver has taken over.
 
         Raises:
-            StudyLocked: one has, or the lock was deleted so that one may.
+            StudyLocked: another driver has, or may because the lock file was deleted.
         """
         path = self._lock.path
         try:
             with open(
                 path, opener=open_private
-            ) as file:  # opened anew: a file server then tells what there is
+            ) as file:  # reopened, as this makes network file systems show the current contents
                 ours = os.path.samestat(os.fstat(file.fileno()), os.fstat(self._file.fileno()))
                 holder = _holder(file.read())
         except (FileNotFoundError, NotRegular):
             ours = False
-        except OSError:  # the file server is away: silence says enough
+        except OSError:  # the file server is gone, which stops the heartbeat anyway
             return
         if not ours:
             raise StudyLocked(f"{path} was deleted or replaced: this driver leaves {path.parent}")
@@ -186,7 +187,7 @@ class Held:
             raise StudyLocked(f"another driver has taken over {path.parent}: {who}")
 
     def beat(self) -> None:
-        """Give a sign of life if one is due; to be called often.
+        """Give a heartbeat if one is due; call it often.
 
         Raises:
             StudyLocked: as `check`.
@@ -201,7 +202,7 @@ class Held:
 
 
 def _now() -> float:
-    """Seconds from some beginning, those included in which the machine was suspended."""
+    """Seconds from an arbitrary origin, including time in which the machine was suspended."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -224,7 +225,7 @@ def _write(file: IO[str], text: str) -> None:
 
 
 def _locked_soon(file: IO[str]) -> bool:
-    # Whoever looks whether a driver is at work holds a shared lock for a moment: try for a second.
+    # `is_held` in another process takes a shared lock for a moment: retry for a second.
     for _ in range(20):
         if try_lock(file, needed=False):
             return True

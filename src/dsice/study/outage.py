@@ -1,13 +1,12 @@
-"""Telling an outage from bad points: failures in a row, alike and quick, are the machine's.
+"""Telling outages from bad points: quick and equal failures in a row are the machine's fault.
 
-When the program, its disk or its licence has gone, every trial fails at once and in the same way.
-Such failures say nothing about their points. A single one is as good as any other failure; what
-tells them apart is that nothing else comes in between. Where failures of the same kind occurred
-among trials that were measured, points are known to bring them about, and it takes a row too long
-for chance.
+When the program, its disk or its licence is gone, every trial fails immediately and in the same
+way. Such failures say nothing about their points. A single one looks like any other failure; the
+sign of an outage is an uninterrupted row. If failures of the same kind occurred among measured
+trials, points are known to cause them, and only a row that is too long for chance is an outage.
 
-The order is that of the submissions, not of the ends: bad points fail sooner than good ones are
-measured, so the first ends are failures wherever several trials run at once.
+The order is that of submission, not of completion: bad points fail sooner than good ones are
+measured, so the first completions are failures whenever several trials run at once.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from dsice.study.spec import usual_seconds
 from dsice.study.state import Study
 from dsice.study.verdict import ACCIDENTS, SPARED
 
-_QUICK: Final = 60.0  # seconds; where trials take long, a share of their usual time
+_QUICK: Final = 60.0  # seconds; for long trials, a share of their usual time
 _SHARE: Final = 0.1
-_CHANCE: Final = 1e-4  # of a row of failures that points bring about, at most
+_CHANCE: Final = 1e-4  # maximum probability of a row of failures caused by points
 _MARGIN: Final = 5.0  # seconds
 _REMEMBERED: Final = 10_000  # jobs
 
@@ -45,9 +44,9 @@ class Job:
     Attributes:
         trial: its trial.
         attempt: which of the trial's jobs it is.
-        own: whether this session has submitted it.
+        own: whether this session submitted it.
         since: when it was first seen to run, in seconds of the driver's clock.
-        seconds: how long it took, once it has ended.
+        seconds: its duration, once it has ended.
     """
 
     trial: Trial
@@ -64,7 +63,7 @@ class Job:
 
     @property
     def host(self) -> str:
-        """Where it runs or ran; empty if that is not known."""
+        """Where it runs or ran; empty if unknown."""
         if self.attempt.verdict is not None:
             return self.attempt.host
         if not self._host and (owner := self.folder.claimant()) is not None:
@@ -78,8 +77,8 @@ class Outage:
 
     Attributes:
         jobs: that failed, the newest first.
-        host: where all of them ran, if trials elsewhere did not fail so; else empty.
-        sure: whether no job is under way that may still show that nothing is wrong.
+        host: where all of them ran, if trials elsewhere did not fail in this way; else empty.
+        sure: whether no pending job can still show that nothing is wrong.
     """
 
     jobs: tuple[Job, ...]
@@ -88,7 +87,7 @@ class Outage:
 
     @property
     def trials(self) -> int:
-        """How many trials failed."""
+        """The number of failed trials."""
         return len({job.trial.number for job in self.jobs})
 
     @property
@@ -98,13 +97,13 @@ class Outage:
 
 
 class Watch:
-    """Watches the jobs of a study for failures that are the machine's.
+    """Watches the jobs of a study for outages of the machine.
 
-    It goes on where a session that was killed has left off, and judges when a further job fails.
+    It continues where a killed session stopped, and judges when a further job fails.
 
     Args:
-        study: whose trials they are.
-        few: how many trials in a row are an outage, at least; 0: none ever is.
+        study: to which the trials belong.
+        few: minimum number of trials in a row for an outage; 0: never.
     """
 
     def __init__(self, study: Study, few: int) -> None:
@@ -115,28 +114,28 @@ class Watch:
         jobs.sort(key=lambda job: job.attempt.submitted)
         self._jobs = deque(jobs, maxlen=_REMEMBERED)  # in the order of submission
         self._under_way = {job.folder: job for job in jobs if job.attempt.verdict is None}
-        self._newest: Job | None = None  # of those that failed
-        self._is_new = False  # whether it may be the end of a row that was not seen yet
-        self._fresh: list[Job] = []  # that failed since the last look
-        self._longest: dict[_Key, float] = {}  # seconds that failures of one kind took, if in time
+        self._newest: Job | None = None  # among the failed ones
+        self._is_new = False  # whether it may end a row that has not been checked yet
+        self._fresh: list[Job] = []  # failed since the last look
+        self._longest: dict[_Key, float] = {}  # longest seconds, by kind of failure
         self._measured = any(trial.status is Status.DONE for trial in study.trials)
         for job in jobs:
             job.seconds = job.attempt.seconds
 
     def began(self, trial: Trial) -> None:
-        """The newest job of a trial is submitted by this session."""
+        """Note that this session submits the newest job of a trial."""
         job = Job(trial, trial.attempts[-1], own=True)
         self._under_way[job.folder] = job
         self._jobs.append(job)
 
     def runs(self, folder: JobFolder, now: float) -> None:
-        """A job was seen to run."""
+        """Note that a job was seen to run."""
         job = self._under_way.get(folder)
         if job is not None and job.since is None:
             job.since = now
 
     def ended(self, folder: JobFolder, now: float) -> None:
-        """A job has ended, and its end was recorded."""
+        """Note that a job has ended, after its end was recorded."""
         job = self._under_way.pop(folder, None)
         if job is None:
             return
@@ -151,11 +150,11 @@ class Watch:
                 self._longest[key] = max(self._longest.get(key, 0.0), job.seconds)
 
     def is_hopeless(self, outcome: Outcome, goal: Goal) -> bool:
-        """Whether an end shows that no other trial would do better: one is enough.
+        """Whether a single outcome shows that no other trial would do better.
 
-        Nothing was measured yet, and the program cannot be started, or ends well without the
-        metrics of the goal. A program that a parameter names may be there for other points, and
-        one that is quick to end without any metrics is tried at others.
+        So it does if nothing was measured yet, and the program cannot be started, or succeeds
+        without the metrics of the goal. A program named by a parameter may exist for other points,
+        and one that ends quickly without any metrics is tried at others.
         """
         if self._measured or not self._few:
             return False
@@ -168,7 +167,7 @@ class Watch:
         return outcome.kind is Kind.OK and not present.issuperset(goal.metrics)
 
     def look(self, now: float) -> Outage | None:
-        """What seems to be an outage, judged from the newest failure; an outage is told once."""
+        """A possible outage, judged from the newest failure; each is returned once."""
         self._fresh.clear()
         found = self._look(now) if self._is_new else None
         self._is_new = found is not None and not found.sure
@@ -189,7 +188,7 @@ class Watch:
         return None
 
     def at_end(self) -> Outage | None:
-        """The failures that are all a session has to show, where nothing was ever measured."""
+        """The failures of a session in a study without any measurement."""
         if self._newest is None or not self._few or self._measured:
             return None
         row, _ = self._row(self._newest, "", math.inf)
@@ -199,13 +198,13 @@ class Watch:
         return Outage(tuple(row), "", sure=True) if own and complete and len(trials) > 1 else None
 
     def further(self, outage: Outage) -> list[Job]:
-        """Jobs that failed in the way of an outage since the last look, or the last call."""
+        """Jobs that failed in the same way as an outage since the last look or call."""
         found = [job for job in self._fresh if _alike(job, outage.last)]
         self._fresh.clear()
         return found
 
     def _row(self, newest: Job, host: str, now: float) -> tuple[list[Job], bool]:
-        """The newest jobs that failed alike, on a host or any, and whether that is sure."""
+        """The newest jobs that failed alike, on one host or any, and whether this is certain."""
         row: list[Job] = []
         sure = True
         for job in reversed(self._jobs):
@@ -225,13 +224,13 @@ class Watch:
         return row, sure
 
     def _is_well(self, job: Job, now: float) -> bool:
-        """Whether a job lives longer than those that failed did."""
+        """Whether a job has lived longer than the failed ones."""
         assert self._newest is not None
         patience = 2 * self._longest.get(_key(self._newest.attempt), 0.0) + _MARGIN
         return job.since is not None and now - job.since > patience
 
     def _is_in_time(self, job: Job) -> bool:
-        # Before the first measurement, slow failures in a row are as telling as quick ones.
+        # Before the first measurement, slow failures in a row are as significant as quick ones.
         early = not self._measured and job.attempt.kind not in ACCIDENTS
         return early or self._is_quick(job.seconds)
 
@@ -239,7 +238,7 @@ class Watch:
         return seconds <= max(_QUICK, _SHARE * (usual_seconds(self._study) or 0.0))
 
     def _enough(self, rest: list[Trial], now: float) -> int:
-        """How many trials in a row are too many for chance, where ``rest`` are the others."""
+        """The length of a row that chance cannot explain, given the other trials, ``rest``."""
         assert self._newest is not None
         newest = self._newest.attempt
         same = sum(t.status is Status.FAILED and _key(t.attempts[-1]) == _key(newest) for t in rest)
@@ -250,7 +249,7 @@ class Watch:
 
 
 def _length(row: list[Job]) -> int:
-    """How many trials are in a row. Tries of one trial count once, but accidents each time."""
+    """The number of trials in a row; attempts of one trial count once, except accidents."""
     return len(
         {
             (job.trial.number, job.attempt.number if job.attempt.kind in ACCIDENTS else 0)
@@ -260,7 +259,7 @@ def _length(row: list[Job]) -> int:
 
 
 def _only_host(row: list[Job], rest: list[Trial]) -> str:
-    """The host of all jobs in a row, if trials were measured on others."""
+    """The host of all jobs in a row, if trials were measured on other hosts."""
     hosts = {job.attempt.host for job in row}
     well = {trial.attempts[-1].host for trial in rest if trial.status is Status.DONE}
     return hosts.pop() if len(hosts) == 1 and well - hosts else ""
@@ -271,9 +270,9 @@ def _counts(job: Job) -> bool:
 
 
 def _failed(attempt: Attempt) -> bool:
-    """Whether a job failed in a way that may be the machine's.
+    """Whether a failure may be the machine's fault.
 
-    One whose program did its work, and returned something else than a number, has not.
+    It is not if the program did its work and returned something other than a number.
     """
     if attempt.verdict in (None, Verdict.DONE) or attempt.kind is Kind.OK:
         return False
@@ -285,7 +284,7 @@ def _alike(job: Job, other: Job) -> bool:
 
 
 def _key(attempt: Attempt) -> _Key:
-    """What alike failures share: the kind, and the words without their numbers."""
-    # What a program prints instead of metrics is no word on what is wrong.
+    """The key of equal failures: the kind, and the message without its numbers."""
+    # Output in place of metrics does not say what is wrong.
     words = "" if attempt.kind is Kind.NO_METRICS else _NUMBER.sub("#", attempt.reason)
     return attempt.kind, words

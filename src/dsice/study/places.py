@@ -1,4 +1,4 @@
-"""The slots of a study: what its file asks for of where it runs."""
+"""The slots of a study, as its file requests them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _OF_THIS_MACHINE = ("gpus", "gpus_per_trial", "cores")
 
 
 def with_slots(config: StudyConfig) -> tuple[StudyConfig, Slots]:
-    """The slots for the trials of a study, and ``config`` with as many trials at once.
+    """The slots for the trials of a study, and ``config`` with that many trials at once.
 
     Raises:
-        InvalidInput: it asks for what is not there, or for what where it runs cannot give.
+        InvalidInput: it requests resources that do not exist, or that its launcher cannot provide.
     """
     run = config.run
     if run.on != LOCAL:
@@ -72,7 +72,7 @@ def _in_allocation(config: StudyConfig) -> tuple[StudyConfig, Slots]:
             raise InvalidInput(f"{f'[stage.{where}]' if where else '[trial]'}: {error}") from None
     if "parallel" in run.model_fields_set:
         return config, Slots.plain(run.parallel)
-    room = places(own)  # of the trial, which came last
+    room = places(own)  # of the trial, the last program
     if room is None:
         raise InvalidInput("key 'run.parallel' is needed: the allocation does not say its cores")
     if room < 1:
@@ -82,10 +82,10 @@ def _in_allocation(config: StudyConfig) -> tuple[StudyConfig, Slots]:
 
 
 def _require_given(where: str, program: CommandConfig, run: RunConfig) -> None:
-    """Check that this machine can give what a program needs.
+    """Check that this machine can provide the resources of a program.
 
     Raises:
-        InvalidInput: it cannot: nothing that is asked for is left out in silence.
+        InvalidInput: it cannot; requests are never ignored silently.
     """
     own = program.resources
     where = f"{where} resources:"

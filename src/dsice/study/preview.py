@@ -1,4 +1,4 @@
-"""What ``dsice run`` would do, in plain words; nothing is run and nothing is written."""
+"""The dry run: describes what ``dsice run`` would do, without running or writing anything."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ from dsice.study.tables import CommandConfig, TimesMedian
 from dsice.study.tryout import metric_lines
 from dsice.units import count, duration, hours, setting
 
-_WIDTH: Final = 12  # of the first column
-_LEVELS: Final = 6  # of an axis that are shown
-_LINES: Final = 12  # of a file that are shown
+_WIDTH: Final = 12  # of the first column, in characters
+_LEVELS: Final = 6  # levels of an axis that are shown
+_LINES: Final = 12  # lines of a file that are shown
 # An absolute path that is an argument, or the value of an option.
 _PATH: Final = re.compile(r"(?:-[^=\s]*=)?(/[\w.+@:,~/-]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What ``dsice run`` would do.
+    """The description of what ``dsice run`` would do.
 
     Attributes:
-        lines: it, for people.
-        warnings: what is missing here, or in the way.
+        lines: the description, for people.
+        warnings: what is missing here, or prevents the run.
     """
 
     lines: tuple[str, ...]
@@ -71,13 +71,13 @@ def preview(
     output: str | None = None,
     sources: Sequence[Learned] = (),
 ) -> Preview:
-    """What ``dsice run`` would do with a study in ``directory``.
+    """Describe what ``dsice run`` would do with a study in ``directory``.
 
     Args:
         config: the study.
-        directory: which may have been begun.
-        output: what the trials' program printed once: the patterns of metrics are tried on it.
-        sources: what it would learn from.
+        directory: new, or of a study that has begun.
+        output: a sample of the program's output, to test the patterns of metrics.
+        sources: earlier results from which it would learn.
     """
     place = StudyDirectory.at(directory)
     config, slots, lacking = _slots(config)
@@ -154,7 +154,7 @@ def _levels(axis: Axis) -> str:
 
 
 def _command(spec: JobSpec) -> list[str]:
-    """A command as it could be given to a shell, for reading; a long one in several lines."""
+    """A command in the notation of a shell, for reading; a long one in several lines."""
     line, before = "", ""
     for word in map(shlex.quote, spec.command):
         if line and len(line) + len(word) > 84:
@@ -175,7 +175,7 @@ def _indented(text: str) -> list[str]:
 
 
 def _files(spec: JobSpec) -> list[str]:
-    """The input files that are made for a program, or how they begin."""
+    """The input files of a program, or their first lines."""
     shown_lines = []
     for name, text in spec.files.items():
         found = output.lines(text.removesuffix("\n"))
@@ -186,7 +186,7 @@ def _files(spec: JobSpec) -> list[str]:
 
 
 def _how(program: CommandConfig, config: StudyConfig) -> str:
-    """The time limit of a program, and what each of its jobs gets."""
+    """The time limit of a program, and the resources of each of its jobs."""
     facts = ["no time limit"] if program.timeout is None else []
     if isinstance(program.timeout, TimesMedian):
         facts.append(f"time limit {setting(program.timeout.times)} x the median of trials")
@@ -206,7 +206,7 @@ def _how(program: CommandConfig, config: StudyConfig) -> str:
 
 
 def _settings(program: CommandConfig, config: StudyConfig) -> BatchSettings | None:
-    """What a batch system is told of a program's job; None on this machine."""
+    """The settings of a program's job for a batch system; None on this machine."""
     limit = program.timeout if isinstance(program.timeout, float) else None
     own = program.resources.model_dump(exclude_none=True)
     return None if config.run.batch is None else config.run.batch.of(own, limit)
@@ -220,7 +220,7 @@ def _budget(config: StudyConfig) -> str:
 
 
 def _slots(config: StudyConfig) -> tuple[StudyConfig, Slots, list[str]]:
-    """``config`` with its slots, or what keeps it from having those that it asks for."""
+    """``config`` with its slots, or the reasons why it cannot have those that it requests."""
     try:
         return *with_slots(config), []
     except InvalidInput as error:
@@ -246,7 +246,7 @@ def _where(config: StudyConfig, slots: Slots) -> str:
 
 
 def _time(config: StudyConfig) -> Iterator[str]:
-    """What all jobs are expected to take, where the file says it, and the most that they may."""
+    """The expected time of all jobs, if the file states it, and the maximum time."""
     run, usual = config.run, config.trial.expected
     expected = [stage.expected for stage in config.stages.values() if stage.expected is not None]
     if expected and len(expected) == len(config.stages):
@@ -278,9 +278,9 @@ def _time(config: StudyConfig) -> Iterator[str]:
 
 
 def _first_point(config: StudyConfig, sources: Sequence[Learned]) -> Point | None:
-    """The first trial's point; without sources it does not depend on the goal.
+    """The first trial's point, which without sources does not depend on the goal.
 
-    With sources, bounds that wait for a stage are taken for none.
+    With sources, bounds that wait for a stage are ignored.
     """
     goal = Goal(minimize="any")
     options = dict(config.search_options)
@@ -312,7 +312,7 @@ def _job_script(batch: BatchSettings, spec: JobSpec, place: StudyDirectory) -> l
 
 
 def _study(config: StudyConfig, place: StudyDirectory) -> tuple[Study, str, list[str]]:
-    """The study as far as the directory has it, what that is in words, and what is in the way."""
+    """The study in the directory so far, its description, and what prevents the run."""
     new = Study(config, place)
     try:
         if not place.journal.exists():
@@ -342,7 +342,7 @@ def _study(config: StudyConfig, place: StudyDirectory) -> tuple[Study, str, list
 
 
 def _absent(study: Study, specs: list[JobSpec], place: StudyDirectory) -> Iterator[str]:
-    """A sentence on each program, path and file in a command that is not here."""
+    """A sentence on each missing program, path and file of a command."""
     yield from missing_programs(study)
     yield from missing_paths(study)
     yield from missing_counters(study)
@@ -362,7 +362,7 @@ def _absent(study: Study, specs: list[JobSpec], place: StudyDirectory) -> Iterat
 
 
 def _in_the_way(config: StudyConfig, place: StudyDirectory) -> Iterator[str]:
-    """A sentence on each thing that keeps a batch system from being used."""
+    """A sentence on each reason why a batch system cannot be used."""
     batch = config.run.batch
     if batch is None:
         return

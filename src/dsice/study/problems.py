@@ -1,6 +1,6 @@
-"""What is wrong with a study file, in plain words: the key, the value and what is accepted.
+"""Error messages for study files, in plain words: the key, the value and what is accepted.
 
-pydantic says where a value does not fit; what would fit is read from the JSON Schema of its place.
+pydantic says which value is invalid; what is accepted there comes from the JSON Schema.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NAME: Final = "letters, digits and . _ - with a letter or digit first, 100 char
 
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """The finding of pydantic that says most, as one line.
+    """The most informative error of pydantic, as one line.
 
     Args:
         error: of validating a whole table.
@@ -45,22 +45,22 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def option_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """The same where the keys of the table were given as options of a command."""
+    """As `first_problem`, for keys that were given as options of a command."""
     found, accepted = _most_telling(error), _Accepted(model)
     keys, node = accepted.at(found["loc"])
     return f"--{keys[0]} {found['input']}{_why(found, node, accepted)}"
 
 
 def _most_telling(error: ValidationError) -> Mapping[str, Any]:
-    """Of a value that fits neither of two forms, the finding that lies deepest says most."""
+    """The most informative error: for a value with several possible forms, the deepest one."""
     return max(error.errors(), key=lambda p: (p["type"] == "extra_forbidden", len(p["loc"])))
 
 
 def _why(found: Mapping[str, Any], node: Node, accepted: _Accepted) -> str:
-    """What is wrong, to follow the value."""
+    """The problem, as text to follow the value."""
     if found["type"] != "value_error":
         return f": accepted is {accepted.words(node)}"
-    text = str(found["ctx"]["error"])  # one of our own, which may begin with the value
+    text = str(found["ctx"]["error"])  # our own message, which may begin with the value
     after = text.removeprefix(repr(found["input"]))
     return after if after != text else f": {text}"
 
@@ -77,7 +77,7 @@ def _named(keys: Sequence[int | str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value nearly as it stands in the file."""
+    """A value in nearly the notation of the file."""
     if isinstance(value, float):
         return str(value)
     text = json.dumps(value, default=str, ensure_ascii=False)
@@ -85,15 +85,15 @@ def shown(value: object) -> str:
 
 
 class _Accepted:
-    """What a model accepts at each place of its data, by its JSON Schema."""
+    """The values that a model accepts at each place of its data, from its JSON Schema."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._root: Final[Node] = model.model_json_schema()
 
     def at(self, location: Sequence[int | str]) -> tuple[list[int | str], Node]:
-        """The keys of a place as the user wrote them, and the schema of what may stand there.
+        """The keys of a place as the user wrote them, and the schema of the value there.
 
-        In pydantic's locations the forms that were tried stand between the keys.
+        pydantic's locations also contain the forms that were tried, between the keys.
         """
         keys: list[int | str] = []
         node = self._root
@@ -113,7 +113,7 @@ class _Accepted:
         return [key for form in self._forms(node) for key in form.get("properties", {})]
 
     def words(self, node: Node) -> str:
-        """What is accepted, as words."""
+        """The accepted values, in words."""
         forms = self._forms(node)
         kinds = {form.get("type") for form in forms}
         said = [
@@ -124,7 +124,7 @@ class _Accepted:
         return _either(list(dict.fromkeys(said)))
 
     def _forms(self, node: Node) -> list[Node]:
-        """The forms that a value may have; nothing at all is none in TOML."""
+        """The forms that a value may have, without null, which TOML lacks."""
         while "$ref" in node:
             node = self._root["$defs"][node["$ref"].rpartition("/")[2]]
         if "anyOf" not in node:
@@ -174,7 +174,7 @@ class _Accepted:
 
 
 def _plural(words: str) -> str:
-    """Of ``a text``, ``a whole number``, ``a table with the keys ...``."""
+    """The plural of ``a text``, ``a whole number``, ``a table with the keys ...``."""
     for noun in _NOUNS:
         if words.startswith(f"a {noun}"):
             rest = words.removeprefix(f"a {noun}").replace(" that is ", " that are ")
@@ -190,7 +190,7 @@ def _either(words: Sequence[str]) -> str:
 
 
 def _range(form: Node) -> str:
-    """``of 1 or more``, ``from 1 to 100``: what bounds a number."""
+    """The range of a number: ``of 1 or more``, ``from 1 to 100``."""
     least, most, above = (form.get(k) for k in ("minimum", "maximum", "exclusiveMinimum"))
     if above is not None:
         upper = "" if most is None else f" and up to {setting(most)}"

@@ -1,7 +1,7 @@
-"""What running trials report: lines of their progress files, as far as they tell something new.
+"""Reports of running trials: new lines of their progress files.
 
-Files are read from where the last look ended, and no scheduler is asked. How far a trial has come
-is a share of its whole length; of all reports, the first one counts that reaches each of `SHARES`.
+Each file is read from where the last read ended, without querying a scheduler. Progress is measured
+as a share of a trial's full length; for each of `SHARES`, the first report that reaches it counts.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from dsice.study.facts import Report, Trial
 SHARES: Final = tuple(2.0 ** (-k / 2) for k in range(12, -1, -1))
 """The shares of a trial's length at which values are compared, from 1/64 to 1."""
 
-_WORST: Final = 1e300  # stands for a value that is no finite number
-_MOST: Final = 8_000_000  # bytes that one look reads
+_WORST: Final = 1e300  # replaces values that are not finite
+_MOST: Final = 8_000_000  # bytes per read
 
 
 def search_options(config: StudyConfig) -> dict[str, Any]:
-    """What a search is told of trials that report; nothing if the study file does not ask."""
+    """The search's options for stopping early; empty if the study file does not request it."""
     progress = config.trial.progress
     if progress.full is None:
         return {}
@@ -37,7 +37,7 @@ def search_options(config: StudyConfig) -> dict[str, Any]:
 
 
 def full_length(config: StudyConfig, params: Params) -> float | None:
-    """The last step of a trial; None if trials are not ended early."""
+    """The last step of a trial; None if trials are not stopped early."""
     full = config.trial.progress.full
     return float(params[full]) if isinstance(full, str) else full
 
@@ -46,17 +46,17 @@ class Listener:
     """Reads the reports of running trials.
 
     Args:
-        config: says which key of a line is the step, and its value at the end.
-        goal: says which metrics count.
+        config: gives the key of the step, and its value at the end.
+        goal: gives the metrics that count.
     """
 
     def __init__(self, config: StudyConfig, goal: Goal) -> None:
         self._config = config
         self._goal = goal
-        self._read: dict[JobFolder, tuple[int, bytes]] = {}  # bytes taken, and of a line begun
+        self._read: dict[JobFolder, tuple[int, bytes]] = {}  # bytes read, incomplete line
 
     def news(self, trial: Trial) -> list[Report]:
-        """The reports that a trial has written since and that tell something new."""
+        """The reports that a trial has written since the last call and that count."""
         full = full_length(self._config, trial.params)
         if full is None:
             return []
