@@ -1,11 +1,10 @@
-"""The process that renders templates: in Jinja's sandbox, within limits of time and memory.
+"""The process that renders templates, in Jinja's sandbox with limits on time and memory.
 
-A template comes with a study, from whoever wrote that, and ``--dry-run`` renders it before its
-reader has decided to trust it. Jinja's sandbox keeps it from everything but its names. Nothing in
-Jinja keeps it from going on for ever or from taking all memory, so this process has limits, which
-the kernel enforces. It cannot write a file either.
+A template comes with a study from its author, and ``--dry-run`` renders it before the user has
+decided to trust it. Jinja's sandbox restricts it to its variables. Jinja does not limit time or
+memory, so the kernel enforces limits on this process, which cannot write files either.
 
-It answers requests, one a line of JSON, until its input ends: see `dsice.study.templates`.
+It answers requests, each a line of JSON, until its input ends: see `dsice.study.templates`.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def check(path: Path, root: Path, known: Sequence[str]) -> str:
         raise _Wrong(f"{path}, line {error.lineno}: {error.message}") from None
     stages = {name.removeprefix(STAGE) for name in known if name.startswith(STAGE)}
     plain = {"stage" if name.startswith(STAGE) else name for name in known}
-    # What is set in one branch alone counts as undeclared; rendering will tell whether it is.
+    # Variables set in only one branch count as undeclared; rendering will show whether they are.
     made = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
     unknown = undeclared - plain - environment.globals.keys() - made
     wrong = [(node.lineno, node.name) for node in tree.find_all(nodes.Name) if node.name in unknown]
@@ -83,14 +82,14 @@ def _environment(path: Path, root: Path) -> SandboxedEnvironment:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # plain text, made for a program of the user's own
+        autoescape=False,  # plain text for the user's program
     )
-    environment.globals["range"] = range  # the limits of this process do for that, too
+    environment.globals["range"] = range  # bounded by the limits of this process
     return environment
 
 
 def _read(path: Path, root: Path) -> str:
-    """The text of a template that lies in ``root``, whatever links there are."""
+    """The text of a template, which must be in ``root`` after resolving links."""
     try:
         target = path.resolve()
         if not target.is_relative_to(root.resolve()):
@@ -103,11 +102,11 @@ def _read(path: Path, root: Path) -> str:
 
 
 def _where(path: Path, error: Exception) -> Iterator[str]:
-    """The file and line of a template that an error comes from, if it says so."""
-    line = getattr(error, "lineno", None)  # of an error of syntax
+    """The file and line of a template where an error occurred, if known."""
+    line = getattr(error, "lineno", None)  # of syntax errors
     file = getattr(error, "filename", None)
     frames = [] if line else traceback.extract_tb(error.__traceback__)
-    for frame in frames:  # the innermost comes last
+    for frame in frames:  # innermost last
         if Path(frame.filename).is_relative_to(path.parent):
             file, line = frame.filename, frame.lineno
     yield str(file or path)
@@ -134,7 +133,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, str]:
         return {"text": render(path, root, request["values"])}
     except _Wrong as error:
         return {"error": str(error)}
-    except Exception as error:  # a template may do whatever an expression can
+    except Exception as error:  # expressions in templates can raise anything
         return {"error": "".join([*_where(path, error), _what(error)])}
 
 
@@ -144,7 +143,7 @@ def _limit(kind: int, most: int) -> None:
 
 
 def main() -> None:
-    """``python -m dsice.study.renderer SECONDS BYTES``: the limits of a request, and of memory."""
+    """``python -m dsice.study.renderer SECONDS BYTES``: limits of time per request, and memory."""
     seconds, size = map(int, sys.argv[1:])
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     _limit(resource.RLIMIT_AS, used + size)

@@ -1,4 +1,4 @@
-"""A search that is told again what it was told: it proposes what it would have proposed."""
+"""Replaying the calls to a search, which restores its state."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What people ask of a study, whether a driver is at work on it or not: a file for each request.
+"""Users' requests to a study, with or without a running driver: one file per request.
 
-A request is the event that is wanted, in a file of its own in ``DIR/requests``. Whoever holds the
-study's lock takes it up: the driver at work, or the command that made it if none is. The event goes
-into the journal with the name of its request, and then the file goes. A kill in between leaves a
-file whose name the journal knows: it is not taken up again.
+A request is the desired event in a file in ``DIR/requests``. The holder of the study's lock
+processes it: the running driver, or else the command that made the request. The event is written to
+the journal with the name of its request, and then the file is deleted. A kill in between leaves a
+file whose name is in the journal, so it is not processed again.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ _PAUSE: Final = 0.05  # seconds between two looks
 
 
 def taken_up(study: Study, record: Callable[[Event], None]) -> bool:
-    """Take up all requests that lie in a study's directory, oldest first.
+    """Process all requests in a study's directory, oldest first.
 
-    What a request is about may have changed since it was made: of it, what is still possible is
-    done.
+    The study may have changed since a request was made: the part that is still possible is
+    fulfilled.
 
     Args:
-        study: as it stands; ``record`` changes it.
-        record: puts an event into the journal and folds it. The caller holds the study's lock.
+        study: its present state, which ``record`` updates.
+        record: writes an event to the journal and folds it. The caller holds the study's lock.
 
     Returns:
         Whether anything has changed.
@@ -73,11 +73,11 @@ def taken_up(study: Study, record: Callable[[Event], None]) -> bool:
 
 
 def ask(place: StudyDirectory, wish: Wish) -> str:
-    """Make a request, and see that it is taken up.
+    """Make a request, and wait until it is processed.
 
     Returns:
-        Its name. It is in `dsice.study.state.Study.requests` once it has been taken up; a driver
-        that computes may take a while.
+        Its name, which is in `dsice.study.state.Study.requests` once it is processed. A driver
+        that is computing may take longer than the wait.
 
     Raises:
         DsiceError: the directory cannot be written.
@@ -90,7 +90,7 @@ def ask(place: StudyDirectory, wish: Wish) -> str:
         deadline = time.monotonic() + PATIENCE
         while path.exists() and time.monotonic() < deadline:
             if not place.lock.is_held():
-                with suppress(StudyLocked):  # a driver has just begun: it takes the request up
+                with suppress(StudyLocked):  # a driver has just begun and will process it
                     _take_up_here(place)
             time.sleep(_PAUSE)
     except OSError as error:
@@ -120,7 +120,7 @@ def _waiting(place: StudyDirectory) -> Sequence[Path]:
 
 
 def _read(path: Path) -> Wish | None:
-    """The wish in a file; None if there is none in it."""
+    """Read the request in a file; None if it is invalid."""
     try:
         event, _ = decode(read_regular(path, _LARGEST).removesuffix(b"\n"))
     except (OSError, UnreadableLine):
@@ -129,7 +129,7 @@ def _read(path: Path) -> Wish | None:
 
 
 def _possible(study: Study, wish: Wish) -> Wish | None:
-    """What of a wish is possible as the study stands; None if nothing is."""
+    """The part of a request that is possible in the present state; None if nothing is."""
     match wish:
         case Retried() | Discarded():
             undo = isinstance(wish, Retried)
@@ -148,24 +148,24 @@ def _possible(study: Study, wish: Wish) -> Wish | None:
 
 
 def can_be_retried(status: Status) -> bool:
-    """Whether a trial of this status has something that can be measured again."""
+    """Whether a trial of this status can be measured again."""
     return status in (Status.DONE, Status.FAILED, Status.STOPPED, Status.DISCARDED)
 
 
 def can_be_discarded(status: Status) -> bool:
-    """Whether a trial of this status can be said not to count."""
+    """Whether a trial of this status can be discarded."""
     return status in (Status.DONE, Status.FAILED, Status.STOPPED, Status.WAITING)
 
 
 def trial_at(study: Study, params: Params) -> int | None:
-    """The number of the first trial at a point, or at another of the same program, if any."""
+    """The number of the first trial at a point or an equivalent point, or None."""
     same = study.config.grid.program
     program = same(study.config.grid.point(params))
     return next((t.number for t in study.trials if same(t.point) == program), None)
 
 
 def _fits(study: Study, event: Added | Known) -> bool:
-    """Whether a grid has the point of an event and allows it."""
+    """Whether the grid has the point of an event and allows it."""
     try:
         return study.config.grid.allows(study.point_of(event))
     except (InvalidInput, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""The results of a study, and the questions asked of them: which trial is best, for any goal."""
+"""The results of a study, and queries on them, such as the best trial for any goal."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from dsice.study.learned import Learned
 
 @dataclass(slots=True)
 class Results:
-    """What is known in a study.
+    """The results of a study.
 
     Attributes:
-        config: its study file, with the budget that the newest session was given.
+        config: its study file, with the budget of the newest session.
         directory: its files.
-        stages: by name, those begun or asked for.
+        stages: those begun or accessed, by name.
         trials: in the order of proposal.
         finished: done and failed trials in the order of their ends.
-        known: results from elsewhere, in the order in which they became known.
-        sessions: the drivers so far.
-        sweeps: what was asked for ranges of bounds.
-        finalists: the trials measured once more at full length, by number.
-        changes: of grid, rule and goal, as Unix times and what they were in words.
-        requests: those of people that have been taken up, see `dsice.study.requests`.
+        known: known results, in the order of their import.
+        sessions: of all drivers so far.
+        sweeps: requested for ranges of bounds.
+        finalists: the trials measured again at full length, by number.
+        changes: of grid, rule and goal, as Unix times and descriptions.
+        requests: users' requests that are processed, see `dsice.study.requests`.
         id: unique; empty in a study of format 1.
     """
 
@@ -49,23 +49,23 @@ class Results:
 
     @property
     def sources(self) -> tuple[Learned, ...]:
-        """The earlier studies that it learns from, as its directory keeps them."""
+        """The earlier studies that it learns from, as stored in its directory."""
         if self._sources is None:
             self._sources = learned.load(self.directory)
         return self._sources
 
     @property
     def spent(self) -> int:
-        """How many trials of the budget are used: those that were discarded are not."""
+        """The number of trials that count for the budget: all but discarded ones."""
         return sum(trial.status is not Status.DISCARDED for trial in self.trials)
 
     def stage(self, name: str) -> Stage:
-        """The stage of this name, as far as it has come."""
+        """The stage of this name in its present state."""
         return self.stages.setdefault(name, Stage(self, name=name))
 
     @property
     def goal(self) -> Goal:
-        """The goal, its bounds settled by the stages that have ended."""
+        """The goal, with limits of bounds computed from the stages that have ended."""
         ended = self.stage_metrics
         if all(bound.stages <= ended.keys() for bound in self.config.goal.bounds):
             return self.config.goal.settled(ended)
@@ -73,7 +73,7 @@ class Results:
 
     @property
     def stage_metrics(self) -> dict[str, Metrics]:
-        """The metrics of the stages that have ended well, by stage."""
+        """The metrics of the successful stages, by stage."""
         return {s.name: s.metrics for s in self.stages.values() if s.status is Status.DONE}
 
     @property
@@ -103,9 +103,9 @@ class Results:
         return "no trial has ended"
 
     def best_for(self, goal: Goal) -> Trial | None:
-        """The best trial for any goal: the same history, asked another question.
+        """The best trial in the same history for another goal.
 
-        It stands for its point, see `dsice.incumbent`.
+        It represents its point, see `dsice.incumbent`.
 
         Raises:
             InvalidInput: no trial has a metric of the goal.
@@ -114,7 +114,7 @@ class Results:
         return None if found is None else found.counted
 
     def best_standing(self, goal: Goal) -> Standing[Trial] | None:
-        """All measurements of the best point for a goal; None if no point keeps its bounds.
+        """All measurements of the best point for a goal; None if no point satisfies its bounds.
 
         Raises:
             InvalidInput: no trial has a metric of the goal.
@@ -128,21 +128,21 @@ class Results:
         return best_standing(able, goal)
 
     def incumbents_for(self, goal: Goal) -> list[Incumbent[Trial]]:
-        """The best point so far, each time that it changed, in the order of the trials' ends."""
+        """The incumbents over time, in the order of the trials' ends."""
         ended = [t for t in self.finished if t.status is Status.DONE]
         return incumbents([t for t in ended if goal.missing(t.metrics) is None], goal)
 
     def measured_for(self, goal: Goal) -> list[Trial]:
         """The trials that have every metric of a goal, in the order of proposal."""
         done = self.with_status(Status.DONE)
-        if self.changes:  # points may have been measured that are excluded now
+        if self.changes:  # measured points may be excluded now
             done = [trial for trial in done if self.config.grid.allows(trial.point)]
         return [trial for trial in done if goal.missing(trial.metrics) is None]
 
     def best_known(self, goal: Goal) -> KnownResult | None:
-        """The best of the results from elsewhere for a goal, or None if none keeps its bounds.
+        """The best of the known results for a goal, or None if none satisfies its bounds.
 
-        None, too, while a bound waits for the result of a stage.
+        Also None while a bound waits for the result of a stage.
         """
         if any(bound.limit is None for bound in goal.bounds):
             return None
@@ -156,7 +156,7 @@ class Results:
         return min(feasible, key=lambda result: goal.cost(result.metrics), default=None)
 
     def better_known(self, goal: Goal) -> KnownResult | None:
-        """The best result from elsewhere if it is better than every trial of this study."""
+        """The best known result if it is better than every trial of this study, else None."""
         result = self.best_known(goal)
         if result is None:
             return None
@@ -165,16 +165,15 @@ class Results:
         return result if is_better else None
 
     def front_for(self, goal: Goal) -> list[Trial]:
-        """The trials that keep the bounds and that no other beats at every bound swept.
+        """The Pareto front: feasible trials that no other trial beats at every swept bound.
 
-        With several objectives: that no other beats in one of them without being worse in another.
-        They are in the order of the (first) swept metric, strictest first; without one it is the
-        best trial alone.
+        With several objectives: that no other trial improves in one without being worse in another.
+        In the order of the (first) swept metric, strictest first; without one, only the best trial.
 
         Raises:
             InvalidInput: no trial has a metric of the goal.
         """
-        from dsice.front import front  # NumPy takes longer to load than a short command
+        from dsice.front import front  # loading NumPy takes longer than a short command
 
         if self.best_for(goal) is None:
             return []
@@ -184,7 +183,7 @@ class Results:
 
     @property
     def front(self) -> list[Trial]:
-        """The front for the study's own goal, see `front_for`."""
+        """The Pareto front for the study's own goal, see `front_for`."""
         return self.front_for(self.goal)
 
     def with_status(self, status: Status) -> list[Trial]:
@@ -193,15 +192,15 @@ class Results:
 
     @property
     def queued(self) -> list[Trial]:
-        """The trials whose jobs were submitted and have not begun, as far as was seen."""
+        """The trials whose jobs were submitted but have not begun, as far as known."""
         return [t for t in self.with_status(Status.RUNNING) if not t.attempts[-1].begun]
 
     @property
     def job_seconds(self) -> float:
-        """Time that all jobs of trials took, one after another; running ones do not count yet."""
+        """Total run time of all ended jobs of trials, in seconds."""
         return sum(attempt.seconds for trial in self.trials for attempt in trial.attempts)
 
     @property
     def wall_seconds(self) -> float:
-        """Time in which some driver was at work."""
+        """Total time during which a driver was running, in seconds."""
         return sum(session.seen - session.started for session in self.sessions)

@@ -1,4 +1,4 @@
-"""Running a study: open its directory, be its one driver, see to signals."""
+"""Running a study: opening its directory, locking it, and handling signals."""
 
 from __future__ import annotations
 
@@ -48,38 +48,38 @@ def run_study(
     call: Call | None = None,
     sources: Callable[[], Sequence[Learned]] = lambda: (),
 ) -> Study:
-    """Begin the study in ``directory``, or go on with it, until it ends.
+    """Begin or resume the study in ``directory``, and run it until it ends.
 
-    While it runs, a first Ctrl-C lets running trials end and a second ends them. A third one leaves
-    at once, whatever is going on: the directory bears that. SIGTERM ends them, or leaves them to
-    the batch system that runs them; with the terminal gone, they are left. Whatever the search
-    computes at that moment is broken off.
+    While it runs, a first Ctrl-C lets running trials finish and a second one ends them. A third one
+    exits at once, at any moment, and leaves the directory consistent. SIGTERM ends running trials,
+    or leaves them to the batch system that runs them; if the terminal closes, they are left
+    running. Signals abort any computation of the search.
 
     Args:
-        config: the study, with the budget that holds now.
-        directory: made if missing.
+        config: the study, with the present budget.
+        directory: created if missing.
         launcher: runs the jobs.
-        on_change: called with the study now and then.
-        on_stop: called from the signal handler when the user asks to stop.
-        function: that of a study from Python, kept in the directory.
-        stop_after: seconds after which this session must be over, or None.
-        begin_with: how to stop, from the very beginning.
+        on_change: called with the study regularly.
+        on_stop: called from the signal handler when the user requests to stop.
+        function: of a study from Python, stored in the directory.
+        stop_after: seconds after which this session must end, or None.
+        begin_with: how to stop, from the beginning of the session.
         further: trials for a range of bounds, instead of those of the budget.
-        call: what each trial calls in this process, instead of starting a job.
-        sources: reads what a study that begins learns from.
+        call: a function that each trial calls in this process, instead of starting a job.
+        sources: reads the sources from which a new study learns.
 
     Raises:
         InvalidInput: the directory holds something else, a program or path is missing, the rule
-            allows no point, or GPUs or cores that are asked for are not there.
+            allows no point, or requested GPUs or cores do not exist.
         OtherStudy: it holds another study.
-        StudyLocked: another driver is at work on it.
+        StudyLocked: another driver is running on it.
         StageFailed: a stage failed.
-        OutOfTime: ``stop_after`` is over; the same call goes on.
+        OutOfTime: ``stop_after`` is over; the same call resumes the study.
         Interrupted: the user stopped it.
-        DsiceError: a file cannot be written, the disk being full or write-protected.
+        DsiceError: a file cannot be written because the disk is full or write-protected.
     """
     place = StudyDirectory.at(directory)
-    # What is only to be ended needs no slots: perhaps they are not there any more.
+    # A session that only ends jobs needs no slots, which may no longer exist.
     slots = None
     if begin_with is Stop.NO:
         config, slots = with_slots(config)
@@ -140,7 +140,7 @@ def _run_in(
             frozen.freeze(config, place)
         else:
             frozen.announce(config, place)
-        place.stop_file.unlink(missing_ok=True)  # meant for an earlier driver
+        place.stop_file.unlink(missing_ok=True)  # for an earlier driver
         clock = SystemClock()
 
         def look(study: Study) -> None:
@@ -174,17 +174,17 @@ def _run_in(
 
 
 def end_what_runs(study: Study, launcher: Launcher) -> None:
-    """End the jobs that a driver, which is no more, has left running.
+    """End the jobs that a dead driver left running.
 
     Raises:
-        StudyLocked: a driver is at work after all.
+        StudyLocked: a driver is running after all.
     """
     with suppress(Interrupted):
         run_study(study.config, study.directory.path, launcher, begin_with=Stop.CANCEL)
 
 
 def ask_to_stop(place: StudyDirectory, how: Stop) -> None:
-    """Ask the driver at work in ``place``, wherever it runs, to stop."""
+    """Request the driver of ``place`` to stop, on whatever machine it runs."""
     write_atomically(place.stop_file, how.name.lower() + "\n")
 
 
@@ -196,12 +196,12 @@ def _asked(place: StudyDirectory) -> Stop:
 
 
 def make_directory(place: StudyDirectory, readers: Share | None) -> None:
-    """Make the directory of a study, for its owner and ``readers``.
+    """Create the directory of a study, for its owner and ``readers``.
 
     Raises:
-        InvalidInput: it holds something else, which is left alone, or cannot be made.
+        InvalidInput: it holds something else, which is left unchanged, or cannot be created.
     """
-    with suppress(OSError):  # a name too long to be one; mkdir says so
+    with suppress(OSError):  # the name is too long; mkdir reports it
         if place.journal.exists():
             share.widen(place.path, readers)
             return
@@ -215,13 +215,13 @@ def make_directory(place: StudyDirectory, readers: Share | None) -> None:
 
 
 def require_free(place: StudyDirectory) -> None:
-    """Check that the folder of ``place`` holds nothing but what a study may have left.
+    """Check that the folder of ``place`` holds at most the beginnings of a study.
 
     Raises:
         InvalidInput: it holds something else.
         OSError: it cannot be read.
     """
-    # What a beginning that was cut short may have left, half-written too, is no hindrance.
+    # Tolerates files left by an interrupted start, including partial ones.
     kept = (
         place.learned,
         place.study_file,
@@ -243,14 +243,14 @@ def require_free(place: StudyDirectory) -> None:
 def _stopped_by_signals(
     driver: Driver, on_stop: Callable[[Stop, Study], None], terminated: Stop
 ) -> Iterator[None]:
-    """Within, signals stop the driver instead of breaking it: SIGTERM as ``terminated`` says."""
+    """Stop the driver on signals in an orderly way; on SIGTERM as ``terminated`` says."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         if driver.stopping >= Stop.CANCEL:
             raise KeyboardInterrupt
         if number == signal.SIGINT:
             driver.stop(Stop.DRAIN if driver.stopping is Stop.NO else Stop.CANCEL)
-        else:  # after a SIGHUP, nobody is there to be told
+        else:  # after SIGHUP, there is nobody to inform
             driver.stop(terminated if number == signal.SIGTERM else Stop.LEAVE)
         on_stop(driver.stopping, driver.study)
         if driver.computing:
@@ -260,7 +260,7 @@ def _stopped_by_signals(
         nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         heard = [n for n in _SIGNALS if not (nohup and n == signal.SIGHUP)]
         before = {number: signal.signal(number, handle) for number in heard}
-    except ValueError:  # not in the main thread: whoever runs us sees to signals
+    except ValueError:  # not in the main thread: the caller handles signals
         yield
         return
     try:

@@ -1,4 +1,4 @@
-"""Samples: each point is measured several times, so that noise does not decide."""
+"""Samples: repeated measurements of each point against noise."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Samples:
     """The samples that are still to be measured.
 
     Attributes:
-        owed: how many, of all points that have not failed.
-        apart: points of which one more may begin now, apart in time from those before it: none of
-            the point's trials is under way.
-        beside: further ones, that would run beside another trial of their point.
+        owed: their number, of all points that have not failed.
+        apart: points of which one more sample may begin now, separate in time from the earlier
+            ones, as no trial of the point is pending.
+        beside: further ones, which would run in parallel with another trial of their point.
     """
 
     owed: int = 0
@@ -26,9 +26,9 @@ class Samples:
 
     @classmethod
     def of(cls, study: Study, number: int) -> Samples:
-        """What is missing where each point is to be measured ``number`` times.
+        """The missing samples if each point is to be measured ``number`` times.
 
-        The first trial of a point must have ended well before it is measured again.
+        The first trial of a point must succeed before it is measured again.
         """
         if number == 1:
             return cls()

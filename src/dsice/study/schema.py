@@ -1,4 +1,4 @@
-"""The study file as JSON Schema, for editors and for the reference: made from the models."""
+"""The JSON Schema of the study file, generated from the models, for editors and the reference."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _ATTRIBUTE: Final = re.compile(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", re.DOTALL 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a study file.
 
-    It holds what each key alone must be, as pydantic knows it. What only the whole file tells,
-    such as a field of a command that is no parameter, is found by `dsice.study.config.parse`.
+    It covers each key by itself, as pydantic checks it. `dsice.study.config.parse` checks what
+    depends on the whole file, such as a field of a command that is not a parameter.
     """
     raw = StudyFile.model_json_schema()
     for model in _models(StudyFile):
         table = raw if model is StudyFile else raw["$defs"].get(model.__name__)
-        if table is None:  # a base class, whose keys are in its children
+        if table is None:  # a base class, whose subclasses have its keys
             continue
         table["description"] = _words(_first_paragraph(model))
         for key, text in attributes(model).items():
@@ -41,10 +41,10 @@ def schema() -> dict[str, Any]:
 
 
 def attributes(model: type[BaseModel]) -> dict[str, str]:
-    """What the docstrings of ``model`` and its bases say of each key, as one line."""
+    """The description of each key from the docstrings of ``model`` and its bases, as one line."""
     found: dict[str, str] = {}
     for parent in reversed(model.__mro__):
-        if not issubclass(parent, Table):  # pydantic's own
+        if not issubclass(parent, Table):  # a class of pydantic
             continue
         section = _ATTRIBUTES.search(inspect.cleandoc(parent.__dict__.get("__doc__") or "") + "\n")
         if section:
@@ -53,7 +53,7 @@ def attributes(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _models(root: type[BaseModel]) -> set[type[BaseModel]]:
-    """``root`` and all models that its fields are made of."""
+    """``root`` and all models in its fields, recursively."""
     found: set[type[BaseModel]] = set()
 
     def visit(annotation: Any) -> None:
@@ -75,7 +75,7 @@ def _first_paragraph(model: type[BaseModel]) -> str:
 
 
 def _words(text: str) -> str:
-    """``text`` as one line, with Markdown's marks for code."""
+    """``text`` as one line, with code in Markdown."""
     return " ".join(text.replace("``", "`").split())
 
 
@@ -86,7 +86,7 @@ def _search() -> dict[str, Any]:
 
 
 def _plain(node: Any) -> Any:
-    """Without what says nothing in TOML: no null there, and titles repeat the keys."""
+    """Remove null, which TOML lacks, and titles, which repeat the keys."""
     if isinstance(node, list):
         return [_plain(part) for part in node]
     if not isinstance(node, dict):
@@ -98,10 +98,10 @@ def _plain(node: Any) -> Any:
         node = node | {"anyOf": forms}
     kept = {}
     for key, value in node.items():
-        if key in ("properties", "$defs"):  # below these stand names, not words of the schema
+        if key in ("properties", "$defs"):  # these contain names, not keywords of the schema
             kept[key] = {name: _plain(part) for name, part in value.items()}
         elif key == "default" and (value is None or isinstance(value, dict)):
-            continue  # nothing, or a table whose keys have defaults of their own
+            continue  # null, or a table whose keys have their own defaults
         elif key != "title":
             kept[key] = _plain(value)
     return kept

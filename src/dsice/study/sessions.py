@@ -1,7 +1,7 @@
-"""Which session of a study is the present one, judged event by event.
+"""Tracking the current session of a study, event by event.
 
-A session begins with an event that `opens` it and that names the session before. The events of a
-session after which another one began do not count: their writer had stalled and been taken over.
+A session begins with an event that `opens` it and names the previous session. Events of a session
+after the beginning of the next one do not count: their writer had stalled and was superseded.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ from dsice.study.events import Event
 
 @dataclass(slots=True)
 class Sessions:
-    """The sessions of a journal, as far as it was read.
+    """The sessions of a journal, as far as it is read.
 
     Attributes:
-        token: of the present session.
+        token: of the current session.
     """
 
     token: str = ""
     _over: set[str] = field(default_factory=set)
 
     def knows(self, token: str) -> bool:
-        """Whether a session with this token has begun, be it over or not."""
+        """Whether a session with this token has begun; it may be over."""
         return token == self.token or token in self._over
 
     def counts(self, event: Event) -> bool:
-        """Whether an event is of the present session, or begins one; to be asked once of each.
+        """Whether an event is of the current session, or begins one; call it once per event.
 
         Raises:
-            ValueError: it begins a session after one that never began: lines are missing, or not
-                where they were written.
+            ValueError: it begins a session after an unknown one: lines are missing or out of order.
         """
         if event.session == self.token:
             return True
@@ -40,7 +39,7 @@ class Sessions:
         if event.after and event.after != self.token:
             if event.after not in self._over:
                 raise ValueError(f"session {event.after}, which came before it, is missing")
-            self._over.add(event.session)  # another one took over before this one could begin
+            self._over.add(event.session)  # another session took over before this one could begin
             return False
         self._over.add(self.token)
         self.token = event.session

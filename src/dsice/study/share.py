@@ -1,4 +1,4 @@
-"""Who may read a study: the permissions of its directory, which all within it follow."""
+"""Read permissions of a study: those of its directory apply to all files in it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _READERS: Final[dict[Share | None, int]] = {None: 0o000, "group": 0o050, "all": 
 
 
 def begin(directory: Path, share: Share | None) -> None:
-    """Set the permissions of the directory, still empty, of a study that begins."""
-    with suppress(OSError):  # another user's, or on a file system that has none
+    """Set the permissions of the still empty directory of a new study."""
+    with suppress(OSError):  # of another user, or on a file system without permissions
         special = directory.stat().st_mode & 0o7000
         directory.chmod(special | 0o700 | _READERS[share])
 
 
 def widen(directory: Path, share: Share | None) -> None:
-    """Let others read what a study has already, if its study file says so by now.
+    """Let others read the existing files of a study, if its study file now says so.
 
-    Not what was handed to a batch system, which its jobs alone read.
+    Excludes submissions to a batch system, which only its jobs read.
     """
     readers = _READERS[share]
     if directory.stat().st_mode & readers == readers:

@@ -1,4 +1,4 @@
-"""From a trial or stage to the job that runs it: its fields filled, its environment set."""
+"""Building the specification of a job from a trial or stage: fields, files and environment."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from dsice.study.tables import HOOKS, CommandConfig, TimesMedian
 SLOT: Final = "slot"
 """The field of a trial's slot, unless a parameter or a path has this name."""
 
-_FEW: Final = 5  # trials whose median means something
+_FEW: Final = 5  # minimum number of trials for a meaningful median
 _LATEST: Final = 200
-_SHORTEST: Final = 10.0  # seconds: a learned time limit is never less
+_SHORTEST: Final = 10.0  # seconds: minimum of a learned time limit
 
 
 def config_of(study: Study, task: Task) -> CommandConfig:
-    """The table of the study file that tells how to run ``task``."""
+    """The table of the study file that defines the program of ``task``."""
     if isinstance(task, Stage):
         return study.config.stages[task.name]
     finalists = study.config.finalists
@@ -37,7 +37,7 @@ def config_of(study: Study, task: Task) -> CommandConfig:
 
 
 def folder_fields(study: Study, folder: TaskFolder) -> dict[str, Value]:
-    """The fields that name files: ``{study}``, ``{dir}``, ``{params}``, ``{stage.NAME}``, paths."""
+    """The fields for files: ``{study}``, ``{dir}``, ``{params}``, ``{stage.NAME}``, paths."""
     return {
         **_fixed_fields(study),
         "dir": str(folder.work),
@@ -47,7 +47,7 @@ def folder_fields(study: Study, folder: TaskFolder) -> dict[str, Value]:
 
 
 def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
-    """What the next attempt of ``task`` is to run, in ``slot``."""
+    """The specification of the next attempt of ``task``, in ``slot``."""
     config = config_of(study, task)
     attempt = len(task.attempts) + 1
     job = task.folder.job(attempt)
@@ -55,7 +55,7 @@ def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
     values |= {"result": str(job.metrics_file), "progress": str(job.progress)}
     if slot.number is not None:
         values = {SLOT: slot.number} | values  # a path or a parameter may have this name
-    # In a batch system the job's script sets it, and modules and 'setup' add to it.
+    # In a batch system the job script sets it, and modules and 'setup' add to it.
     env = {} if study.config.run.batch else {"PATH": search_path()}
     env |= slot.env
     threads = config.threads
@@ -95,7 +95,7 @@ def next_job(study: Study, task: Task, slot: Slot) -> JobSpec:
 
 
 def resources_of(study: Study, task: Task) -> dict[str, Any]:
-    """What the next attempt of ``task`` needs of where it runs, besides its launcher's settings."""
+    """The resources of the next attempt of ``task``, in addition to its launcher's settings."""
     own = config_of(study, task).resources
     found = own.model_dump(exclude_none=True)
     given = own if own.memory is not None else study.config.run.settings
@@ -108,9 +108,9 @@ def resources_of(study: Study, task: Task) -> dict[str, Any]:
 def _files(
     study: Study, config: CommandConfig, values: Mapping[str, Value]
 ) -> tuple[dict[str, str], str]:
-    """The text of each input file, by its name, and why one cannot be made, or nothing.
+    """The text of each input file by name, and why one cannot be created; empty if all can.
 
-    A template that fails at one point is the failure of that trial, not the end of the study.
+    A template that fails at one point fails this trial, but does not end the study.
     """
     files = {}
     for name in config.files:
@@ -123,9 +123,9 @@ def _files(
 
 
 def _template(study: Study, config: CommandConfig, name: str) -> tuple[Path, Path]:
-    """Where the template of the input file ``name`` lies, and the folder that it may not leave.
+    """The template of the input file ``name``, and the folder to which it is confined.
 
-    That is the study file's, or the template's own if the study file names another one.
+    This is the study file's folder, or the template's own if that is elsewhere.
     """
     folder = study.config.folder
     path = folder / command.fill(config.files[name], _fixed_fields(study))
@@ -134,7 +134,7 @@ def _template(study: Study, config: CommandConfig, name: str) -> tuple[Path, Pat
 
 
 def time_limit(study: Study, config: CommandConfig) -> float | None:
-    """The time limit of a program in seconds as it stands now, or None."""
+    """The present time limit of a program in seconds, or None."""
     if not isinstance(config.timeout, TimesMedian):
         return config.timeout
     usual = usual_seconds(study)
@@ -144,25 +144,25 @@ def time_limit(study: Study, config: CommandConfig) -> float | None:
     batch = study.config.run.batch
     if batch is None:
         return limit
-    # A learned limit must not be longer than what the batch system was told of the job.
+    # A learned limit must not exceed the time limit of the job in the batch system.
     own = batch.of(config.resources.model_dump(exclude_none=True), None).time
     return limit if own is None else min(limit, own)
 
 
 def usual_seconds(study: Study) -> float | None:
-    """The median time of the latest trials that were measured; None while they are few."""
+    """The median time of the latest measured trials in seconds; None while there are few."""
     latest = [t.seconds for t in study.finished[-_LATEST:] if t.status is Status.DONE]
     return statistics.median(latest) if len(latest) >= _FEW else None
 
 
 def _fixed_fields(study: Study) -> dict[str, Value]:
-    """The fields that are the same for all programs from the beginning."""
+    """The fields that are constant and common to all programs."""
     paths = {name: str(path) for name, path in study.config.paths.items()}
     return {"study": str(study.config.folder), **paths}
 
 
 def waiting(study: Study) -> list[CommandConfig]:
-    """The programs still to be run: of the stages that are not done, and of the trials."""
+    """The programs still to be run: of the unfinished stages, and of the trials."""
     stages = study.config.stages.items()
     left = [config for name, config in stages if study.stage(name).status is not Status.DONE]
     finalists = study.config.finalists
@@ -170,7 +170,7 @@ def waiting(study: Study) -> list[CommandConfig]:
 
 
 def missing_paths(study: Study) -> list[str]:
-    """A sentence on each of ``[paths]`` that a program still to be run names and that is absent."""
+    """A sentence on each missing entry of ``[paths]`` that a program still to be run uses."""
     texts = [
         text
         for config in waiting(study)
@@ -185,7 +185,7 @@ def missing_paths(study: Study) -> list[str]:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is something at ``path``, as far as this user may see."""
+    """Whether ``path`` exists, as far as this user has permission to see."""
     try:
         return path.exists()
     except OSError:
@@ -193,10 +193,10 @@ def exists(path: Path) -> bool:
 
 
 def missing_programs(study: Study) -> list[str]:
-    """A sentence on each program that does not exist and whose place is known by now.
+    """A sentence on each missing program whose path is already known.
 
-    Not known are those in the folder of a stage that has not ended, and those that a parameter
-    names: if such a one is missing, its trials fail.
+    Unknown are programs in the folder of an unfinished stage, and those named by a parameter:
+    if one of these is missing, its trials fail.
     """
     done = [name for name in study.config.stages if study.stage(name).status is Status.DONE]
     known = _fixed_fields(study)
@@ -217,7 +217,7 @@ def missing_programs(study: Study) -> list[str]:
 
 
 def faulty_templates(study: Study) -> list[str]:
-    """A sentence on each invalid template of a program that is still to be run."""
+    """A sentence on each invalid template of a program still to be run."""
     known = ["study", "dir", "result", "progress", *study.config.paths]
     faults = []
     for name, stage in study.config.stages.items():
@@ -240,7 +240,7 @@ def _faults(study: Study, config: CommandConfig, where: str, known: list[str]) -
 
 
 def check_files(study: Study) -> None:
-    """Check that the programs and paths exist that are needed from now on, as far as is known.
+    """Check that all programs and paths that are still needed exist, as far as known.
 
     Raises:
         InvalidInput: one does not exist, a template is invalid, or a metric cannot be measured.
@@ -255,7 +255,7 @@ def check_files(study: Study) -> None:
 
 
 def missing_hooks(study: Study) -> list[str]:
-    """A sentence on each program to be told of the study that does not exist."""
+    """A sentence on each missing hook program."""
     missing = []
     for event in HOOKS:
         if (hook := getattr(study.config.run, event)) and not command.fields(hook[0]):
@@ -280,6 +280,6 @@ def missing_counters(study: Study) -> list[str]:
 
 
 def thread_limits(threads: int) -> dict[str, str]:
-    """Environment variables that hold numerical libraries to ``threads`` threads."""
+    """Environment variables that limit numerical libraries to ``threads`` threads."""
     names = "OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "BLIS_NUM", "VECLIB_MAXIMUM", "NUMEXPR_NUM"
     return {f"{name}_THREADS": str(threads) for name in names}

@@ -1,11 +1,11 @@
-"""The state of a study: what its journal, folded event by event, says.
+"""The state of a study: the fold of the events in its journal.
 
-The same fold serves the driver, which applies each event as it appends it, and everybody who only
-looks. The events are those of `dsice.study.events`.
+The driver, which applies each event as it appends it, and all readers use the same fold. The events
+are those of `dsice.study.events`.
 
-Each event names the session that wrote it. A driver that stalled and was taken over may still have
-written a few: the events of a session after which another one began are left out, and so is the
-second of two that say the same.
+Each event names the session that wrote it. A driver that stalled and was superseded may have
+written further events: those of a session after the beginning of the next one are left out, and so
+are duplicates.
 """
 
 from __future__ import annotations
@@ -68,17 +68,17 @@ from dsice.study.sessions import Sessions
 
 @dataclass(slots=True, repr=False)
 class Study(Results):
-    """A study as it stands.
+    """The current state of a study.
 
     Attributes:
-        calls: what a search has been asked and told, in order. Of a trial that was discarded only
-            its proposal is there: nothing is known of it, see `dsice.search.base.Search.skip`.
-        warning: what was wrong with the journal, if anything.
-        trouble: what keeps jobs from being started or followed just now, if anything.
+        calls: the calls to a search, in order. A discarded trial has only its proposal, without a
+            result, see `dsice.search.base.Search.skip`.
+        warning: the problem with the journal; empty if there is none.
+        trouble: why jobs cannot be started or followed at present; empty if they can.
         format: of its journal.
-        fingerprints: of the parts of its study file that stay, see `dsice.study.frozen`.
-        by_index: whether points of its journal are level indices, of format 1.
-        left_out: how many events of sessions that had been taken over, or said twice, do not count.
+        fingerprints: of the constant parts of its study file, see `dsice.study.frozen`.
+        by_index: whether points in its journal are level indices, as in format 1.
+        left_out: number of events that do not count: of superseded sessions, and duplicates.
     """
 
     calls: list[Told] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Study(Results):
         return f"<study {name!r} in {place}: {done} trials have ended, {failed} of them failed>"
 
     def __str__(self) -> str:
-        """A short table: what is looked for, how far it is, and the best trial."""
+        """A short table: the goal, the progress and the best trial."""
         done, failed = len(self.finished), len(self.with_status(Status.FAILED))
         lines = [
             f"Study {self.config.name}: {self.goal}",
@@ -110,10 +110,10 @@ class Study(Results):
 
     @classmethod
     def open(cls, path: Path | str) -> Study:
-        """The study in a directory, for looking at.
+        """Open the study in a directory, read-only.
 
         Raises:
-            InvalidInput: there is none, or its files are damaged.
+            InvalidInput: there is no study, or its files are damaged.
         """
         directory = StudyDirectory.at(path)
         directory.require_study()
@@ -128,7 +128,7 @@ class Study(Results):
         """Fold events into this state, in order, and return it.
 
         Raises:
-            DamagedStudy: one does not follow from those before it.
+            DamagedStudy: an event is inconsistent with those before it.
         """
         with _no_garbage():
             for event in events:
@@ -146,15 +146,15 @@ class Study(Results):
 
     @property
     def token(self) -> str:
-        """Of the session that the newest events are of."""
+        """The token of the current session."""
         return self._told.token
 
     def knows_session(self, token: str) -> bool:
-        """Whether a session with this token has begun, be it over or not."""
+        """Whether a session with this token has begun; it may be over."""
         return self._told.knows(token)
 
     def _counts(self, event: Event) -> bool:
-        """Whether an event is of the present session, or begins one."""
+        """Whether an event is of the current session, or begins one."""
         counts = self._told.counts(event)
         self.left_out += not counts
         return counts
@@ -222,13 +222,13 @@ class Study(Results):
         if isinstance(event, Added | Discarded | Imported | Retried):
             self.requests.add(event.request)
             if not event.request or event.session != self._driver:
-                return  # no driver was at work
+                return  # no driver was running
         if self.sessions:
-            # A clock that was set back does not make a session shorter.
+            # A clock that was set back must not make a session shorter.
             self.sessions[-1].seen = max(self.sessions[-1].seen, event.t)
 
     def _change(self, event: Changed) -> None:
-        """Take it that level indices mean something else from here on, if the grid changed."""
+        """Apply a change; if the grid changed, level indices refer to the new one from here on."""
         if event.fingerprints.get("grid") != self.fingerprints.get("grid"):
             for trial in self.trials:
                 trial.why_json = why_without_points(trial.why_json)
@@ -291,7 +291,7 @@ class Study(Results):
         self.calls.append(Told(known, Call.TELL))
 
     def point_of(self, event: Proposed | Known) -> Point:
-        """The point that an event is about.
+        """The point of an event.
 
         Raises:
             ValueError: the grid has no such point.
@@ -325,7 +325,7 @@ class Study(Results):
         attempt.host = event.host
         match attempt.verdict:
             case Verdict.AGAIN:
-                # In a journal that was repaired, the end of an earlier attempt may come late.
+                # In a repaired journal, the end of an earlier attempt may come late.
                 if event.attempt == len(task.attempts):
                     task.status = Status.WAITING
                 return
@@ -355,10 +355,10 @@ class Study(Results):
 
     @property
     def history(self) -> list[tuple[Trial | KnownResult, bool]]:
-        """What was proposed and what ended, in order.
+        """All proposals and ends, in order.
 
-        As pairs: a trial and False when it was proposed, a trial and True when it was measured or
-        failed, a known result and True.
+        Pairs of a trial and False when it was proposed, a trial and True when it was measured or
+        failed, and a known result and True.
         """
         found: dict[tuple[int, bool], tuple[Trial | KnownResult, bool]] = {}
         for told in self.calls:
@@ -368,9 +368,9 @@ class Study(Results):
         return list(found.values())
 
     def look_at_jobs(self) -> Study:
-        """See which of the jobs under way have begun, and return this study.
+        """Update which pending jobs have begun, and return this study.
 
-        The driver needs no such look: its launcher tells it.
+        The driver does not need this, as its launcher reports it.
         """
         for trial in self.with_status(Status.RUNNING):
             trial.attempts[-1].begun = trial.job.has_begun()
@@ -379,7 +379,7 @@ class Study(Results):
 
 @contextmanager
 def _no_garbage() -> Iterator[None]:
-    """Suspend the collector, which would go through all trials again and again."""
+    """Suspend garbage collection, which would traverse all trials repeatedly."""
     enabled = gc.isenabled()
     gc.disable()
     try:

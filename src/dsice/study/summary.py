@@ -1,4 +1,4 @@
-"""A study in plain data, for programs and for a line of text."""
+"""Summaries of a study, as plain data for programs and as lines of text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dsice.units import count, duration, hours, number, span
 
 
 def as_json(study: Study) -> dict[str, Any]:
-    """What ``dsice status --json`` prints."""
+    """The output of ``dsice status --json``."""
     best, baseline = study.best_standing(study.goal), Baseline.of(study)
     queued = len(study.queued)
     running = len(study.with_status(Status.RUNNING)) - queued
@@ -79,12 +79,12 @@ def _known(study: Study) -> dict[str, Any]:
 
 
 def sources_line(study: Study) -> str:
-    """One line that names what the study learns from; empty if it learns from nothing."""
+    """One line that names the sources from which the study learns; empty without any."""
     return learned.line(study.sources)
 
 
 def known_line(study: Study) -> str:
-    """One line on results from elsewhere; empty if there are none."""
+    """One line on known results; empty if there are none."""
     if not study.known:
         return ""
     failed = sum(result.status is Status.FAILED for result in study.known)
@@ -97,7 +97,7 @@ def known_line(study: Study) -> str:
 
 
 def gpus(study: Study) -> int:
-    """How many accelerators each trial's job is given; 0 outside of a batch system."""
+    """The number of accelerators of each trial's job; 0 without a batch system."""
     batch = study.config.run.batch
     if batch is None:
         return 0
@@ -106,13 +106,13 @@ def gpus(study: Study) -> int:
 
 
 def waiting_time(study: Study) -> float | None:
-    """The median time from submission to beginning, in seconds; None while no trial has ended."""
+    """The median time in the queue, in seconds; None while no trial has ended."""
     waited = [t.attempts[-1].waited for t in study.finished if t.attempts[-1].started]
     return statistics.median(waited) if waited else None
 
 
 def batch_line(study: Study) -> str:
-    """One line on the batch system that runs the trials; empty if none does."""
+    """One line on the batch system of the trials; empty without one."""
     if study.config.run.batch is None or not study.sessions:
         return ""
     waited = waiting_time(study)
@@ -125,7 +125,7 @@ def batch_line(study: Study) -> str:
 
 
 def trial_as_json(trial: Trial) -> dict[str, Any]:
-    """One trial, for programs; ``seconds`` is the time of all its attempts."""
+    """A trial as plain data; ``seconds`` is the total time of all its attempts."""
     return {
         "trial": trial.number,
         "params": trial.params,
@@ -139,22 +139,22 @@ def trial_as_json(trial: Trial) -> dict[str, Any]:
 
 
 def best_as_json(best: Standing[Trial]) -> dict[str, Any]:
-    """The best trial, as ``dsice best --json`` prints it, with all trials of its point."""
+    """The output of ``dsice best --json``: the best trial, with all trials of its point."""
     return trial_as_json(best.counted) | {
         "repeats": [{"trial": t.number, "metrics": dict(t.metrics)} for t in best.of]
     }
 
 
 def metric_text(name: str, value: float, goal: Goal) -> str:
-    """A measured metric: see `dsice.units.number`; it is seen whether it keeps its bounds."""
+    """Format a metric, see `dsice.units.number`, with digits that show whether it is in bounds."""
     limits = [bound.limit for bound in goal.bounds if bound.metric == name]
     return number(value, *(limit for limit in limits if limit is not None))
 
 
 def repeats_text(standing: Standing[Trial], metric: str) -> str:
-    """``median of 3 (4.02 to 8.74)``: how a point was measured; empty if once.
+    """``median of 3 (4.02 to 8.74)``: repeated measurements of a point; empty for a single one.
 
-    With several measurements the best may count instead: ``best of 3 (4.02 to 8.74)``.
+    If the best measurement counts instead: ``best of 3 (4.02 to 8.74)``.
     """
     count = len(standing.of)
     if count == 1:
@@ -166,18 +166,18 @@ def repeats_text(standing: Standing[Trial], metric: str) -> str:
 
 
 def seconds_of(task: Task) -> float:
-    """How long all attempts of a task ran together; one that runs does not count yet."""
+    """Total run time of all ended attempts of a task, in seconds."""
     return sum(attempt.seconds for attempt in task.attempts)
 
 
 def time_text(task: Task) -> str:
-    """``3 min 20 s``, ``3 min 20 s in 2 attempts``: the time of all attempts."""
+    """``3 min 20 s``, ``3 min 20 s in 2 attempts``: the total time of all attempts."""
     count = len(task.attempts)
     return duration(seconds_of(task)) + (f" in {count} attempts" if count > 1 else "")
 
 
 def under_way(trial: Trial) -> str:
-    """How long a trial whose job is under way has run or waited by now."""
+    """How long the pending job of a trial has run or waited so far."""
     attempt = trial.attempts[-1]
     claim = trial.job.claimant() if attempt.begun else None
     began = attempt.submitted if claim is None else max(claim.time, attempt.submitted)
@@ -196,9 +196,9 @@ def no_best_text(study: Study, goal: Goal) -> str:
 
 
 def other_results(task: Task) -> dict[str, str]:
-    """What the newest job of a task returned besides the task's metrics, by name, as text.
+    """Values that a task's newest job returned besides the task's metrics, by name, as text.
 
-    NaN and texts above all; of a task that failed, its numbers too.
+    Mainly NaN and texts; for a failed task, also its numbers.
     """
     try:
         found = _returned(task.job)
@@ -209,7 +209,7 @@ def other_results(task: Task) -> dict[str, str]:
 
 @cache
 def _returned(job: JobFolder) -> dict[str, str]:
-    """All that a job returned, as text. It does not change once it is there.
+    """All values that a job returned, as text; constant once it has ended.
 
     Raises:
         ValueError: it has not ended.
@@ -230,7 +230,7 @@ def _unquoted(text: str) -> str:
 
 
 def progress(task: Task, most: int = 5) -> dict[str, str]:
-    """The newest intermediate metrics of a running task, by names fit to be shown, as text."""
+    """The newest intermediate metrics of a running task as text, by printable names."""
     line = last_line(task.job.progress)
     try:
         entry = json.loads(line) if line else {}
@@ -243,7 +243,7 @@ def progress(task: Task, most: int = 5) -> dict[str, str]:
 
 
 def _intermediate(value: object) -> str:
-    """A number, NaN, infinity or a text; empty for all else."""
+    """Format a number, NaN, infinity or a text; empty for all else."""
     if finite(value):
         assert isinstance(value, int | float)
         return number(value)
@@ -264,7 +264,7 @@ def change_lines(study: Study) -> list[str]:
 
 
 def driver_line(study: Study, touching: bool = True) -> str:
-    """One line on the driver: at work, ended and why, or killed.
+    """One line on the driver: running, ended with the reason, or killed.
 
     ``touching`` is as for `dsice.study.lock.DriverLock.silence`.
     """

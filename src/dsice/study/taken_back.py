@@ -1,4 +1,4 @@
-"""Results that do not count any more: the fold of the events that take them back."""
+"""Folding the events that revoke results: void failures, retried and discarded trials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def void(study: Study, event: Voided) -> None:
-    """Take failures back that were the machine's: their trials wait to be measured again.
+    """Void failures that were the machine's fault: their trials wait to be measured again.
 
     Raises:
         ValueError: there are no such failures.
@@ -37,7 +37,7 @@ def void(study: Study, event: Voided) -> None:
 
 
 def retry(study: Study, event: Retried) -> None:
-    """Let trials that have ended, or were discarded, wait to be measured again.
+    """Let ended or discarded trials wait to be measured again.
 
     Raises:
         ValueError: there is no such trial, or it has not ended.
@@ -48,7 +48,7 @@ def retry(study: Study, event: Retried) -> None:
 
 
 def discard(study: Study, event: Discarded) -> None:
-    """Let trials that have ended, or that wait, not count.
+    """Discard trials that have ended or are waiting.
 
     Raises:
         ValueError: there is no such trial, or it runs.
@@ -77,12 +77,12 @@ def _trials(study: Study, numbers: Iterable[int]) -> Iterator[Trial]:
 
 
 def _forget(study: Study, numbers: Collection[int]) -> None:
-    """Leave the ends of trials out of all that is known."""
+    """Remove the ends of trials from the results."""
     study.finished[:] = [trial for trial in study.finished if trial.number not in numbers]
     for trial in _trials(study, numbers):
         trial.reports.clear()
     known: list[Told] = []
-    again: set[int] = set()  # those whose first proposal is there
+    again: set[int] = set()  # whose first proposal has been seen
     for told in study.calls:
         if not isinstance(told.of, Trial) or told.of.number not in numbers:
             known.append(told)

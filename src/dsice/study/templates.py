@@ -1,8 +1,8 @@
-"""Input files of a program, made from templates: ``[trial] files``.
+"""Input files of a program, created from templates: ``[trial] files``.
 
-A template is a text with fields in the language of Jinja, ``rate = {{ rate }}``. Whatever it names
-must be known: a misspelt name is an error, never an empty text. It is rendered by a process of its
-own, `dsice.study.renderer`, in which it can neither run anything nor go on for ever.
+A template is a text in the language of Jinja, ``rate = {{ rate }}``. All its variables must be
+known: a misspelt name is an error, never an empty text. A separate process renders it,
+`dsice.study.renderer`, in which it can neither run programs nor exceed the time limit.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ MEMORY: Final = 1 << 30
 
 
 def check_target(name: str) -> None:
-    """Check that a file may be made at ``name`` in the working directory of a program.
+    """Check that ``name`` is a path within the working directory of a program.
 
     Raises:
-        InvalidInput: it would lie elsewhere.
+        InvalidInput: it is not.
     """
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts or not name.isprintable():
@@ -42,24 +42,24 @@ def check_target(name: str) -> None:
 
 
 def check(path: Path, known: Sequence[str], root: Path | None = None) -> None:
-    """Check a template without rendering it: that it can be read, and what it names.
+    """Check a template without rendering it: its syntax and its variables.
 
     Args:
         path: of the template.
         known: the names that it may use, as the fields of a command.
-        root: the folder out of which no link may lead; that of the template if not given.
+        root: the folder that links must not leave; by default that of the template.
 
     Raises:
-        InvalidInput: something is wrong; the message names file, line and what is accepted.
+        InvalidInput: it is invalid; the message names file, line and what is accepted.
     """
     _ask(path, root, known=list(known))
 
 
 def render(path: Path, values: Mapping[str, Any], root: Path | None = None) -> str:
-    """The text that the template at ``path`` becomes.
+    """Render the template at ``path``.
 
     Args:
-        path: of the template; what it includes is looked for in its own folder.
+        path: of the template; included files are searched in its folder.
         values: by the names of the fields of a command.
         root: as for `check`.
 
@@ -74,7 +74,7 @@ def _ask(path: Path, root: Path | None, **more: Any) -> str:
     line = json.dumps(request).encode() + b"\n"
     answer = _RENDERER.ask(line)
     if isinstance(answer, int) and answer != -signal.SIGXCPU:
-        answer = _RENDERER.ask(line)  # it was killed from outside
+        answer = _RENDERER.ask(line)  # retry: it was killed from outside
     if isinstance(answer, int):
         over = answer == -signal.SIGXCPU
         why = f"it takes more than {SECONDS} s" if over else f"its process was ended: {answer}"
@@ -86,14 +86,14 @@ def _ask(path: Path, root: Path | None, **more: Any) -> str:
 
 
 class _Renderer:
-    """The process that renders, begun when there is a need."""
+    """The rendering process, started when needed."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
     def ask(self, line: bytes) -> bytes | int:
-        """Its answer to a request, or the exit code with which it has ended."""
+        """Its answer to a request, or its exit code if it has ended."""
         with self._lock:
             if self._process is None:
                 self._process = self._begun()
@@ -119,14 +119,14 @@ class _Renderer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C is for the driver
+            start_new_session=True,  # Ctrl-C is for the driver only
         )
         weakref.finalize(self, _ended, process)
         return process
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:
-    """Let a process end; its exit code."""
+    """End a process, and return its exit code."""
     with suppress(BrokenPipeError):
         process.communicate()
     return process.returncode

@@ -1,4 +1,4 @@
-"""What a dry run says of the metrics that are read from output, tried on a piece of output."""
+"""Testing the patterns of metrics on a piece of output, for the dry run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def metric_lines(program: CommandConfig, output: str | None = None) -> list[tupl
 
     Args:
         program: its table of the study file.
-        output: what it printed once; by default each pattern is tried on its own sample.
+        output: a sample of its output; by default each pattern is tested on its own sample.
     """
     lines = []
     for name, entry in program.metrics.items():

@@ -1,9 +1,9 @@
-"""Folders of trials that a study's journal does not know.
+"""Folders of trials that are missing in a study's journal.
 
-An event comes before the folder that it is about, so there are none, unless the journal is older
-than the folders: restored from a backup, copied while a driver was at work, cut by hand. New trials
-must not meet the results of old ones, so a driver refuses to go on; `dsice.repair` adopts them or
-sets them aside.
+An event is written before its folder, so there are none unless the journal is older than the
+folders: restored from a backup, copied while a driver was running, or truncated by hand. New trials
+must not find the results of old ones, so a driver refuses to continue; `dsice.repair` adopts the
+folders or moves them aside.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dsice.study.state import Study
 
 
 def unknown_folders(study: Study) -> list[Path]:
-    """The folders of trials and attempts that the journal of a study does not know."""
+    """The folders of trials and attempts that are missing in the journal of a study."""
     place = study.directory
     known = len(study.trials)
     found = [place.trial(n).path for n in numbers_in(place.path / "trials", "") if n > known]
@@ -31,10 +31,10 @@ def unknown_folders(study: Study) -> list[Path]:
 
 
 def require_known(study: Study) -> None:
-    """Check that the journal knows all trials and attempts that have a folder.
+    """Check that the journal has all trials and attempts with a folder.
 
     Raises:
-        DamagedStudy: it does not; the message names them and says what to do.
+        DamagedStudy: some are missing; the message names them and says what to do.
     """
     if not (unknown := unknown_folders(study)):
         return

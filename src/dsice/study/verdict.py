@@ -1,4 +1,4 @@
-"""What follows from the end of a job: the rules, without the doing."""
+"""The verdict on the end of a job, as pure rules."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ MAX_LOST: Final = 3
 def judge(
     outcome: Outcome, earlier: Sequence[Attempt], retries: int, needed: Sequence[str]
 ) -> tuple[Verdict, str]:
-    """The verdict on a job, and the reason if it did not measure what it should.
+    """The verdict on a job, and the reason if it lacks its measurement.
 
-    A job that somebody removed from a batch system's queue by hand while it ran has failed: they
-    will have had a reason. A time limit and a lack of memory are failures of the program.
+    A running job that somebody removed from a batch system's queue by hand has failed, presumably
+    for a reason. Exceeding the time limit or the memory is a failure of the program.
 
     Args:
         outcome: how it ended.
         earlier: the attempts before it.
-        retries: how often a failure of the program is tried again.
-        needed: names of the metrics that it must have returned.
+        retries: how often a failed program is repeated.
+        needed: names of the metrics that it must return.
     """
     reason = outcome.reason or _lacking(outcome, needed)
     if not reason:

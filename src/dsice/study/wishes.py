@@ -1,4 +1,4 @@
-"""What people may wish of a study's results: that they be measured again, left out, added."""
+"""Building users' requests on the results of a study: retry, discard or add."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ BY_HAND = "dsice add"
 def retried(
     study: Study, numbers: Sequence[int], failed: bool = False, reason: str | None = None
 ) -> Retried:
-    """The wish to measure trials again; what they gave so far does not count any more.
+    """The request to measure trials again; their results so far no longer count.
 
     Args:
-        study: as it stands.
+        study: in its present state.
         numbers: of trials that have ended or were discarded.
-        failed: all that failed as well.
-        reason: of those that failed only such whose reason contains this text, in upper or lower
+        failed: whether to include all failed trials.
+        reason: restricts the failed trials to those whose reason contains this text, ignoring
             case.
 
     Raises:
-        InvalidInput: there are none, or one of ``numbers`` has not ended.
+        InvalidInput: there are no such trials, or one of ``numbers`` has not ended.
     """
     chosen = [_trial(study, number) for number in numbers]
     for trial in chosen:
@@ -56,10 +56,10 @@ def retried(
 
 
 def discarded(study: Study, numbers: Sequence[int], why: str) -> Discarded:
-    """The wish that trials do not count, and are not measured again.
+    """The request that trials do not count and are not measured again.
 
     Raises:
-        InvalidInput: one runs, or does not count anyway; or ``why`` says nothing.
+        InvalidInput: a trial is running or does not count already, or ``why`` is empty.
     """
     if not why.strip():
         raise InvalidInput("--why is empty: say why the trials do not count")
@@ -78,19 +78,19 @@ def added(
     nearest: bool = False,
     tell: Tell = lambda note: None,
 ) -> Added | Imported:
-    """The wish to have a point measured, or to let a result from elsewhere be known.
+    """The request to measure a point, or to add a known result.
 
     Args:
-        study: as it stands.
+        study: in its present state.
         setting: a value of every parameter, ``lr=1e-3,layout=aos``.
-        metrics: what was measured there, ``loss=0.3``; None: it is to be measured.
-        nearest: whether a number that is no level stands for the nearest one; within a continuous
-            range it always does.
-        tell: is told of each such number.
+        metrics: its measurement, ``loss=0.3``; None: it is to be measured.
+        nearest: whether a number that is not a level is replaced by the nearest one, as it always
+            is in a continuous range.
+        tell: called for each such number.
 
     Raises:
-        InvalidInput: the setting is no allowed point of the grid, a trial is there already, or a
-            metric of the goal is missing or no finite number.
+        InvalidInput: the setting is not an allowed point of the grid, a trial exists there
+            already, or a metric of the goal is missing or not finite.
     """
     grid = study.config.grid
     point = point_of(grid, setting_of(setting, "setting"), nearest, setting, tell)
@@ -108,11 +108,11 @@ def added(
 
 
 def told(study: Study, wish: Added | Discarded | Imported | Retried) -> str:
-    """What has come of a wish, in words, once it has been taken up.
+    """The result of a request, in words, once it is processed.
 
     Args:
-        study: as it stands since.
-        wish: as it was asked.
+        study: in its state afterwards.
+        wish: the request.
     """
     at_work = study.directory.lock.is_held()
     goes_on = "the driver at work does it" if at_work else "'dsice run' does it"
