@@ -2,13 +2,13 @@
 
 DIR/study.toml            the study file, frozen
 DIR/learned.json          results of earlier studies that it learns from
-DIR/journal.jsonl         what happened, one event a line
-DIR/lock                  held by the driver at work, see `dsice.study.lock`
-DIR/stop                  what ``dsice stop`` asks of it
-DIR/requests/             what else people ask, see `dsice.study.requests`
-DIR/function.pkl          the function of a study that was started from Python, and
-DIR/function.json             which versions of it there were, see `dsice.study.function`
-DIR/batch/                what a batch system was given, see `dsice.launch.wave`
+DIR/journal.jsonl         the journal, one event per line
+DIR/lock                  held by the running driver, see `dsice.study.lock`
+DIR/stop                  the request of ``dsice stop``
+DIR/requests/             other requests of users, see `dsice.study.requests`
+DIR/function.pkl          the function of a study started from Python, and
+DIR/function.json             its versions so far, see `dsice.study.function`
+DIR/batch/                submissions to a batch system, see `dsice.launch.wave`
 DIR/stages/NAME/          one folder per stage, and
 DIR/trials/00012/         one per trial, each with
     work/                     the program's own folder and working directory

@@ -15,7 +15,7 @@ class Samples:
 
     Attributes:
         owed: their number, of all points that have not failed.
-        apart: points of which one more sample may begin now, separate in time from the earlier
+        apart: points of which another sample may begin now, separate in time from the earlier
             ones, as no trial of the point is pending.
         beside: further ones, which would run in parallel with another trial of their point.
     """
