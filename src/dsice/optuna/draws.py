@@ -14,7 +14,7 @@ from typing import Any, Final
 from optuna.trial import FrozenTrial
 
 from dsice.optuna.levels import Levels, levels_if_any
-from dsice.optuna.record import values_of
+from dsice.optuna.trials import values_of
 
 
 class Draws:

@@ -1,8 +1,4 @@
-"""Telling a search the trials of a study: each result once, each open trial as pending.
-
-Trials carry *claims*: the parameter values that their sampler has chosen, written before they are
-used. A claim makes a trial's point known to every process as soon as it is proposed.
-"""
+"""Telling a search the trials of a study: each result once, each open trial as pending."""
 
 from __future__ import annotations
 
@@ -11,54 +7,20 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from optuna.trial import FrozenTrial, TrialState
 
 from dsice.goal import Goal, Metrics
 from dsice.grid import Point
+from dsice.optuna.reports import Reports
 from dsice.optuna.space import Space, asked_for
+from dsice.optuna.trials import CLAIM, Earlier, constraints_of, reported, values_of
 from dsice.search import make_search
 from dsice.search.sources import Given
 
-CLAIM: Final = "dsice:claim"  # attribute of a trial: the chosen values, by parameter
-_FIXED: Final = "fixed_params"  # Optuna's attribute of enqueued trials
-_CONSTRAINTS: Final = "constraints"  # Optuna's: a list, or since 5.0 one attribute for each
-_LARGEST: Final = 1e100  # constraints may be infinite
 _DRAWS: Final = 200
 _LISTED: Final = 100_000
-
-
-def values_of(trial: FrozenTrial) -> dict[str, Any]:
-    """The known parameter values of a trial: suggested, enqueued or claimed.
-
-    A completed trial has the values that it suggested, whatever it had claimed. A trial that ended
-    without asking for any has measured nothing.
-    """
-    if trial.state == TrialState.COMPLETE or (trial.state.is_finished() and not trial.params):
-        return dict(trial.params)
-    attrs = trial.system_attrs
-    return {**attrs.get(CLAIM, {}), **attrs.get(_FIXED, {}), **trial.params}
-
-
-def constraints_of(trial: FrozenTrial) -> dict[str, float]:
-    """The values of a trial's constraints by name, feasible up to 0.
-
-    Supports both ways of Optuna: the result of a constraints function, and ``set_constraint``.
-    """
-    listed = trial.system_attrs.get(_CONSTRAINTS) or ()
-    found = {str(k): float(value) for k, value in enumerate(listed)}
-    for key, value in trial.system_attrs.items():
-        if key.startswith(f"{_CONSTRAINTS}:"):
-            found[key.removeprefix(f"{_CONSTRAINTS}:")] = float(value)
-    return {name: min(max(value, -_LARGEST), _LARGEST) for name, value in found.items()}
-
-
-class Earlier(NamedTuple):
-    """A study to learn from: its name and its finished trials."""
-
-    name: str
-    trials: Sequence[FrozenTrial]
 
 
 class Record:
@@ -66,7 +28,8 @@ class Record:
 
     A completed trial is a result, and so is a pruned one, with the last value that it reported. A
     failed trial, or one without a finite value, is a failure. A constraint that a trial does not
-    report counts as satisfied.
+    report counts as satisfied. With ``reports``, once the steps are known, intermediate values are
+    told as reports, and a pruned trial that has reported counts as ended early.
 
     Attributes:
         space: the searched parameters and which of them go together, as far as known.
@@ -82,6 +45,7 @@ class Record:
         seed: int,
         tolerance: float | None = None,
         earlier: Sequence[Earlier] = (),
+        reports: Reports | None = None,
     ) -> None:
         self.space = space
         self._flat: Final = space
@@ -96,11 +60,16 @@ class Record:
         self._seed = seed
         self._tolerance = tolerance
         self._earlier = earlier
+        self.reports: Final = reports
+        self._steps: tuple[int, ...] | None = None
         self._constraints: tuple[str, ...] = ()
         self._restart()
 
     def _restart(self) -> None:
         bounds = [f"c{k} <= 0" for k in range(len(self._constraints))]
+        options: dict[str, Any] = {}
+        if self.reports is not None and self._steps is not None:
+            options = {"steps": self._steps, "end_below": self.reports.end_below}
         senses = ("value", None) if self._maximize else (None, "value")
         self._search = make_search(
             "dsice",
@@ -109,6 +78,7 @@ class Record:
             seed=self._seed,
             tolerance=self._tolerance,
             sources=[self._source(each) for each in self._earlier],
+            **options,
         )
         self._told: set[int] = set()
         self._open: dict[int, Point] = {}  # points of the unfinished trials
@@ -122,6 +92,10 @@ class Record:
     def update(self, trials: Sequence[FrozenTrial], asking: int) -> None:
         """Tell the search what is new in the study's ``trials``; ``asking`` has no point yet."""
         new = [trial for trial in trials if trial.number not in self._told]
+        if self.reports is not None and (steps := self.reports.steps(trials)) != self._steps:
+            self._steps = steps
+            self._restart()
+            new = list(trials)
         names = {name for each in new if each.state.is_finished() for name in constraints_of(each)}
         if not names <= set(self._constraints):
             self._constraints = tuple(sorted({*self._constraints, *names}))
@@ -172,12 +146,19 @@ class Record:
 
     def _tell(self, trials: Sequence[FrozenTrial], asking: int) -> None:
         self._open = {}
+        if self._steps is not None:
+            self._name(trials, asking)
         for trial in trials:
             if not trial.state.is_finished():
                 continue
             self._told.add(trial.number)
             if (point := self.space.place(values_of(trial))) is not None:
-                self._search.tell(point, self._metrics(trial))
+                self._report(trial, point)
+                if self._is_ended_early(trial):
+                    self._take_up(point)
+                    self._search.end(point)
+                else:
+                    self._search.tell(point, self._metrics(trial))
             if trial.state == TrialState.COMPLETE:
                 self._is_inside = self._is_inside and self._asks_for_these(trial)
         under_way = [trial for trial in trials if not trial.state.is_finished()]
@@ -191,11 +172,19 @@ class Record:
                 values = values_of(trial)
                 if (point := self.space.place(values)) is not None:
                     self._hold(trial.number, point)
+                    self._report(trial, point)
                 elif {*trial.params, *trial.system_attrs.get(CLAIM, {})} & set(self.space.levels):
                     drawing.append((trial.number, values))
         for number, values in drawing:
             if (room := next(filter(self.is_new, self._listed(values)), None)) is not None:
                 self._hold(number, room)  # otherwise none might be left where it ends
+
+    def _name(self, trials: Sequence[FrozenTrial], asking: int) -> None:
+        """Have the search number points as trials are numbered: by that some run to their end."""
+        for trial in trials:
+            point = None if trial.number == asking else self.space.place(values_of(trial))
+            if point is not None and not self._search.is_known(point):
+                self._search.pend(point)
 
     def _asks_for_these(self, trial: FrozenTrial) -> bool:
         return all(
@@ -208,8 +197,34 @@ class Record:
 
     def _hold(self, number: int, point: Point) -> None:
         self._open[number] = point
-        if not self._search.is_known(point):
+        if not self._search.is_known(point) or self._has_ended(point):
             self._search.pend(point)
+
+    def _report(self, trial: FrozenTrial, point: Point) -> None:
+        if self._steps is not None:
+            for done, value in reported(trial):
+                self._search.report(point, done, {"value": value})
+
+    def _is_ended_early(self, trial: FrozenTrial) -> bool:
+        is_pruned = trial.state == TrialState.PRUNED
+        return is_pruned and self._steps is not None and bool(trial.intermediate_values)
+
+    def _take_up(self, point: Point) -> None:
+        """Have ``point`` pending, though another trial has ended there."""
+        if self._search.ledger.canonical(point) not in self._search.pending:
+            self._search.pend(point)
+
+    def _has_ended(self, point: Point) -> bool:
+        ledger = self._search.ledger
+        return ledger.canonical(point) in ledger.ended
+
+    def judged(self, number: int) -> tuple[bool, float | None]:
+        """Whether a trial under way should end now, and its chance to become the best, if known."""
+        if number not in self._open:
+            return False, None
+        point = self._search.ledger.canonical(self._open[number])
+        ends = point in self._search.ending(anew=True)
+        return ends, self._search.chance(point)
 
     def _listed(self, params: Mapping[str, Any]) -> Iterator[Point]:
         """The first points with these values, in their order."""
@@ -269,12 +284,16 @@ class Record:
     def is_used_up(self) -> bool:
         """Whether every allowed point is measured or has a trial, if points can be counted."""
         pending = sum(point not in self._search.history for point in self._search.pending)
-        return len(self._search.history) + pending == self.space.grid.counts().distinct
+        return self._done() + pending == self.space.grid.counts().distinct
 
     @property
     def is_measured(self) -> bool:
-        """Whether every allowed point is measured."""
-        return len(self._search.history) == self.space.grid.counts().distinct
+        """Whether every allowed point is measured, or its trial has ended early."""
+        return self._done() == self.space.grid.counts().distinct
+
+    def _done(self) -> int:
+        history = self._search.history
+        return len(history) + sum(point not in history for point in self._search.ledger.ended)
 
     @property
     def reason(self) -> str:

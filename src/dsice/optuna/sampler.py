@@ -28,8 +28,11 @@ from dsice.grid import Grid, Point
 from dsice.optuna.draws import Draws
 from dsice.optuna.learned import LearnedSpace
 from dsice.optuna.levels import MOST, Levels, levels_of
-from dsice.optuna.record import CLAIM, Earlier, Record
+from dsice.optuna.pruner import reports_of
+from dsice.optuna.record import Record
+from dsice.optuna.reports import Reports
 from dsice.optuna.space import Space, check_distributions
+from dsice.optuna.trials import CLAIM, Earlier
 from dsice.pace import require_quick
 from dsice.search.base import at_least, positive
 
@@ -51,7 +54,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
     processes and any storage. All trials of the study count as results, including those of other
     samplers: a value between levels counts for the nearest one. A failed trial is a failure of its
     point, which is not tried again unless it is enqueued. A pruned trial counts with the last value
-    that it reported.
+    that it reported or, in a study with a `DsicePruner`, as ended early, with all that it reported.
 
     Conditional parameters, suggested at some values of others only, are searched together with the
     others: the sampler learns which ones go together, and points that differ only in parameters
@@ -163,18 +166,43 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
             self._attend(study)
             if self._grid is None and not search_space:
                 return {}
-            if self._record is None or self._searched != search_space:
+            reports, known = reports_of(study), self._record
+            if known is None or self._searched != search_space or known.reports != reports:
                 self._searched = dict(search_space)
-                self._record = Record(
-                    self._grid or Space.of_distributions(search_space, self._levels),
-                    maximize=study.directions[0] == optuna.study.StudyDirection.MAXIMIZE,
-                    seed=self._seed,
-                    tolerance=self._tolerance,
-                    earlier=self._earlier,
-                )
+                self._record = self._new_record(study, search_space, reports)
+            assert self._record is not None
             params = self._proposed(study, trial, self._record)
             # If the parameters asked for depend on values, each value is given when asked for.
             return params if self._grid is None and not self._record.space.branches else {}
+
+    def _new_record(
+        self, study: Study, searched: Mapping[str, BaseDistribution], reports: Reports | None
+    ) -> Record:
+        return Record(
+            self._grid or Space.of_distributions(searched, self._levels),
+            maximize=study.directions[0] == optuna.study.StudyDirection.MAXIMIZE,
+            seed=self._seed,
+            tolerance=self._tolerance,
+            earlier=self._earlier,
+            reports=reports,
+        )
+
+    def _record_anew(
+        self, study: Study, trials: Sequence[FrozenTrial], reports: Reports
+    ) -> Record | None:
+        """As `DsicePruner` needs it: a record that knows nothing but these trials."""
+        with self._lock:  # one at a time, as proposals: each takes all that a core has
+            searched = self._given
+            if searched is None and self._grid is None:
+                learned = LearnedSpace(self._levels)
+                learned.update(trials)
+                searched = learned.distributions()
+            searched = {n: each for n, each in (searched or {}).items() if not each.single()}
+            if self._grid is None and not searched:
+                return None
+            record = self._new_record(study, searched, reports)
+            record.update(trials, -1)
+            return record
 
     def sample_independent(  # noqa: D102
         self,

@@ -123,9 +123,12 @@ class Dsice(Search):
     # -- ending early ------------------------------------------------------------------------------
 
     @one_blas_thread()
-    def ending(self) -> list[Point]:  # noqa: D102
+    def ending(self, *, anew: bool = False) -> list[Point]:  # noqa: D102
         if self.ledger.curves is None or not self._is_guided():
             return []
+        # The last fit may be some percent of all reports behind, the latest of a trial among them.
+        if anew and self._fit.event != len(self.ledger.events):
+            self._fit, self._epoch = self._fit_now(), None
         epoch = self._current_epoch()
         return self._stopping.due(epoch.chances, epoch.chance_of_new)
 
@@ -240,10 +243,12 @@ class Dsice(Search):
 
     def _due_fit(self) -> _Fit:
         """The fit that the next proposal must use."""
+        now = self._fit_now()
+        return self._fit if self.ledger.news < self._fit.due and now.kind == self._fit.kind else now
+
+    def _fit_now(self) -> _Fit:
         results = self.ledger.news
         kind = (self.ledger.feasible, self.ledger.successes < len(self.history))
-        if results < self._fit.due and kind == self._fit.kind:
-            return self._fit
         growth = _GROWTH if self.ledger.curves is None else _GROWTH_OF_REPORTS
         return _Fit(int(results * growth) + 1, kind, len(self.ledger.events))
 

@@ -168,8 +168,8 @@ class Search(ABC):
         if self.ledger.report(point, step, metrics):
             self._hear()
 
-    def ending(self) -> list[Point]:
-        """The pending points whose trials should end now, the least promising first; see `end`."""
+    def ending(self, *, anew: bool = False) -> list[Point]:
+        """The pending points to end now, least promising first (`end`); ``anew``: by a new fit."""
         return []
 
     def end(self, point: Point) -> None:
