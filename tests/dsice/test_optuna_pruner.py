@@ -223,6 +223,27 @@ def test_every_point_is_begun_once_and_the_study_ends() -> None:
     assert of_state(study, TrialState.PRUNED)
 
 
+def test_the_search_hears_reports_and_ended_trials_as_such() -> None:
+    axes = [dsice.Axis.integers("a", 0, 19), dsice.Axis.integers("b", 0, 19)]
+    grid, steps = dsice.Grid(axes), range(STEPS)
+    study = optuna.create_study(
+        sampler=DsiceSampler(search_space=grid, seed=2), pruner=DsicePruner(steps=steps)
+    )
+    study.optimize(trained, n_trials=25)
+    goal = dsice.Goal(minimize="value")
+    search = dsice.make_search("dsice", grid, goal, seed=2, steps=[step + 1 for step in steps])
+    for trial in study.trials:
+        (point,) = search.ask()
+        assert search.grid.params(point) == trial.params
+        for step, value in trial.intermediate_values.items():
+            search.report(point, step + 1, {"value": value})
+        if trial.state == TrialState.PRUNED:
+            search.end(point)
+        else:
+            search.tell(point, {"value": trial.value})
+    assert len(search.history) == len(of_state(study, TrialState.COMPLETE)) < 25
+
+
 # -- the storage says all --------------------------------------------------------------------------
 
 
