@@ -98,6 +98,7 @@ def study_file(whole: dict[str, Any]) -> str:
         "[trial] and [stage.NAME]": whole["$defs"]["CommandConfig"],
         "metrics, each as a table": whole["$defs"]["MetricConfig"],
         "[trial.progress]": whole["$defs"]["ProgressConfig"],
+        "[finalists]": whole["$defs"]["FinalistsConfig"],
         "resources": whole["$defs"]["Resources"],
         "[run]": whole["$defs"]["RunConfig"],
         "[run.slurm]": whole["$defs"]["SlurmSettings"],
