@@ -12,8 +12,8 @@ from superres import helptexts
 Command = Callable[[argparse.Namespace], None]
 Group = argparse.ArgumentParser | argparse._ArgumentGroup
 
-# These are repeated here, as torch takes seconds to import and --help is to be quick; a test
-# compares them with the originals.
+# Repeated here because torch takes seconds to import and --help must be quick. A test compares them
+# with the originals.
 NETWORK_NAMES = ("tiny", "dbpn-s", "d-dbpn", "dbpnll", "dbpn-r64-10", "dbpn-mr64-3")
 SCHEDULE_NAMES = ("linear", "cosine", "step", "constant")
 LOSS_NAMES = ("mse", "l1")
@@ -24,7 +24,7 @@ EXPORT_FORMAT_NAMES = ("onnx", "torchscript")
 
 
 def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentParser:
-    """The parser of the command line; ``run`` of what it parses is the command's function."""
+    """Create the parser of the command line; ``run`` of its result is the command's function."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("superres", description=helptexts.ABOUT, formatter_class=raw)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -172,7 +172,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
 
 
 def _bytes(text: str) -> int:
-    """Bytes in "2 GB", "512MiB" or "1.5g"."""
+    """Parse a size such as "2 GB", "512MiB" or "1.5g" to bytes."""
     found = re.fullmatch(r"(\d+\.?\d*)\s*([kmgt])(i?)b?", text.strip().lower())
     if found is None:
         raise argparse.ArgumentTypeError(f'not a size such as "2 GB": {text!r}')

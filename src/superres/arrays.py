@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 
 class ArrayWriter:
-    """A .npy file of uint8 that grows along its first axis; to be entered as a context.
+    """A .npy file of uint8 that grows along its first axis; use it as a context manager.
 
-    Whatever its final length, no more is in memory than what is being appended. Left without an
-    error, the file is whole and on the disk; until then its head says that it is empty.
+    Only the block being appended is in memory. After a normal exit, the file is complete and
+    synced to disk; until then, its header says that it is empty.
 
     Args:
-        path: of the file; one that is there is replaced.
-        shape: of what is appended, without the first axis.
+        path: the file; an existing one is replaced.
+        shape: shape of the blocks without the first axis.
 
     Raises:
         OSError: it cannot be written. Unlike `numpy.save`, the error says whether the disk is full.
@@ -47,7 +47,7 @@ class ArrayWriter:
         with self._file:
             self._file.seek(0)
             self._write_head()
-            # numpy leaves room in the head for the first axis to grow.
+            # numpy reserves space in the header for the first axis to grow.
             assert self._file.tell() == self._start
             self._file.flush()
             os.fsync(self._file.fileno())

@@ -1,4 +1,4 @@
-"""The exponential average of a network over its training."""
+"""The exponential moving average of a network over its training."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def check_decay(decay: float) -> float:
-    """`decay` itself, if a network can be averaged with it.
+    """Return `decay` if a network can be averaged with it.
 
     Raises:
-        UserError: it is negative, 1 or more, or no number.
+        UserError: it is negative, 1 or more, or NaN.
     """
     if not 0 <= decay < 1:
         raise UserError(f"--ema must be 0 or more, and less than 1: {decay}")
@@ -30,7 +30,7 @@ class Average(Generic[Network]):
     torch's `AveragedModel` does the same, but waits for the GPU at every update.
 
     Args:
-        network: begins the average, and has no buffers that training changes.
+        network: the initial value of the average; it must not have buffers that training changes.
         decay: share of the average that an update keeps.
     """
 
@@ -42,5 +42,5 @@ class Average(Generic[Network]):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Follow the network."""
+        """Update the average with the current weights of the network."""
         torch._foreach_lerp_(self._own, self._theirs, self._weight)

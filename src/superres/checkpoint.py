@@ -36,13 +36,13 @@ class Checkpoint:
     history: tuple[dict[str, Any], ...]
 
     def save(self, folder: Path) -> None:
-        """Write the folder; an earlier checkpoint in it is replaced.
+        """Write the folder, replacing an earlier checkpoint in it.
 
         Raises:
             OSError: it cannot be written.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        _facts_path(folder).unlink(missing_ok=True)  # comes back last: the sign of completeness
+        _facts_path(folder).unlink(missing_ok=True)  # written last, as the mark of completeness
         _save(self.generator, folder / "generator.safetensors")
         _save(self.discriminator, folder / "discriminator.safetensors")
         facts = {
@@ -59,7 +59,7 @@ class Checkpoint:
         """Read the folder.
 
         Raises:
-            UserError: it holds no checkpoint, or a damaged one.
+            UserError: it does not contain a checkpoint, or a damaged one.
         """
         path = _facts_path(folder)
         if not path.is_file():
@@ -83,6 +83,6 @@ def _facts_path(folder: Path) -> Path:
 
 
 def _save(module: nn.Module, path: Path) -> None:
-    # safetensors' own `save_file` makes files that only their owner can read.
+    # safetensors' own `save_file` creates files that only their owner can read.
     content = save({name: value.contiguous() for name, value in module.state_dict().items()})
     write_whole(path, lambda file: file.write(content))

@@ -1,7 +1,7 @@
-"""The command line `superres`: files and exit codes; all work is done elsewhere.
+"""The command line `superres`: files and exit codes; other modules do the work.
 
-Exit codes: 0 success, 2 a mistake of the user's, 3 a training that diverged, 143 or 130 one that
-was asked to stop, by SIGTERM or by Ctrl-C.
+Exit codes: 0 success, 2 user error, 3 diverged training, 143 or 130 training stopped by SIGTERM or
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from superres.photos import Split
     from superres.records import Recorder
 
-# torch takes seconds to import: every command imports what it needs.
-
-# Packages that are not always installed, and the extras that they come with.
+# torch takes seconds to import, so every command imports what it needs.
+# Optional packages, and the extras that install them.
 _EXTRAS = {
     "torch": "superres",
     "PIL": "superres",
@@ -111,7 +110,7 @@ def _prepare(a: argparse.Namespace) -> None:
         raise UserError("--allow-incomplete-test goes with --test-photos")
     if a.workers is not None and a.workers < 1:
         raise UserError(f"--workers must be 1 at least, not {a.workers}")
-    # At any scale, a tile has room for low-resolution patches of 40 pixels at least.
+    # At any scale, low-resolution patches of at least 40 pixels fit into a tile.
     crop = _given(a.crop, 40 * max(4, check_scale(a.scale)))
     made = Downscaling(a.downscaling or "pillow") if a.lr is None else Downscaling.GIVEN
     sizes = Sizes(crop, a.test_crop, a.scale, made, a.halve_jpeg)
@@ -121,7 +120,7 @@ def _prepare(a: argparse.Namespace) -> None:
         folders: dict[Split, Path] = {"train": a.lr, "test": a.test_lr or a.lr}
         sources, unpaired = with_lows(sources, folders, a.scale)
         left_out = [*left_out, *unpaired]
-    # For a few photographs, processes would take longer to start than to work.
+    # For a few photographs, starting processes would take longer than the work.
     workers = _given(a.workers, min(_cores(), max(1, len(sources) // 8)))
     prepare(
         sources,
@@ -211,9 +210,9 @@ def _start_training(a: argparse.Namespace) -> tuple[Recorder, MaModel | None]:
 
 
 def _start(a: argparse.Namespace) -> tuple[Recorder, Dataset]:
-    """Check folders, open files, set the threads: mistakes show before any long work.
+    """Check folders, open files and set the threads, to report mistakes before any long work.
 
-    torch is imported last, it takes longest.
+    torch is imported last, as it takes longest.
     """
     from superres.data import Dataset
     from superres.records import Recorder
@@ -246,7 +245,7 @@ def _default_threads() -> int:
 
 
 def _cores() -> int:
-    """The cores of this job, not of the machine."""
+    """The number of cores of this job, not of the machine."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -21,7 +21,7 @@ from superres.scores import REGIONS, pirm_region
 from superres.sets import check_sets, find_set, judge_set
 from superres.table import FORMATS, Row
 
-# torch takes seconds to import, and folders are judged without it.
+# torch takes seconds to import and is not needed to judge folders.
 
 
 def run_evaluate(a: argparse.Namespace) -> None:
@@ -70,7 +70,7 @@ def _evaluate_folder(a: argparse.Namespace) -> None:
         print(f"outside the regions of PIRM 2018: RMSE above {REGIONS[-1]:g}")
     else:
         print(f"region {region} of PIRM 2018: RMSE at most {REGIONS[region - 1]:g}")
-    # A result that equals its original has an infinite PSNR, which JSON cannot say.
+    # A result that equals its original has an infinite PSNR, which JSON cannot represent.
     figures = {name: v if math.isfinite(v) else None for name, v in scores.metrics().items()}
     recorder.finish({**figures, "region": region or "outside"})
 
@@ -114,7 +114,7 @@ def run_table(a: argparse.Namespace) -> None:
 
 
 def _network(checkpoint: Path, a: argparse.Namespace) -> tuple[Callable[[Pixels], Pixels], int]:
-    """The enlargement by a checkpoint, and its scale."""
+    """The upscaler of a checkpoint, and its scale."""
     from superres.checkpoint import Checkpoint
     from superres.compute import Compute
     from superres.tiling import network_upscaler
@@ -125,7 +125,7 @@ def _network(checkpoint: Path, a: argparse.Namespace) -> tuple[Callable[[Pixels]
 
 
 def ma_model(a: argparse.Namespace) -> ma.MaModel | None:
-    """The model of Ma's score that the command line names, if any."""
+    """Load the model of Ma's score that the command line names, if any."""
     return None if a.ma_model is None else ma.load_model(a.ma_model)
 
 

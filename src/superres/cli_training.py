@@ -52,7 +52,7 @@ SNAPSHOT = "training.pt"
 
 
 def run_pretrain(a: argparse.Namespace, recorder: Recorder, model: MaModel | None) -> None:
-    """`superres pretrain`, with the arguments checked as far as they go without torch."""
+    """`superres pretrain`; the arguments are checked as far as possible without torch."""
     if a.warmup < 0:
         raise UserError(f"--warmup must not be negative: {a.warmup}")
     dataset = Dataset(a.data)
@@ -120,15 +120,15 @@ def run_finetune(a: argparse.Namespace, recorder: Recorder, model: MaModel | Non
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A training with its surroundings: files, signals, and the images that judge it.
+    """A training run with its environment: files, signals, and test images.
 
     Attributes:
-        arguments: of the command line.
-        recorder: where reports and metrics go.
+        arguments: the arguments of the command line.
+        recorder: receives reports and metrics.
         dataset: the data.
-        model: of Ma's score, if wanted.
-        facts: what makes this training this training.
-        history: of the checkpoint that it starts at.
+        model: the model of Ma's score, if wanted.
+        facts: the facts that identify this training.
+        history: the history of the checkpoint it starts from.
     """
 
     arguments: argparse.Namespace
@@ -140,7 +140,7 @@ class _Job:
 
     @contextmanager
     def compute(self) -> Iterator[Compute]:
-        """Where the training is computed: in this process, or in those that `torchrun` started."""
+        """The compute settings: this process, or those that `torchrun` started."""
         a = self.arguments
         chosen = Compute.choose(
             a.device, a.precision, compiled=a.compile, deterministic=a.deterministic
@@ -150,9 +150,9 @@ class _Job:
 
     @contextmanager
     def conditions(self, compute: Compute) -> Iterator[Conditions]:
-        """The training's conditions, under which signals to end are asked to wait for a snapshot.
+        """The training's conditions; termination signals wait for a snapshot meanwhile.
 
-        A training that diverged would diverge again: its snapshot is removed.
+        The snapshot of a diverged training is removed, as it would diverge again.
         """
         a = self.arguments
         a.out.mkdir(parents=True, exist_ok=True)
@@ -202,12 +202,12 @@ class _Job:
         return progress
 
     def finish(self, trained: Trained, more: Mapping[str, Any]) -> None:
-        """Judge the generator, write the checkpoint with its history, and tell the metrics.
+        """Judge the generator, write the checkpoint with its history, and report the metrics.
 
-        Of several processes, the first does that.
+        Only the first of several processes does that.
 
         Raises:
-            Diverged: the images are none.
+            Diverged: the results are not valid images.
         """
         if not is_first():
             return
@@ -248,13 +248,14 @@ class _Job:
 
 
 class _StopSignals:
-    """SIGTERM, which schedulers send before they kill, and Ctrl-C ask a training to stop.
+    """Handling of SIGTERM, which schedulers send before SIGKILL, and of Ctrl-C.
 
-    It does so after its step, with a snapshot. A second signal ends the program at once.
+    The training stops after its current step and saves a snapshot. A second signal ends the program
+    at once.
 
     Attributes:
         event: set by the first signal.
-        number: which signal that was.
+        number: number of that signal.
     """
 
     def __init__(self) -> None:
@@ -264,7 +265,7 @@ class _StopSignals:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """In which the signals are listened to, but for those that are ignored."""
+        """Context in which the signals are handled, except for ignored ones."""
         for number in (signal.SIGTERM, signal.SIGINT):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 self._before[number] = signal.signal(number, self._hear)

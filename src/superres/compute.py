@@ -1,7 +1,7 @@
 """Where and how networks are computed: device, precision, compilation.
 
-What is computed is decided elsewhere. Trainings with the same choices give the same networks to
-the last bit: on the CPU with the same number of threads, on a GPU with `deterministic`.
+Trainings with the same settings produce bitwise equal networks: on the CPU with the same number of
+threads, on a GPU with `deterministic`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _T = TypeVar("_T")
 
 _PRECISIONS: dict[str, Precision] = {"fp32": "fp32", "bf16": "bf16", "fp16": "fp16"}
 
-# Major versions of NVIDIA's architectures: matrix units for fp16 came with Volta, those that take
-# fp32 (as TF32) with Ampere.
+# Major versions of NVIDIA's architectures: Volta introduced matrix units for fp16, Ampere those for
+# fp32 (as TF32).
 _VOLTA, _AMPERE = 7, 8
 
 
@@ -38,18 +38,18 @@ class Compute:
     """How to compute.
 
     Attributes:
-        device: "cpu", "cuda", "cuda:1", ... of torch.
-        precision: "bf16" computes convolutions with 8 bits of mantissa, for a multiple of the
-            speed on hardware that has it; weights, losses, Gram matrices and optimisers stay fp32.
-            "fp16", for GPUs that lack bf16, has 11 bits but a small range: losses are scaled up
-            before their gradients are computed, and a step whose gradients overflow is left out.
-        compiled: whether networks go through torch.compile; it takes minutes once, and pays in
-            long trainings.
+        device: torch's name of it: "cpu", "cuda", "cuda:1", ...
+        precision: "bf16" computes convolutions with 8 bits of mantissa, several times as fast on
+            hardware that supports it; weights, losses, Gram matrices and optimisers stay fp32.
+            "fp16", for GPUs without bf16, has 11 bits but a small range: losses are scaled up
+            before their gradients are computed, and a step whose gradients overflow is skipped.
+        compiled: whether to use torch.compile, which takes minutes once and pays off in long
+            trainings.
         deterministic: on a GPU, use only algorithms that give the same result every time.
         group: the processes that share the work.
 
     Raises:
-        UserError: there is no such device.
+        UserError: the device does not exist.
     """
 
     device: str = "cpu"
@@ -76,11 +76,11 @@ class Compute:
     def choose(
         cls, device: str, precision: str, *, compiled: bool = False, deterministic: bool = False
     ) -> Compute:
-        """The choices of the command line, where "auto" takes the best that is there.
+        """Resolve the options of the command line, where "auto" selects the best available.
 
-        A GPU comes before the CPU; bf16 is taken on GPUs that have it, fp16 on those that only
-        have matrix units for that. On the CPU "auto" is fp32, so that results stay comparable from
-        one machine to the next. Of several processes of `torchrun`, each gets a GPU of its own.
+        A GPU is preferred to the CPU, bf16 on GPUs that support it, and fp16 on those with matrix
+        units for fp16 only. On the CPU, "auto" is fp32, so that results are comparable between
+        machines. Each process of `torchrun` gets a GPU of its own.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -97,23 +97,23 @@ class Compute:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether steps run beside the program that asks for them."""
+        """Whether steps run asynchronously to the program."""
         return torch.device(self.device).type == "cuda"
 
     def prepare(self) -> None:
-        """Tell torch; for the whole process."""
+        """Configure torch for the whole process."""
         if self.deterministic:
-            # cuBLAS is deterministic only with a workspace of its own.
+            # cuBLAS is deterministic only with a configured workspace.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = not self.deterministic  # patches have one size
+        torch.backends.cudnn.benchmark = not self.deterministic  # all patches have the same size
         if self.compiled:
-            # The discriminator's graph is walked twice, for either network.
+            # The discriminator's graph is traversed twice, once for each network.
             torch._functorch.config.donated_buffer = False
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """How images and weights lie in memory.
+        """The memory layout of images and weights.
 
         With channels last, convolutions are faster on CPUs and in the matrix units of GPUs. Those
         of a GPU before Ampere do not compute in fp32, where it is slower than channels first.
@@ -130,7 +130,7 @@ class Compute:
         return placed
 
     def faster(self, function: Callable[_P, _T]) -> Callable[_P, _T]:
-        """What to call instead of a network or a function that is always given the same shapes."""
+        """Compile a network or function that always gets the same shapes, if enabled."""
         return torch.compile(function, dynamic=False) if self.compiled else function
 
     def images(self, pixels: NDArray[np.uint8] | Tensor) -> Tensor:
@@ -138,19 +138,19 @@ class Compute:
         return to_tensor(pixels, self.device).contiguous(memory_format=self.memory_format)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """In which networks run."""
+        """The context in which networks run."""
         kind = torch.device(self.device).type
         low = torch.float16 if self.precision == "fp16" else torch.bfloat16
         return torch.autocast(kind, low, enabled=self.precision != "fp32")
 
     def scaler(self) -> torch.amp.GradScaler:
-        """What scales losses; it does nothing unless the precision is fp16."""
+        """The scaler of losses, which does nothing unless the precision is fp16."""
         kind = torch.device(self.device).type
         return torch.amp.GradScaler(kind, enabled=self.precision == "fp16")
 
 
 def _best_precision(device: str) -> Precision:
-    """Of a GPU."""
+    """The best precision of a GPU."""
     if torch.cuda.is_bf16_supported(including_emulation=False):
         return "bf16"
     major, _ = torch.cuda.get_device_capability(device)
@@ -163,12 +163,12 @@ def _no_device(name: str) -> str:
 
 def to_tensor(images: NDArray[np.uint8] | Tensor, device: str | torch.device = "cpu") -> Tensor:
     """uint8 (B, H, W, 3) to float32 (B, 3, H, W) in [0, 1]."""
-    # As bytes, a fourth of the size, to the device.
+    # Transferred as bytes, a quarter of the size.
     there = (images if isinstance(images, Tensor) else torch.tensor(images)).to(device)
-    # Channels stay innermost in memory, as in the image: convolutions like that best.
+    # Channels stay innermost in memory, as in the image, which is fastest for convolutions.
     return there.permute(0, 3, 1, 2).float() / 255
 
 
 def exactly(tensor: Tensor) -> AbstractContextManager[object]:
-    """In which what is computed from `tensor` is computed in its own precision."""
+    """The context in which computations on `tensor` use its own precision."""
     return torch.autocast(tensor.device.type, enabled=False)

@@ -1,4 +1,4 @@
-"""The curves of a training, as numbers and as a picture."""
+"""The curves of a training, as JSON and as a picture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write_curves(reports: Sequence[Report], folder: Path) -> None:
     """Write `curves.json`, all reports, and `curves.svg`, a panel for each of their names."""
     numbers = json.dumps(list(reports)) + "\n"
     write_whole(folder / "curves.json", lambda file: file.write(numbers.encode()))
-    # Drawing takes a second to import, and nothing else of this package needs it.
+    # Imported here, as it takes a second and only this function needs it.
     import vl_convert
 
     svg = vl_convert.vegalite_to_svg(_chart(reports))

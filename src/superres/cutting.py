@@ -1,4 +1,4 @@
-"""Cutting a photograph into training tiles, or a test image out of it."""
+"""Cutting training tiles or a test image out of a photograph."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ SHOWCASE = 128
 SMALLEST_TEST = 2 * (BLOCK + SHAVE)
 """Shortest side of a test image: two blocks of NIQE each way, after shaving."""
 
-# Tiles with less mean luma gradient (levels a pixel) are blank. Smooth ones, such as skies, are
-# kept: without them a fine-tuned network fills skies with patterns.
+# Tiles with a smaller mean luma gradient (levels per pixel) are blank. Smooth ones, such as skies,
+# are kept, as a network fine-tuned without them fills skies with patterns.
 _FLAT = 0.1
 
-# Rows whose luma is computed together.
+# Number of rows whose luma is computed at once.
 _BAND = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Sides in high-resolution pixels, multiples of the scale, and how they are made smaller.
+    """Side lengths in high-resolution pixels, multiples of the scale, and the downscaling.
 
     Attributes:
         crop: side of a training tile.
-        test_crop: longest side of a test image; of larger photographs the most detailed part
-            is taken.
+        test_crop: longest side of a test image; larger photographs are cropped to their most
+            detailed part.
         scale: ratio of the two resolutions.
-        downscaling: how the low resolution is made.
+        downscaling: how low-resolution images are made.
         halve_jpeg: whether large JPEG files are halved first, see `superres.photos.decode`.
     """
 
@@ -64,12 +64,12 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a photograph has become.
+    """The data made from a photograph.
 
     Attributes:
-        entry: for the manifest.
+        entry: its entry in the manifest.
         high: tiles (N, crop, crop, 3) or a test image (H, W, 3).
-        low: the same, smaller by the scale.
+        low: the same, reduced by the scale.
     """
 
     entry: TrainEntry | TestEntry
@@ -78,7 +78,7 @@ class Prepared:
 
 
 def cut_photo(source: Source, sizes: Sizes) -> Prepared | Unusable:
-    """Decode a photograph and cut it; the reason if it is of no use."""
+    """Decode and cut a photograph; return the reason if it is unusable."""
     try:
         is_test = source.split == "test"
         halved = sizes.halve_jpeg and source.low is None
@@ -93,7 +93,7 @@ def cut_photo(source: Source, sizes: Sizes) -> Prepared | Unusable:
 
 
 def _check_size(photo: Pixels, least: int, split: Split) -> None:
-    # The least is a multiple of every scale, so that it can be checked before the sides are cut.
+    # The minimum is a multiple of every scale, so it can be checked before the sides are cut.
     height, width = photo.shape[:2]
     if min(height, width) < least:
         what = "a test image needs" if split == "test" else "a tile has"
@@ -101,7 +101,7 @@ def _check_size(photo: Pixels, least: int, split: Split) -> None:
 
 
 def tile_corners(length: int, crop: int, scale: int = DEFAULT_SCALE) -> list[int]:
-    """Evenly spread, least overlapping offsets of tiles that cover it; multiples of `scale`."""
+    """Evenly spread, least overlapping offsets of tiles over `length`, multiples of `scale`."""
     count = -(-length // crop)
     if count == 1:
         return [0]
@@ -113,12 +113,12 @@ def most_detailed(image: Pixels, height: int, width: int, scale: int = DEFAULT_S
 
     Args:
         image: (H, W, 3).
-        height: of the window, at most H.
-        width: of the window, at most W.
+        height: height of the window, at most H.
+        width: width of the window, at most W.
         scale: ratio of the two resolutions.
     """
     sums = np.pad(_gradient(image), ((1, 0), (1, 0))).cumsum(0, np.int64).cumsum(1)
-    rows, columns = len(image) + 1 - height, image.shape[1] + 1 - width  # of places for a corner
+    rows, columns = len(image) + 1 - height, image.shape[1] + 1 - width  # possible corners
     strips = sums[height::scale] - sums[:rows:scale]
     totals = strips[:, width::scale] - strips[:, :columns:scale]
     top, left = np.unravel_index(int(totals.argmax()), totals.shape)
@@ -149,7 +149,7 @@ def _cut_test(source: Source, photo: Pixels, low: Pixels | None, sizes: Sizes) -
     largest, scale = sizes.test_crop, sizes.scale
     height, width = photo.shape[:2]
     box = most_detailed(photo, min(height, largest), min(width, largest), scale)
-    # A copy: what is handed back is not to carry the whole photograph along.
+    # A copy, as a view would keep the whole photograph in memory.
     high = cut(photo, box).copy()
     showcase = most_detailed(high, SHOWCASE, SHOWCASE, scale)
     entry = TestEntry(source.name, source.origin, source.sha256, box, showcase, source.low_sha256)
@@ -159,15 +159,15 @@ def _cut_test(source: Source, photo: Pixels, low: Pixels | None, sizes: Sizes) -
 
 
 def _cut_low(low: Pixels, box: Box, scale: int) -> Pixels:
-    """What `box`, in high-resolution pixels, is of the low-resolution image."""
+    """The part of the low-resolution image for `box`, given in high-resolution pixels."""
     top, left, height, width = (side // scale for side in box)
     return cut(low, (top, left, height, width))
 
 
 def _gradient(image: Pixels) -> NDArray[np.int16]:
-    """Luma gradient, absolute differences to the right and below, (H, W)."""
+    """Luma gradient: absolute differences to the right and downwards, (H, W)."""
     gradient = np.empty(image.shape[:2], np.int16)
-    # In bands: the luma of a whole photograph in real numbers fits into no cache.
+    # In bands, as the unrounded luma of a whole photograph does not fit into caches.
     for top in range(0, len(image), _BAND):
         y = luma(image[top : top + _BAND + 1]).astype(np.int16)
         here = y[:_BAND]

@@ -3,7 +3,7 @@
 A folder holds `manifest.json`; the training tiles of all photographs, in the order of the
 manifest: `train/hr.npy` (tiles, crop, crop, 3) and `train/lr.npy` (tiles, crop / s, crop / s, 3);
 for every test image `test/NAME-hr.npy` (H, W, 3) and `test/NAME-lr.npy` (H / s, W / s, 3); all
-uint8 RGB, read memory-mapped. The scale s is in the manifest; data for one scale are of no use for
+uint8 RGB, read memory-mapped. The scale s is in the manifest; data for one scale cannot be used for
 another.
 
 All tiles are in two files, since every run of a study opens them: two files for each of thousands
@@ -42,7 +42,7 @@ UNFINISHED = "manifest.json.part"
 class TrainEntry:
     """A training photograph in the manifest, cut into `tiles` tiles.
 
-    `low_sha256` is of the file with its low resolution, if that was not made from it.
+    `low_sha256` is the hash of its low-resolution file, if that was not made from the photograph.
     """
 
     name: str
@@ -56,10 +56,10 @@ class TrainEntry:
 class TestEntry:
     """A test image in the manifest; `box` is the part of the photograph, `showcase` of the image.
 
-    The showcase is the detailed region that every run shows, so that runs can be compared.
+    The showcase is a detailed region that every run shows for comparison.
     """
 
-    __test__ = False  # the name is no invitation to pytest
+    __test__ = False  # not a test class of pytest
 
     name: str
     origin: str
@@ -71,7 +71,7 @@ class TestEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a data folder was made from, and how."""
+    """The sources and settings of a data folder."""
 
     crop: int
     train: tuple[TrainEntry, ...]
@@ -85,7 +85,7 @@ class Manifest:
         check_scale(self.scale)
 
     def save(self, folder: Path) -> None:
-        """Write `manifest.json`, which makes the folder complete, at one stroke."""
+        """Write `manifest.json` atomically, which marks the folder as complete."""
         text = json.dumps({"format": _FORMAT, **asdict(self)}, indent=1) + "\n"
         write_whole(folder / "manifest.json", lambda file: file.write(text.encode()))
         (folder / UNFINISHED).unlink(missing_ok=True)
@@ -126,7 +126,7 @@ class Dataset:
         return enlarge(low, self.scale, self.manifest.downscaling)
 
     def require_scale(self, scale: int) -> None:
-        """Make sure that the data suit a network that enlarges by `scale`.
+        """Check that the data suit a network of this `scale`.
 
         Raises:
             UserError: they were prepared for another scale.

@@ -1,4 +1,4 @@
-"""The discriminator: a small spectral-norm network that judges patches.
+"""The discriminator: a small spectrally normalised network for patches.
 
 Sources: spectral normalisation, Miyato et al., ICLR 2018 (arXiv 1802.05957); a map of scores
 instead of one score, Isola et al., CVPR 2017 (arXiv 1611.07004). The scores are compared
@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from superres.compute import exactly
 
-# Of what is negative, between two layers.
+# Slope for negative values between two layers.
 _SLOPE = 0.2
 
 
@@ -24,12 +24,12 @@ def _layer(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
 class Discriminator(nn.Module):
     """Scores of how real each neighbourhood of an image looks.
 
-    Spectral normalisation bounds its slope, so that short fine-tunings stay stable at any
-    weight of the adversarial term that leaves an image recognisable.
+    Spectral normalisation bounds its Lipschitz constant, so that short fine-tunings stay stable
+    with any weight of the adversarial term that leaves images recognisable.
 
     Args:
-        width: channels of the layers at full resolution; the deeper ones have two and four
-            times as many.
+        width: channels of the layers at full resolution; the deeper ones have two and four times
+            as many.
     """
 
     def __init__(self, width: int) -> None:
@@ -56,14 +56,14 @@ class Discriminator(nn.Module):
     def normalised(self) -> tuple[Tensor, ...]:
         """The weights of all convolutions, divided by their spectral norms.
 
-        In training, each call takes a step of the power iteration that estimates the norms: once
-        for all images that are compared.
+        In training mode, each call performs one step of the power iteration that estimates the
+        norms, once for all images that are compared.
         """
         with exactly(next(self.parameters())):
             return tuple(layer.weight for layer in self._convolutions())
 
     def scores(self, image: Tensor, *weights: Tensor) -> Tensor:
-        """What `forward` gives, with weights that `normalised` gave."""
+        """As `forward`, with weights from `normalised`."""
         x = image * 2 - 1
         layers = self._convolutions()
         for layer, weight in zip(layers, weights, strict=True):

@@ -10,7 +10,7 @@ import signal
 
 
 class SuperresError(Exception):
-    """Base of everything this package raises on purpose; its text is one line for the user."""
+    """Base class of all intended exceptions; the message is one line for the user."""
 
 
 class UserError(SuperresError):
@@ -18,11 +18,11 @@ class UserError(SuperresError):
 
 
 class Diverged(SuperresError):
-    """The loss became infinite or not a number, or the images lost all likeness to the photos."""
+    """The loss became infinite or NaN, or the images lost all similarity to the photos."""
 
 
 class Stopped(SuperresError):
-    """A training was asked to stop, and did so before its end.
+    """A training was asked to stop and did so before its end.
 
     Attributes:
         signal_number: the signal that asked for it.

@@ -1,4 +1,4 @@
-"""Judging an upscaler on the test images of a data folder."""
+"""Evaluating an upscaler on the test images of a data folder."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _ROWS = 8
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Where pictures of the results go; None, nowhere.
+    """Where to write pictures of the results; None: nowhere.
 
     Attributes:
         crops: folder for the showcase of every image, as `NAME.png`.
         images: folder for the whole images, as `NAME.png`.
-        sheet: PNG file that shows the showcases of up to eight images beside their originals.
+        sheet: PNG file with the showcases of up to eight images beside their originals.
     """
 
     crops: Path | None = None
@@ -44,17 +44,17 @@ def evaluate(
     protocol: Protocol = PIRM,
     distance: Distance | None = None,
 ) -> Scores:
-    """Enlarge every test image and judge the results.
+    """Enlarge every test image and evaluate the results.
 
     Args:
-        upscaler: (H, W, 3) to (sH, sW, 3), uint8 RGB, s being the scale of the data. That of a
-            network uses one thread unless told otherwise (`superres.tiling`), since the number of
+        upscaler: maps (H, W, 3) to (sH, sW, 3), uint8 RGB, with the scale s of the data. A
+            network's upscaler uses one thread by default (`superres.tiling`), since the number of
             threads can change the last bits of a convolution.
-        dataset: gives the test images.
-        pictures: where pictures of the results go.
-        model: of Ma's score; without it there is neither Ma nor PI.
-        workers: processes that judge; the images are enlarged in this one.
-        protocol: how they are judged.
+        dataset: provides the test images.
+        pictures: where to write pictures of the results.
+        model: the model of Ma's score; without it there is neither Ma nor PI.
+        workers: processes that compute metrics; the images are enlarged in this one.
+        protocol: how results are judged.
         distance: LPIPS, if wanted.
     """
     wanted = pictures or Pictures()

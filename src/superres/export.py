@@ -1,7 +1,7 @@
-"""Networks for programs without this package: as ONNX and as TorchScript.
+"""Exporting networks for other programs, as ONNX and as TorchScript.
 
-Both take low-resolution RGB images (B, 3, H, W) in [0, 1] in fp32, of any size, and give (B, 3,
-sH, sW), not clipped, as `superres.model.Generator` does.
+Both map low-resolution RGB images (B, 3, H, W) in [0, 1] in fp32, of any size, to (B, 3, sH, sW),
+not clipped, as `superres.model.Generator` does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from superres.files import write_whole
 from superres.model import Generator
 
-# Of the image that the network is run on while its operations are noted; nothing depends on it.
+# Shape of the image on which the network is traced; the result does not depend on it.
 _EXAMPLE = (2, 3, 12, 10)
 
 
@@ -79,7 +79,7 @@ WRITERS: Mapping[str, Callable[[Generator, Path], None]] = {
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without what torch says of its own future, and of packages that no network here needs."""
+    """Suppress torch's deprecation warnings, and those about packages not needed here."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     try:

@@ -7,9 +7,8 @@ Modeling Structured Output Dependencies", CVPR 2021, arXiv 2103.10571). As in Jo
 2016, the features of a level are those of its last convolution, rectified, before the pooling.
 
 The scale of such features is arbitrary, and with it the meaning of the weights of these two
-terms. Both kinds are therefore calibrated: on a fixed synthetic picture and its blurred copy,
-the perceptual and the style term at their default weights count as much as the pixel term at
-its own.
+terms. Both kinds are therefore calibrated: on a fixed synthetic picture and its blurred copy, the
+perceptual and the style term with their default weights equal the pixel term with its own.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from superres.states import read_state
 
 _VGG19_LEVELS = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4)
 _RANDOM_LEVELS = ((16,), (32,), (64,), (64,))
-# Drawn once for all, so that every run of a study is judged by the same features.
+# Fixed, so that all runs of a study use the same features.
 _RANDOM_SEED = 1909
 
 
@@ -38,9 +37,9 @@ class FeatureNetwork(nn.Module):
     """Features of images at several levels, each at half the resolution of the one before.
 
     Args:
-        blocks: one a level; each continues what the one before made.
-        description: where the weights come from, for the user.
-        sha256: of the file they come from, if any, hexadecimal.
+        blocks: one per level; each takes the output of the one before.
+        description: origin of the weights, for the user.
+        sha256: hash of their file, if any, hexadecimal.
         mean: subtracted from the RGB channels of an image in [0, 1].
         std: divides them.
     """
@@ -76,7 +75,7 @@ class FeatureNetwork(nn.Module):
         return found
 
     def calibrate(self) -> None:
-        """Give every level its share of the default loss on a fixed blurred picture."""
+        """Scale every level to its share of the default loss on a fixed blurred picture."""
         sharp = _pink_noise(128)
         kernel = torch.full((3, 1, 4, 4), 1 / 16)
         blurred = functional.conv2d(
@@ -98,7 +97,7 @@ def random_features() -> FeatureNetwork:
 
 
 def random_vgg19() -> FeatureNetwork:
-    """A network of VGG19's size with random weights, to measure how long it takes."""
+    """A network of VGG19's size with random weights, for benchmarks."""
     return _random(_VGG19_LEVELS, "VGG19 with random weights")
 
 
@@ -117,7 +116,7 @@ def _random(levels: tuple[tuple[int, ...], ...], description: str) -> FeatureNet
 
 
 def vgg19_features(path: Path) -> FeatureNetwork:
-    """VGG19 up to its twelfth convolution, from a state-dict file.
+    """Load VGG19 up to its twelfth convolution from a state-dict file.
 
     Args:
         path: `.pth` (read with `weights_only`) or `.safetensors` in torchvision's layout, that
@@ -152,16 +151,16 @@ def vgg19_features(path: Path) -> FeatureNetwork:
 
 
 def pooled_image() -> FeatureNetwork:
-    """What the authors' released script compares: max-poolings of the image, no convolution.
+    """Max-poolings of the image without convolutions, as compared by the authors' released script.
 
-    Not a feature network but its absence, for the emulation of that script.
+    It replaces a feature network in the emulation of that script.
     """
     pools = [nn.MaxPool2d(2) for _ in _VGG19_LEVELS]
     return FeatureNetwork(pools, "poolings of the image, as released", mean=[0] * 3, std=[1] * 3)
 
 
 def _blocks(levels: tuple[tuple[int, ...], ...]) -> list[nn.Sequential]:
-    """3x3 convolutions with these output channels, rectified; a pooling between two levels."""
+    """3x3 convolutions with these output channels and ReLUs, with a pooling between levels."""
     blocks = []
     channels = 3
     for level, widths in enumerate(levels):

@@ -1,4 +1,4 @@
-"""Bringing batches to where they are computed, while earlier ones are."""
+"""Transferring batches to the device while earlier ones are computed."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Fed = Batch | Sent
 
 
 def batches(patches: Patches, first: int, last: int, compute: Compute) -> Generator[Fed]:
-    """The batches of the steps `first` to `last`, for a GPU as tensors that are there already.
+    """The batches of the steps `first` to `last`, for a GPU as tensors on the device.
 
-    They are copied out of pinned memory by the thread that reads them, on a stream of its own:
-    neither the program nor the kernels of a step wait for a copy.
+    The thread that reads them copies them from pinned memory on a separate stream, so that neither
+    the program nor the kernels of a step wait for a copy.
     """
     if not compute.on_gpu:
         yield from patches.stream(first, last)
@@ -50,5 +50,5 @@ def batches(patches: Patches, first: int, last: int, compute: Compute) -> Genera
         current = torch.cuda.current_stream(device)
         current.wait_event(done)
         for pixels in (sent.low, sent.high):
-            pixels.record_stream(current)  # else its memory could be given away while it is read
+            pixels.record_stream(current)  # otherwise its memory could be reused while it is read
         yield sent

@@ -1,4 +1,4 @@
-"""Files and folders: writing at one stroke, hashes, checks."""
+"""Files and folders: atomic writing, hashes, checks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from superres.errors import UserError
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Make or replace a file, which is never there in part.
+    """Create or replace a file atomically.
 
     Args:
-        path: of the file, which is on the disk when this returns. Its mode follows the umask.
-        write: gets a binary file to write to.
+        path: the file, which is synced to disk on return. Its mode follows the umask.
+        write: called with a binary file to write to.
 
     Raises:
-        OSError: it cannot be written. What was there before is still there, and nothing else.
+        OSError: it cannot be written. An earlier file is then unchanged, and nothing else is left.
     """
     partial = path.with_name(path.name + ".partial")
     try:
@@ -28,7 +28,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:  # an interruption as well
+    except BaseException:  # including interruptions
         partial.unlink(missing_ok=True)
         raise
 
@@ -44,10 +44,10 @@ def sha256(path: Path) -> str:
 
 
 def require_folder(path: Path) -> None:
-    """Make sure that `path` is a folder, or can become one.
+    """Check that `path` is a folder or can become one.
 
     Raises:
-        UserError: something else is there.
+        UserError: it is something else.
     """
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file, not a folder")

@@ -1,8 +1,8 @@
-"""Several processes that train one network together, started by `torchrun`.
+"""Data-parallel training of one network in several processes, started by `torchrun`.
 
-Each computes its share of every batch, and all hold the same networks: gradients, and what a loss
-needs to know of the whole batch, are means over the processes. The result is that of one process
-with the whole batch, but for the order of summation.
+Each process computes its share of every batch, and all hold the same networks. Gradients, and the
+statistics of the whole batch that a loss needs, are means over the processes. The result is that of
+one process with the whole batch, up to the order of summation.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-# The first process judges images and saves while the others wait for it.
+# The other processes wait while the first one judges images and saves.
 _PATIENCE = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The processes, as one of them sees them; by default it is alone.
+    """The group of processes from the view of one of them; by default, a single process.
 
     Attributes:
-        rank: this one's number, from 0. The first one talks, judges and saves.
-        size: how many there are.
+        rank: number of this process, from 0. The first one prints, judges and saves.
+        size: number of processes.
     """
 
     rank: int = 0
@@ -35,7 +35,7 @@ class Group:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that talks, judges and saves."""
+        """Whether this is the process that prints, judges and saves."""
         return self.rank == 0
 
     def average(self, tensors: Sequence[Tensor]) -> None:
@@ -50,9 +50,9 @@ class Group:
             tensor.copy_(part.view(tensor.shape))
 
     def mean(self, scores: Tensor) -> Tensor:
-        """The mean of scores over this process's share and those of all others, a scalar.
+        """The mean of scores over the shares of all processes, a scalar.
 
-        Its gradient is that of a loss which is the mean of the processes' losses.
+        Its gradient is that of a loss that is the mean of the processes' losses.
         """
         own = scores.mean()
         if self.size == 1:
@@ -69,7 +69,7 @@ class Group:
         return dict(zip(terms, values.unbind(), strict=True))
 
     def any(self, wish: bool, device: str) -> bool:
-        """Whether a process wishes it; all have to ask."""
+        """Whether `wish` is true in any process; all processes must call it."""
         if self.size == 1:
             return wish
         wishes = torch.tensor(float(wish), device=device)
@@ -104,16 +104,16 @@ def is_first() -> bool:
 
 
 def local_rank() -> int | None:
-    """This process's number on its machine if `torchrun` started it."""
+    """The number of this process on its machine; None if `torchrun` did not start it."""
     return int(os.environ["LOCAL_RANK"]) if distributed.is_torchelastic_launched() else None
 
 
 @contextmanager
 def joined(device: str) -> Iterator[Group]:
-    """The group of the processes that `torchrun` started; else this one alone.
+    """Join the group of processes that `torchrun` started, or a group of this one alone.
 
     Args:
-        device: where this process computes.
+        device: device of this process.
     """
     if local_rank() is None:
         yield Group()

@@ -1,7 +1,7 @@
 """Judging results against their originals, by default by the protocol of PIRM 2018.
 
-Images are judged each by itself, in parallel if asked for; worker processes load no torch and hand
-back a few numbers. The forests of Ma's score, which are large, stay in the first process.
+Images are judged independently, optionally in parallel. Worker processes do not import torch and
+return a few numbers; the large forests of Ma's score stay in the first process.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Protocol:
     """How images are judged.
 
     Attributes:
-        shave: pixels that are cut off every side; papers take the scale, PIRM 4.
-        unrounded: whether NIQE is also computed of luma that is not rounded.
+        shave: pixels cut off every side; papers use the scale, PIRM uses 4.
+        unrounded: whether NIQE is also computed on unrounded luma.
     """
 
     shave: int = SHAVE
@@ -68,12 +68,12 @@ PIRM = Protocol()
 def judge(
     pair: Pair, with_features: bool, protocol: Protocol = PIRM
 ) -> tuple[ImageScore, Features | None]:
-    """Judge one result: the luma of both images without their outermost pixels.
+    """Judge one result on the luma of both images without their outermost pixels.
 
     Args:
-        pair: what to judge.
-        protocol: how.
-        with_features: whether to compute what Ma's score needs, which takes most of the time.
+        pair: the result and its original.
+        protocol: how to judge.
+        with_features: whether to compute the features of Ma's score, which takes most of the time.
 
     Raises:
         UserError: a file cannot be read, the sizes differ, or the images are too small.
@@ -101,12 +101,12 @@ def judge_all(
     """Judge results, in the order given.
 
     Args:
-        pairs: what to judge; taken one after the other, as they are needed.
-        count: how many there are.
-        model: of Ma's score; without it there is neither Ma nor PI.
-        workers: processes. Without a model, 1 means that everything happens in this one.
+        pairs: results and originals; consumed lazily.
+        count: number of pairs.
+        model: the model of Ma's score; without it there is neither Ma nor PI.
+        workers: number of processes. Without a model, 1 means that everything runs in this one.
         protocol: how images are judged.
-        distance: LPIPS, if wanted; computed in this process, of whole images.
+        distance: LPIPS, if wanted; computed in this process on whole images.
 
     Raises:
         UserError: see `judge`; or a process was killed.
@@ -144,8 +144,8 @@ def judge_folders(
     """Judge a folder of results against a folder of originals, see `find_pairs`.
 
     Raises:
-        UserError: see `find_pairs` and `judge`. What the heads of the files tell is told before
-            any image is judged.
+        UserError: see `find_pairs` and `judge`. Problems visible in the file headers are reported
+            before any image is judged.
     """
     found = find_pairs(results, originals)
     for name, result, original in found:
@@ -157,7 +157,7 @@ def judge_folders(
 def check_sizes(
     name: str, size: tuple[int, int], original: tuple[int, int], shave: int = SHAVE
 ) -> None:
-    """See whether images of these widths and heights can be compared and judged.
+    """Check that images of these widths and heights can be compared and judged.
 
     Raises:
         UserError: they cannot.
@@ -182,9 +182,9 @@ def _pixels(image: Pixels | Path) -> Pixels:
 def _judged(
     pairs: Iterable[Pair], with_features: bool, workers: int, protocol: Protocol
 ) -> Iterator[tuple[ImageScore, Features | None]]:
-    # The features multiply matrices, on as many threads as numpy finds: slower by far on a busy
-    # machine, and another number of threads can change the last bits. Hence processes of one
-    # thread, even if there is only one.
+    # The features multiply matrices, by default on all threads. That is much slower on a busy
+    # machine, and the number of threads can change the last bits. So every process uses one thread,
+    # even a single one.
     do = partial(judge, with_features=with_features, protocol=protocol)
     if workers <= 1 and not with_features:
         return map(do, pairs)

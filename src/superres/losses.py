@@ -19,15 +19,15 @@ from torch.nn import functional
 
 from superres.errors import UserError
 
-# Types in which sums would be lost.
+# Types in which sums would lose precision.
 _LOW = (torch.bfloat16, torch.float16)
 
-# Whether a product of matrices in 16 bits can have a result in 32 (torch 2.8 and later).
+# Whether a product of 16-bit matrices can have a 32-bit result (torch 2.8 and later).
 _BMM_WIDENS = hasattr(torch.ops.aten.bmm, "dtype")
 
 
 class Level(NamedTuple):
-    """What one level of a feature network contributes to the two feature terms."""
+    """The input of the two feature terms from one level of a feature network."""
 
     perceptual: Tensor
     """Features (B, C, H, W), in the precision in which they were computed."""
@@ -41,10 +41,10 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
-    """Weights of the four terms, each finite and at least zero, not all zero.
+    """Weights of the four terms: finite, at least zero, and not all zero.
 
     Raises:
-        UserError: on anything else.
+        UserError: other values.
     """
 
     mse: float
@@ -61,11 +61,11 @@ class LossWeights:
             )
 
     def normalised(self) -> LossWeights:
-        """The same direction with sum one, which is what the optimiser is given.
+        """The same ratios with sum one, as passed to the optimiser.
 
-        Adam ignores the scale of a loss but for its epsilon. With this it ignores it wholly:
-        weights with the same ratios make the same training, and bit for bit the same if the
-        common factor is a power of two.
+        Adam ignores the scale of a loss except for its epsilon. With normalised weights it ignores
+        the scale entirely: weights with the same ratios give the same training, and bitwise the
+        same if the common factor is a power of two.
         """
         total = sum(astuple(self))
         return LossWeights(*(w / total for w in astuple(self)))
@@ -94,7 +94,7 @@ class LossTerms:
     style: Tensor
 
     def weighted(self, weights: LossWeights) -> Tensor:
-        """The scalar loss; terms of weight zero stay out, so that they cost no gradient."""
+        """The scalar loss; terms of weight zero are left out, so that they cost no gradient."""
         pairs = zip(astuple(weights), (self.mse, self.vgg, self.adv, self.style), strict=True)
         return torch.stack([w * term for w, term in pairs if w > 0]).sum()
 
@@ -116,8 +116,8 @@ def gram(features: Tensor) -> Tensor:
 def squared_difference(a: Tensor, b: Tensor) -> Tensor:
     """Mean squared difference of tensors of one shape and type: a scalar, in fp32 at least.
 
-    Sums over 16 bits are those of fp32 without copies of that size: two numbers of 8 bits of
-    mantissa have a difference of 8 bits.
+    Sums of 16-bit tensors have the precision of fp32 without fp32 copies: two numbers with 8 bits
+    of mantissa have a difference with 8 bits.
     """
     if a.dtype not in _LOW:
         return functional.mse_loss(a, b)
@@ -129,7 +129,7 @@ def squared_difference(a: Tensor, b: Tensor) -> Tensor:
 class _LowGram(torch.autograd.Function):
     """`x @ x.transpose(1, 2)` of x (B, C, N) in 16 bits, with the result in 32.
 
-    In 16 bits, differences of Gram matrices would be lost. Their gradient bears it.
+    In 16 bits, differences of Gram matrices would lose precision. Their gradient tolerates it.
     """
 
     @staticmethod
@@ -145,7 +145,7 @@ class _LowGram(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         both = gradients[0] + gradients[0].transpose(1, 2)
-        # So that what is small is not lost in the range of fp16.
+        # So that small values do not underflow in fp16.
         largest = both.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
         return torch.bmm((both / largest).to(x.dtype), x) * largest.to(x.dtype)
 
@@ -170,7 +170,7 @@ def relativistic_loss(
     Args:
         winner: logits of any shape.
         loser: logits of the same shape.
-        mean: of the scores of a batch; several processes each know a share of them.
+        mean: computes the mean of a batch's scores, of which each process may hold a share.
 
     Returns:
         A scalar, log 2 where the two are indistinguishable.

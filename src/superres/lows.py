@@ -1,4 +1,4 @@
-"""Low-resolution images that somebody else made, as those of DIV2K, beside their originals."""
+"""Given low-resolution images, such as those of DIV2K, beside their originals."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def with_lows(
     """Find the low-resolution image of every photograph.
 
     At 4x, that of `0801.png` is `0801x4.png`, as in DIV2K, `0801_x4.png` or `0801-x4.png`, or has
-    the same name; neither extensions nor upper case of the x count.
+    the same name. Extensions and the case of the x are ignored.
 
     Args:
         sources: the photographs.
-        folders: where the images are, by what the photographs are for.
-        scale: of the images, which is the number in their names.
+        folders: folders of the images, by split.
+        scale: scale of the images, which is the number in their names.
 
     Returns:
-        The photographs with their low-resolution images, and those that have none.
+        The photographs with their low-resolution images, and those without.
 
     Raises:
         UserError: no such folder, or two images for one photograph.
@@ -47,7 +47,7 @@ def with_lows(
 
 
 def read_low(path: Path, photo: Pixels, scale: int) -> Pixels:
-    """The pixels of the low-resolution image of `photo`.
+    """Read the low-resolution image of `photo`.
 
     Raises:
         Unusable: it cannot be decoded, or is not smaller by the scale.
