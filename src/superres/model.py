@@ -20,34 +20,34 @@ from superres.errors import UserError
 from superres.scale import DEFAULT_SCALE, check_scale
 
 # Projections (CVPR paper, section 4.1): kernels of 6, 8 and 12 pixels with strides of 2, 4 and 8.
-# The kernel is always 4 pixels wider than the stride, and the padding of 2 takes that back.
+# The kernel is always 4 pixels wider than the stride, which the padding of 2 compensates.
 _OVERLAP, _PADDING = 4, 2
 
-# What normalised networks do to images before, and, with the authors' digits, afterwards.
+# Normalisation of images in normalised networks, and its inverse with the authors' digits.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SHIFT, _FACTOR = (2.118, 2.036, 1.804), (4.367, 4.464, 4.444)
 
-# Below this slope, what a PReLU was given is not worked out from its result.
+# Below this slope, the input of a PReLU is not reconstructed from its result.
 _SMALLEST_SLOPE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratorConfig:
-    """What a network is: everything but its weights.
+    """The architecture of a network: everything except its weights.
 
     Attributes:
         n0: channels of the first convolution.
         nr: channels of every projection unit (n_R in the papers).
-        stages: number of up-projections T; there are T - 1 down-projections between them. With
-            one stage there is one of each, which makes sense in a recurrent network only.
-        residual: whether the network adds to a bicubic enlargement of its input instead of making
-            the whole image. The networks of 2018 do not; a small one gets further with it.
-        scale: enlargement of one side.
+        stages: number of up-projections T, with T - 1 down-projections between them. With one
+            stage, there is one of each, which is useful in a recurrent network only.
+        residual: whether the network adds to a bicubic enlargement of its input instead of
+            generating the whole image. The networks of 2018 do not; a small one benefits from it.
+        scale: enlargement factor of one side.
         recurrences: how often the same units run, each time on the last low-resolution maps of
-            the time before. With more than one, only the last high-resolution maps of each go
-            into the image; with one, those of all stages do.
-        normalised: whether the network works on images that are normalised as for VGG networks, as
-            the authors' entries to the PIRM 2018 challenge do.
+            the previous time. With more than one, the image is made from only the last
+            high-resolution maps of each; with one, from those of all stages.
+        normalised: whether the network works on images normalised as for VGG networks, as in the
+            authors' entries to the PIRM 2018 challenge.
     """
 
     n0: int
@@ -71,7 +71,7 @@ class GeneratorConfig:
 
     @property
     def maps(self) -> int:
-        """High-resolution maps, of `nr` channels each, that the image is made from."""
+        """Number of high-resolution maps, of `nr` channels each, that the image is made from."""
         return self.stages if self.recurrences == 1 else self.recurrences
 
     @property
@@ -79,8 +79,8 @@ class GeneratorConfig:
         """Low-resolution pixels on each side that can influence an output pixel (upper bound).
 
         A projection unit is three projections, each reaching at most one low-resolution pixel
-        further whatever the scale; the first and the last convolution add one each. Of an earlier
-        recurrence, only what leads to its last low-resolution maps counts.
+        further at any scale; the first and the last convolution add one each. Of an earlier
+        recurrence, only the units up to its last low-resolution maps count.
         """
         handed_on = 2 * max(1, self.stages - 1)
         units = (self.recurrences - 1) * handed_on + 2 * self.stages - 1
@@ -89,10 +89,10 @@ class GeneratorConfig:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A named network with what its training needs to know.
+    """A named network with the defaults of its training.
 
     Attributes:
-        generator: size of the generator.
+        generator: architecture of the generator.
         discriminator_width: channels of the discriminator's first layer.
         learning_rate: Adam's learning rate for the pre-training.
     """
@@ -124,10 +124,10 @@ the authors' DBPN-RES-MR64-3).
 
 
 class Activation(nn.PReLU):
-    """A PReLU with one slope, which takes the place of its input; nothing else may need that.
+    """An in-place PReLU with one slope; nothing else may need its input.
 
-    On a CPU, torch's own PReLU costs as much as a convolution, most of it for its gradient, and
-    keeps the input besides the result. Here, the gradient is worked out from the result.
+    On a CPU, torch's own PReLU costs as much as a convolution, mostly for its gradient, and keeps
+    the input in addition to the result. Here, the gradient is computed from the result.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -135,19 +135,19 @@ class Activation(nn.PReLU):
         if x.device.type != "cpu" or _is_noted():
             return super().forward(x)
         slope = float(self.weight.detach())
-        if slope < _SMALLEST_SLOPE:  # the result does not tell what it was made from
+        if slope < _SMALLEST_SLOPE:  # the input cannot be reconstructed from the result
             return super().forward(x)
         result: Tensor = _Activate.apply(x, self.weight, slope)  # type: ignore[no-untyped-call]
         return result
 
 
 def _is_noted() -> bool:
-    """Whether operations are being noted, for torch.compile or an export, and not only done."""
+    """Whether operations are being traced, for torch.compile or an export."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
 class _Activate(torch.autograd.Function):
-    """x where it is positive, elsewhere slope * x, for a positive slope."""
+    """x where it is positive, slope * x elsewhere, for a positive slope."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, slope: float) -> Tensor:
@@ -183,16 +183,16 @@ def _down(channels: int, scale: int) -> nn.Sequential:
 
 
 def _convolve(convolution: nn.Module, maps: Sequence[Tensor], *, widely: bool = False) -> Tensor:
-    """The convolution of the concatenation of `maps`, each (B, C, H, W).
+    """Convolve the concatenation of `maps`, each (B, C, H, W).
 
-    On a CPU, many maps are convolved one by one and the results added up, as the concatenation
-    would take as much memory again as the maps. On a GPU that would be many small kernels, and the
-    sums more memory traffic than the concatenation.
+    On a CPU, many maps are convolved one by one and the results summed, as the concatenation would
+    double the memory of the maps. On a GPU, that would take many small kernels, and the sums would
+    cause more memory traffic than the concatenation.
 
     Args:
-        convolution: of all channels of the maps.
-        maps: newest or oldest first, as the weights have learnt them.
-        widely: whether to add up in fp32 at least.
+        convolution: a convolution of all channels of the maps.
+        maps: newest or oldest first, in the order of the weights.
+        widely: whether to sum in at least fp32.
     """
     assert isinstance(convolution, nn.Conv2d)
     if len(maps) <= 2 or (maps[0].is_cuda and not widely):
@@ -223,8 +223,8 @@ class Projection(nn.Module):
         channels: n_R.
         scale: ratio of the two resolutions.
         up: True for an up-projection (low to high resolution), False for its mirror.
-        inputs: feature maps that arrive; more than one make it a dense unit, which begins with a
-            1x1 convolution of all of them, back to n_R channels (section 3.3).
+        inputs: number of input feature maps. With more than one, it is a dense unit, which begins
+            with a 1x1 convolution of all of them to n_R channels (section 3.3).
     """
 
     def __init__(self, channels: int, scale: int, *, up: bool, inputs: int = 1) -> None:
@@ -269,7 +269,7 @@ class Generator(nn.Module):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
                 nn.init.kaiming_normal_(module.weight)
                 nn.init.zeros_(module.bias)
-        if config.residual:  # begin as the bicubic enlargement itself
+        if config.residual:  # start as the bicubic enlargement itself
             nn.init.zeros_(self.reconstruct.weight)
 
     def forward(self, low: Tensor) -> Tensor:
@@ -285,22 +285,22 @@ class Generator(nn.Module):
             for _ in range(self.config.recurrences):
                 found, x = self._project(x)
                 highs.append(found[0])  # oldest first, as in the authors' code
-                del found  # the others need not live through the next recurrence
-        # Every map's share of the image may come in 8 bits of mantissa, their sum may not.
+                del found  # frees the others before the next recurrence
+        # Every map's contribution may have 8 bits of mantissa, but not their sum.
         out = _convolve(self.reconstruct, highs, widely=True)
         if self.config.normalised:
             out = (out + _channels(out, _SHIFT)) / _channels(out, _FACTOR)
         if self.config.residual:
             scale = self.config.scale
-            # With `antialias`, torch's kernel is Pillow's (a = -1/2), which the authors add;
-            # without, it is another (a = -3/4).
+            # With `antialias` torch's kernel is Pillow's (a = -1/2), as the authors add; without,
+            # it is a different one (a = -3/4).
             out = out + functional.interpolate(
                 low, scale_factor=scale, mode="bicubic", antialias=True
             )
         return out
 
     def _project(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """All units once, on (B, n_R, H, W).
+        """Run all units once, on (B, n_R, H, W).
 
         Returns:
             The high-resolution maps, newest first, and the newest low-resolution maps.

@@ -1,4 +1,4 @@
-"""Watching a training: reports of its progress, its curves, and the end of one that runs away."""
+"""Monitoring a training: progress reports, curves, and stopping a diverging one."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ A single batch says little: between patches of one photograph and another, the M
 has learnt nothing differs by a factor of ten and more.
 """
 
-# A median this many times that of the beginning is no longer chance, even with one patch a step.
+# A median this many times the initial one is not chance, even with one patch per step.
 _GROWTH = 8.0
 
-# New networks begin at a median of 0.07 to 0.4; one that begins beyond this has run away at once.
+# New networks start at a median of 0.07 to 0.4; one that starts above this diverged at once.
 _LARGEST_START = 10.0
 
 _REPORTS = 50
 
 
 class Monitor:
-    """Reports means now and then, and stops a training that has run away.
+    """Reports means at intervals, and stops a training that has diverged.
 
     Args:
-        steps: of the whole training.
-        epochs_a_step: what one step adds to the number of epochs.
-        progress: gets the reports.
-        every: steps between two looks at the values: to look at them means to wait for a GPU.
+        steps: number of steps of the whole training.
+        epochs_a_step: epochs per step.
+        progress: receives the reports.
+        every: steps between two checks of the values, which must wait for a GPU.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class Monitor:
         return sum(self._losses) / len(self._losses)
 
     def watch(self, step: int, terms: dict[str, Tensor]) -> None:
-        """Take note of the terms of a step.
+        """Record the terms of a step.
 
         Raises:
-            Diverged: the training ran away, at most `every` steps ago.
+            Diverged: the training diverged at most `every` steps ago.
         """
         self._unseen.append((step, terms))
         reporting = step % self._report_every == 0 or step == self._steps
@@ -82,10 +82,10 @@ class Monitor:
             self._report(step)
 
     def look(self) -> None:
-        """Look at all terms that have been noted.
+        """Check all recorded terms.
 
         Raises:
-            Diverged: the training ran away.
+            Diverged: the training diverged.
         """
         for step, terms in self._unseen:
             values = torch.stack(list(terms.values())).tolist()
@@ -93,12 +93,12 @@ class Monitor:
         self._unseen.clear()
 
     def add(self, report: Report) -> None:
-        """Add a report from elsewhere, such as that of a validation."""
+        """Add an external report, such as that of a validation."""
         self.reports.append(report)
         self._progress(report)
 
     def state(self) -> dict[str, Any]:
-        """What to keep so that `restore` continues as if nothing had happened."""
+        """The state for `restore`."""
         self.look()
         return {
             "limit": self._limit,
@@ -109,7 +109,7 @@ class Monitor:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue where `state` was taken."""
+        """Continue from `state`."""
         self._limit = state["limit"]
         self._recent.extend(state["recent"])
         self._since = list(state["since"])
@@ -140,7 +140,7 @@ class Monitor:
             )
 
     def _report(self, step: int) -> None:
-        # A training may change what it minimises: the means are those of the newest terms.
+        # A training may change its loss, so the means are those of the newest terms.
         newest = self._since[-1]
         same = [values for values in self._since if values.keys() == newest.keys()]
         means = {name: sum(v[name] for v in same) / len(same) for name in newest}

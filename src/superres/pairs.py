@@ -1,4 +1,4 @@
-"""Finding results and originals in two folders, and reading images of any 8-bit kind."""
+"""Matching results and originals in two folders, and reading 8-bit images."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from superres.images import opened
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """What counts as an image in a folder."""
 
-# EXIF orientations (tag 274) in which rows are columns.
+# EXIF orientations (tag 274) that swap rows and columns.
 _ORIENTATION, _LYING = 274, (5, 6, 7, 8)
 
 # The scale at the end of a name: x4, X4, _x4, -x4.
 _SCALE = re.compile(r"[-_]?x[1-9]$", re.IGNORECASE)
 
-# So many names are listed in a message.
+# Maximum number of names in a message.
 _SHOWN = 3
 
 
 def find_pairs(results: Path, originals: Path) -> list[tuple[str, Path, Path]]:
     """Match the images of two folders by their names without extension.
 
-    Names that match as they are come first. Of the others, the scale at the end does not count:
-    `0801x4.png` belongs to `0801.png`, as in DIV2K and in what challenges ask for.
+    Exact matches come first. For other names, a scale at the end is ignored: `0801x4.png` belongs
+    to `0801.png`, as in DIV2K and in challenges.
 
     Returns:
         Name of the original, result and original, sorted by name.
 
     Raises:
-        UserError: a folder is missing or empty, a name occurs twice in one of them, or an image
-            has no partner: a figure of some of the images is none of the whole set.
+        UserError: a folder is missing or empty, a name occurs twice in one of them, or an image has
+            no partner, as a part of the images does not represent the whole set.
     """
     found, references = image_files(results), image_files(originals)
     _drop_scales(found, references)
@@ -54,13 +54,13 @@ def find_pairs(results: Path, originals: Path) -> list[tuple[str, Path, Path]]:
 
 
 def read_pixels(path: Path) -> NDArray[np.uint8]:
-    """Pixels of an image, upright: (H, W, 3), RGB.
+    """Read the pixels of an image, upright: (H, W, 3), RGB.
 
-    A grey image has three equal channels. Transparency is left out: the colours are those below
-    it, as `superres upscale` treats them.
+    A grey image has three equal channels. Transparency is ignored and the colours below it are
+    used, as in `superres upscale`.
 
     Raises:
-        UserError: the file cannot be read, or has more than 8 bits a channel.
+        UserError: the file cannot be read, or has more than 8 bits per channel.
     """
     with opened(path) as image:
         upright = ImageOps.exif_transpose(image)
@@ -70,10 +70,10 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image, upright, without decoding it.
+    """Read width and height of an image, upright, without decoding it.
 
     Raises:
-        UserError: as for `read_pixels`, as far as the head of the file tells.
+        UserError: as for `read_pixels`, as far as visible in the file header.
     """
     with opened(path) as image:
         width, height = image.size
@@ -104,7 +104,7 @@ def image_files(folder: Path) -> dict[str, Path]:
 
 
 def _drop_scales(named: dict[str, Path], partners: Mapping[str, Path]) -> None:
-    """Rename images without a partner that have one but for the scale at the end."""
+    """Rename images without a partner that have one except for the scale at the end."""
     for name in sorted(named.keys() - partners.keys()):
         short = _SCALE.sub("", name)
         if short in partners and short not in named:

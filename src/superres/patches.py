@@ -1,4 +1,4 @@
-"""The patches that a training sees: drawn at random, read from memory-mapped tiles."""
+"""Training patches: drawn at random, read from memory-mapped tiles."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from superres.errors import UserError
 
 T = TypeVar("T")
 
-# Batches that are read while others are computed.
+# Number of batches that are read ahead.
 _AHEAD = 2
 
 
 class Batch(NamedTuple):
-    """What one step is given.
+    """The batch of one step.
 
     Attributes:
         low: (B, patch, patch, 3), uint8.
         high: (B, scale * patch, scale * patch, 3), uint8.
-        shift: rows and columns, fewer than the scale, at which the discriminator begins to look.
+        shift: row and column, less than the scale, at which the discriminator's input begins.
     """
 
     low: Pixels
@@ -35,21 +35,20 @@ class Batch(NamedTuple):
 
 
 class Patches:
-    """Random patches of a dataset; what a step sees depends on the seed and the step alone.
+    """Random patches of a dataset; the batch of a step depends on the seed and the step alone.
 
-    Every round visits each tile once, in random order, at a random place, in one of the eight
+    Every round visits each tile once, in random order, at a random position, in one of the eight
     orientations of a square and with its colour channels in one of their six orders: a few
-    photographs do not show every colour, and a network fills colours it has not met with
-    patterns. Rounds run on into each other within a batch.
+    photographs do not contain every colour, and a network fills unknown colours with patterns. A
+    batch may contain the end of one round and the start of the next.
 
     Args:
         dataset: the tiles.
-        batch: patches a step.
+        batch: patches per step.
         patch: side of a low-resolution patch in pixels.
-        seed: of all that is random.
+        seed: of all random choices.
         permute_colours: whether colour channels are permuted.
-        share: this process's number and that of all processes, each of which reads its share of
-            every batch.
+        share: number of this process and number of processes; each reads its share of every batch.
 
     Raises:
         UserError: a patch is larger than a tile, or a batch cannot be shared equally.
@@ -86,15 +85,15 @@ class Patches:
 
     @property
     def epochs_a_step(self) -> float:
-        """What a step adds to the number of epochs."""
+        """Epochs per step."""
         return self._batch / len(self._dataset.manifest.train)
 
     def epochs(self, step: int) -> int:
-        """Whole epochs that are done after `step`: patches seen of every photograph."""
+        """Completed epochs after `step`: patches seen of every photograph."""
         return step * self._batch // len(self._dataset.manifest.train)
 
     def read(self, step: int) -> Batch:
-        """This process's share of the batch of `step`, counted from 1."""
+        """Read this process's share of the batch of `step`, counted from 1."""
         random = np.random.default_rng((self._seed, 1, step))
         scale = self._dataset.scale
         lows: list[Pixels] = []
@@ -125,12 +124,12 @@ class Patches:
     def stream(
         self, first: int, last: int, prepare: Callable[[Batch], Any] = lambda batch: batch
     ) -> Iterator[Any]:
-        """The batches of the steps `first` to `last`, read ahead while others are computed.
+        """Yield the batches of the steps `first` to `last`, reading ahead.
 
         Args:
             first: counted from 1.
             last: likewise.
-            prepare: what the reading thread makes of a batch.
+            prepare: converts a batch in the reading thread.
         """
         with ThreadPoolExecutor(1, "patches") as reader:
             waiting: deque[Future[Any]] = deque()

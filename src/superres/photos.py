@@ -27,10 +27,10 @@ EXTENSIONS = (".png", ".jpg", ".jpeg")
 HALVED_FROM = 1000
 """JPEG files whose shorter side has at least this many pixels are halved to lose JPEG traces."""
 
-# Photographs inside the wheels of scikit-image and scikit-learn. The two views of the
-# motorcycle show one scene, so they stay on one side. Left out: drawings, grey and medical
-# images, and the star field, which NIQE rightly finds unlike any photograph. Overexposed skies
-# are for training only: whether NIQE counts such a block hangs on the last grey level.
+# Photographs inside the wheels of scikit-image and scikit-learn. The two views of the motorcycle
+# show one scene, so they are in the same split. Left out: drawings, grey and medical images, and
+# the star field, which NIQE rightly finds unlike any photograph. Overexposed skies are for training
+# only: the last grey level decides whether NIQE counts such a block.
 _WHEEL_PHOTOS: tuple[tuple[str, str, Split], ...] = (
     ("skimage", "data/motorcycle_left.png", "train"),
     ("skimage", "data/motorcycle_right.png", "train"),
@@ -42,25 +42,25 @@ _WHEEL_PHOTOS: tuple[tuple[str, str, Split], ...] = (
     ("skimage", "data/coffee.png", "test"),
 )
 
-# One photograph in so many is held out where the user names no test photographs.
+# One in this many photographs is held out if the user names no test photographs.
 _HOLD_OUT = 5
 
-# Pillow's ways to reject a file; the last one for broken TIFF files, whatever they are called.
+# Raised by Pillow for invalid files; the last one for broken TIFF files under any name.
 _REJECTIONS = (OSError, SyntaxError, ValueError, TypeError)
 
-# Files that are read at once to be hashed: a parallel file system answers slowly, but many.
+# Number of files hashed in parallel, as parallel file systems are slow for one file but not many.
 _READERS = 8
 
-# Rows that are looked at together: what is computed from them stays in the processor's caches.
+# Rows processed at once, so that the results stay in the processor's caches.
 _BAND = 64
 
 
 class Unusable(Exception):
-    """A photograph that is named and skipped; the text is the reason.
+    """A photograph that is reported and skipped; the message is the reason.
 
     Args:
         kind: the reason in a few words, the same for all photographs that it applies to.
-        detail: what follows it.
+        detail: further text after it.
     """
 
     def __init__(self, kind: str, detail: str = "") -> None:
@@ -76,13 +76,13 @@ class Source:
     """A photograph's file.
 
     Attributes:
-        name: unique in a data folder; names the files made from it.
+        name: unique in a data folder; also the name of files made from it.
         path: the file.
-        origin: the file as the manifest shows it.
-        split: what it is for.
-        sha256: of the file, hexadecimal.
-        low: the file of its low-resolution image; None, it is made from the photograph.
-        low_sha256: of that file.
+        origin: the file as shown in the manifest.
+        split: training or test.
+        sha256: hash of the file, hexadecimal.
+        low: the file of its low-resolution image; None: it is made from the photograph.
+        low_sha256: hash of that file.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A photograph's file that is of no use: where it is, what for, and why."""
+    """An unusable photograph: its file, split and reason."""
 
     origin: str
     split: Split
@@ -107,7 +107,7 @@ class LeftOut:
 
 
 def wheel_photos() -> list[Source]:
-    """The photographs that installed packages carry, with a fixed division.
+    """The photographs in installed packages, with a fixed split.
 
     Raises:
         UserError: a package or a photograph is missing.
@@ -128,13 +128,13 @@ def wheel_photos() -> list[Source]:
 
 
 def folder_photos(photos: Path, test_photos: Path | None) -> tuple[list[Source], list[LeftOut]]:
-    """The PNG and JPEG files of one or two folders, not of their subfolders.
+    """Find the PNG and JPEG files of one or two folders, without subfolders.
 
-    Without `test_photos`, whole photographs are held out for the test, chosen by the hashes of
-    the files: one in five, at least one. Every file is read once, to be hashed.
+    Without `test_photos`, one photograph in five, at least one, is held out for the test, chosen by
+    the hashes of the files. Every file is read once to compute its hash.
 
     Returns:
-        The sources, and what was left out: duplicates and what cannot be read.
+        The sources, and the files left out: duplicates and unreadable ones.
 
     Raises:
         UserError: no such folder, or too few photographs.
@@ -155,7 +155,7 @@ def folder_photos(photos: Path, test_photos: Path | None) -> tuple[list[Source],
 
 
 def read_size(path: Path, *, halved: bool = True) -> tuple[int, int] | None:
-    """Height and width that `decode` will give, or the other way round; None if it will not."""
+    """Height and width of the result of `decode`, in either order; None if it would fail."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -167,18 +167,18 @@ def read_size(path: Path, *, halved: bool = True) -> tuple[int, int] | None:
 
 
 def decode(path: Path, *, grey: bool = False, halved: bool = True) -> NDArray[np.uint8]:
-    """Pixels of a photograph, upright: (H, W, 3), RGB.
+    """Decode a photograph, upright: (H, W, 3), RGB.
 
-    Transparency is left out: the colours are those below it.
+    Transparency is ignored and the colours below it are used.
 
     Args:
         path: the file.
-        grey: whether it may be grey; its three channels are equal then.
+        grey: whether it may be grey, with three equal channels.
         halved: whether large JPEG files are halved (Lanczos), which removes the traces of their
             compression.
 
     Raises:
-        Unusable: the file cannot be decoded, is grey, has more than 8 bits a channel or several
+        Unusable: the file cannot be decoded, is grey, has more than 8 bits per channel or several
             pictures, or is implausibly large.
     """
     try:
@@ -200,7 +200,7 @@ def decode(path: Path, *, grey: bool = False, halved: bool = True) -> NDArray[np
         half = pixels.shape[1] // 2, pixels.shape[0] // 2
         pixels = np.asarray(Image.fromarray(pixels).resize(half, Image.Resampling.LANCZOS))
     if not grey:
-        # Colour shows in the first rows of nearly every photograph.
+        # Nearly every photograph has colour in its first rows.
         bands = np.array_split(pixels, range(_BAND, len(pixels), _BAND))
         if all((band == band[:, :, :1]).all() for band in bands):
             raise Unusable("grey")
@@ -241,7 +241,7 @@ def photo_files(folder: Path) -> list[Path]:
 def _named(
     paths: Iterable[tuple[Split, Path]], digests: Mapping[Path, str | Unusable]
 ) -> tuple[list[Source], list[LeftOut]]:
-    """Give every file a name of its own; leave out files with the same content."""
+    """Give every file a unique name; leave out duplicates."""
     seen: dict[str, Path] = {}
     names: set[str] = set()
     sources: list[Source] = []
@@ -270,9 +270,9 @@ def _free_name(stem: str, taken: Sequence[str] | set[str]) -> str:
 
 
 def hash_or_reason(path: Path) -> str | Unusable:
-    """SHA-256 of a file, or why it cannot be read."""
+    """SHA-256 of a file, or the reason why it cannot be read."""
     try:
-        # A pipe would be waited for.
+        # Reading a pipe would block.
         return sha256(path) if stat.S_ISREG(path.stat().st_mode) else Unusable("no regular file")
     except OSError as error:
         return Unusable("cannot be read", f" ({error.strerror})")

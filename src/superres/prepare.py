@@ -1,4 +1,4 @@
-"""Making a data folder out of photographs; `superres.data` describes and reads it."""
+"""Preparing a data folder from photographs; `superres.data` describes and reads it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from superres.progress import Progress
 from superres.resize import enlarge
 from superres.workers import in_processes
 
-# The disk, a quota, or what a file may have is used up.
+# The disk, a quota or the maximum file size is exhausted.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-# So many photographs are listed in a message.
+# Maximum number of photographs in a message.
 _SHOWN = 3
 
 
@@ -42,23 +42,23 @@ def prepare(
 ) -> Manifest:
     """Decode every photograph once and write the data folder `out`.
 
-    Corrupt and tiny photographs, and grey ones for training, are skipped; `report` and the manifest
-    name them. The folder is the same whatever the number of workers, and without a manifest until
-    it is complete.
+    Corrupt and tiny photographs, and grey ones for training, are skipped and listed in `report` and
+    the manifest. The folder does not depend on the number of workers, and has no manifest until it
+    is complete.
 
     Args:
         sources: the photographs.
         out: a new or empty folder, or one that an earlier call made or began, which is replaced.
-        sizes: of tiles and test images.
-        left_out: what was left out before, for the manifest.
-        report: gets a line for what is skipped, and some about the whole.
-        workers: processes that decode; 1 means that everything happens in this one.
-        whole_test: whether every test image has to be usable, as figures of a part of a set are
-            none of the set.
+        sizes: sizes of tiles and test images.
+        left_out: files left out before, for the manifest.
+        report: receives lines about skipped photographs, and a summary.
+        workers: processes that decode; 1 means that everything runs in this one.
+        whole_test: whether every test image must be usable, as results on a part of a set do not
+            represent the set.
 
     Raises:
-        UserError: `out` holds something else or is too small, no photograph is usable for
-            training or test, or a test image is not although `whole_test`.
+        UserError: `out` contains something else or has too little space, no photograph is usable
+            for training or test, or, with `whole_test`, a test image is unusable.
     """
     if whole_test:
         _check_test(left_out, _tests(sources, left_out))
@@ -81,7 +81,7 @@ def prepare(
 
 
 def space(sources: Iterable[Source], sizes: Sizes) -> int:
-    """Bytes that the data of photographs take at most, from the heads of their files."""
+    """Upper bound on the bytes of the data of photographs, from their file headers."""
     crop, pixels = sizes.crop, 0
     for source in sources:
         size = read_size(source.path, halved=sizes.halve_jpeg and source.low is None)
@@ -103,7 +103,7 @@ def _write_all(
     workers: int,
     whole_test: bool,
 ) -> Manifest:
-    """Write all but the manifest."""
+    """Write everything except the manifest."""
     train: list[TrainEntry] = []
     test: list[TestEntry] = []
     left_out = list(known)
@@ -117,7 +117,7 @@ def _write_all(
         Progress("photographs prepared", len(sources)) as progress,
     ):
         for source, result in zip(sources, results, strict=True):
-            if whole_test and source.split == "train":  # all test images come before
+            if whole_test and source.split == "train":  # all test images come first
                 _check_test(left_out, tests)
             if isinstance(result, Unusable):
                 left_out.append(LeftOut(source.origin, source.split, result))
@@ -160,14 +160,14 @@ def _tests(sources: Sequence[Source], left_out: Sequence[LeftOut]) -> int:
 
 
 def _check_test(left_out: Sequence[LeftOut], tests: int) -> None:
-    """See that no test image was left out.
+    """Check that no test image was left out.
 
     Args:
-        left_out: so far.
+        left_out: files left out so far.
         tests: number of all test images.
 
     Raises:
-        UserError: one was.
+        UserError: a test image was left out.
     """
     missing = [str(one) for one in left_out if one.split == "test"]
     if missing:
@@ -187,12 +187,12 @@ def _make_room(out: Path, needed: int) -> None:
     parts = [out / part for part in ("train", "test", "crops")]
     there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(there).free
-    free += sum(file.stat().st_size for part in parts for file in part.glob("*"))  # to replace
+    free += sum(file.stat().st_size for part in parts for file in part.glob("*"))  # to be replaced
     if needed > free:
         raise UserError(f"{out} needs up to {_text(needed)}, but only {_text(free)} are free there")
     out.mkdir(parents=True, exist_ok=True)
-    # The manifest is the sign of a complete folder: it goes first and comes back last. What stands
-    # in its place until then tells a folder that was begun from one of the user's.
+    # The manifest marks a complete folder, so it is removed first and written last. The file in its
+    # place until then distinguishes an incomplete folder from one of the user's.
     if manifest.is_file():
         manifest.replace(unfinished)
     unfinished.touch()

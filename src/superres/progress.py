@@ -1,4 +1,4 @@
-"""How far a command has come, on standard error, while it takes long."""
+"""Progress of long commands, on standard error."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-# Seconds between two lines where there is no terminal: a short run has none.
+# Seconds between two lines without a terminal; short runs print none.
 _PAUSE = 2.0
 
 
 class Progress:
-    """A bar in a terminal, else a line every few seconds; to be entered as a context.
+    """A bar in a terminal, otherwise a line every few seconds; use it as a context manager.
 
     Args:
-        done: what is counted and what has happened to it, as "images judged".
-        count: how many there are.
+        done: what is counted, such as "images judged".
+        count: the total number.
     """
 
     def __init__(self, done: str, count: int) -> None:
@@ -46,7 +46,7 @@ class Progress:
             self._bar.stop()
 
     def advance(self) -> None:
-        """One more is done."""
+        """Count one more."""
         self._done += 1
         now = time.monotonic()
         if self._bar is not None:
@@ -62,12 +62,12 @@ class Progress:
 
 
 def say(line: str) -> None:
-    """Print a line about what is being done, on standard error."""
+    """Print a line about the current work on standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
 def _make_bar() -> Bar:
-    # rich takes a while to import, and most runs have no terminal.
+    # rich is slow to import, and most runs have no terminal.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -79,7 +79,7 @@ def _make_bar() -> Bar:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        # Lines that are printed meanwhile appear above the bar, if they go to a terminal too.
+        # Lines printed meanwhile appear above the bar, if they also go to a terminal.
         redirect_stdout=sys.stdout.isatty(),
         redirect_stderr=False,
     )

@@ -1,4 +1,4 @@
-"""Whole set-ups by name: which network, and how long and on what patches it is trained."""
+"""Training set-ups by name: the network, the length of the training, and the patches."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What the commands take where nobody says otherwise.
+    """The defaults of the commands.
 
     Attributes:
         network: name of a preset of `superres.model`.
         pretrain: length of the pre-training.
         finetune: length of a fine-tuning from it.
         scratch: length of a fine-tuning from random weights.
-        epochs: whether these are epochs, else they are steps.
-        batch: patches a step.
+        epochs: whether these lengths are in epochs; otherwise in steps.
+        batch: patches per step.
         patch: side of a low-resolution patch.
-        learning_rate: of the fine-tuning; that of the pre-training is the network's.
+        learning_rate: learning rate of the fine-tuning; the network defines that of the
+            pre-training.
     """
 
     network: str
@@ -39,7 +40,7 @@ authors' script as the comparison. The patches are those of that script; the bat
 
 
 def recipe(preset: str) -> Recipe:
-    """The set-up for a name that `--preset` takes: "paper" or a network's, which trains briefly."""
+    """The set-up for a value of `--preset`: "paper", or a network's name for a short training."""
     if preset == "paper":
         return PAPER
     return Recipe(preset, 1200, 90, 720, epochs=False, batch=8, patch=20, learning_rate=2e-4)

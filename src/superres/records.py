@@ -1,4 +1,4 @@
-"""Telling the outside world: the result file, the progress file and the terminal."""
+"""Output of a command: the result file, the progress file and the terminal."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PAUSE = 2.0
 
 
 class Recorder:
-    """Where a command's progress and result go.
+    """Writes a command's progress and result.
 
     Args:
-        result: file for the final metrics, one JSON object. A file of an earlier run is removed
-            at once, so that a run that fails leaves none.
-        progress: file that reports are appended to, one JSON object a line.
+        result: file for the final metrics, one JSON object. A file of an earlier run is removed at
+            once, so that a failed run leaves none.
+        progress: file to which reports are appended, one JSON object per line.
 
     Raises:
         UserError: a file cannot be written.
@@ -45,13 +45,13 @@ class Recorder:
 
     @property
     def seconds(self) -> float:
-        """Since the recorder was made."""
+        """Seconds since the recorder was created."""
         return time.monotonic() - self._started
 
     def progress(self, report: dict[str, float]) -> None:
-        """Append `report` to the progress file, and show it if the last one is a while ago.
+        """Append `report` to the progress file; print it if some time has passed since the last.
 
-        A report that cannot be written, on a full disk, is lost: it is not worth the training.
+        A report that cannot be written, for example to a full disk, is dropped instead of failing.
         """
         with suppress(OSError):
             if self._progress is not None:
@@ -64,9 +64,9 @@ class Recorder:
                 print(f"{self.seconds:5.0f} s  {figures}", flush=True)
 
     def finish(self, metrics: dict[str, Any]) -> None:
-        """Write the result file, if one is wanted, and print the same as the last line."""
+        """Write the result file, if any, and print the same as the last line."""
         line = json.dumps({**metrics, "seconds": round(self.seconds, 2)})
         if self._result is not None:
-            # A reader that waits for the file must never see half of it.
+            # A reader that waits for the file must never see an incomplete one.
             write_whole(self._result, lambda file: file.write(line.encode() + b"\n"))
         print(line, flush=True)

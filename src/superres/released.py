@@ -1,7 +1,7 @@
-"""Networks that the authors of DBPN have released, as checkpoints of this package.
+"""Importing the released networks of the authors of DBPN as checkpoints.
 
-The layout of their files was read off the code that they published (`alterzero/DBPN-Pytorch`): a
-state dict of torch, whose names begin with `module.` where it was saved on a GPU.
+The layout of their files follows from their published code (`alterzero/DBPN-Pytorch`): a state dict
+of torch, with names that begin with `module.` if it was saved on a GPU.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _EXTRACT = re.compile(r"feat(?P<number>[01])\.(?P<layer>conv|act)\.(?P<kind>weig
 
 
 def import_released(path: Path, *, residual: bool = False, normalised: bool = False) -> Checkpoint:
-    """Read a file of the authors'.
+    """Read a file of the authors.
 
     Args:
         path: the file.
@@ -46,14 +46,14 @@ def import_released(path: Path, *, residual: bool = False, normalised: bool = Fa
         The network with an untrained discriminator.
 
     Raises:
-        UserError: it cannot be read, or is of another layout.
+        UserError: it cannot be read, or has a different layout.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         digest = sha256(path)
     except FileNotFoundError as error:
         raise UserError(f"no such file: {path}") from error
-    except Exception as error:  # torch's readers raise many kinds, all mean the same
+    except Exception as error:  # torch's readers raise many types with the same meaning
         raise UserError(f"{path} is no state dict of torch") from error
     if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
         raise UserError(f"{path} is no state dict of torch, but a {type(content).__name__}")

@@ -1,9 +1,9 @@
 """Antialiased bicubic resizing.
 
-Low-resolution images are made in one of two ways. Both have the same kernel (a = -1/2) and the same
-antialiasing; Pillow's is quick, MATLAB's is what the field's test sets were made with, and mirrors
-the image beyond its borders. `halve` and `stretch`, which NIQE and Ma's score need on real
-numbers, follow MATLAB as well.
+Low-resolution images are made in one of two ways, with the same kernel (a = -1/2) and the same
+antialiasing. Pillow's is fast; MATLAB's, which mirrors the image at its borders, was used for the
+standard test sets. `halve` and `stretch`, which NIQE and Ma's score need for real numbers, also
+follow MATLAB.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 
 
 class Downscaling(StrEnum):
-    """How images are made smaller, and larger for comparison."""
+    """The method of downscaling, and of bicubic upscaling for comparison."""
 
     PILLOW = "pillow"
     """Pillow's `BICUBIC`."""
@@ -48,7 +48,7 @@ def enlarge(
 
 
 def halve(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Reduce (H, W), even sides of 4 at least, to half, as MATLAB's `imresize(image, 0.5)` does."""
+    """Halve (H, W), with even sides of at least 4, as MATLAB's `imresize(image, 0.5)` does."""
     height, width = image.shape
     rows, columns = (_weights(side, side // 2).toarray() for side in (height, width))
     half: NDArray[np.float64] = rows @ image @ columns.T
@@ -70,11 +70,11 @@ def _pillow_resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray
 
 
 def _matlab_resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """First along the columns of the image, then along its rows, rounded to uint8 each time."""
+    """Resize along the columns of the image, then along its rows, rounding to uint8 each time."""
     for wanted in (height, width):
         length, *others = image.shape
-        # At scales that are powers of two, weights are whole multiples of a power of two, and every
-        # sum is exact: halves are rounded as MATLAB does, up.
+        # At scales that are powers of two, weights are integer multiples of a power of two and sums
+        # are exact, so halves are rounded up as in MATLAB.
         sums = _weights(length, wanted) @ image.reshape(length, -1).astype(np.float64)
         levels = np.clip(np.floor(sums + 0.5), 0, 255).astype(np.uint8)
         image = levels.reshape(wanted, *others).swapaxes(0, 1)
@@ -90,7 +90,7 @@ _RESIZE = {
 
 def _weights(length: int, wanted: int) -> csr_array:
     """The (wanted, length) matrix of bicubic resizing with mirrored borders."""
-    stretch = max(1.0, length / wanted)  # of the kernel, to filter what a reduction cannot show
+    stretch = max(1.0, length / wanted)  # widens the kernel for antialiasing in a reduction
     centres = (np.arange(wanted) + 0.5) * length / wanted - 0.5
     first = np.floor(centres - 2 * stretch).astype(int)
     places = first[:, None] + np.arange(int(np.ceil(4 * stretch)) + 2)

@@ -1,4 +1,4 @@
-"""Taking the steps of a training: with reports, validations and snapshots on the way."""
+"""Running the steps of a training, with reports, validations and snapshots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from superres.patches import Patches
 from superres.snapshots import Snapshots
 from superres.updates import Terms
 
-# Steps between two looks at the losses on a GPU, which has to be waited for.
+# Steps between two checks of the losses on a GPU, which require synchronisation.
 _LOOK_EVERY = 25
 
 
@@ -34,19 +34,19 @@ def _no_warning(line: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What surrounds a training and has no influence on what it makes, but for `compute`.
+    """The environment of a training, which except for `compute` does not influence its result.
 
     Attributes:
         compute: where and how networks are computed.
-        progress: gets the reports.
-        snapshots: where the training is kept; a snapshot that is there is continued.
-        validate: metrics of the generator as it would be kept now.
+        progress: receives the reports.
+        snapshots: where snapshots are saved; an existing one is continued.
+        validate: computes metrics of the generator in its current state.
         validate_every: steps between two validations.
-        keep: gets the number of epochs, and what a checkpoint is made of, without history, each
-            time that `keep_every` more epochs are done.
-        keep_every: epochs; 0, never.
-        stop: when it is set, a snapshot is saved, and the training ends.
-        warn: gets a line about a snapshot that could not be saved, after which training goes on.
+        keep: called after every `keep_every` epochs with the number of epochs and the contents of a
+            checkpoint, without history.
+        keep_every: epochs; 0: never.
+        stop: when it is set, a snapshot is saved and the training ends.
+        warn: receives a line about a snapshot that could not be saved; the training continues.
     """
 
     compute: Compute = field(default_factory=Compute)
@@ -61,43 +61,43 @@ class Conditions:
 
 
 class Course(Protocol):
-    """A training as a sequence of steps, and all that changes in it."""
+    """A training as a sequence of steps, with its state."""
 
     @property
     def steps(self) -> int:
-        """How many there are."""
+        """Number of steps."""
 
     @property
     def generator_steps(self) -> int:
-        """In how many, the first ones, the generator learns."""
+        """Number of steps, from the first, in which the generator learns."""
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
-        """The networks that change."""
+        """The networks that are trained."""
 
     @property
     def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """Theirs."""
+        """Their optimisers."""
 
     @property
     def scalers(self) -> Mapping[str, torch.amp.GradScaler]:
-        """What scales their losses."""
+        """The scalers of their losses."""
 
     @property
     def result(self) -> Generator:
-        """The generator as it would be kept now."""
+        """The generator in its current state."""
 
     def __call__(self, step: int, batch: Fed) -> Terms:
-        """Take `step`, counted from 1."""
+        """Run `step`, counted from 1."""
 
 
 def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
-    """Take all steps of `course`, from the snapshot on if there is one.
+    """Run all steps of `course`, resuming from the snapshot if there is one.
 
     Raises:
-        Diverged: the training ran away.
+        Diverged: the training diverged.
         Stopped: it was asked to stop.
-        UserError: the snapshot is that of another training.
+        UserError: the snapshot belongs to another training.
     """
     compute = conditions.compute
     look_every = _LOOK_EVERY if compute.on_gpu else 1
@@ -117,7 +117,7 @@ def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
             _keep_epoch(step, course, patches, conditions)
         if last:
             break
-        # Several processes have to agree, which they do when the losses are looked at.
+        # Several processes must agree, which they do when the losses are checked.
         agreeing = group.size == 1 or step % look_every == 0
         if agreeing and group.any(conditions.stop.is_set(), compute.device):
             _stop(step, course, monitor, conditions)
@@ -147,7 +147,7 @@ def _stop(step: int, course: Course, monitor: Monitor, conditions: Conditions) -
 
 
 def _keep_epoch(step: int, course: Course, patches: Patches, conditions: Conditions) -> None:
-    """Hand over what there is, if the generator has just ended an epoch that is to be kept."""
+    """Call `keep` if the generator has just finished an epoch that should be kept."""
     every = conditions.keep_every
     if conditions.keep is None or every == 0 or step > course.generator_steps:
         return
@@ -177,10 +177,10 @@ def _save(step: int, course: Course, monitor: Monitor, snapshots: Snapshots) -> 
 
 
 def _restore(course: Course, monitor: Monitor, conditions: Conditions) -> int:
-    """Continue from the snapshot, if there is one.
+    """Restore the snapshot, if there is one.
 
     Returns:
-        How many steps are done.
+        Number of completed steps.
     """
     snapshots = conditions.snapshots
     state = None if snapshots is None else snapshots.load(conditions.compute.device)

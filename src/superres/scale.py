@@ -1,4 +1,4 @@
-"""The scales, apart from the networks, since what needs them alone can do without torch."""
+"""The supported scales, separate from the networks to avoid importing torch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ DEFAULT_SCALE = 4
 
 
 def check_scale(scale: int) -> int:
-    """`scale` itself, if networks exist for it.
+    """Return `scale` if networks support it.
 
     Raises:
-        UserError: it is none of `SCALES`.
+        UserError: it is not in `SCALES`.
     """
     if scale not in SCALES:
         raise UserError(f"images are enlarged 2x, 4x or 8x, not {scale}x")

@@ -1,4 +1,4 @@
-"""How the learning rate goes over a training, as a factor of its largest value."""
+"""Learning-rate schedules, as a factor of the largest value."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Schedule = Callable[[int, int], float]
 def linear(step: int, steps: int) -> float:
     """Rise to 1 over the first tenth, hold, and fall linearly to 0 in the second half.
 
-    It rises since Adam's first steps are as long as any and point into hardly averaged
-    directions; it falls since what a short training leaves unsettled shows in the images.
+    It rises because Adam's first steps are as long as later ones but their directions are hardly
+    averaged. It falls because residual noise of a short training is visible in the images.
     """
     return min(_ramp(step, steps), 2 * (steps - step) / steps)
 
@@ -30,7 +30,7 @@ def cosine(step: int, steps: int) -> float:
 
 
 def halfway(step: int, steps: int) -> float:
-    """1, and a tenth from the middle on: what the authors of DBPN train with."""
+    """1, and a tenth from the middle on, as in the training of the authors of DBPN."""
     return 1.0 if 2 * step < steps else 0.1
 
 

@@ -1,4 +1,4 @@
-"""What a set of images scored, and how that is summed up and shown."""
+"""Scores of a set of images, with summaries and tables."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ REGIONS = (11.5, 12.5, 16.0)
 
 @dataclass(frozen=True, slots=True)
 class ImageScore:
-    """One image: NIQE, mean squared error (squared grey levels), PSNR (dB), SSIM and Ma's score.
+    """Scores of an image: NIQE, MSE (squared grey levels), PSNR (dB), SSIM and Ma's score.
 
-    `niqe_unrounded` is NIQE of luma that was not rounded to 8 bits, `lpips` the distance of the
+    `niqe_unrounded` is NIQE on luma that was not rounded to 8 bits, `lpips` the distance of the
     whole colour images, see `superres.metrics.lpips`.
     """
 
@@ -33,7 +33,7 @@ class ImageScore:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """All images.
+    """Scores of all images.
 
     `niqe`, `psnr`, `ssim` and `ma` are means over the images, `rmse` is the root of the mean of
     the squared errors, `pi` is computed from means.
@@ -58,16 +58,16 @@ class Scores:
 
     @property
     def ma(self) -> float | None:
-        """Mean of Ma's score, higher is better; none unless every image has one."""
+        """Mean of Ma's score; higher is better. None unless every image has one."""
         return self._mean_of("ma")
 
     @property
     def pi(self) -> float | None:
-        """Perceptual index; lower is better. None without Ma's score: NIQE alone is no PI."""
+        """Perceptual index; lower is better. None without Ma's score, which it requires."""
         return None if self.ma is None else perceptual_index(self.ma, self.niqe)
 
     def metrics(self) -> dict[str, float]:
-        """The figures of the whole set by the names they have in results."""
+        """The metrics of the whole set, by their names in results."""
         named = {"niqe": self.niqe, "rmse": self.rmse, "psnr": self.psnr}
         more = {
             "ssim": self._mean_of("ssim"),
@@ -79,12 +79,12 @@ class Scores:
         return named | {name: value for name, value in more.items() if value is not None}
 
     def _mean_of(self, name: str) -> float | None:
-        """The mean of a figure, if every image has it."""
+        """The mean of a metric, if every image has it."""
         known = [value for image in self.images if (value := getattr(image, name)) is not None]
         return _mean(known) if known and len(known) == len(self.images) else None
 
     def table(self) -> str:
-        """One line an image, and one for all of them."""
+        """A table with one line per image and one for all of them."""
         width = max(8, *(len(image.name) for image in self.images))
         every = [(i.name, Scores((i,))) for i in self.images]
         columns = self.metrics()
@@ -106,7 +106,7 @@ def perceptual_index(ma: float, niqe: float) -> float:
 
 
 def pirm_region(error: float) -> int | None:
-    """The region, 1 to 3, of the PIRM 2018 challenge to which an RMSE belongs, if any."""
+    """The region, 1 to 3, of the PIRM 2018 challenge that contains an RMSE, if any."""
     for region, largest in enumerate(REGIONS, 1):
         if error <= largest:
             return region

@@ -1,4 +1,4 @@
-"""Judging upscalers on folders of originals, as papers judge them on Set5, Set14 and BSD100."""
+"""Judging upscalers on folders of originals, as in papers on Set5, Set14 and BSD100."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class TestSet:
     """A test set.
 
     Attributes:
-        name: as the table shows it.
+        name: its name in tables.
         files: the originals by their names without extension, sorted.
     """
 
-    __test__ = False  # the name is no invitation to pytest
+    __test__ = False  # not a test class of pytest
 
     name: str
     files: tuple[tuple[str, Path], ...]
 
 
 def find_set(text: str) -> TestSet:
-    """The test set that a command line names: `FOLDER`, or `NAME=FOLDER`.
+    """Find the test set that a command line names as `FOLDER` or `NAME=FOLDER`.
 
     Raises:
         UserError: no such folder, or no image in it.
@@ -51,18 +51,18 @@ def judge_set(
     workers: int = 1,
     distance: Distance | None = None,
 ) -> Scores:
-    """Make every original smaller, enlarge it again, and judge the result.
+    """Downscale every original, enlarge it again, and judge the result.
 
-    Sides are cut to multiples of the scale first, at the right and at the bottom.
+    Originals are first cropped at the right and at the bottom to multiples of the scale.
 
     Args:
         test_set: the originals.
-        upscaler: (H, W, 3) to (sH, sW, 3), uint8 RGB.
-        scale: s.
-        downscaling: how low resolution is made.
+        upscaler: maps (H, W, 3) to (sH, sW, 3), uint8 RGB.
+        scale: the scale s.
+        downscaling: how low-resolution images are made.
         protocol: how results are judged.
-        model: of Ma's score; without it there is neither Ma nor PI.
-        workers: processes that judge; the images are enlarged in this one.
+        model: the model of Ma's score; without it there is neither Ma nor PI.
+        workers: processes that compute metrics; the images are enlarged in this one.
         distance: LPIPS, if wanted.
 
     Raises:
@@ -80,10 +80,10 @@ def judge_set(
 
 
 def check_sets(sets: Sequence[TestSet], scale: int, shave: int) -> None:
-    """See from the heads of all files whether the images can be judged.
+    """Check from all file headers that the images can be judged.
 
     Raises:
-        UserError: one cannot be read or is too small; or two sets have one name.
+        UserError: an image cannot be read or is too small, or two sets have the same name.
     """
     names = [one.name for one in sets]
     for name in names:

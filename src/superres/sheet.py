@@ -1,4 +1,4 @@
-"""A picture to look at: regions of test images side by side, enlarged in several ways."""
+"""Contact sheets: regions of test images side by side, enlarged by several methods."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 Pixels = NDArray[np.uint8]
 
-# Pixels are shown twice as large: what is to be judged is smaller than people look at.
+# Pixels are shown twice as large, as the details to judge are small.
 _ZOOM = 2
 _GAP, _TEXT = 8, 18
 
 
 def contact_sheet(rows: Sequence[tuple[str, Mapping[str, Pixels]]]) -> Image.Image:
-    """One row an image, one column a way to enlarge it.
+    """Draw a sheet with one row per image and one column per method.
 
     Args:
-        rows: the name of an image, and the same region of it, (H, W, 3), by what made it; the
-            regions have one size, the rows the same columns.
+        rows: the name of an image, and the same region of it, (H, W, 3), by method. All regions
+            have the same size, all rows the same columns.
     """
     names = list(rows[0][1])
     height, width = (side * _ZOOM for side in rows[0][1][names[0]].shape[:2])

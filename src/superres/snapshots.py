@@ -1,8 +1,8 @@
-"""Snapshots of an unfinished training, from which it continues as if nothing had happened.
+"""Snapshots of an unfinished training, from which it resumes with an identical result.
 
-A snapshot is one file that is replaced as a whole: whenever a training is killed, the file is
-complete, if there is one. Everything random in a training is a function of the seed and the step
-(`superres.patches`), so networks, optimisers and what the monitor remembers are all there is.
+A snapshot is one file that is replaced atomically: it is complete whenever a training is killed.
+All random choices in a training are functions of the seed and the step (`superres.patches`), so the
+state consists of networks, optimisers and the monitor.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _FORMAT = 3
 
 
 class Snapshots:
-    """Where a training keeps its snapshot.
+    """The snapshot file of a training.
 
     Args:
         path: the file.
-        facts: what makes this training this training, by names as the user knows them. A
-            snapshot with other facts belongs to another one.
+        facts: the facts that identify this training, by names that the user knows. A snapshot with
+            other facts belongs to another training.
         pause: seconds between two snapshots.
     """
 
@@ -37,10 +37,10 @@ class Snapshots:
         self._last = time.monotonic()
 
     def load(self, device: str) -> dict[str, Any] | None:
-        """The state that was saved last, its tensors on `device`; None if there is none.
+        """Load the last saved state, with tensors on `device`; None if there is none.
 
         Raises:
-            UserError: the file is damaged, or is that of another training.
+            UserError: the file is damaged or belongs to another training.
         """
         if not self.path.is_file():
             return None
@@ -48,7 +48,7 @@ class Snapshots:
             content = torch.load(self.path, map_location=device, weights_only=True)
             known, facts = content["format"] == _FORMAT, content["facts"]
             state: dict[str, Any] = content["state"]
-        except Exception as error:  # torch's readers raise many kinds, all mean the same
+        except Exception as error:  # torch's readers raise many types with the same meaning
             raise UserError(f"{self.path} is damaged: remove it to begin anew") from error
         if not known:
             raise UserError(f"{self.path} was written by another version: remove it to begin anew")
@@ -62,22 +62,22 @@ class Snapshots:
 
     @property
     def due(self) -> bool:
-        """Whether the last one is so old that the next should be saved."""
+        """Whether the next snapshot should be saved."""
         return time.monotonic() - self._last >= self._pause
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the snapshot; it is on the disk when this returns.
+        """Replace the snapshot; it is synced to disk on return.
 
         Raises:
-            OSError: it cannot be written. The earlier one, if any, stays, and nothing else does.
+            OSError: it cannot be written. An earlier one is kept, and nothing else is left.
         """
-        self._last = time.monotonic()  # after a failure, too, the next one is due after the pause
+        self._last = time.monotonic()  # the pause also applies after a failure
         content = {"format": _FORMAT, "facts": self._facts, "state": dict(state)}
         write_whole(self.path, lambda file: _save(content, file))
         self._last = time.monotonic()
 
     def remove(self) -> None:
-        """Remove the snapshot, if there is one, and what an interrupted save left."""
+        """Remove the snapshot, if there is one, and leftovers of an interrupted save."""
         for path in (self.path, self.path.with_name(self.path.name + ".partial")):
             path.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Reading state dicts of torch that others made."""
+"""Reading torch's state dicts from other sources."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from superres.errors import UserError
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state-dict file, `.pth` (read with `weights_only`) or `.safetensors`.
+    """Read the tensors of a state-dict file, `.pth` (with `weights_only`) or `.safetensors`.
 
     Raises:
-        UserError: there is no such file, or it is no state dict.
+        UserError: there is no such file, or it is not a state dict.
     """
     if not path.is_file():
         raise UserError(f"no such file: {path}")
@@ -24,7 +24,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the readers raise many kinds, all mean the same to the user
+    except Exception as error:  # the readers raise many types with the same meaning
         raise UserError(f"{path} is not a readable state dict ({type(error).__name__})") from error
     if not isinstance(state, dict):
         raise UserError(f"{path} holds a {type(state).__name__}, not a state dict")

@@ -1,4 +1,4 @@
-"""Tables of scores as papers print them: a block a test set, a row a method."""
+"""Tables of scores as in papers: a block per test set, a row per method."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4}
 _USUAL_DIGITS = 3
 _HIGHER_IS_BETTER = ("psnr", "ssim", "ma")
 
-# What LaTeX would take for a command.
+# Special characters of LaTeX.
 _SPECIAL = re.compile(r"[&%$#_{}]")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a method scored on a test set.
+    """The scores of a method on a test set.
 
     Attributes:
-        test_set: its name.
-        method: its name.
-        images: how many the set has.
-        figures: means over the set by the names of `COLUMNS`.
+        test_set: name of the test set.
+        method: name of the method.
+        images: number of images in the set.
+        figures: means over the set, by the names of `COLUMNS`.
     """
 
     test_set: str
@@ -38,7 +38,7 @@ class Row:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """A table in GitHub's Markdown; the best figure of each set is bold, as LaTeX has it."""
+    """A table in GitHub's Markdown; the best score of each set is bold, as in LaTeX."""
     columns = _columns(rows)
     lines = ["| set | method | " + " | ".join(map(_title, columns)) + " |"]
     lines.append("|---|---|" + "---:|" * len(columns))
@@ -103,7 +103,7 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 
 
 def _best(rows: Sequence[Row], columns: Sequence[str]) -> dict[tuple[str, str], set[str]]:
-    """The best figure of each set and column as it is shown; none where there is one method."""
+    """The best score of each set and column, as shown; empty if there is a single method."""
     best: dict[tuple[str, str], set[str]] = {}
     for name in {row.test_set for row in rows}:
         block = [row for row in rows if row.test_set == name]

@@ -12,7 +12,7 @@ class Board:
     """Writes reports as scalars, one curve for each of their names.
 
     Args:
-        folder: of the event files; made if need be.
+        folder: folder of the event files, created if missing.
 
     Raises:
         ModuleNotFoundError: tensorboard is not installed.
@@ -20,13 +20,13 @@ class Board:
 
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what tensorboard itself imports
+            warnings.simplefilter("ignore")  # warnings of tensorboard's own imports
             import tensorboard  # noqa: F401 - torch tells less clearly that it is missing
             from torch.utils.tensorboard import SummaryWriter
         self._writer = SummaryWriter(str(folder))
 
     def __call__(self, report: Report) -> None:
-        """Write a report; what is shown in TensorBoard is at most this old."""
+        """Write a report and flush, so that TensorBoard shows the newest one."""
         step = int(report["step"])
         for name, value in report.items():
             if name != "step":

@@ -1,9 +1,9 @@
-"""Enlarging images of any size with a network, in pieces that fit into memory.
+"""Enlarging images of any size with a network, in tiles that fit into memory.
 
-A piece is enlarged with as much of its surroundings as the network can see, and the surroundings
-are cut off again: the pixels are those of the whole image in one piece, but for the last bit of a
-float, which may turn a rounding. Deep networks see far (`GeneratorConfig.receptive_radius`), so
-small pieces of them are mostly surroundings: memory buys time.
+A tile is enlarged with a context of the receptive radius, which is cut off afterwards. The pixels
+equal those of the whole image in one piece, up to the last bit of a float, which may change a
+rounding. Deep networks have a large radius (`GeneratorConfig.receptive_radius`), so small tiles are
+mostly context: more memory saves time.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ DEFAULT_MEMORY = 4_000_000_000
 Enough for every preset to enlarge the test images of `superres prepare` in one piece.
 """
 
-# Sides of a tile below this cost more time than anyone would wait.
+# Tiles with smaller sides would take unreasonably long.
 _SMALLEST_TILE = 16
 
 # M_MMAP_THRESHOLD of glibc's malloc.h.
 _MMAP_THRESHOLD = -3
 
-# What convolutions need besides the maps, measured.
+# Measured memory of convolutions in addition to the maps.
 _SLACK, _MARGIN = 32_000_000, 1.1
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How an image is cut, in low-resolution pixels.
+    """The tiling of an image, in low-resolution pixels.
 
     Attributes:
-        height: of a tile; the last row of tiles may be lower.
-        width: of a tile, likewise.
+        height: height of a tile; the last row of tiles may be smaller.
+        width: width of a tile, likewise.
         context: pixels around a tile that are enlarged with it and cut off again.
-        work: pixels that all pieces have together; the image's, if it is one piece.
+        work: total number of pixels of all tiles with context; that of the image if it is one tile.
     """
 
     height: int
@@ -68,18 +68,18 @@ def network_upscaler(
     *,
     ensemble: bool = False,
 ) -> Upscaler:
-    """The enlargement by `generator`, for images of any size.
+    """Create an upscaler from `generator`, for images of any size.
 
     Args:
         generator: in evaluation mode.
-        memory: bytes for its maps; by default `DEFAULT_MEMORY`, or more if it needs more.
-        threads: of torch; their number can change the last bits.
-        progress: gets the number of finished pieces and that of all pieces.
+        memory: bytes for its maps; by default `DEFAULT_MEMORY`, or more if needed.
+        threads: number of torch's threads, which can change the last bits.
+        progress: receives the number of finished pieces and the total.
         ensemble: whether to average over the eight orientations of the image, see
-            `self_ensemble`; takes eight times as long.
+            `self_ensemble`, which takes eight times as long.
 
     Returns:
-        The upscaler, which raises `UserError` where `memory` is too small.
+        The upscaler, which raises `UserError` if `memory` is too small.
     """
     config = generator.config
     enlarged = partial(self_ensemble, generator) if ensemble else generator
@@ -119,13 +119,13 @@ def network_upscaler(
 
 
 def make_plan(height: int, width: int, context: int, pixels: int) -> Plan:
-    """The division of an image that makes the least work.
+    """Find the tiling of an image with the least work.
 
     Args:
-        height: of the image.
-        width: of the image.
-        context: pixels that the network sees around each.
-        pixels: most that a piece, a tile with its context, may have; enough for some tile.
+        height: height of the image.
+        width: width of the image.
+        context: receptive radius of the network.
+        pixels: maximum size of a tile with its context; at least one tile must fit.
     """
     best: Plan | None = None
     for columns in range(1, width + 1):
@@ -146,11 +146,11 @@ def make_plan(height: int, width: int, context: int, pixels: int) -> Plan:
 
 
 def bytes_per_pixel(config: GeneratorConfig) -> float:
-    """Memory that a forward pass without gradients takes for a low-resolution pixel.
+    """Memory of a forward pass without gradients per low-resolution pixel.
 
-    Nearly all of it is in maps of high resolution: those of all stages, those kept of earlier
-    recurrences, and three within a unit; then come the low ones and some copies of the result.
-    Measured peaks are 80 to 100 % of this, if the allocator returns what is freed
+    Nearly all of it is for high-resolution maps: those of all stages, those kept from earlier
+    recurrences, and three within a unit. The rest is for low-resolution maps and some copies of
+    the result. Measured peaks are 80 to 100 % of this if the allocator returns freed memory
     (`return_freed_memory`), and up to 150 % otherwise.
     """
     kept = config.recurrences if config.recurrences > 1 else 0
@@ -161,29 +161,29 @@ def bytes_per_pixel(config: GeneratorConfig) -> float:
 
 
 def least_memory(config: GeneratorConfig, height: int, width: int) -> int:
-    """Bytes without which an image of this size cannot be enlarged in a sensible time."""
+    """Minimum memory in bytes to enlarge an image of this size in reasonable time."""
     side = _SMALLEST_TILE + 2 * config.receptive_radius
     return math.ceil(bytes_per_pixel(config) * min(height, side) * min(width, side)) + _SLACK
 
 
 def return_freed_memory() -> None:
-    """Make the C library return blocks to the system as soon as they are freed, where it can.
+    """Make the C library return freed blocks to the system at once, where supported.
 
-    glibc soon keeps blocks of up to 32 MB for later use, but as the sizes vary, it uses few again.
+    By default, glibc keeps blocks of up to 32 MB, but as the sizes vary, it reuses few of them.
     """
     with suppress(AttributeError, OSError, TypeError):  # another C library
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 1_000_000)
 
 
 def self_ensemble(generator: Callable[[Tensor], Tensor], low: Tensor) -> Tensor:
-    """The mean of what a network makes of an image in its eight orientations, each turned back.
+    """Average a network's results for the eight orientations of an image, each turned back.
 
     Sources: Timofte et al., CVPR 2016 (arXiv 1511.02228); the geometric self-ensemble of Lim et
     al., CVPRW 2017 (arXiv 1707.02921), section 3.5.
 
     Args:
-        generator: (B, 3, H, W) to (B, 3, sH, sW).
-        low: (B, 3, H, W).
+        generator: maps (B, 3, H, W) to (B, 3, sH, sW).
+        low: low-resolution images (B, 3, H, W).
     """
     total: Tensor | None = None
     for turns in range(4):

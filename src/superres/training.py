@@ -1,8 +1,7 @@
-"""The two steps of the learning: pre-training on pixels, fine-tuning on the four-term loss.
+"""The two stages of learning: pre-training on pixels, fine-tuning on the four-term loss.
 
-What a training makes is decided by the data, the settings, the seed and the number of threads:
-on one machine, the same of these make the same networks, to the last bit. That holds for a
-training that was killed and resumed as well.
+On one machine, the same data, settings, seed and number of threads produce bitwise equal networks,
+even if a training was killed and resumed.
 """
 
 from __future__ import annotations
@@ -42,18 +41,18 @@ Without it, NIQE differs by more from seed to seed than from weight to weight.
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How long and how fast to train.
+    """Settings of a training.
 
     Attributes:
-        steps: updates of the generator.
-        batch: patches a step.
+        steps: number of updates of the generator.
+        batch: patches per step.
         patch: side of a low-resolution patch in pixels.
-        learning_rate: Adam's, of the generator, at its largest.
+        learning_rate: largest learning rate of the generator's Adam.
         seed: of the initial weights (pre-training) and of the patches.
-        schedule: name of the learning rate's course, see `superres.schedule`.
-        clip: largest norm of the generator's gradient; None, no bound.
-        ema: decay of the exponential average over the steps that is kept of the generator; 0, the
-            last step's generator is.
+        schedule: name of the learning-rate schedule, see `superres.schedule`.
+        clip: maximum norm of the generator's gradient; None: no bound.
+        ema: decay of the exponential moving average of the generator that is returned; 0: the
+            generator of the last step is.
         permute_colours: whether colour channels of patches are permuted.
 
     Raises:
@@ -85,7 +84,7 @@ class Settings:
             raise UserError(f"the schedules are {', '.join(SCHEDULES)}; not {self.schedule}")
 
     def patches(self, dataset: Dataset, group: Group) -> Patches:
-        """What the steps see, of which every process of the group gets its share."""
+        """The patches of the steps; every process of the group gets its share."""
         return Patches(
             dataset,
             self.batch,
@@ -96,18 +95,18 @@ class Settings:
         )
 
     def factor(self, step: int) -> float:
-        """Of the learning rate at `step`, counted from 1."""
+        """Factor of the learning rate at `step`, counted from 1."""
         return SCHEDULES[self.schedule](step - 1, self.steps)
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training gives.
+    """The result of a training.
 
     Attributes:
-        checkpoint: on the CPU, with the history of where it began.
-        loss: mean over the last tenth of the steps.
-        reports: all of them, for the curves.
+        checkpoint: on the CPU, with the history of the checkpoint it started from.
+        loss: mean loss over the last tenth of the steps.
+        reports: all reports, for the curves.
     """
 
     checkpoint: Checkpoint
@@ -116,10 +115,10 @@ class Trained:
 
 
 def steps_of_epochs(epochs: int, photographs: int, batch: int) -> int:
-    """Steps in which `epochs` times `photographs` patches are seen, rounded up.
+    """Number of steps for `epochs` times `photographs` patches, rounded up.
 
-    An epoch is what it is in the authors' training script, and on the poster: one patch of every
-    photograph, however many tiles it was cut into.
+    As in the authors' training script and on the poster, an epoch is one patch of every photograph,
+    regardless of its number of tiles.
     """
     return -(-epochs * photographs // batch)
 
@@ -137,13 +136,13 @@ def pretrain(
     Args:
         dataset: training tiles.
         preset: sizes of the networks.
-        settings: of the generator's training.
-        warmup: updates of the discriminator, against the finished generator.
-        conditions: of the training.
-        loss: of the pixels, one of `PIXEL_LOSSES`.
+        settings: settings of the generator's training.
+        warmup: number of updates of the discriminator against the finished generator.
+        conditions: conditions of the training.
+        loss: the pixel loss, one of `PIXEL_LOSSES`.
 
     Raises:
-        Diverged: the training ran away.
+        Diverged: the training diverged.
         Stopped: it was asked to stop.
         UserError: the data were prepared for another scale, or patches do not fit into tiles.
     """
@@ -167,20 +166,20 @@ def finetune(
 ) -> Trained:
     """Continue the training of `start` on the four-term loss.
 
-    The generator that is returned is an average over the last steps, see `FINETUNING_EMA`, if the
-    settings have it.
+    If the settings say so, the returned generator is an average over the last steps, see
+    `FINETUNING_EMA`.
 
     Args:
-        start: its networks are trained further, in place.
+        start: the checkpoint whose networks are trained in place.
         dataset: training tiles.
-        features: for the perceptual and the style term.
-        weights: of the four terms; only their ratios matter.
-        settings: of the training.
-        conditions: of the training.
+        features: feature network of the perceptual and the style term.
+        weights: weights of the four terms; only their ratios matter.
+        settings: settings of the training.
+        conditions: conditions of the training.
         detached: see `FourTermUpdate`.
 
     Raises:
-        Diverged: the training ran away.
+        Diverged: the training diverged.
         Stopped: it was asked to stop.
         UserError: the data were prepared for another scale, or the patches are too small.
     """
@@ -208,13 +207,13 @@ def finetune(
 
 
 def new_networks(preset: Preset, seed: int) -> tuple[Generator, Discriminator]:
-    """A generator and a discriminator with random weights."""
+    """Create a generator and a discriminator with random weights."""
     torch.manual_seed(seed)
     return Generator(preset.generator), Discriminator(preset.discriminator_width)
 
 
 class _Pretraining:
-    """All steps of the generator, and then all of the discriminator."""
+    """All steps of the generator, followed by all of the discriminator."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""Single steps of the learning: what one batch changes in the networks.
+"""Single training steps: the update of the networks by one batch.
 
-Each update owns its networks' optimisers. `superres.training` makes trainings of them.
+Each update owns its networks' optimisers. `superres.training` combines them to trainings.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class PixelUpdate:
 
     Args:
         generator: trained in place.
-        learning_rate: of the generator.
-        compute: where and how.
-        clip: largest norm of the generator's gradient; None for no bound.
+        learning_rate: learning rate of the generator.
+        compute: device and precision.
+        clip: maximum norm of the generator's gradient; None for no bound.
         loss: one of `PIXEL_LOSSES`.
     """
 
@@ -85,7 +85,7 @@ class PixelUpdate:
 
 
 class DiscriminatorUpdate:
-    """A step of the discriminator against a generator that stays as it is."""
+    """A step of the discriminator against a fixed generator."""
 
     def __init__(
         self, generator: Generator, discriminator: Discriminator, compute: Compute
@@ -98,7 +98,7 @@ class DiscriminatorUpdate:
         self._compute = compute
 
     def __call__(self, batch: Fed) -> Terms:
-        """Learn to tell the originals in `batch` from what the generator makes."""
+        """Learn to distinguish the originals in `batch` from the generator's results."""
         compute = self._compute
         low, high = (compute.images(i) for i in (batch.low, batch.high))
         weights = self.discriminator.normalised()
@@ -121,18 +121,18 @@ class DiscriminatorUpdate:
 class FourTermUpdate:
     """A step of the generator on the four-term loss, and of the discriminator against it.
 
-    The generator runs once, and so does the discriminator on each kind of image: both networks
-    learn from the same scores.
+    The generator runs once, and the discriminator once on each kind of image: both networks learn
+    from the same scores.
 
     Args:
         generator: trained in place.
         discriminator: trained in place, if the adversarial term has a weight.
-        features: for the perceptual and the style term.
-        weights: of the four terms; only their ratios matter.
-        learning_rate: of the generator.
-        compute: where and how.
-        clip: largest norm of the generator's gradient, which is that of the loss whose weights
-            sum to one; None for no bound.
+        features: feature network of the perceptual and the style term.
+        weights: weights of the four terms; only their ratios matter.
+        learning_rate: learning rate of the generator.
+        compute: device and precision.
+        clip: maximum norm of the generator's gradient, for weights that sum to one; None for no
+            bound.
         detached: compute the perceptual and the style term without gradient, as the authors'
             released script does, so that their weights have no effect.
     """
@@ -169,7 +169,7 @@ class FourTermUpdate:
         low, high = (self._compute.images(i) for i in (batch.low, batch.high))
         with self._compute.autocast():
             fake = self._generate(low)
-        # The terms' graphs end here, and are freed before the generator's is walked.
+        # The terms' graphs end here and are freed before the generator's is traversed.
         image = fake.detach().float().requires_grad_()
         terms, gradient = self._judge(image, high, low, batch.shift, factor)
         self.optimiser.zero_grad(set_to_none=True)
@@ -188,10 +188,10 @@ class FourTermUpdate:
     def _judge(
         self, image: Tensor, real: Tensor, low: Tensor, shift: tuple[int, int], factor: float
     ) -> tuple[LossTerms, Tensor]:
-        """The terms, without gradient, and the gradient of their sum with respect to `image`.
+        """Compute the terms, detached, and the gradient of their sum with respect to `image`.
 
-        The gradient is that of the scaled sum. What has no weight is not computed. The
-        discriminator learns on the way.
+        The gradient is that of the scaled sum. Terms without weight are not computed. The
+        discriminator is trained as well.
         """
         ratios, scale, mean = self._ratios, self.scaler.scale, self._compute.group.mean
         zero = image.new_zeros(())
@@ -223,10 +223,10 @@ class FourTermUpdate:
 
 
 def adam(module: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    """The optimiser of a generator or a discriminator."""
-    # The discriminator aims at a moving target: a long memory of gradients makes it lose sight,
-    # and the two networks then settle where it says nothing. The epsilon is far below any
-    # gradient here, so that Adam sees directions and no scales.
+    """Create the optimiser of a generator or a discriminator."""
+    # The discriminator has a moving target: with a long memory of gradients it loses track, and the
+    # two networks settle where it is uninformative. The epsilon is far below any gradient here, so
+    # that Adam is invariant to scale.
     betas = (0.5, 0.99) if isinstance(module, Discriminator) else (0.9, 0.999)
     return torch.optim.Adam(module.parameters(), learning_rate, betas, eps=1e-12, fused=True)
 
@@ -257,16 +257,16 @@ def _step(
 
 
 def _seen(image: Tensor, shift: tuple[int, int], low: Tensor) -> Tensor:
-    """What the discriminator sees of `image`: all but s - 1 rows and columns, s being the scale.
+    """The input of the discriminator: `image` without s - 1 rows and columns, for the scale s.
 
-    The generator works on a grid of as many pixels as the scale, and the discriminator's strides
-    make another. With both always in step, a pattern of that period goes unseen, and soon covers
-    the image. Hence the part is a random one; its size is always the same, since programs for GPUs
-    are made for one size.
+    The generator works on a grid with the period of the scale, and the discriminator's strides form
+    another. If both were always aligned, a pattern of that period would go unnoticed and soon cover
+    the image. The position is therefore random; the size is constant, since GPU kernels are
+    compiled for one size.
 
     Args:
         image: (B, 3, sH, sW).
-        shift: rows and columns at which the part begins, fewer than s.
+        shift: row and column at which the part begins, less than s.
         low: (B, 3, H, W).
     """
     height, width = image.shape[2:]

@@ -1,4 +1,4 @@
-"""Enlarging a user's own images, whatever their kind, within a bound on memory."""
+"""Enlarging a user's images of any kind within a memory limit."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from superres.tiling import network_upscaler, return_freed_memory
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 """What counts as an image in a folder. A file that is named itself may have any name."""
 
-# Bytes a pixel: of the input, decoded and converted; of the result while the network makes it;
-# and of the result on its way to the file, with Pillow's four bytes a pixel, and transparency.
+# Bytes per pixel: of the input, decoded and converted; of the result during its computation; and of
+# the result while it is written, with Pillow's four bytes per pixel, and transparency.
 _INPUT, _RESULT, _ENCODED = 16, 3, 9
 
-# Seconds between two lines about the pieces of one image.
+# Seconds between two lines about the progress within one image.
 _PAUSE = 2.0
 
 
@@ -39,14 +39,14 @@ class Task:
 
 
 def find_images(named: Sequence[Path], out: Path) -> list[Task]:
-    """The images that the user means, and where their enlargements go.
+    """Find the images that the user names, and the paths of their enlargements.
 
     An image becomes `out/STEM.png`. A folder stands for all images in it and in its subfolders,
-    which `out` gets as well; hidden ones and `out` itself are left alone.
+    which are recreated in `out`; hidden ones and `out` itself are ignored.
 
     Raises:
-        UserError: two images would become one file, a result would replace an image of the
-            user's, a folder holds no image, or `out` is a file.
+        UserError: two images would have the same result file, a result would replace an image of
+            the user, a folder contains no image, or `out` is a file.
     """
     require_folder(out)
     tasks: dict[Path, Task] = {}
@@ -67,8 +67,8 @@ def find_images(named: Sequence[Path], out: Path) -> list[Task]:
 
 
 def _in_folder(folder: Path, out: Path) -> Iterable[tuple[Path, Path]]:
-    """The images in `folder`, sorted, each with its place below it."""
-    # Results of an earlier run are no images of the user's, if they have a folder of their own.
+    """The images in `folder`, sorted, each with its path relative to it."""
+    # Results of an earlier run in a separate folder are not images of the user.
     results, whole = _real(out), _real(folder)
     nested = results.is_relative_to(whole) and results != whole
     found = []
@@ -76,7 +76,7 @@ def _in_folder(folder: Path, out: Path) -> Iterable[tuple[Path, Path]]:
         below = path.relative_to(folder)
         ours = nested and _real(path).is_relative_to(results)
         hidden = any(part.startswith(".") for part in below.parts)
-        # A dangling link is named later, as what cannot be read.
+        # A dangling link is reported later as unreadable.
         is_file = path.is_file() or (path.is_symlink() and not path.exists())
         if path.suffix.lower() in EXTENSIONS and is_file and not (ours or hidden):
             found.append((path, below.parent))
@@ -86,16 +86,16 @@ def _in_folder(folder: Path, out: Path) -> Iterable[tuple[Path, Path]]:
 
 
 def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))  # unlike `resolve`, bears links that lead to themselves
+    return Path(os.path.realpath(path))  # unlike `resolve`, tolerates links to themselves
 
 
 class Enlarger:
-    """A network that keeps the whole process below a bound on memory.
+    """An upscaler that keeps the whole process below a memory limit.
 
     Args:
         generator: in evaluation mode.
-        memory: bytes that the process may occupy; without it, see `network_upscaler`.
-        threads: of torch.
+        memory: maximum bytes of the process; without it, see `network_upscaler`.
+        threads: number of torch's threads.
         ensemble: see `network_upscaler`.
     """
 
@@ -115,10 +115,10 @@ class Enlarger:
         self._ensemble = ensemble
 
     def check(self, width: int, height: int) -> None:
-        """See whether an image can be decoded and its enlargement held and written at all.
+        """Check that an image can be decoded and its enlargement computed and written.
 
         Raises:
-            UserError: not within the bound.
+            UserError: it would exceed the limit.
         """
         if self._memory is None:
             return
@@ -141,17 +141,17 @@ class Enlarger:
         )
         try:
             return upscaler(image)
-        except (MemoryError, RuntimeError) as error:  # torch has no class for it
+        except (MemoryError, RuntimeError) as error:  # torch has no specific class
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
             raise UserError("this machine has too little memory: try with --memory") from error
 
 
 def upscale_all(tasks: Sequence[Task], enlarger: Enlarger) -> None:
-    """Enlarge all images, with a line about each; those that cannot be read are skipped.
+    """Enlarge all images, with a line about each; unreadable ones are skipped.
 
     Raises:
-        UserError: some image was not enlarged.
+        UserError: an image was not enlarged.
     """
     failures: list[UserError] = []
     for number, task in enumerate(tasks, 1):
@@ -180,21 +180,20 @@ def upscale_file(
 ) -> tuple[int, int]:
     """Enlarge the image in `source` and write it to `target`, a PNG file.
 
-    Grey images stay grey; transparency is enlarged by bicubic interpolation, since it is a shape
-    and not a photograph. The image is turned upright by its EXIF orientation, and its colour
-    profile is kept.
+    Grey images stay grey. Transparency is enlarged by bicubic interpolation, since it is not a
+    photograph. The image is turned upright by its EXIF orientation, and its colour profile is kept.
 
     Args:
-        source: any image that Pillow reads with 8 bits a channel.
+        source: any image that Pillow reads with 8 bits per channel.
         target: appears when it is complete.
-        upscaler: (H, W, 3) to (sH, sW, 3), uint8 RGB.
-        check: gets width and height before the image is decoded, and may raise `UserError`.
+        upscaler: maps (H, W, 3) to (sH, sW, 3), uint8 RGB.
+        check: called with width and height before the image is decoded; may raise `UserError`.
 
     Returns:
         Width and height of the result.
 
     Raises:
-        UserError: `source` cannot be read, has more than 8 bits a channel or more than one
+        UserError: `source` cannot be read, has more than 8 bits per channel or more than one
             picture, or `target` cannot be written.
     """
     image = _read(source, check)
@@ -213,7 +212,7 @@ def upscale_file(
 
 
 def upscale_image(image: Image.Image, upscaler: Callable[[Pixels], Pixels]) -> Image.Image:
-    """Enlarge an 8-bit image: to L, LA, RGB or RGBA, whichever holds what it has."""
+    """Enlarge an 8-bit image; the mode of the result is L, LA, RGB or RGBA as needed."""
     transparent = image.has_transparency_data
     grey = image.mode in ("1", "L", "LA", "La")
     rgb = image.convert("RGBA" if transparent else "RGB").convert("RGB")
@@ -238,12 +237,12 @@ def _read(source: Path, check: Callable[[int, int], None]) -> Image.Image:
         upright.load()
         if upright.mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa"):
             upright = upright.convert("RGB")
-            upright.info.pop("icc_profile", None)  # that of the other colours
+            upright.info.pop("icc_profile", None)  # the profile was for other colours
     return upright
 
 
 def _pieces() -> Callable[[int, int], None]:
-    """Progress within an image that takes long."""
+    """Progress callback for images that take long."""
     last = time.monotonic()
 
     def progress(done: int, of: int) -> None:
@@ -256,12 +255,12 @@ def _pieces() -> Callable[[int, int], None]:
 
 
 def _occupied() -> int:
-    """Bytes of memory that this process occupies."""
+    """Current memory of this process in bytes."""
     try:
         with Path("/proc/self/status").open() as status:
             (line,) = (line for line in status if line.startswith("VmRSS:"))
         return int(line.split()[1]) * 1024
-    except (OSError, ValueError):  # not Linux: its peak so far, which is more
+    except (OSError, ValueError):  # not Linux: use the peak so far instead, which is higher
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -18,26 +18,26 @@ from superres.errors import UserError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# How the linear-algebra libraries of numpy are told to keep to one thread each.
+# Limits the linear-algebra libraries of numpy to one thread each.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def in_processes(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
-    """What `function` gives for every item, in the order of the items.
+    """Apply `function` to every item in parallel; yield the results in the order of the items.
 
-    At most two items a worker, and one, are under way or done and not yet taken.
+    At most two items per worker, plus one, are running or waiting to be consumed.
 
     Args:
-        function: can be imported by a fresh process, and so can its results.
-        items: taken one after the other, as they are needed.
-        workers: processes, of one thread each.
+        function: importable by a new process, as are the types of its results.
+        items: consumed lazily.
+        workers: number of processes, of one thread each.
 
     Raises:
-        UserError: a process was killed. What `function` raises is raised here as well.
+        UserError: a process was killed. Exceptions of `function` are raised here as well.
     """
-    # Fresh processes: a copy of this one could inherit a lock of torch's threads.
+    # New processes, as a fork of this one could inherit a lock of torch's threads.
     with (
         _one_thread_each(),
         ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin) as pool,
@@ -46,7 +46,7 @@ def in_processes(
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) > 2 * workers:  # so that not all images are in memory at once
+                if len(waiting) > 2 * workers:  # limits the number of images in memory
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -61,7 +61,7 @@ def in_processes(
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Processes that start within use one thread: there is one process a core already."""
+    """Limit processes started in the context to one thread, as there is one process per core."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
@@ -75,7 +75,7 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """Ctrl-C reaches all processes: only the first is to speak of it. If it is killed, all end."""
+    """Ignore Ctrl-C, which the first process reports; end if that process is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -83,6 +83,6 @@ def _begin() -> None:
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        # Without this, they would wait for work for ever: each holds both ends of the queue.
+        # Otherwise they would wait for work forever, as each holds both ends of the queue.
         parent.join()
         os._exit(1)

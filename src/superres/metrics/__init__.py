@@ -1,7 +1,6 @@
 """Image quality by the protocol of the PIRM 2018 challenge (Blau et al., ECCV 2018).
 
-Every metric looks at the luma of 8-bit images without their outermost `SHAVE` pixels, unless
-another number is asked for.
+By default, every metric uses the luma of 8-bit images without their outermost `SHAVE` pixels.
 """
 
 from superres.metrics.distortion import mean_squared_error, psnr, rmse

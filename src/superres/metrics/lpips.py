@@ -1,8 +1,8 @@
 """LPIPS, the learned perceptual distance of two images (Zhang et al., CVPR 2018, arXiv 1801.03924).
 
 Version 0.1 with AlexNet, the one that papers report. Its weights come from two places. Those of the
-five linear layers are in the package `lpips` (BSD licence), as a file that is read without the
-package, which would load torchvision. Those of AlexNet are in no package: the user names a file.
+five linear layers are in the package `lpips` (BSD licence); their file is read without importing
+the package, which would import torchvision. The user provides a file with those of AlexNet.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from superres.states import read_state
 
 _HEADS = "lpips/weights/v0.1/alex.pth"
 
-# Of images in [-1, 1]; the package's ScalingLayer.
+# For images in [-1, 1], as the package's ScalingLayer.
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 _EPSILON = 1e-10
 
 
 class Lpips(nn.Module):
-    """The distance; 0 for equal images, larger where people see more of a difference.
+    """The distance: 0 for equal images, larger for perceptually more different ones.
 
     Args:
         alexnet: state-dict file in torchvision's layout: `features.0.weight`, ...
 
     Raises:
-        UserError: the file is no such state dict, or the package `lpips` is not installed.
+        UserError: the file is not such a state dict, or the package `lpips` is not installed.
     """
 
     def __init__(self, alexnet: Path) -> None:
@@ -81,7 +81,7 @@ class Lpips(nn.Module):
 
 
 def _read_heads() -> list[Tensor]:
-    """Weights (C, 1, 1) of the linear layers, one a level."""
+    """Read the weights (C, 1, 1) of the linear layers, one per level."""
     try:
         path = Path(str(distribution("lpips").locate_file(_HEADS)))
     except PackageNotFoundError as error:

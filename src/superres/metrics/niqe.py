@@ -25,9 +25,9 @@ BLOCK = 96
 
 Array = NDArray[np.float64]
 
-# Local mean and deviation: a 7x7 Gaussian window, three standard deviations to either side.
-# Applied as a whole: one pass each for rows and columns would be faster, but rounds differently,
-# and where an image has no contrast at all the last bits decide the signs of the coefficients.
+# Local mean and standard deviation: a 7x7 Gaussian window, three standard deviations to either
+# side. Separate passes for rows and columns would be faster but round differently, and where an
+# image has no contrast, the last bits decide the signs of the coefficients.
 _OFFSETS = np.arange(-3, 4)
 _WINDOW = np.exp(-(_OFFSETS[:, None] ** 2 + _OFFSETS**2) / (2 * (7 / 6) ** 2))
 _WINDOW /= _WINDOW.sum()
@@ -37,7 +37,7 @@ _SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
 class Aggd(NamedTuple):
-    """Asymmetric generalised Gaussian distributions (equation 8), one an entry.
+    """Asymmetric generalised Gaussian distributions (equation 8), one per entry.
 
     The density falls as exp(-(|x| / scale) ** shape), with another scale on either side of 0.
     """
@@ -61,7 +61,7 @@ def niqe(y: Array) -> float:
             96 at the bottom and on the right is not used.
 
     Returns:
-        The distance of equation 10; not a number if no two blocks have usable statistics.
+        The distance of equation 10; NaN if no two blocks have usable statistics.
 
     Raises:
         ValueError: the image is smaller than one block.
@@ -74,8 +74,8 @@ def niqe(y: Array) -> float:
     coarse = block_features(normalise(halve(y)), BLOCK // 2)
     features = np.concatenate([fine, coarse], axis=1)
 
-    # A block without any contrast, such as a clipped sky, has no whole fit: it counts in the
-    # means of those features that it has, and not in the covariance, as in the authors' release.
+    # A block without contrast, such as a clipped sky, has an incomplete fit. It counts in the
+    # means of the features that it has and not in the covariance, as in the authors' release.
     usable = features[~np.isnan(features).any(axis=1)]
     if len(usable) < 2:
         return float("nan")
@@ -104,7 +104,7 @@ def block_features(coefficients: Array, block: int) -> Array:
     fit = fit_aggd(tiles)
     features = [fit.shape, (fit.left + fit.right) / 2]
     for shift in _SHIFTS:
-        # Neighbours wrap round at the edge of a block, as they did for the pristine parameters.
+        # Neighbours wrap around at the edges of a block, as for the pristine parameters.
         fit = fit_aggd(tiles * np.roll(tiles, shift, axis=(1, 2)))
         features += [fit.shape, fit.mean, fit.left, fit.right]
     return np.stack(features, axis=1)
@@ -117,9 +117,8 @@ def fit_aggd(samples: Array) -> Aggd:
         samples: (N, ...): N sets of samples.
 
     Returns:
-        N distributions. A set without positive or without negative samples has the smallest
-        shape of the table, as in the authors' release, and is not a number on the side that has
-        no samples.
+        N distributions. A set without positive or without negative samples has the smallest shape
+        of the table, as in the authors' release, and NaN on the side without samples.
     """
     samples = samples.reshape(len(samples), -1)
     square = samples**2
@@ -149,7 +148,7 @@ def _moment_ratios() -> tuple[Array, Array]:
 
 
 def _invert_moment_ratio(target: Array) -> Array:
-    """The tabulated shape whose ratio is nearest to each target; the first for no number."""
+    """The tabulated shape whose ratio is nearest to each target; the first one for NaN."""
     shapes, ratios = _moment_ratios()
     above = np.clip(np.searchsorted(ratios, target), 1, len(ratios) - 1)
     lower_is_nearer = target - ratios[above - 1] <= ratios[above] - target

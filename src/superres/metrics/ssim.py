@@ -1,4 +1,4 @@
-"""SSIM: how alike the local structure of two images is.
+"""SSIM: the similarity of the local structure of two images.
 
 Source: Wang, Bovik, Sheikh, Simoncelli, "Image Quality Assessment: From Error Visibility to
 Structural Similarity", IEEE Transactions on Image Processing 13(4), 2004: equation 13 with the
@@ -18,7 +18,7 @@ _RADIUS = 5
 _WINDOW = np.exp(-(np.arange(-_RADIUS, _RADIUS + 1) ** 2) / (2 * 1.5**2))
 _WINDOW /= _WINDOW.sum()
 
-# They keep the quotients finite where there is no light and no contrast.
+# They keep the quotients finite in regions without light and contrast.
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 

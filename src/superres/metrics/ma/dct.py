@@ -30,8 +30,8 @@ BORDER = 2
 BLOCK = STEP + 2 * BORDER
 """Side of a block in pixels."""
 
-# First column of each row that belongs to the group of mostly horizontal frequencies; the group
-# of vertical ones is its mirror image and the diagonal group is what is left. 16 frequencies each.
+# First column of each row that belongs to the group of mostly horizontal frequencies. The group of
+# vertical ones is its mirror image, and the diagonal group is the rest. 16 frequencies each.
 _HORIZONTAL_FROM = (1, 2, 4, 5, BLOCK, BLOCK, BLOCK)
 
 _FLAT_VARIATION = 1e-7
@@ -39,7 +39,7 @@ _FLAT_DIRECTION = 1e-8
 
 
 def dct_features(image: Array) -> Array:
-    """Six figures of an image with levels from 0 to 1.
+    """Compute six features of an image with levels from 0 to 1.
 
     Returns:
         (6,): shape of the distribution (mean of the lowest tenth of blocks, mean of all),
@@ -67,8 +67,8 @@ def dct_features(image: Array) -> Array:
 def block_frequencies(image: Array) -> Array:
     """Coefficients of the orthonormal DCT of every block, without the constant one.
 
-    The image is divided into squares of 3x3 pixels, black where it does not fill the last ones;
-    every square is seen with two pixels around it, black beyond the border of the image.
+    The image is divided into squares of 3x3 pixels, padded with black. Every block is a square with
+    two pixels around it, black beyond the border of the image.
 
     Returns:
         (blocks, 48), frequencies row by row.

@@ -1,4 +1,4 @@
-"""From an image to the three families of features."""
+"""Extracting the three families of features from an image."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Array = NDArray[np.float64]
 SCALES = 3
 """Sizes at which blocks and patches are looked at: full, half and quarter."""
 
-# A Gaussian of deviation 1/2 on three pixels, smoothing before every second pixel is taken.
+# A Gaussian of standard deviation 1/2 on three pixels, for smoothing before subsampling by two.
 _SMOOTH = np.exp(-2.0 * np.arange(-1, 2) ** 2)
 _SMOOTH /= _SMOOTH.sum()
 
 
 class Features(NamedTuple):
-    """What the forests see of one image.
+    """The features of one image, as input of the forests.
 
     Attributes:
-        dct: (18,) local frequencies: six figures a scale.
+        dct: (18,) local frequencies: six features per scale.
         gsm: (45,) global frequencies, of a steerable pyramid.
-        singular: (75,) spatial structure: 25 singular values a scale.
+        singular: (75,) spatial structure: 25 singular values per scale.
     """
 
     dct: Array
@@ -37,7 +37,7 @@ class Features(NamedTuple):
 
 
 def extract(y: Array) -> Features:
-    """The features of a grey image.
+    """Extract the features of a grey image.
 
     Args:
         y: (H, W), whole grey levels from 0 to 255, both sides 48 at least. In the PIRM protocol
@@ -49,7 +49,7 @@ def extract(y: Array) -> Features:
     """
     if min(y.shape) < 48:
         raise ValueError(f"Ma's score needs at least 48x48 pixels, not {y.shape}")
-    # The local features are of levels from 0 to 1, the global ones of levels to 255.
+    # The local features use levels from 0 to 1, the global ones levels up to 255.
     scales = scale_space(y / 255)
     return Features(
         np.concatenate([dct_features(image) for image in scales]),

@@ -1,7 +1,7 @@
-"""A regression forest, and the layout in which MATLAB's `RF_Reg_C` keeps it.
+"""Regression forests, and the layout in which MATLAB's `RF_Reg_C` stores them.
 
-Breiman, "Random forests", Machine Learning 45, 2001: the answer is the mean of the trees' answers,
-a tree's answer that of the leaf to which its questions "is feature f at most t?" lead.
+Breiman, "Random forests", Machine Learning 45, 2001: the prediction is the mean of those of the
+trees; a tree's prediction is that of the leaf to which its tests "is feature f at most t?" lead.
 
 `randomforest-matlab` (a port of R's randomForest) stores a forest as matrices of nodes x trees, a
 tree being a column filled from its root in row 1:
@@ -12,8 +12,8 @@ tree being a column filled from its root in row 1:
 - avnode: mean of the training scores in the node, the answer where it is a leaf
 - coef: intercept and slope of a correction of bias; two zeros where there is none
 
-A further one, nodestatus, says which nodes are leaves, but as bytes packed into MATLAB characters;
-it is not needed, as only inner nodes have daughters.
+A further one, nodestatus, marks leaves, as bytes packed into MATLAB characters. It is not needed,
+as only inner nodes have daughters.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ Indices = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forest:
-    """All trees, their nodes one after the other.
+    """A forest, with the nodes of all trees one after the other.
 
     Attributes:
         roots: (trees,) node at which each tree begins.
-        feature: (nodes,) what is asked about, from 0; 0 at leaves.
+        feature: (nodes,) number of the tested feature, from 0; 0 at leaves.
         threshold: (nodes,) the largest value with the answer "yes".
-        yes: (nodes,) next node; a leaf's is the leaf itself.
-        no: (nodes,) likewise.
-        answer: (nodes,) what a leaf says.
-        intercept: added to the mean of the trees.
-        slope: multiplies it before.
+        yes: (nodes,) next node for "yes"; a leaf's is the leaf itself.
+        no: (nodes,) likewise for "no".
+        answer: (nodes,) prediction of a leaf.
+        intercept: added to the mean of the trees after scaling.
+        slope: factor of the mean of the trees.
     """
 
     roots: Indices
@@ -53,7 +53,7 @@ class Forest:
     slope: float
 
     def predict(self, features: Array) -> float:
-        """The forest's answer for one feature vector (F,)."""
+        """Predict for one feature vector (F,)."""
         nodes = self.roots
         while True:
             is_yes = features[self.feature[nodes]] <= self.threshold[nodes]
@@ -69,10 +69,10 @@ class Forest:
 
         Args:
             fields: the matrices by their names.
-            features: length of the vectors that will be asked about.
+            features: length of the feature vectors.
 
         Raises:
-            ValueError: the matrices do not make a forest over so many features.
+            ValueError: the matrices are not a forest over this many features.
         """
         yes, no, feature = (_whole(fields[name]) for name in ("lDau", "rDau", "mbest"))
         threshold, answer = (_real(fields[name]) for name in ("upper", "avnode"))
@@ -82,7 +82,7 @@ class Forest:
             raise ValueError("it has no trees")
         inner = yes > 0
         rows = np.arange(1, len(yes) + 1)[:, None]
-        # Daughters come after their mother, so that every walk ends.
+        # Daughters come after their mother, so every traversal ends.
         if not ((yes > rows) & (no > rows) & (no <= len(yes)) & (yes <= len(yes)))[inner].all():
             raise ValueError("its daughters are out of order")
         if not ((feature >= 1) & (feature <= features))[inner].all():

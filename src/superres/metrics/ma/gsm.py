@@ -33,7 +33,7 @@ GUARD = 16
 
 
 def gsm_features(y: Array) -> Array:
-    """The 45 figures of a grey image with levels from 0 to 255.
+    """Compute the 45 features of a grey image with levels from 0 to 255.
 
     Returns:
         (45,): the shapes of the 12 normalised sub-bands, finer scale first; 6 shapes of both
@@ -61,7 +61,7 @@ def normalised_bands(pyramid: Pyramid) -> tuple[list[Array], list[Array]]:
     """Sub-bands of both scales divided by their estimated factors, without borders, centred."""
     fine, coarse = pyramid.bands
     height, width = fine.shape[1:]
-    # Twice the size, cut: for odd lengths not the same as stretching to the finer band's size.
+    # Doubled and cropped; for odd lengths, this differs from stretching to the finer band's size.
     parents = [
         stretch(band, 2 * band.shape[0], 2 * band.shape[1])[:height, :width]
         for band in coarse[: DIRECTIONS - 1]
@@ -88,8 +88,8 @@ def _normalised(bands: Array, k: int, parent: Array | None, guard: int) -> Array
     factors = scale_factors(np.stack(around).reshape(len(around), -1), length)
     centre = bands[k][inner].ravel()
     centre = centre - centre.mean()
-    # A factor of 0 means that the whole neighbourhood is 0, the centre included. The MATLAB
-    # program stops there; photographs never have it.
+    # A factor of 0 means that the whole neighbourhood is 0, including the centre. The MATLAB
+    # program fails there; it does not occur in photographs.
     divided = np.divide(centre, factors, out=np.zeros_like(centre), where=factors > 0)
     cut = divided.reshape(height - 2, width - 2)[guard:-guard, guard:-guard]
     centred: Array = cut - cut.mean()
@@ -111,8 +111,8 @@ def scale_factors(vectors: Array, length: int) -> Array:
     """
     covariance = vectors @ vectors.T / vectors.shape[1]
     values, axes = np.linalg.eigh(covariance)
-    # Rounding makes tiny negative variances: they become 0 and the others make up for it, then
-    # directions without variance are left out as in MATLAB's `pinv`.
+    # Rounding can cause tiny negative variances. They become 0 and the others compensate; then
+    # directions without variance are left out, as in MATLAB's `pinv`.
     positive = np.maximum(values, 0)
     if positive.sum() > 0:
         positive *= values.sum() / positive.sum()

@@ -31,14 +31,14 @@ class MaModel:
 
     Attributes:
         forests: for the DCT, GSM and singular-value features.
-        blend: (4,) constant, and the weight of each forest's answer.
+        blend: (4,) constant and the weights of the forests' predictions.
     """
 
     forests: tuple[Forest, Forest, Forest]
     blend: Array
 
     def score(self, features: Features) -> float:
-        """Ma's score: about 0 to 10, higher is better; not a number if a feature is none."""
+        """Ma's score: about 0 to 10, higher is better; NaN if a feature is NaN."""
         if not all(np.isfinite(family).all() for family in features):
             return float("nan")
         answers = [f.predict(v) for f, v in zip(self.forests, features, strict=True)]
@@ -48,16 +48,16 @@ class MaModel:
 def load_model(path: Path, blob: str = MODEL_BLOB) -> MaModel:
     """Read a `model.mat` (MATLAB 5 or 7).
 
-    The authors' file has three forests of 2000 trees. Reading it takes about a gigabyte of
-    memory for a moment; what is kept is a tenth of that.
+    The authors' file has three forests of 2000 trees. Reading it temporarily takes about a gigabyte
+    of memory; a tenth of that is kept.
 
     Args:
         path: the file.
-        blob: git's hash of the only file that is accepted: with other forests the score would
-            be another one under the same name.
+        blob: git's hash of the only accepted file: with other forests, a different score would have
+            the same name.
 
     Raises:
-        UserError: the file cannot be read, is another one, or holds no such model.
+        UserError: the file cannot be read, is a different one, or does not contain such a model.
     """
     try:
         found = git_blob(path)
@@ -78,8 +78,8 @@ def load_model(path: Path, blob: str = MODEL_BLOB) -> MaModel:
         blend = model["linear"].astype(np.float64).ravel()
         if blend.shape != (1 + len(forests),):
             raise ValueError("it does not blend three forests")
-    # The file has the right hash: whatever is amiss with it is amiss with this reader, and
-    # loadmat raises almost anything.
+    # The file has the right hash, so any error is one of this reader, and loadmat raises almost
+    # anything.
     except Exception as error:
         reason = " ".join(str(error).split())
         raise UserError(
@@ -90,7 +90,7 @@ def load_model(path: Path, blob: str = MODEL_BLOB) -> MaModel:
 
 
 def git_blob(path: Path) -> str:
-    """The hash by which git knows a file's content: SHA-1 of a header and the content."""
+    """Git's hash of a file's content: SHA-1 of a header and the content."""
     with path.open("rb") as file:
         size = path.stat().st_size
         digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)

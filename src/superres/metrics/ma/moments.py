@@ -15,8 +15,8 @@ from scipy.special import gammaln
 
 Array = NDArray[np.float64]
 
-# Keeps the quotients of the two functions below finite where an image is flat. The values are
-# those the forests were trained with.
+# Keeps the quotients of the two functions below finite in flat regions. The forests were trained
+# with these values.
 _FLAT_SHAPE = 1e-7
 
 
@@ -24,11 +24,11 @@ def gaussian_shape(samples: Array) -> Array:
     """Shape of the generalised Gaussian with the samples' variance and mean deviation.
 
     Args:
-        samples: (..., N): sets of N samples each, their means being taken off.
+        samples: (..., N): sets of N samples each, with their means subtracted.
 
     Returns:
-        (...): of the shapes 0.030, 0.031, .., 10 the one whose ratio E[x^2] / E[|x|]^2 is
-        nearest to that of the samples; 10 for equal samples.
+        (...): the one of the shapes 0.030, 0.031, .., 10 whose ratio E[x^2] / E[|x|]^2 is nearest
+        to that of the samples; 10 for equal samples.
     """
     centred = samples - samples.mean(-1, keepdims=True)
     variance = (centred**2).sum(-1) / (samples.shape[-1] - 1)
@@ -41,11 +41,11 @@ def gaussian_shape(samples: Array) -> Array:
 
 
 def variation(samples: Array, flat: float) -> Array:
-    """Deviation of the samples' sizes |x| over their mean, for sets (..., N).
+    """Coefficient of variation of the samples' magnitudes |x|, for sets (..., N).
 
     Args:
         samples: the sets.
-        flat: added to the mean, so that equal samples of zero have no variation.
+        flat: added to the mean, so that samples that are all zero have no variation.
     """
     sizes = np.abs(samples)
     quotient: Array = sizes.std(-1, ddof=1) / (sizes.mean(-1) + flat)

@@ -30,11 +30,11 @@ class Pyramid:
     """Real sub-bands of an image.
 
     Attributes:
-        high: (H, W), what is above all scales.
+        high: (H, W), the frequencies above all scales.
         bands: for every scale, finest first, (directions, H', W'): full size, half size, ..,
             halves of odd lengths rounded up. A scale's amplitudes are 4 times those of the next
             finer one for the same contrast, as nothing is divided on taking fewer samples.
-        low: what is below all scales.
+        low: the frequencies below all scales.
     """
 
     high: Array
@@ -43,22 +43,22 @@ class Pyramid:
 
 
 def steerable_pyramid(image: Array, scales: int, directions: int) -> Pyramid:
-    """Divide an image (H, W) into frequency bands; borders are joined to the opposite ones.
+    """Divide an image (H, W) into frequency bands, with periodic borders.
 
     Args:
         image: sides of at least 2 ** (scales + 2) pixels.
         scales: number of octaves.
-        directions: bands an octave, an even number: the bands are then odd functions.
+        directions: bands per octave, an even number, for which the bands are odd functions.
     """
     if directions % 2:
         raise ValueError(f"the number of directions must be even, not {directions}")
     rows, columns = image.shape
-    # Half of the frequency plane will do: nothing here depends on more. The filters vanish at
-    # the one frequency of even lengths that has no partner.
+    # Half of the frequency plane suffices. The filters vanish at the one frequency of even lengths
+    # that has no partner.
     down = 2 * fftfreq(rows)[:, None]
     right = 2 * rfftfreq(columns)[None, :]
     radius = np.hypot(down, right)
-    radius[0, 0] = radius[0, 1]  # no logarithm of 0; any small number does
+    radius[0, 0] = radius[0, 1]  # avoids the logarithm of 0; any small number works
     octave = np.log2(radius)
     cosine, sine = right / radius, down / radius
 
@@ -103,7 +103,7 @@ def _lobes(cosine: Array, sine: Array, k: int, directions: int) -> Array:
     turn = np.pi * k / directions
     lobe = math.cos(turn) * cosine + math.sin(turn) * sine  # cos(angle - turn)
     lobes: Array = math.sqrt(square) * lobe
-    for _ in range(order - 1):  # a float to a power takes five times as long
+    for _ in range(order - 1):  # a power takes five times as long
         lobes *= lobe
     return lobes
 

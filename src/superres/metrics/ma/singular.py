@@ -18,8 +18,8 @@ PATCH = 5
 def singular_values(image: Array) -> Array:
     """Singular values of the matrix whose columns are the patches of an image, largest first.
 
-    The patches do not overlap; those at the bottom and on the right are filled up with black.
-    Means are not taken off.
+    The patches do not overlap; those at the bottom and on the right are padded with black. Means
+    are not subtracted.
 
     Args:
         image: (H, W), at least 25 patches in all.

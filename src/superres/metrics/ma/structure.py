@@ -18,8 +18,8 @@ Array = NDArray[np.float64]
 RADIUS = 5
 """Of the Gaussian window, in pixels; its deviation is 1.5 pixels."""
 
-# C2 of the paper for grey levels to 255. The sub-bands compared here have other ranges, and the
-# second comparison hardly any: the authors keep the constant all the same, and so do the forests.
+# C2 of the paper for grey levels up to 255. The sub-bands compared here have other ranges, very
+# small ones in the second comparison, but the authors keep the constant, and so do the forests.
 _C2 = (0.03 * 255) ** 2
 
 _WINDOW = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / 1.5) ** 2)
@@ -27,7 +27,7 @@ _WINDOW /= _WINDOW.sum()
 
 
 class Local(NamedTuple):
-    """An image with its local means and variances where the window fits wholly into it."""
+    """An image with its local means and variances, where the window fits into it."""
 
     image: Array
     mean: Array
@@ -41,14 +41,14 @@ def local(image: Array) -> Local:
 
 
 def agreement(a: Local, b: Local) -> float:
-    """Mean over all places: 1 for equal structure, less or negative for opposed structure."""
+    """Mean over all positions: 1 for equal structure, less or negative for opposite structure."""
     covariance = _average(a.image * b.image) - a.mean * b.mean
     return float(np.mean((2 * covariance + _C2) / (a.variance + b.variance + _C2)))
 
 
 def _average(image: Array) -> Array:
     rows: Array = correlate1d(image, _WINDOW, axis=1, mode="constant")[:, RADIUS:-RADIUS]
-    # Along columns of a copy that is turned round, which is much faster than across rows.
+    # Along the columns of a transposed copy, which is much faster than across rows.
     turned = np.ascontiguousarray(rows.T)
     both: Array = correlate1d(turned, _WINDOW, axis=1, mode="constant")[:, RADIUS:-RADIUS].T
     return both
