@@ -4,7 +4,7 @@ For one bound b, the acquisition value of a candidate is the expected improvemen
 probability that the bound holds. Here it is the mean of that over many bounds, so that one
 measurement is chosen for all of them. If objective and bounded metrics are independent, the
 integral over all bounds is the expected hypervolume improvement: at each bound b >= g, a result
-(f, g) gains the difference of f from the best known there.
+(f, g) gains the amount by which f is below the best known there.
 
 Source of that criterion: M. T. M. Emmerich, K. C. Giannakoglou, B. Naujoks,
 "Single- and multiobjective evolutionary optimization assisted by Gaussian random field
