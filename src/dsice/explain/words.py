@@ -18,6 +18,7 @@ from dsice.units import count, number, ordinal, percent
 ROLES: Final[Mapping[Role | None, str]] = {
     Role.START: "first points, before anything is known",
     Role.SOURCE: "first points, recommended by an earlier study",
+    Role.BELIEF: "first points, drawn from beliefs",
     Role.AXIS: "on a line along one axis",
     Role.OBLIQUE: "on a line along several axes",
     Role.LEARNED: "in a direction learned from good points",
@@ -54,6 +55,11 @@ def _where(found: Explanation) -> str:
             return "one of the first points, which spread over the grid before anything is known"
         case Role.SOURCE:
             return _recommended(why)
+        case Role.BELIEF:
+            return (
+                "one of the first points, drawn from what the user expects, before anything "
+                "is known"
+            )
         case Role.FAR:
             return (
                 "the most promising point of all, and on no line: far points are drawn now and "

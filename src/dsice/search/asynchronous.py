@@ -7,15 +7,17 @@ and no point is measured twice unless the best is to be repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dsice.goal import Goal
 from dsice.grid import Grid, Point
 from dsice.search.base import END_BELOW, Search, at_least, positive
+from dsice.search.beliefs import Beliefs
 from dsice.search.epoch import Epoch
 from dsice.search.random import Shuffled
 from dsice.search.sources import Given, Sources
+from dsice.search.start import FirstPoints
 from dsice.search.stopping import Stopping
 from dsice.search.wave import InformedPoints
 from dsice.search.why import Forecast, Origin, Prospect, Role
@@ -69,6 +71,9 @@ class Dsice(Search):
             end where starting another is worth more, and may be handed out again.
         sources: results of earlier studies of related programs: for each a grid and points with
             their metrics, None where the measurement failed; see `dsice.search.sources`.
+        beliefs: for parameters by name, how promising each of their levels seems before any result:
+            ``{"tile": [1, 2, 8, 2, 1]}``, one weight a level. They guide the first points and fade
+            with results: see `dsice.search.beliefs`.
     """
 
     sweeps = True
@@ -86,13 +91,16 @@ class Dsice(Search):
         end_below: float = END_BELOW,
         pause: bool = False,
         sources: Sequence[Given] = (),
+        beliefs: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         super().__init__(grid, goal, seed=seed, capacity=capacity, steps=steps)
         self._stopping = Stopping(self.ledger, end_below, pause)
         self._tolerance = None if tolerance is None else positive("tolerance", tolerance)
         self._repeats = at_least("repeats", repeats, 0)
         self._sources = Sources(grid, sources)
-        self._start = InformedPoints(grid, goal, seed, capacity, self._sources)
+        self._beliefs = Beliefs(grid, {} if beliefs is None else beliefs)
+        first = FirstPoints(grid, seed, self._beliefs)
+        self._start = InformedPoints(grid, goal, first, capacity, self._sources)
         self._shuffled = Shuffled(grid, seed)
         self._fit = _Fit()
         self._epoch: Epoch | None = None  # that of the fit, created on demand
@@ -185,6 +193,8 @@ class Dsice(Search):
         first = self._is_starting() and self._start.first(self.is_known) == point
         if first and (advice := self._start.advice(point)) is not None:
             return Origin(Role.SOURCE, advice=advice), None
+        if first and self._start.is_believed(point):
+            return Origin(Role.BELIEF), None
         return Origin(Role.START if first else Role.RANDOM), None
 
     def _rival(self, point: Point) -> Point | None:
@@ -260,7 +270,8 @@ class Dsice(Search):
 
     def _made(self, fit: _Fit) -> Epoch:
         ledger = self.ledger.until(fit.event)
-        epoch = Epoch(self.grid, self.goal, ledger, f"{self.seed} {fit.event}", self._sources)
+        seed = f"{self.seed} {fit.event}"
+        epoch = Epoch(self.grid, self.goal, ledger, seed, self._sources, self._beliefs)
         for event in self.ledger.events[fit.event :]:
             epoch.apply(event)
         return epoch

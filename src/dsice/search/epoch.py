@@ -15,6 +15,7 @@ from typing import Final
 
 from dsice.goal import Goal
 from dsice.grid import Grid, Point
+from dsice.search.beliefs import NO_BELIEFS, Beliefs
 from dsice.search.ledger import Event, Ledger
 from dsice.search.lines import (
     axis_line,
@@ -53,17 +54,27 @@ class Epoch:
         ledger: the evaluated and pending points, with at least one success; the epoch owns it.
         seed: of the random choices.
         sources: results of earlier studies.
+        beliefs: what the user believes.
     """
 
-    def __init__(self, grid: Grid, goal: Goal, ledger: Ledger, seed: str, sources: Sources) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        goal: Goal,
+        ledger: Ledger,
+        seed: str,
+        sources: Sources,
+        beliefs: Beliefs = NO_BELIEFS,
+    ) -> None:
         self._grid = grid
         self._goal = goal
         self._ledger = ledger
         self._random = Random(seed)
         unfinished = ledger.unfinished()
         lags = ledger.foreseen()
-        self._model = Model(grid, goal, ledger, self._random, 2 * POOL, lags, sources)
+        self._model = Model(grid, goal, ledger, self._random, 2 * POOL, lags, sources, beliefs)
         self._model.update()
+        self._believes = bool(beliefs)
         self._ranking = Ranking(ledger.history, goal, self._clear(lags))
         self._pool = Pool(grid, self._model, POOL, TAKEN)
         self._crossed: set[Point] = set()  # points through which lines were laid
@@ -226,7 +237,12 @@ class Epoch:
             return math.inf
         probe = self._probe()
         probe.propose()
-        return math.exp(probe._pool.largest) * probe._model.unit if len(probe._pool) else 0.0
+        if not len(probe._pool):
+            return 0.0
+        largest = probe._pool.largest
+        if self._believes:  # what is expected does not depend on what was believed
+            largest = float(probe._model.log_acquisition(probe._pool.slots).max())
+        return math.exp(largest) * probe._model.unit
 
     def _probe(self) -> Epoch:
         """A copy for queries: a proposal changes the candidates of later ones."""

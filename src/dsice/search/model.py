@@ -14,6 +14,7 @@ import numpy as np
 
 from dsice.goal import Goal, Metrics
 from dsice.grid import Grid, Point
+from dsice.search.beliefs import NO_BELIEFS, Beliefs
 from dsice.search.factors import Constraint, Feasibility, Objective
 from dsice.search.ledger import Ledger
 from dsice.search.quantity import Factor
@@ -41,6 +42,7 @@ class Model:
         slots: capacity for candidates.
         lags: lags of the points whose results are predicted from reports, by metric.
         sources: results of earlier studies.
+        beliefs: what the user believes.
 
     Attributes:
         ledger: as given.
@@ -59,8 +61,12 @@ class Model:
         slots: int,
         lags: Mapping[str, Mapping[Point, float]] | None = None,
         sources: Sources = NO_SOURCES,
+        beliefs: Beliefs = NO_BELIEFS,
     ) -> None:
         self.ledger: Final = ledger
+        self._beliefs = beliefs
+        self._believed: Array = np.zeros(slots)  # log densities of the candidates
+        self._fade = 0.0
         self._goal = goal
         history = ledger.history
         self.evaluated: Final = _active(ledger, goal, random)
@@ -121,6 +127,7 @@ class Model:
         """Condition on all results recorded so far."""
         for factor in self._factors:
             factor.update()
+        self._fade = self._beliefs.weight(len(self.ledger.history)) if self._beliefs else 0.0
 
     # -- candidates --------------------------------------------------------------------------------
 
@@ -128,14 +135,24 @@ class Model:
         """Put candidates into slots."""
         for factor in self._factors:
             factor.fill(slots, candidates)
+        if self._beliefs:
+            self._believed[slots] = self._beliefs.log_density(candidates)
 
     def log_acquisition(self, slots: Slots) -> Array:
         """Logarithm of the acquisition function at the candidates in ``slots``."""
         return np.asarray(sum(factor.log_factor(slots) for factor in self._factors))  # (13)
 
+    def rating(self, slots: Slots) -> Array:
+        """What the candidates in ``slots`` are ranked by: `log_acquisition` and beliefs."""
+        logs = self.log_acquisition(slots)
+        if self._beliefs:
+            logs = logs + self._fade * self._believed[slots]  # (22)
+        return logs
+
     def roughly(self, candidates: Points) -> Array:
         """A cheap estimate of it for points without a slot, to choose those worth one."""
-        return np.asarray(sum(factor.rough_log_factor(candidates) for factor in self._factors))
+        logs = np.asarray(sum(factor.rough_log_factor(candidates) for factor in self._factors))
+        return logs + self._fade * self._beliefs.log_density(candidates) if self._beliefs else logs
 
     # -- queries -----------------------------------------------------------------------------------
 
@@ -155,6 +172,7 @@ class Model:
             _, _, log_chances = feasibility.expect(at, slots)
             logs = logs + log_chances
             succeeds = np.exp(log_chances)
+        ratings = logs + self._fade * self._beliefs.log_density(at) if self._beliefs else logs
         return [
             Forecast(
                 quantity=prediction.quantity,
@@ -166,7 +184,7 @@ class Model:
                 ),
                 success=None if succeeds is None else float(succeeds[k]),
                 gain=math.exp(logs[k]) * self.unit if self.unit else None,
-                rating=float(logs[k]),
+                rating=float(ratings[k]),
             )
             for k in range(len(points))
         ]

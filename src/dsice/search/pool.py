@@ -39,7 +39,7 @@ class Pool:
         self.origins = [ANYWHERE] * (2 * size)
         self._apart: set[Point] = set()  # candidates that are on no line
         self._free = list(range(2 * size - 1, -1, -1))
-        self._values = np.full(2 * size, -np.inf)  # logarithms of the acquisition function
+        self._values = np.full(2 * size, -np.inf)  # ratings: see `Model.rating`
 
     def __len__(self) -> int:
         return len(self._slot)
@@ -51,12 +51,12 @@ class Pool:
 
     @property
     def leader(self) -> Point | None:
-        """The candidate with the largest acquisition value."""
+        """The candidate with the largest rating."""
         return self._at[int(np.argmax(self._values))] if self._slot else None
 
     @property
     def largest(self) -> float:
-        """The logarithm of the largest acquisition value; -inf without candidates."""
+        """Its rating, a logarithm; -inf without candidates."""
         return float(self._values.max())
 
     def at(self, slot: int) -> Point:
@@ -123,7 +123,7 @@ class Pool:
             self.origins[slot] = found[point]
             self._programs[slot] = self._grid.program(point)
         self._model.fill(slots, np.array(new, dtype=np.intp))
-        self._values[slots] = self._model.log_acquisition(slots)
+        self._values[slots] = self._model.rating(slots)
         return True
 
     def discard(self, point: Point) -> None:
@@ -144,4 +144,4 @@ class Pool:
     def refresh(self) -> None:
         """Recompute all acquisition values after the model changed."""
         if slots := sorted(self._slot.values()):
-            self._values[slots] = self._model.log_acquisition(np.array(slots, dtype=np.intp))
+            self._values[slots] = self._model.rating(np.array(slots, dtype=np.intp))

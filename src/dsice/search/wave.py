@@ -40,17 +40,19 @@ class InformedPoints:
     Args:
         grid: the points.
         goal: defines the objective and the bounds.
-        seed: of the points that no source recommends.
+        blind: the points that no source recommends.
         capacity: how many points can be measured at the same time.
         sources: results of earlier studies.
     """
 
-    def __init__(self, grid: Grid, goal: Goal, seed: int, capacity: int, sources: Sources) -> None:
+    def __init__(
+        self, grid: Grid, goal: Goal, blind: FirstPoints, capacity: int, sources: Sources
+    ) -> None:
         self._grid = grid
         self._goal = goal
         self._sources = sources
         self._count = max(capacity, LEAST)
-        self._blind = FirstPoints(grid, seed)
+        self._blind = blind
         self._order: list[Point] | None = None
         self._advice: dict[Point, Advice] = {}
 
@@ -66,6 +68,10 @@ class InformedPoints:
     def advice(self, point: Point) -> Advice | None:
         """The recommendation of ``point``; None if no source made one."""
         return self._advice.get(point)
+
+    def is_believed(self, point: Point) -> bool:
+        """Whether ``point`` was drawn from beliefs, and no source recommended it."""
+        return point not in self._advice and self._blind.is_believed(point)
 
     def _ordered(self) -> list[Point]:
         objective = Objective(self._goal, by_violation=False)

@@ -38,6 +38,8 @@ class Role(StrEnum):
     """A point that was measured once more, as every point is."""
     SOURCE = "source"
     """One of the first points, recommended by an earlier study."""
+    BELIEF = "belief"
+    """One of the first points, drawn from what the user believes."""
     RANDOM = "random"
     """Drawn blindly."""
     GIVEN = "given"
@@ -127,7 +129,7 @@ class Forecast:
         gain: expected improvement times the probabilities of bounds and success, in the
             objective's units; None without such a unit. If a metric is swept, the mean over all
             its bounds.
-        rating: logarithm of the acquisition value, by which candidates are ranked.
+        rating: logarithm of the acquisition value, plus beliefs; candidates are ranked by it.
     """
 
     quantity: str

@@ -64,7 +64,7 @@ class Source:
             raise InvalidInput(
                 f"{trials:,} trials: a simulation plays up to {_MOST_TRIALS:,}; give --trials N"
             )
-        search, options = config.search, config.search_options
+        search, options = config.search, config.told
         if self.goal is None:
             if search in _IN_ROUNDS:
                 raise InvalidInput(

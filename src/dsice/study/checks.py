@@ -97,6 +97,11 @@ def search_of(entry: str | dict[str, Any], grid: Grid, goal: Goal) -> tuple[str,
     for key in ("grid", "goal", "seed", "capacity", "sources"):
         if key in options:
             raise InvalidInput(f"key 'search': {key!r} is no option of a search")
+    if "beliefs" in options:
+        raise InvalidInput(
+            "key 'search.beliefs': a study file has them in [grid]: expect = ... or weights = "
+            "[...] in a parameter's table"
+        )
     if goal.swept and name not in FRONT_SEARCHES:
         raise InvalidInput(
             f"key 'search' = {name!r}: of several objectives it looks for one; accepted are "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,6 +15,7 @@ from dsice.files import read_regular
 from dsice.goal import Bound, Goal
 from dsice.grid import Grid, Point
 from dsice.search import DEFAULT_SEARCH
+from dsice.study.beliefs import Belief, belief_of, for_search
 from dsice.study.checks import (
     axis_of,
     check_built_in,
@@ -59,6 +60,7 @@ class StudyConfig:
         learn_from: sources of results of related programs, as in `StudyFile`.
         search: name of the search.
         search_options: of that search, by name.
+        beliefs: for parameters by name, weights of their levels.
         seed: of the search.
         paths: files and folders that the programs need, by the names of their fields; absolute.
         stages: programs that run once, in order, before the trials.
@@ -89,6 +91,15 @@ class StudyConfig:
     folder: Path
     text: str
     notes: tuple[str, ...] = ()
+    beliefs: Mapping[str, Belief] = field(default_factory=dict)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the search is told besides grid, goal and seed: its options, and beliefs."""
+        options = dict(self.search_options)
+        if self.beliefs:
+            options["beliefs"] = for_search(self.grid, self.beliefs)
+        return options
 
 
 def load(path: Path) -> StudyConfig:
@@ -176,9 +187,13 @@ def with_sources(config: StudyConfig, places: Sequence[str], no_learn: bool) -> 
 def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     require_no_swallowed(file)
     axes = []
+    beliefs: dict[str, Belief] = {}
     for name, entry in file.grid.items():
         with within_key(f"grid.{name}"):
             axes.append(axis_of(name, entry))
+            belief = belief_of(axes[-1], entry) if isinstance(entry, Range) else None
+            if belief is not None:
+                beliefs[name] = belief
     with within_key("allowed", unless="only_ratios_of"):
         grid = Grid(axes, file.allowed, file.only_ratios_of)
     with within_key("subject_to"):
@@ -195,6 +210,11 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     if file.learn_from and search != DEFAULT_SEARCH:
         raise InvalidInput(
             f"key 'learn_from': the search {search!r} learns nothing; only {DEFAULT_SEARCH!r} does"
+        )
+    if beliefs and search != DEFAULT_SEARCH:
+        raise InvalidInput(
+            f"key 'grid.{next(iter(beliefs))}': the search {search!r} has no use for what is "
+            f"expected; only {DEFAULT_SEARCH!r} does"
         )
     for bound in goal.bounds:
         if unknown := sorted(bound.stages - set(file.stage)):
@@ -255,6 +275,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
         folder=folder,
         text=text,
         notes=tuple(notes),
+        beliefs=beliefs,
     )
     return _batch_checked(checked)
 

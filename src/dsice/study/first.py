@@ -11,6 +11,7 @@ from dsice.levels import nearest as nearest_of
 from dsice.study.command import shown
 
 _SHOWN = 12  # levels that a message lists
+_TAKES = ", which 'nearest = true' takes"
 
 
 Tell = Callable[[str], None]
@@ -90,6 +91,18 @@ def setting_of(text: str, where: str = "--first") -> dict[str, str]:
     return setting
 
 
+def index_of(axis: Axis, value: Any) -> int:
+    """The level of an axis that is expected: of a continuous range the nearest one.
+
+    Raises:
+        InvalidInput: it is no level, or outside the range.
+    """
+    try:
+        return _index(axis, value, False, "expect", lambda note: None)
+    except InvalidInput as error:
+        raise InvalidInput(str(error).removesuffix(_TAKES)) from None
+
+
 def _index(axis: Axis, value: Any, nearest: bool, where: str, tell: Tell) -> int:
     for index, level in enumerate(axis.levels):
         if _is_same(level, value):
@@ -110,8 +123,8 @@ def _index(axis: Axis, value: Any, nearest: bool, where: str, tell: Tell) -> int
         ends = f"{shown(axis.levels[0])} to {shown(axis.levels[-1])}"
         raise InvalidInput(f"{where}: {axis.name} = {value} is outside its range, {ends}")
     raise InvalidInput(
-        f"{where}: {axis.name} = {value} is no level; the nearest is {shown(axis.levels[index])}, "
-        "which 'nearest = true' takes"
+        f"{where}: {axis.name} = {value} is no level; the nearest is {shown(axis.levels[index])}"
+        f"{_TAKES}"
     )
 
 

@@ -20,6 +20,7 @@ from dsice.study.journal import Lines
 from dsice.study.learned import Learned
 
 _SOURCES: Final = "sources"
+_BELIEFS: Final = "beliefs"  # expected levels and weights
 
 if TYPE_CHECKING:
     from dsice.study.state import Study
@@ -30,12 +31,12 @@ def accepted(
 ) -> tuple[StudyConfig, Change | None]:
     """The configuration with which a study continues if its file is now ``new``.
 
-    Grid, rule and goal may change as far as `change_of` accepts it; everything else that
-    `require_same` compares must be the same.
+    Beliefs may change; grid, rule and goal may as far as `change_of` accepts it; everything else
+    that `require_same` compares must be the same.
 
     Returns:
-        The configuration, whose grid has all measured levels, and the changes of grid, rule and
-        goal; None if there are none.
+        The configuration, whose grid has all measured levels, and the changes of beliefs, grid,
+        rule and goal; None if there are none.
 
     Raises:
         OtherStudy: something differs that must not; the message says what.
@@ -53,7 +54,7 @@ def accepted(
     return grown, Change(after, words) if before != after else None
 
 
-_GROWS: Final = frozenset({"grid", "order of the parameters", "rule 'allowed'", "goal"})
+_GROWS: Final = frozenset({"grid", "order of the parameters", "rule 'allowed'", "goal", _BELIEFS})
 
 
 def require_same(
@@ -109,6 +110,7 @@ def fingerprints(config: StudyConfig, sources: Sequence[Learned] = ()) -> dict[s
     found = {
         what: hashlib.sha256(json.dumps(part, default=_plain).encode()).hexdigest()[:16]
         for what, part in _identity(config).items()
+        if part or what != _BELIEFS  # journals without have no word of them
     }
     return found | ({_SOURCES: learned.digest(sources)} if sources else {})
 
@@ -152,6 +154,7 @@ def _identity(config: StudyConfig) -> dict[str, Any]:
         "search": config.search,
         "search option": dict(config.search_options),
         "seed": config.seed,
+        _BELIEFS: {name: list(belief.items()) for name, belief in config.beliefs.items()},
     }
 
 

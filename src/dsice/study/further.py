@@ -95,7 +95,7 @@ def search_of(study: Study, capacity: int, sweep: int | None) -> Search:
     """
     config = study.config
     name, goal = config.search, study.goal
-    options = {**config.search_options, **search_options(config)}
+    options = {**config.told, **search_options(config)}
     if sweep is not None:
         # The published algorithms search for one point, and a sweep ends with its trials.
         name, options = DEFAULT_SEARCH, {}

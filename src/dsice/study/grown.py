@@ -45,8 +45,12 @@ def change_of(study: Study, new: StudyConfig) -> tuple[StudyConfig, tuple[str, .
     """
     old = study.config
     words: list[str] = []
-    if study.sources and (old.grid != new.grid or old.goal.exact != new.goal.exact):
-        raise InvalidInput("it learns from other studies, so grid and goal stay as they are")
+    if study.sources and (
+        (old.grid, old.goal.exact, old.beliefs) != (new.grid, new.goal.exact, new.beliefs)
+    ):
+        raise InvalidInput(
+            "it learns from other studies, so grid, goal and beliefs stay as they are"
+        )
     if old.grid != new.grid:
         if study.by_index:
             raise InvalidInput("its journal is of format 1, and its grid stays as it is")
@@ -58,6 +62,8 @@ def change_of(study: Study, new: StudyConfig) -> tuple[StudyConfig, tuple[str, .
     if old.goal.exact != new.goal.exact:
         _require_metrics(study, new.goal)
         words.append(f"goal: {old.goal} before, {new.goal} now")
+    if old.beliefs != new.beliefs:
+        words.append("what is expected of the parameters")
     return new, tuple(words)
 
 

@@ -283,7 +283,7 @@ def _first_point(config: StudyConfig, sources: Sequence[Learned]) -> Point | Non
     With sources, bounds that wait for a stage are ignored.
     """
     goal = Goal(minimize="any")
-    options = dict(config.search_options)
+    options = config.told
     if sources:
         bounds = [bound.text for bound in config.goal.bounds if bound.limit is not None]
         goal = replace(config.goal, subject_to=bounds)

@@ -303,6 +303,11 @@ class Range(Table):
             parameters, ``"optimizer == 'sgd'"``. Where it is false, the parameter has no level, and
             its arguments are omitted from the command.
         was: for a parameter that is added to a study with results, its level in these results.
+        expect: the level that is expected to be the best: the first trials are near it more often
+            than elsewhere, and it counts less with every result. Within a continuous range, the
+            nearest level.
+        weights: instead of ``expect``, how promising each level seems, ``[1, 2, 8, 2, 1]``, on any
+            scale.
     """
 
     range: Annotated[tuple[int | float, int | float], Field(strict=False)] | None = None
@@ -317,6 +322,8 @@ class Range(Table):
     step: float | None = None
     when: Text | None = None
     was: Level | None = None
+    expect: Level | None = None
+    weights: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
 
 
 RANGES: Final = ("range", "log", "linear", "geometric", "integers", "choice", "values", "flag")
