@@ -80,8 +80,14 @@ def test_weights_are_taken_as_they_are() -> None:
         ("{ log = [1e-5, 1e-1], expect = 2 }", "outside its range, 1e-05 to 0.1"),
         ("{ values = [8, 16], weights = [1] }", "there are 1, and 2 levels"),
         ("{ values = [8, 16], weights = [0, 0] }", "all are 0"),
-        ("{ values = [8, 16], weights = [1, -1] }", "item 2 = -1: accepted is a number of 0 or more"),
-        ("{ values = [8, 16], weights = [1, nan] }", "item 2 = nan: accepted is a number of 0 or more"),
+        (
+            "{ values = [8, 16], weights = [1, -1] }",
+            "item 2 = -1: accepted is a number of 0 or more",
+        ),
+        (
+            "{ values = [8, 16], weights = [1, nan] }",
+            "item 2 = nan: accepted is a number of 0 or more",
+        ),
         ("{ values = [8, 16], weights = [1, 2], expect = 8 }", "expect or weights, not both"),
     ],
 )
