@@ -189,7 +189,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A trial in the table: ``state`` is best, within, outside, failed, discarded or open."""
+    """A trial in the table.
+
+    ``state`` is best, within, outside, failed, stopped, discarded or open.
+    """
 
     state: str
     cells: tuple[Cell, ...]
@@ -213,7 +216,11 @@ def table(facts: Facts) -> list[TableRow]:
 
 def _row(facts: Facts, trial: Trial, names: Iterable[str], same_point: Sequence[int]) -> TableRow:
     within = facts.within(trial)
-    states = {Status.FAILED: "failed", Status.DISCARDED: "discarded"}
+    states = {
+        Status.FAILED: "failed",
+        Status.STOPPED: "stopped",
+        Status.DISCARDED: "discarded",
+    }
     state = states.get(trial.status, "open")
     if trial.status is Status.DONE:
         state = "outside" if within is False else "within"

@@ -162,7 +162,7 @@ def test_without_bounds_nothing_is_within_or_outside(browser: Browser, tmp_path:
     write_report(story.study, path)
     with opened(browser, path.as_uri()) as page:
         shown = page.locator("#state option:not([hidden])").all_text_contents()
-        assert shown == ["all", "measured", "failed", "not ended"]
+        assert shown == ["all", "measured", "failed", "ended early", "discarded", "not ended"]
         page.select_option("#state", label="measured")
         assert page.inner_text("#shown") == "1 of 1 trials"
 
