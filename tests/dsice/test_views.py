@@ -21,7 +21,8 @@ from dsice.report.details import all_details
 from dsice.report.facts import Facts
 from dsice.report.figures import Figures
 from dsice.report.summary import columns, headline, table, tiles
-from dsice.report.timeline import Timeline
+from dsice.report.timeline import OUTCOMES, Timeline, outcome
+from dsice.study.facts import Status
 from dsice.sweep.answer import answer_of
 from dsice.swept import Swept
 from dsice.terminal import view
@@ -75,6 +76,48 @@ def said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 def last_of(rows: list[dict[str, float]], key: str) -> float:
     return rows[-1][key]
+
+
+def test_every_view_knows_every_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = NOISY.format(sense="minimize").replace('["run"]', '["run"]\n[trial.progress]\nfull = 9')
+    story = Story(text, tmp_path / "study")
+    story.write()
+    story.session()
+    for number, x in enumerate(range(4), 1):
+        task = story.propose((x, 0))
+        story.log(number, "")
+        started = story.begin(task)
+        story.now += 10
+        match number:
+            case 2:
+                story.end(task, started, verdict="failed", kind="exit code", reason="exit code 1")
+            case 3:
+                facts = {"attempt": 1, "step": 4.0, "full": 9.0, "chance": 0.01, "rival": 1}
+                story.tell("reported", **task, step=4.0, share=4 / 9, metrics={"y": 9.0, "z": 1.0})
+                story.tell("end_asked", **task, **facts)
+                story.end(task, started, verdict="stopped", kind="cancelled")
+            case _:
+                story.end(task, started, {"y": 5.0 - number, "z": 1.0})
+    story.tell("discarded", trials=[4], why="noisy node")
+    story.begin(story.propose((4, 0)))
+    story.propose((5, 0))
+    assert {trial.status for trial in story.study.trials} == set(Status)
+
+    place = str(story.study.directory.path)
+    for command in ("status", "best", "explain", "report", "list"):
+        said([command, place], capsys)
+    said(["status", place, "--json"], capsys)
+    for number in range(1, 7):
+        said(["explain", place, str(number)], capsys)
+    storage = f"sqlite:///{tmp_path / 'o.db'}"
+    said(["export", place, "--csv", str(tmp_path / "t.csv"), "--optuna", storage], capsys)
+    assert len((tmp_path / "t.csv").read_text().splitlines()) == 7
+    page = story.study.directory.report.read_text()
+    for words in ("ended early", "noisy node", "exit code 1"):
+        assert words in page
+    outcomes = [outcome(span) for span in Timeline.of(story.study).spans]
+    assert outcomes.count("ended early") == 1
+    assert set(outcomes) <= set(OUTCOMES)
 
 
 @pytest.mark.parametrize("sense", ["minimize", "maximize"])

@@ -36,6 +36,7 @@ _OUTCOMES: Final = {
     None: "running",
     Verdict.DONE: "measured",
     Verdict.FAILED: "failed",
+    Verdict.STOPPED: "ended early",
     Verdict.AGAIN: "to be repeated",
 }
 

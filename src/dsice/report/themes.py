@@ -45,9 +45,14 @@ def _theme(ink: str, soft: str, grid: str, paper: str, colors: Mapping[str, str]
             "study": [colors[k] for k in ("within", "outside", "start", "best", "idle", "running")],
             "curve": [colors[k] for k in ("within", "outside", "idle", "running", "outside")],
             "pair": [colors["within"], colors["outside"]],
-            "outcome": [colors[k] for k in ("within", "outside", "start", "idle", "running")],
+            "outcome": [
+                colors[k] for k in ("within", "outside", "start", "idle", "running", "idle")
+            ],
             # Failed and repeated jobs are hollow, so that they differ not only by colour.
-            "outcomefill": [colors["within"], paper, colors["start"], paper, colors["running"]],
+            "outcomefill": [
+                *(colors["within"], paper, colors["start"]),
+                *(paper, colors["running"], colors["idle"]),
+            ],
         },
         "point": {"strokeWidth": 1.5},
         "style": {

@@ -197,8 +197,10 @@ def outcome(span: Span) -> str:
             return "to be repeated"
         case Verdict.FAILED:
             return "failed"
+        case Verdict.STOPPED:
+            return "ended early"
     return "stage" if isinstance(span.task, Stage) else "measured"
 
 
-OUTCOMES = ("measured", "failed", "stage", "to be repeated", "running")
+OUTCOMES = ("measured", "failed", "stage", "to be repeated", "running", "ended early")
 """Every answer of `outcome`."""
