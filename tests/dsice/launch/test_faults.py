@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -28,11 +27,8 @@ ERRNOS = {
 
 
 @pytest.fixture(autouse=True)
-def _restored_handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(shim, "adopt_orphans", lambda: None)  # this process is no shim for good
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
+def _as_guest(shim_as_guest: None) -> None:
+    """Shims run in the process of the tests."""
 
 
 @pytest.fixture

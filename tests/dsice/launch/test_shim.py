@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +19,8 @@ def job(tmp_path: Path) -> JobFolder:
 
 
 @pytest.fixture(autouse=True)
-def _restored_handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(shim, "adopt_orphans", lambda: None)  # this process is no shim for good
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
+def _as_guest(shim_as_guest: None) -> None:
+    """Shims run in the process of the tests."""
 
 
 def test_a_full_disk_is_waited_for(job: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
