@@ -144,7 +144,8 @@ def test_the_first_trial_is_the_expected_one_and_says_so(
     study_file(top='minimize = "y"', grid=GRID, run="parallel = 4\ntrials = 10", program=PROGRAM)
     planned = dsice("run", "study.toml", "--in", "out", "--dry-run")
     assert planned.returncode == 0, planned.stderr
-    assert "program.sh 7 2" in " ".join(planned.stdout.split())
+    # Commands that are longer than a line go on after a backslash.
+    assert "program.sh 7 2" in " ".join(planned.stdout.replace("\\\n", " ").split())
     assert dsice("run", "study.toml", "--in", "out").returncode == 0
     first, *_ = Study.open(tmp_path / "out").trials
     assert first.params == {"a": 7, "b": 2}
