@@ -155,13 +155,14 @@ def test_the_next_allocation_goes_on(allocations: Any, tmp_path: Path) -> None:
     write(tmp_path, 12, "parallel = 4")
     (tmp_path / "gate").touch()
     first = allocations("--ntasks-per-node=1")
-    driver = first.start("--stop-after", "3 s")
+    driver = first.start("--stop-after", "12 s")  # enough for a busy machine to begin trials
+    until(lambda: len(log(tmp_path)) == 4, "four programs")
     said, _ = driver.communicate()
     assert driver.returncode == 75, said
     until(lambda: not asked("squeue", "-h", "-s", "-j", first.id).strip(), "the steps' ends")
     # Now without leaving in time: driver and allocation go together.
     driver = first.start()
-    until(lambda: len(log(tmp_path)) >= 8, "the same trials again")
+    until(lambda: len(log(tmp_path)) == 8, "the same trials again")
     driver.kill()
     driver.communicate()
     first.end()
