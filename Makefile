@@ -10,7 +10,7 @@ STAMP  := $(VENV)/installed
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
 
-demo: $(STAMP)   ## tune a super-resolution network on real photographs (about ten minutes on two cores)
+demo: $(STAMP)   ## tune a super-resolution network on real photographs (a quarter of an hour on two cores)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/dsice run studies/demo.toml --in runs/demo
 	@echo "The best network, measured once more from its checkpoint:"
 	$(BIN)/superres evaluate --data runs/demo/stages/prepare/work \
