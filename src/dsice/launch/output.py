@@ -164,6 +164,15 @@ def numbers_in(data: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str
     return metrics, others
 
 
+def report_in(line: str | bytes) -> dict[str, Any] | None:
+    """The JSON object in a line of a progress file; None if it is none, or incomplete."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def finite(value: object) -> bool:
     """Whether ``value`` is a finite number that a float can hold; False for booleans."""
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -7,7 +7,6 @@ metric at that step. Other lines are skipped, as are values that are not finite.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dsice.files import read_regular
-from dsice.launch.output import finite
+from dsice.launch.output import finite, report_in
 from dsice.study.facts import Task
 
 STEPS: Final = ("step", "global_step", "epoch", "iteration", "iter", "round", "batch")
@@ -137,11 +136,5 @@ def _remembered(path: Path, modified: int, size: int) -> Curves:
 
 def _reports(text: str) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
-        if not line.lstrip().startswith("{"):
-            continue
-        try:
-            report = json.loads(line)
-        except (ValueError, RecursionError):  # its last line may be incomplete
-            continue
-        if isinstance(report, dict):
+        if line.lstrip().startswith("{") and (report := report_in(line)) is not None:
             yield report

@@ -6,7 +6,6 @@ as a share of a trial's full length; for each of `SHARES`, the first report that
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from bisect import bisect_right
@@ -17,7 +16,7 @@ from dsice.files import open_regular
 from dsice.goal import Goal
 from dsice.grid import Params
 from dsice.launch.job import JobFolder
-from dsice.launch.output import finite
+from dsice.launch.output import finite, report_in
 from dsice.study.config import StudyConfig
 from dsice.study.facts import Report, Trial
 
@@ -83,11 +82,7 @@ class Listener:
         *lines, rest = (begun + data).split(b"\n")
         self._read[job] = at + len(data), rest
         for line in lines:
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(entry, dict):
+            if (entry := report_in(line)) is not None:
                 yield entry
 
     def _report(self, entry: Mapping[str, Any], full: float) -> Report | None:

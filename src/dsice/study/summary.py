@@ -12,7 +12,7 @@ from typing import Any
 from dsice.goal import Goal
 from dsice.incumbent import Standing
 from dsice.launch.job import JobFolder
-from dsice.launch.output import finite, last_line, shown
+from dsice.launch.output import finite, last_line, report_in, shown
 from dsice.study import learned
 from dsice.study.baseline import Baseline
 from dsice.study.facts import Status, Task, Trial
@@ -231,13 +231,7 @@ def _unquoted(text: str) -> str:
 
 def progress(task: Task, most: int = 5) -> dict[str, str]:
     """The newest intermediate metrics of a running task as text, by printable names."""
-    line = last_line(task.job.progress)
-    try:
-        entry = json.loads(line) if line else {}
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(entry, dict):
-        return {}
+    entry = report_in(last_line(task.job.progress)) or {}
     texts = [(shown(name), _intermediate(value)) for name, value in entry.items()]
     return dict([(name, text) for name, text in texts if text][:most])
 
