@@ -28,6 +28,7 @@ from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, Kind, Outcome
 from dsice.launch.names import ALLOCATION
 from dsice.launch.output import last_line, shown
+from dsice.launch.scheduler import asked
 from dsice.launch.settings import AllocationSettings
 from dsice.launch.shim import SAFE_PATH_ADDED
 
@@ -248,15 +249,7 @@ class AllocationLauncher(Launcher):
     def _ask(self, *command: str) -> str | None:
         """The output of a command of Slurm; None if it does not answer."""
         try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                timeout=_PATIENCE,
-                start_new_session=True,
-            )
+            done = asked(*command, patience=_PATIENCE)
         except (OSError, subprocess.SubprocessError) as error:
             self._trouble = f"{command[0]}: {error}"
             return None

@@ -183,16 +183,7 @@ class Scheduler(ABC):
             SchedulerError: it failed, or did not answer.
         """
         try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                timeout=PATIENCE,
-                env=environment,
-                start_new_session=True,  # Ctrl-C is for the driver only
-            )
+            done = asked(*command, patience=PATIENCE, environment=environment)
         except subprocess.TimeoutExpired:
             what = f"{self.TITLE}: no answer from {command[0]} in {PATIENCE:g} s"
             raise SchedulerError(what, True) from None
@@ -205,6 +196,27 @@ class Scheduler(ABC):
                 raise _NotThere(words, False)
             raise self.failure(words)
         return done.stdout
+
+
+def asked(
+    *command: str, patience: float, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of a batch system for its answer, with our environment by default.
+
+    Raises:
+        OSError: it cannot be run.
+        subprocess.TimeoutExpired: it did not answer within ``patience`` seconds.
+    """
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        timeout=patience,
+        env=environment,
+        start_new_session=True,  # Ctrl-C is for the driver only
+    )
 
 
 class _NotThere(SchedulerError):
