@@ -19,9 +19,9 @@ from dsice.goal import Goal, Metrics
 from dsice.grid import Params
 from dsice.incumbent import Standing
 from dsice.launch.output import shown
-from dsice.study.driver import Stop
 from dsice.study.facts import Stage, Status, Task, Trial
 from dsice.study.state import Study
+from dsice.study.stop import Stop
 from dsice.study.summary import (
     metric_text,
     no_best_text,

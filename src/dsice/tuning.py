@@ -280,8 +280,8 @@ class Told:
 
     def look(self, study: Study) -> None:
         """Call it for the trials that have ended since the last call."""
-        from dsice.study.driver import Stop
         from dsice.study.run import ask_to_stop
+        from dsice.study.stop import Stop
 
         if self._callback is None or self.error is not None:
             return

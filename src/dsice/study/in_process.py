@@ -20,12 +20,13 @@ from typing import Any, Final
 from dsice.errors import InvalidInput
 from dsice.files import make_folder, write_atomically
 from dsice.launch.base import JobState
-from dsice.launch.job import JobSpec, Kind, Outcome
+from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.output import numbers_in, shown
 from dsice.study.call import metrics_of
-from dsice.study.driver import Driver, Stop
 from dsice.study.events import AttemptBegan
 from dsice.study.facts import Status, Task, Trial
+from dsice.study.jobs import Jobs
+from dsice.study.stop import Stop
 
 Call = Callable[[dict[str, Any]], Mapping[str, float] | float]
 """A function to tune: from the params to the metrics."""
@@ -33,70 +34,75 @@ Call = Callable[[dict[str, Any]], Mapping[str, float] | float]
 _FLUSH: Final = 0.5  # seconds until events are flushed to the disk
 
 
-class InProcess(Driver):
-    """Runs one session of a study whose trials are calls of ``function``, one at a time.
+class Calls(Jobs):
+    """Runs trials as calls of ``function``, one at a time.
 
-    Jobs of an earlier session are followed to their end, as by any driver.
+    Jobs of an earlier session are followed to their end.
 
     Args:
         function: to call.
-        arguments: those of `Driver`.
+        arguments: those of `Jobs`.
     """
 
-    def __init__(self, function: Call, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
+    durable_first = False
+
+    def __init__(self, function: Call, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._function = function
         self._waiting: deque[Trial] = deque()
         self._calling = False
         self._flush_at = time.monotonic()
-        self._later = True
 
-    def stop(self, how: Stop) -> None:
-        """Request the driver to stop; aborts the call unless it may finish."""
-        super().stop(how)
+    def interrupt(self, how: Stop) -> None:
+        """Abort the call unless it may finish."""
         if self._calling and how >= Stop.CANCEL:
             raise KeyboardInterrupt
 
-    def _recover(self) -> None:
-        for task in self.study.trials:
-            # A call that the end of its process interrupted; a job would have a folder.
-            if task.status is Status.RUNNING and not task.job.path.exists():
+    def take_over(self) -> None:
+        """Follow the jobs of a driver that was killed; its calls were interrupted."""
+        for task in self._study.trials:
+            if task.status is Status.RUNNING and not task.job.path.exists():  # a job has a folder
                 self._conclude(task, None, JobState.LOST)
-        super()._recover()
+        super().take_over()
 
-    def _begin_attempts(self, tasks: Sequence[Task]) -> list[JobSpec]:
+    def begin(self, tasks: Sequence[Task]) -> list[JobSpec]:
+        """Record the next attempt of each task."""
         for task in tasks:
             self._record(AttemptBegan(**task.reference, attempt=len(task.attempts) + 1))
         return []
 
-    def _submit(self, tasks: Sequence[Task], specs: Sequence[JobSpec]) -> None:
+    def submit(self, tasks: Sequence[Task], specs: Sequence[JobSpec]) -> None:
+        """Queue the newest attempt of each task."""
         for task in tasks:
             if not isinstance(task, Trial):
                 raise InvalidInput("a stage is a program, and cannot be a call")
-            self._running[task.job] = task
-            self._submitted.add(task.job)
-            self._watch.began(task)
+            self._follow(task)
             self._waiting.append(task)
 
-    def _wait(self) -> None:
+    def flush(self) -> None:
+        """Make sure that what happened is on the disk, at most every half second."""
         if time.monotonic() >= self._flush_at:
-            self._journal.flush()
+            super().flush()
             self._flush_at = time.monotonic() + _FLUSH
+
+    def poll(self) -> tuple[bool, list[JobFolder]]:
+        """Call the function for the next trial, and record its result."""
         if not self._waiting:
-            super()._wait()  # jobs of an earlier session
-            return
-        self._see_to_stop()
-        if self.stopping is Stop.CANCEL:
-            while self._waiting:
-                self._end_call(self._waiting.popleft(), _outcome(Kind.CANCELLED, "cancelled"))
-            return
+            return super().poll()  # jobs of an earlier session
         trial = self._waiting.popleft()
         with self._journal.together(later=True):
             self._end_call(trial, self._called(trial))
-        self._on_change(self.study)
+        return True, []
+
+    def cancel(self, jobs: Sequence[JobFolder] | None = None) -> None:
+        """End jobs, by default all that run; calls that wait are not made."""
+        for trial in [t for t in self._waiting if jobs is None or t.job in jobs]:
+            self._waiting.remove(trial)
+            self._end_call(trial, _outcome(Kind.CANCELLED, "cancelled"))
+        super().cancel(jobs)
 
     def _end_call(self, trial: Trial, outcome: Outcome) -> None:
-        del self._running[trial.job]
+        del self.running[trial.job]
         self._conclude(trial, outcome, JobState.ENDED)
 
     def _called(self, trial: Trial) -> Outcome:
@@ -107,10 +113,10 @@ class InProcess(Driver):
             self._calling = True
             returned = self._function(params)
             self._calling = False
-            data = metrics_of(returned, self._goal.metrics)
+            data = metrics_of(returned, self._proposals.goal.metrics)
             metrics, others = numbers_in(json.loads(json.dumps(data, default=str)))
         except KeyboardInterrupt:
-            if self.stopping is not Stop.CANCEL:
+            if self._stopping() is not Stop.CANCEL:
                 raise
             return _outcome(Kind.CANCELLED, "cancelled", started)
         except (Exception, SystemExit) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -18,18 +17,19 @@ from dsice.study import frozen, learned, share
 from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
-from dsice.study.driver import Driver, Stop
+from dsice.study.driver import Driver
 from dsice.study.events import Changed
 from dsice.study.facts import Status
 from dsice.study.function import Function, keep_function
 from dsice.study.further import Further
-from dsice.study.in_process import Call, InProcess
+from dsice.study.in_process import Call
 from dsice.study.journal import Journal
 from dsice.study.learned import Learned
 from dsice.study.places import with_slots
 from dsice.study.share import Share
 from dsice.study.spec import check_files
 from dsice.study.state import Study
+from dsice.study.stop import Stop
 from dsice.study.unknown import require_known
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -154,8 +154,7 @@ def _run_in(
                 study.apply([journal.append(event)])
                 frozen.freeze(config, place)
             study.warning = journal.warning
-            make = Driver if call is None else partial(InProcess, call)
-            driver = make(
+            driver = Driver(
                 study,
                 config.run,
                 journal,
@@ -166,6 +165,7 @@ def _run_in(
                 stop_after,
                 further,
                 slots,
+                call,
             )
             driver.stop(begin_with)
             terminated = Stop.LEAVE if launcher.survives else Stop.CANCEL

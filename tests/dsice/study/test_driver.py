@@ -14,11 +14,12 @@ from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, Kind, Outcome
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
-from dsice.study.driver import Driver, Stop
+from dsice.study.driver import Driver
 from dsice.study.events import AttemptEnded, Event
 from dsice.study.facts import Status
 from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
+from dsice.study.stop import Stop
 
 
 class VirtualClock:
@@ -278,7 +279,7 @@ def test_jobs_that_never_begin_end_the_driver(
 
     monkeypatch.setattr(bench.machine, "submit", revoked)
     monkeypatch.setattr(bench.machine, "poll", poll)
-    monkeypatch.setattr("dsice.study.driver.fault_in", lambda folder: fault)
+    monkeypatch.setattr("dsice.study.jobs.fault_in", lambda folder: fault)
     why = f"{fault}: not begun" if fault else "not begun"
     with pytest.raises(LaunchError, match=f"before they begin, 3 in a row. Of the last: {why}; "):
         bench.run()

@@ -14,11 +14,12 @@ from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.simulated import SimulatedLauncher, VirtualClock
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
-from dsice.study.driver import Driver, Stop
+from dsice.study.driver import Driver
 from dsice.study.events import Trouble
 from dsice.study.facts import Status
 from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
+from dsice.study.stop import Stop
 
 TEXT = """
 name = "small"

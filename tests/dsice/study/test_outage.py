@@ -16,12 +16,13 @@ from dsice.launch.simulated import SimulatedLauncher, VirtualClock
 from dsice.repair.plan import Repair
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
-from dsice.study.driver import Driver, Stop
+from dsice.study.driver import Driver
 from dsice.study.events import AttemptEnded, Event, Voided, encode
 from dsice.study.facts import Status
 from dsice.study.frozen import freeze
 from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
+from dsice.study.stop import Stop
 
 TEXT = """
 name = "small"
