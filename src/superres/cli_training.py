@@ -32,7 +32,7 @@ from superres.model import PRESETS, Generator, GeneratorConfig, Preset, paramete
 from superres.monitor import Report
 from superres.recipes import Recipe, recipe
 from superres.records import Recorder
-from superres.running import Conditions
+from superres.running import Conditions, validated
 from superres.scores import Scores
 from superres.snapshots import Snapshots
 from superres.tensorboard import Board
@@ -227,7 +227,11 @@ class _Job:
         }
         done = replace(checkpoint, history=(*checkpoint.history, stage))
         done.save(a.out)
-        write_curves(trained.reports, a.out)
+        reports = trained.reports
+        if a.validate_every:
+            reports = [*reports, validated(int(reports[-1]["step"]), scores.metrics())]
+            self._progress()(reports[-1])
+        write_curves(reports, a.out)
         (a.out / SNAPSHOT).unlink(missing_ok=True)
         print(scores.table())
         self.recorder.finish(metrics)

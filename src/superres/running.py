@@ -41,7 +41,8 @@ class Conditions:
         progress: receives the reports.
         snapshots: where snapshots are saved; an existing one is continued.
         validate: computes metrics of the generator in its current state.
-        validate_every: steps between two validations.
+        validate_every: steps between two validations; not at the last step, whose generator the
+            caller judges anyway.
         keep: called after every `keep_every` epochs with the number of epochs and the contents of a
             checkpoint, without history.
         keep_every: epochs; 0: never.
@@ -109,10 +110,9 @@ def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
         monitor.watch(step, group.averaged(course(step, batch)))
         last = step == course.steps
         every = conditions.validate_every
-        judged = every and group.first and (last or step % every == 0)
-        if conditions.validate is not None and judged:
-            metrics = conditions.validate(course.result)
-            monitor.add({"step": step, **{f"val_{k}": v for k, v in metrics.items()}})
+        due = every and not last and step % every == 0
+        if conditions.validate is not None and due and group.first:
+            monitor.add(validated(step, conditions.validate(course.result)))
         if group.first:
             _keep_epoch(step, course, patches, conditions)
         if last:
@@ -127,6 +127,11 @@ def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
             except OSError as error:
                 conditions.warn(f"no snapshot after step {step}, training goes on: {error}")
     return monitor
+
+
+def validated(step: int, metrics: Mapping[str, float]) -> Report:
+    """The report of a validation."""
+    return {"step": step, **{f"val_{name}": value for name, value in metrics.items()}}
 
 
 def _stop(step: int, course: Course, monitor: Monitor, conditions: Conditions) -> NoReturn:

@@ -141,9 +141,7 @@ def test_validation_changes_nothing(dataset: Dataset) -> None:
     validated = _finetune(dataset, watched)
     assert all(map(torch.equal, weights(validated), weights(_finetune(dataset, Conditions()))))
     judged = [report for report in reports if "val_niqe" in report]
-    assert [report["step"] for report in judged] == [2, 4, 5]
-    last = next(validated.checkpoint.generator.parameters()).sum()
-    assert judged[-1]["val_niqe"] == last
+    assert [report["step"] for report in judged] == [2, 4]  # not the last, which is judged anyway
 
 
 def _arguments(name: str, data: Path, out: Path, start: Path | None) -> list[str]:

@@ -132,13 +132,15 @@ class Dsice(Search):
 
     @one_blas_thread()
     def ending(self, *, anew: bool = False) -> list[Point]:  # noqa: D102
+        diverged = self._stopping.diverged()
         if self.ledger.curves is None or not self._is_guided():
-            return []
+            return diverged
         # The last fit may be some percent of all reports behind, the latest of a trial among them.
         if anew and self._fit.event != len(self.ledger.events):
             self._fit, self._epoch = self._fit_now(), None
         epoch = self._current_epoch()
-        return self._stopping.due(epoch.chances, epoch.chance_of_new)
+        due = self._stopping.due(epoch.chances, epoch.chance_of_new)
+        return list(dict.fromkeys(diverged + due))
 
     @one_blas_thread()
     def resume(self, count: int = 1) -> list[Point]:  # noqa: D102
@@ -151,6 +153,8 @@ class Dsice(Search):
         return points
 
     def chance(self, point: Point) -> float | None:  # noqa: D102
+        if self.ledger.curves is not None and self.ledger.curves.has_diverged(point):
+            return 0.0
         return None if self._epoch is None else self._epoch.chances.get(point)
 
     def _to_resume(self) -> Point | None:

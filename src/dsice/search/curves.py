@@ -31,6 +31,8 @@ from dsice.surface.axis import Array
 _RATIO: Final = 1.35  # minimum ratio of a rung to the one before
 _FALL: Final = 0.15  # expected correlation of two steps: their ratio to this power,
 _FALL_COUNT: Final = 3.0  # weighted as this many trials
+DIVERGED: Final = 1e300  # a value beyond this, or none that is finite, says that a trial diverged
+_FINITE: Final = 3  # trials with a finite value at a step, so that another's is its own fault
 _MANY: Final = 8  # with this many complete trials, it is also learned from them alone
 
 Rungs = NDArray[np.intp]
@@ -98,6 +100,8 @@ class Curves:
         self._rows: dict[Point, int] = {}
         self._values: dict[str, list[list[float]]] = {name: [] for name in goal.metrics}
         self._reached: list[int] = []
+        self._diverged: dict[Point, int] = {}  # the rung at which they did
+        self._recovers = False  # whether a trial that had diverged had a finite value later
         self.count = 0  # number of values that were news, final ones included
         self._learned: tuple[int, dict[str, Transitions]] | None = None
 
@@ -106,10 +110,27 @@ class Curves:
         found = int(np.searchsorted(self.rungs, step, side="right")) - 1
         return None if found < 0 else min(found, self.last)
 
-    def is_news(self, point: Point, step: float) -> bool:
-        """Whether a report is the first at its rung and no later rung was reported."""
+    def is_news(self, point: Point, step: float, metrics: Metrics) -> bool:
+        """Whether a report is the first at its rung, or of a divergence, and not out of order."""
         rung = self.rung(step)
-        return rung is not None and rung > self.reached(point)
+        if rung is None or rung < self.reached(point):
+            return False
+        return rung > self.reached(point) or (self._is_bad(metrics) and point not in self._diverged)
+
+    def has_diverged(self, point: Point) -> bool:
+        """Whether a trial has reported a value that is not finite, unlike others at that step.
+
+        Never once such a trial has had a finite value later: then such values are no verdict here.
+        """
+        rung = self._diverged.get(point)
+        if rung is None or self._recovers:
+            return False
+        values = np.array(self._values[next(iter(self._values))])[:, rung:]
+        return int((np.abs(values) < DIVERGED).any(axis=1).sum()) >= _FINITE
+
+    def _is_bad(self, metrics: Metrics) -> bool:
+        values = [float(metrics[name]) for name in self._signs if name in metrics]
+        return not all(abs(value) < DIVERGED for value in values)
 
     def reached(self, point: Point) -> int:
         """The furthest rung at which ``point`` has reported, -1 if none."""
@@ -124,7 +145,7 @@ class Curves:
     def report(self, point: Point, step: float, metrics: Metrics) -> None:
         """Record the values at a step if they are news."""
         rung = self.rung(step)
-        if rung is not None and rung > self.reached(point):
+        if rung is not None and self.is_news(point, step, metrics):
             self._take(point, rung, metrics)
 
     def complete(self, point: Point, metrics: Metrics | None) -> None:
@@ -143,10 +164,14 @@ class Curves:
             for values in self._values.values():
                 values.append([math.nan] * len(self.rungs))
         before = self._reached[row]
+        if self._is_bad(metrics):
+            self._diverged.setdefault(point, rung)
+        elif point in self._diverged:
+            self._recovers = True
         for name, sign in self._signs.items():
             value = sign * float(metrics.get(name, math.nan))
             mine = self._values[name][row]
-            mine[rung] = math.inf if math.isnan(value) and name in metrics else value
+            mine[rung] = value if abs(value) < DIVERGED or name not in metrics else math.inf
             for skipped in range(before + 1, rung):  # a report that was missed
                 share = (skipped - before) / (rung - before)
                 if before >= 0:

@@ -166,7 +166,7 @@ class Ledger:
     def report(self, point: Point, step: float, metrics: Metrics) -> bool:
         """Record a report of a running trial; return whether it was news."""
         point = self.canonical(point)
-        if self.curves is None or not self.curves.is_news(point, step):
+        if self.curves is None or not self.curves.is_news(point, step, metrics):
             return False
         self.curves.report(point, step, metrics)
         self.events.append(Event(point, False, metrics, step=step))

@@ -33,6 +33,14 @@ class Stopping:
         self._end_below = end_below
         self._pause = pause
 
+    def diverged(self) -> list[Point]:
+        """The pending points whose trials have diverged: these have no chance."""
+        curves = self._ledger.curves
+        if curves is None or not self._end_below:
+            return []
+        history = self._ledger.history
+        return [p for p in self._ledger.pending if curves.has_diverged(p) and p not in history]
+
     def due(self, chances: Mapping[Point, float], of_new: float) -> list[Point]:
         """The pending points that should end now, the least promising first.
 
@@ -60,7 +68,9 @@ class Stopping:
         if not self._pause:
             return None
         rates = [
-            (chances[p] / max(self._left(p), 0.01), p) for p in self._ledger.ended if p in chances
+            (chances[p] / max(self._left(p), 0.01), p)
+            for p in self._ledger.ended
+            if p in chances and not self._has_diverged(p)
         ]
         rate, point = max(rates, default=(0.0, None))
         return point if rate > of_new else None
@@ -69,8 +79,15 @@ class Stopping:
         """The paused points that may still become the best, the most promising first."""
         if not self._pause:
             return []
-        found = [(-chances[p], p) for p in self._ledger.ended if p in chances]
+        found = [
+            (-chances[p], p)
+            for p in self._ledger.ended
+            if p in chances and not self._has_diverged(p)
+        ]
         return [point for chance, point in sorted(found) if -chance >= self._end_below]
+
+    def _has_diverged(self, point: Point) -> bool:
+        return self._ledger.curves is not None and self._ledger.curves.has_diverged(point)
 
     def _left(self, point: Point) -> float:
         """The remaining share of a trial's length."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -259,15 +259,24 @@ def _axis_of(name: str, entry: Range) -> Axis:
     return Axis.geometric(name, *entry.geometric, levels=levels, step=step, when=when)
 
 
-def check_progress(file: StudyFile, grid: Grid, search: str) -> None:
-    """Check the settings for stopping trials early.
+def check_progress(file: StudyFile, grid: Grid, search: str, metrics: Sequence[str]) -> None:
+    """Check the settings for stopping trials early; ``metrics`` are those of the goal.
 
     Raises:
-        InvalidInput: they are for a program that is never stopped, or name an unknown parameter.
+        InvalidInput: they are for a program that is never stopped, or name an unknown parameter or
+            metric.
     """
     for name, stage in file.stage.items():
         if stage.progress.full is not None:
             raise InvalidInput(f"[stage.{name}.progress] full: only trials are ended early")
+        if stage.progress.metrics:
+            raise InvalidInput(f"[stage.{name}.progress] metrics: only trials are ended early")
+    for metric in file.trial.progress.metrics:
+        if metric not in metrics:
+            raise InvalidInput(
+                f"[trial.progress] metrics: {metric!r} is no metric of the goal, which has "
+                f"{', '.join(metrics)}"
+            )
     full = file.trial.progress.full
     if full is None:
         return

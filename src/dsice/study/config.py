@@ -240,7 +240,7 @@ def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
     for metric in goal.metrics:
         if metric.startswith("$"):
             check_built_in(metric, "the goal")
-    check_progress(file, grid, search)
+    check_progress(file, grid, search, goal.metrics)
     if file.finalists is not None:
         check_fields(file.finalists, [*known, "trial"], "[finalists]", paths)
         check_metrics(file.finalists, "finalists")

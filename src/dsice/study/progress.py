@@ -1,7 +1,8 @@
 """Reports of running trials: new lines of their progress files.
 
 Each file is read from where the last read ended, without querying a scheduler. Progress is measured
-as a share of a trial's full length; for each of `SHARES`, the first report that reaches it counts.
+as a share of a trial's full length; for each of `SHARES`, the first report that reaches it counts,
+and the first one that says that the trial has diverged.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from dsice.goal import Goal
 from dsice.grid import Params
 from dsice.launch.job import JobFolder
 from dsice.launch.output import finite, report_in
+from dsice.search.curves import DIVERGED
 from dsice.study.config import StudyConfig
 from dsice.study.facts import Report, Trial
 
 SHARES: Final = tuple(2.0 ** (-k / 2) for k in range(12, -1, -1))
 """The shares of a trial's length at which values are compared, from 1/64 to 1."""
 
-_WORST: Final = 1e300  # replaces values that are not finite
+_WORST: Final = DIVERGED  # replaces values that are not finite
 _MOST: Final = 8_000_000  # bytes per read
 
 
@@ -61,11 +63,15 @@ class Listener:
             return []
         share = trial.reports[-1].share if trial.reports else 0.0
         reached = bisect_right(SHARES, share)
+        diverged = any(map(_is_bad, trial.reports))
         found = []
         for entry in self._entries(trial.job):
             report = self._report(entry, full)
-            if report is not None and bisect_right(SHARES, report.share) > reached:
-                reached = bisect_right(SHARES, report.share)
+            if report is None:
+                continue
+            at, bad = bisect_right(SHARES, report.share), _is_bad(report)
+            if at > reached or (bad and not diverged):
+                reached, diverged = max(at, reached), diverged or bad
                 found.append(report)
         return found
 
@@ -86,15 +92,19 @@ class Listener:
                 yield entry
 
     def _report(self, entry: Mapping[str, Any], full: float) -> Report | None:
-        step = entry.get(self._config.trial.progress.step)
-        if step is None or not finite(step) or self._goal.metric not in entry:
+        progress = self._config.trial.progress
+        step = entry.get(progress.step)
+        if step is None or not finite(step) or progress.key(self._goal.metric) not in entry:
             return None
-        metrics = {
-            name: self._value(name, entry[name]) for name in self._goal.metrics if name in entry
-        }
+        keys = {name: progress.key(name) for name in self._goal.metrics}
+        metrics = {n: self._value(n, entry[key]) for n, key in keys.items() if key in entry}
         return Report(float(step), min(float(step) / full, 1.0), metrics)
 
     def _value(self, name: str, value: object) -> float:
         if finite(value) and isinstance(value, int | float) and math.fabs(value) < _WORST:
             return float(value)
         return _WORST if self._goal.wants_small(name) else -_WORST
+
+
+def _is_bad(report: Report) -> bool:
+    return any(abs(value) >= _WORST for value in report.metrics.values())

@@ -97,6 +97,8 @@ class ProgressConfig(Table):
             smaller, 0.02 by default; 0: never.
         pause: whether the program continues from its checkpoint in ``{dir}`` when it is started
             again. Then trials that were stopped early may be continued later.
+        metrics: the keys of its progress lines for metrics of the goal that have another name
+            there: ``{ acc = "val_acc" }``.
     """
 
     pattern: Text | None = None
@@ -105,6 +107,11 @@ class ProgressConfig(Table):
     full: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Text | None = None
     end_below: Annotated[float, Field(ge=0, lt=1)] = END_BELOW
     pause: bool = False
+    metrics: dict[str, Text] = Field(default_factory=dict)
+
+    def key(self, metric: str) -> str:
+        """The key of a metric in progress lines."""
+        return self.metrics.get(metric, metric)
 
 
 class CommandConfig(Table):

@@ -190,3 +190,43 @@ def test_steps_that_are_none_are_refused() -> None:
             rungs_of(steps)
     with pytest.raises(InvalidInput, match="end_below"):
         dsice(end_below=1.5)
+
+
+def test_a_trial_that_diverges_ends_at_once_unlike_the_others() -> None:
+    for pause in (False, True):
+        search = dsice(pause=pause)
+        bad, *others = search.ask(4)
+        search.report(bad, 1, {"loss": math.nan})
+        assert search.ending() == []  # so far, it may be so with every trial
+        for point in others:
+            search.report(point, 1, {"loss": value(point, 1)})
+        assert search.ending() == [bad]
+        assert search.chance(bad) == 0
+        search.end(bad)
+        for _ in range(12):  # never handed out again
+            for point in search.ask(2):
+                assert point != bad
+                search.tell(point, {"loss": value(point, 8)})
+        assert bad not in search.resume(99)
+
+
+def test_a_divergence_between_the_steps_is_heard() -> None:
+    search = dsice()
+    bad, *others = search.ask(4)
+    for point in (bad, *others):
+        search.report(point, 2, {"loss": 5.0})
+    search.report(bad, 3, {"loss": math.inf})
+    assert search.ending() == [bad]
+
+
+def test_where_trials_recover_from_a_value_that_is_no_number_none_ends_for_it() -> None:
+    search = dsice()
+    first, second, *others = search.ask(4)
+    for point in others:
+        search.report(point, 1, {"loss": 1.0})
+    search.report(first, 1, {"loss": math.nan})
+    search.report(first, 2, {"loss": 2.0})
+    search.tell(others[0], {"loss": 1.0})
+    search.report(second, 1, {"loss": math.nan})
+    assert search.ending() == []
+    assert search.chance(second) != 0

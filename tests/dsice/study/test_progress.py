@@ -259,6 +259,30 @@ def test_reports_are_read_once_and_rubbish_is_passed_over(tmp_path: Path) -> Non
     assert listener.news(trial) == []
 
 
+def test_a_metric_may_have_another_key_in_progress_lines(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, 'metrics = { loss = "val_loss" }')
+    trial = Trial(study=Study(bench.config, bench.place), number=1, point=(0, 0))
+    trial.attempts.append(Attempt(1, submitted=0.0))
+    trial.job.path.mkdir(parents=True)
+    trial.job.progress.write_text('{"epoch": 1, "loss": 4}\n{"epoch": 2, "val_loss": 3}\n')
+    (report,) = Listener(bench.config, bench.config.goal).news(trial)
+    assert (report.step, dict(report.metrics)) == (2.0, {"loss": 3.0})
+    with pytest.raises(InvalidInput, match="'acc' is no metric of the goal"):
+        Bench(tmp_path, 'metrics = { acc = "val_acc" }')
+
+
+def test_a_trial_that_diverges_is_heard_at_once_and_ends(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    trial = Trial(study=Study(bench.config, bench.place), number=1, point=(0, 0))
+    trial.attempts.append(Attempt(1, submitted=0.0))
+    trial.job.path.mkdir(parents=True)
+    lines = [(9, "1"), (10, "NaN"), (10.5, "NaN"), (16, "NaN")]
+    text = "".join(f'{{"epoch": {epoch}, "loss": {loss}}}\n' for epoch, loss in lines)
+    trial.job.progress.write_text(text)
+    heard = Listener(bench.config, bench.config.goal).news(trial)
+    assert [report.step for report in heard] == [9, 10, 16]
+
+
 def test_what_a_study_file_may_say(tmp_path: Path) -> None:
     for more, wrong in (
         ("end_below = 1", "end_below"),
