@@ -31,9 +31,11 @@ from dsice.search.sources import Sources
 from dsice.search.why import Direction, Forecast, Origin, Prospect, Ray, Role
 
 POOL: Final = 800  # candidates kept when full; the capacity is twice as large
-TAKEN: Final = 128  # maximum number of candidates from the lines through a point
+TAKEN: Final = 128  # maximum number of candidates from the lines through each of them ...
+TAKEN_ON_WALKS: Final = 32  # ... and through each candidate that a walk reaches
 FAR: Final = 200  # candidates from the whole grid, at each fit ...
-FAR_MORE: Final = 50  # ... and for each proposal while no candidate is promising
+FAR_MORE: Final = 50  # ... and for each proposal while no candidate is promising,
+FAR_TAKEN: Final = 8  # of which so many become candidates
 CENTRES: Final = 6  # number of best points through which lines are laid
 OBLIQUE: Final = 40  # oblique lines through each of them ...
 OBLIQUE_ON_WALKS: Final = 4  # ... and through each candidate that a walk reaches
@@ -76,7 +78,7 @@ class Epoch:
         self._model.update()
         self._believes = bool(beliefs)
         self._ranking = Ranking(ledger.history, goal, self._clear(lags))
-        self._pool = Pool(grid, self._model, POOL, TAKEN)
+        self._pool = Pool(grid, self._model, POOL)
         self._crossed: set[Point] = set()  # points through which lines were laid
         self._stale = False
         self._proposal: Point | None = None
@@ -151,18 +153,20 @@ class Epoch:
         if self._proposal is None:
             self._update()
             for point in self._ranking.best(CENTRES):
-                self._cross(point, OBLIQUE, LEARNED)
+                self._cross(point, OBLIQUE, LEARNED, TAKEN)
             for _ in range(WALKS):
                 leader = self._pool.leader
-                if leader is None or not self._cross(leader, OBLIQUE_ON_WALKS, LEARNED_ON_WALKS):
+                if leader is None or not self._cross(
+                    leader, OBLIQUE_ON_WALKS, LEARNED_ON_WALKS, TAKEN_ON_WALKS
+                ):
                     break
             if not self._is_whole and self._pool.largest < math.log(SPENT):
                 far = far_points(self._grid, FAR_MORE, self._ranking.best(1), self._random)
-                self._pool.scatter(far, ANYWHERE)
+                self._pool.scatter(far, ANYWHERE, FAR_TAKEN)
             self._proposal = self._pool.leader
         return self._proposal
 
-    def _cross(self, point: Point, oblique: int, learned: int) -> bool:
+    def _cross(self, point: Point, oblique: int, learned: int, most: int) -> bool:
         """Lay lines through ``point``, once; return whether there are new candidates."""
         if point in self._crossed:
             return False
@@ -186,7 +190,7 @@ class Epoch:
         for _ in range(learned):
             lay(Role.LEARNED, learned_direction(point, good, self._random))
         found.update(on_axes)  # a learned line may be an axis line
-        return self._pool.add(found)
+        return self._pool.add(found, most)
 
     # -- queries -----------------------------------------------------------------------------------
 

@@ -22,17 +22,15 @@ class Pool:
         grid: the points.
         model: computes acquisition values; it holds the candidates' rows in the same slots.
         size: number of candidates kept when full; the capacity is twice as large.
-        most: maximum number of points from lines added at a time.
 
     Attributes:
         origins: origins of the candidates, by slot.
     """
 
-    def __init__(self, grid: Grid, model: Model, size: int, most: int) -> None:
+    def __init__(self, grid: Grid, model: Model, size: int) -> None:
         self._grid = grid
         self._model = model
         self._size = size
-        self._most = most
         self._slot: dict[Point, int] = {}
         self._at: list[Point] = [()] * (2 * size)
         self._programs: list[Point] = [()] * (2 * size)
@@ -77,22 +75,22 @@ class Pool:
         slot = self._slot.get(point)
         return None if slot is None else self.origins[slot]
 
-    def scatter(self, points: Iterable[Point], origin: Origin) -> None:
-        """Add points that are on no line."""
+    def scatter(self, points: Iterable[Point], origin: Origin, most: int | None = None) -> None:
+        """Add points that are on no line; ``most`` as in `add`."""
         found = dict.fromkeys(map(self._grid.canonical, points), origin)
-        self._take(found)
+        self._take(found, most)
         self._apart.update(p for p in found if self.origin(p) is origin)
 
-    def add(self, found: Mapping[Point, Origin]) -> bool:
+    def add(self, found: Mapping[Point, Origin], most: int) -> bool:
         """Add the points that are new and allowed; return whether there were any.
 
-        Of many, only the most promising ones are added, by a rough estimate.
+        Of more than ``most``, only the most promising ones are added, by a rough estimate.
         """
         found = {self._grid.canonical(point): origin for point, origin in found.items()}
-        return self._take(found, self._most)
+        return self._take(found, most)
 
     def _take(self, found: Mapping[Point, Origin], most: int | None = None) -> bool:
-        """`add` for canonical points, at most ``most`` of them."""
+        """`add` for canonical points."""
         for point in self._apart & found.keys():
             if found[point].line is not None:  # it is on a line as well
                 self.origins[self._slot[point]] = found[point]

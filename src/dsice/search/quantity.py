@@ -149,6 +149,7 @@ class Quantity(ABC):
         count = int(known.sum()) + SCALE_COUNT
         self._scale = math.sqrt((float(white @ white) + SCALE_COUNT) / count)  # (9), scale
         self._white = white
+        self._pull = self._posterior.pull(white)
 
     def at_slots(self, slots: Slots | slice) -> tuple[Array, Array]:
         """Mean and standard deviation of the targets of the candidates in ``slots``."""
@@ -163,13 +164,13 @@ class Quantity(ABC):
 
     def roughly(self, points: Points) -> tuple[Array, Array]:
         """As `at_points`, with the larger standard deviation given only some of the points."""
-        mean, variance = self._posterior.roughly(self._white, points)
+        mean, variance = self._posterior.roughly(self._pull, points)
         mean = mean + self._centre + self._outlook.expected(points)
         return mean, self._scale * np.sqrt(variance)
 
     def means_measured(self) -> Array:
         """Mean of the targets at the appended points, in their order."""
-        means = self._posterior.mean_at_points(self._white, self._completed)
+        means = self._posterior.mean_at_points(self._pull, self._completed)
         return means + self._centre + self._expected
 
 

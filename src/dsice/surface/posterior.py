@@ -180,21 +180,24 @@ class Posterior:
         variance = np.maximum(own - np.einsum("ij,ij->i", rows, rows), 1e-9)
         return np.asarray(rows @ white), variance
 
-    def roughly(self, white: Array, points: Points) -> tuple[Array, Array]:
-        """As `predict`, with the variance conditioned on the first points only."""
+    def pull(self, white: Array) -> Array:
+        """Compute a = (K + noise)^-1 values from L^-1 values, the form that `roughly` expects."""
+        return np.asarray(dtrmv(self._inverse, white, lower=1, trans=1))
+
+    def roughly(self, pull: Array, points: Points) -> tuple[Array, Array]:
+        """As `predict`, from `pull`, with the variance conditioned on the first points only."""
         covariances = self._covariances(points)
-        mean = covariances @ dtrmv(self._inverse, white, lower=1, trans=1)[: self._count]
+        mean = covariances @ pull[: self._count]
         first = min(_ROUGH, self._count)
         rows = covariances[:, :first] @ self._inverse[:first, :first].T
         own = self._covariance.variance(points)
         return mean, np.maximum(own - np.einsum("ij,ij->i", rows, rows), 1e-9)
 
-    def mean_at_points(self, white: Array, completed: Array) -> Array:
-        """Posterior mean at the points themselves, for values from `condition`.
+    def mean_at_points(self, pull: Array, completed: Array) -> Array:
+        """Posterior mean at the points themselves, from `pull` and the values from `condition`.
 
-        With a = (K + noise)^-1 y it is K a = y - noise a, where L' a = white.
+        With a = (K + noise)^-1 y it is K a = y - noise a.
         """
-        pull = dtrmv(self._inverse, white, lower=1, trans=1)
         means = np.asarray(completed - (self._noises * pull)[: self._count])
         means[self._late] = self._of_late @ pull  # the observed value is not the target value there
         return means

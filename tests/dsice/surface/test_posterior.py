@@ -71,7 +71,7 @@ def test_a_rough_prediction_has_the_mean_and_a_larger_deviation() -> None:
     field = Posterior(covariance, 0.1, points[:110], np.ones(110), slots=1)
     white = field.whiten(random.normal(size=110))
     mean, variance = field.predict(white, points[110:])
-    rough_mean, rough_variance = field.roughly(white, points[110:])
+    rough_mean, rough_variance = field.roughly(field.pull(white), points[110:])
     assert np.allclose(rough_mean, mean)
     assert (rough_variance >= variance - 1e-12).all()
     assert (rough_variance < covariance.variance(points[110:])).all()
@@ -119,7 +119,7 @@ def test_point_by_point_is_the_same_as_dense_algebra(
     assert np.allclose(completed[known], values[known])
     own = covariance.covariance(points, points)
     assert np.allclose(completed[~known], own[np.ix_(~known, known)] @ pull, atol=1e-7)
-    at_points = field.mean_at_points(white, completed)
+    at_points = field.mean_at_points(field.pull(white), completed)
     assert np.allclose(at_points, own[:, known] @ pull, atol=1e-7)
 
 
