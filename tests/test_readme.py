@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from dsice.launch.make import SETTINGS
+from dsice.launch.names import SLURM
 from dsice.launch.settings import SlurmSettings
-from dsice.study.config import parse
+from dsice.study.config import parse, with_budget
 from superres.photos import wheel_photos
 
 ROOT = Path(__file__).parents[1]
@@ -120,6 +121,7 @@ def test_the_template_is_accepted_with_its_comments_taken_away(tmp_path: Path) -
     text = (ROOT / "src" / "dsice" / "study" / "template.toml").read_text(encoding="utf-8")
     head, table = text.split("# [run.slurm]")
     settings = "[run.slurm]" + table.replace("\n# ", "\n")
-    assert parse(head + settings, tmp_path).run.slurm == SlurmSettings(
+    config = with_budget(parse(head + settings, tmp_path), on=SLURM)
+    assert config.run.batch == SlurmSettings(
         gpus=1, time=3600.0, partition="gpu", account="abc123", modules=("cuda",)
     )

@@ -15,6 +15,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from dsice import cli
+from dsice.launch.make import SETTINGS
 from dsice.study.schema import schema
 
 _MATHJAX = "sphinx-mathjax-offline"
@@ -101,9 +102,7 @@ def study_file(whole: dict[str, Any]) -> str:
         "[finalists]": whole["$defs"]["FinalistsConfig"],
         "resources": whole["$defs"]["Resources"],
         "[run]": whole["$defs"]["RunConfig"],
-        "[run.slurm]": whole["$defs"]["SlurmSettings"],
-        "[run.pjm]": whole["$defs"]["PjmSettings"],
-        "[run.pbs]": whole["$defs"]["PbsSettings"],
+        **{f"[run.{name}]": whole["$defs"][kind.__name__] for name, kind in SETTINGS.items()},
         "[run.allocation]": whole["$defs"]["AllocationSettings"],
         "[report]": whole["$defs"]["ReportConfig"],
         "[[report.pictures]]": whole["$defs"]["PictureRow"],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dsice.commands.arguments import Subparsers, duration
 from dsice.console import complain
 from dsice.errors import Interrupted, InvalidInput, OutOfTime
-from dsice.launch.names import ALLOCATION, NAMES, SLURM
+from dsice.launch.names import ALLOCATION, NAMES, SLURM, TITLES
 from dsice.text import one_line, say
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def add(commands: Subparsers) -> None:
     parser.add_argument(
         "--on",
         choices=NAMES,
-        help="where trials run, instead of the file's: on this machine, as jobs of Slurm, Fujitsu "
-        "TCS (pjsub) or PBS, or as steps in the Slurm allocation that this is started in; settings "
-        "are in the file's [run.slurm], [run.pjm], [run.pbs], [run.allocation]",
+        help="where trials run, instead of the file's: on this machine, as jobs of a batch system "
+        f"({', '.join(TITLES.values())}), or as steps in the Slurm allocation that this is started "
+        "in; settings are in the file's tables, such as [run.slurm]",
     )
     parser.add_argument(
         "--stop-after",

@@ -140,7 +140,7 @@ class BatchLauncher(Launcher):
         if job.has_ended():
             return JobState.ENDED
         found = Wave.of(job)
-        if found is not None and found[0].system != self._scheduler.SYSTEM:
+        if found is not None and found[0].system != self._scheduler.SETTINGS.SYSTEM:
             raise LaunchError(
                 f"{job.path} was handed to {found[0].system!r} and has not ended: resume with "
                 f"--on {found[0].system}"
@@ -197,7 +197,7 @@ class BatchLauncher(Launcher):
             self._allowance -= 1
             settings, jobs = self._next_jobs()
             if settings is not None and jobs:
-                system, length = self._scheduler.SYSTEM, self._scheduler.NAME_LENGTH
+                system, length = self._scheduler.SETTINGS.SYSTEM, self._scheduler.NAME_LENGTH
                 self._submit(Wave.create(system, self._folder, jobs, length), settings)
 
     def _next_jobs(self) -> tuple[BatchSettings | None, list[JobFolder]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dsice.errors import InvalidInput
 from dsice.launch.base import Launcher
-from dsice.launch.names import ALLOCATION, LOCAL
+from dsice.launch.names import ALLOCATION, GROUP, LOCAL, installed
 from dsice.launch.settings import (
     AllocationSettings,
     BatchSettings,
@@ -20,11 +22,25 @@ from dsice.launch.settings import (
 if TYPE_CHECKING:
     from dsice.launch.scheduler import Scheduler
 
-SETTINGS: Final[dict[str, type[BatchSettings]]] = {
-    kind.SYSTEM: kind for kind in (SlurmSettings, PjmSettings, PbsSettings)
+# The batch systems of this package: one line each. The class is imported where needed, so that
+# reading a study does not load submitit.
+_SYSTEMS: Final[Mapping[type[BatchSettings], str]] = {
+    SlurmSettings: "dsice.launch.slurm:Slurm",
+    PjmSettings: "dsice.launch.pjm:Pjm",
+    PbsSettings: "dsice.launch.pbs:Pbs",
 }
-"""The batch systems, and what a study file may say of each."""
-# Imported where needed, so that reading a study does not load submitit.
+
+SETTINGS: Final[Mapping[str, type[BatchSettings]]] = {kind.SYSTEM: kind for kind in _SYSTEMS}
+"""The batch systems of this package, and what a study file may say of each."""
+
+
+def settings_of(system: str) -> type[BatchSettings]:
+    """The settings of a batch system, which may be one of another package.
+
+    Raises:
+        InvalidInput: the other package cannot be used.
+    """
+    return SETTINGS[system] if system in SETTINGS else _further(system).SETTINGS
 
 
 def make_launcher(
@@ -57,22 +73,39 @@ def make_launcher(
             f"{odd[0]!r}; choose another with --in"
         )
     if not isinstance(settings, BatchSettings):
-        settings = SETTINGS[system]()
+        settings = settings_of(system)()
     return BatchLauncher(make_scheduler(settings), settings, folder)
 
 
 def make_scheduler(settings: BatchSettings) -> Scheduler:
     """The batch system that has these settings."""
-    match settings:
-        case SlurmSettings():
-            from dsice.launch.slurm import Slurm
+    if type(settings) not in _SYSTEMS:
+        return _further(settings.SYSTEM).of(settings)
+    module, _, name = _SYSTEMS[type(settings)].partition(":")
+    kind: type[Scheduler] = getattr(importlib.import_module(module), name)
+    return kind.of(settings)
 
-            return Slurm(settings.arrays)
-        case PjmSettings():
-            from dsice.launch.pjm import Pjm
 
-            return Pjm()
-        case _:
-            from dsice.launch.pbs import Pbs
+def _further(system: str) -> type[Scheduler]:
+    """The batch system of another package.
 
-            return Pbs()
+    Raises:
+        InvalidInput: it cannot be imported, or is not one.
+    """
+    from dsice.launch.scheduler import Scheduler
+
+    entry = installed()[system]
+    where = f"launcher {system!r} (entry point {entry.value!r} in group {GROUP!r})"
+    try:
+        kind = entry.load()
+    except Exception as error:  # whatever a package does at its import
+        what = f"{type(error).__name__}: {error}"
+        raise InvalidInput(f"{where} cannot be imported: {what}") from error
+    if not (isinstance(kind, type) and issubclass(kind, Scheduler)):
+        raise InvalidInput(f"{where} is no subclass of dsice.launch.scheduler.Scheduler")
+    settings = getattr(kind, "SETTINGS", None)
+    if not (isinstance(settings, type) and issubclass(settings, BatchSettings)):
+        raise InvalidInput(f"{where}: its SETTINGS are no subclass of BatchSettings")
+    if getattr(settings, "SYSTEM", None) != system:
+        raise InvalidInput(f"{where}: its SETTINGS.SYSTEM must be {system!r}")
+    return kind

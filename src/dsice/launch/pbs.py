@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
-from dsice.launch.names import PBS
-from dsice.launch.scheduler import Entry, Scheduler, SchedulerError, setup_lines
-from dsice.launch.script import ScriptExecutor
+from dsice.launch.names import PBS, TITLES
+from dsice.launch.scheduler import Entry, SchedulerError, ScriptScheduler
+from dsice.launch.script import Form
 from dsice.launch.settings import BatchSettings, PbsSettings
 from dsice.launch.wave import Wave
 
@@ -28,21 +28,18 @@ _CODES: Final[Mapping[int, tuple[Kind, str]]] = {
 }
 
 
-class PbsExecutor(ScriptExecutor):
-    """Submits with ``qsub``."""
-
-    COMMAND = "qsub"
-    PREFIX = "#PBS"
-    ID = "PBS_JOBID"
-    ACCEPTED = re.compile(r"^\s*(\d+)\.\S+\s*$", re.MULTILINE)
+_ACCEPTED: Final = re.compile(r"^\s*(\d+)\.\S+\s*$", re.MULTILINE)
 
 
-class Pbs(Scheduler):
+class Pbs(ScriptScheduler):
     """PBS, queried with one qstat for all jobs."""
 
-    SYSTEM = PBS
-    TITLE = "PBS"
-    SUBMIT = PbsExecutor.COMMAND
+    SETTINGS = PbsSettings
+    TITLE = TITLES[PBS]
+    SUBMIT = "qsub"
+    CANCEL = ("qdel",)
+    OUTER = "PBS_"
+    FORM = Form(("qsub",), "#PBS", "PBS_JOBID", _ACCEPTED)
     NAME_LENGTH = 15  # longer names only since version 2020
     TEMPORARY = (
         "cannot connect",
@@ -57,11 +54,8 @@ class Pbs(Scheduler):
         "busy",
     )
 
-    @property
-    def _outer_variables(self) -> str:
-        return "PBS_"
-
-    def _executor(self, wave: Wave, settings: BatchSettings) -> PbsExecutor:
+    def directives(self, wave: Wave, settings: BatchSettings) -> list[str]:
+        """The options of a job."""
         assert isinstance(settings, PbsSettings)
         chunk = {
             "ncpus": settings.cpus,
@@ -69,7 +63,7 @@ class Pbs(Scheduler):
             "mem": f"{settings.megabytes}mb" if settings.megabytes else None,
         }
         wanted = "".join(f":{key}={value}" for key, value in chunk.items() if value is not None)
-        directives = [
+        return [
             f"-N {wave.name}",
             f"-l select={settings.nodes or 1}{wanted}",
             f"-l walltime={settings.hours_minutes_seconds}",
@@ -78,21 +72,15 @@ class Pbs(Scheduler):
             "-j oe",
             f"-o {wave.folder}/log.txt",
             "-r y",
-            *settings.directives,
         ]
-        return PbsExecutor(wave.folder, directives, setup_lines(settings))
 
     def queue(self) -> dict[str, Entry]:
         """All jobs that PBS lists."""
-        return _jobs(self._ask("qstat", "-f", "-F", "json"))
+        return _jobs(self.ask("qstat", "-f", "-F", "json"))
 
     def ended(self, ids: Collection[str]) -> dict[str, Entry]:
         """The ends of jobs, as far as PBS keeps their history."""
-        return _jobs(self._ask("qstat", "-x", "-f", "-F", "json", *sorted(ids)))
-
-    @property
-    def _cancel_command(self) -> Sequence[str]:
-        return ("qdel",)
+        return _jobs(self.ask("qstat", "-x", "-f", "-F", "json", *sorted(ids)))
 
 
 def _jobs(text: str) -> dict[str, Entry]:

@@ -12,10 +12,10 @@ from typing import Final
 
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
-from dsice.launch.names import PJM
+from dsice.launch.names import PJM, TITLES
 from dsice.launch.output import lines
-from dsice.launch.scheduler import Entry, Scheduler, SchedulerError, setup_lines
-from dsice.launch.script import ScriptExecutor
+from dsice.launch.scheduler import Entry, SchedulerError, ScriptScheduler
+from dsice.launch.script import Form
 from dsice.launch.settings import BatchSettings, PjmSettings
 from dsice.launch.wave import Wave
 
@@ -41,23 +41,19 @@ _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
 }
 
 
-class PjmExecutor(ScriptExecutor):
-    """Submits with ``pjsub``."""
-
-    COMMAND = "pjsub"
-    PREFIX = "#PJM"
-    ID = "PJM_JOBID"
-
-    # Errors have been seen with exit code 0: only the text is reliable.
-    ACCEPTED = re.compile(r"\[INFO\] PJM 0000 pjsub Job (\d+)\b")
+# Errors have been seen with exit code 0: only the text is reliable.
+_ACCEPTED: Final = re.compile(r"\[INFO\] PJM 0000 pjsub Job (\d+)\b")
 
 
-class Pjm(Scheduler):
+class Pjm(ScriptScheduler):
     """Fujitsu TCS, queried with one pjstat for unfinished jobs and one for ended jobs."""
 
-    SYSTEM = PJM
-    TITLE = "Fujitsu TCS"
-    SUBMIT = PjmExecutor.COMMAND
+    SETTINGS = PjmSettings
+    TITLE = TITLES[PJM]
+    SUBMIT = "pjsub"
+    CANCEL = ("pjdel",)
+    OUTER = "PJM_"
+    FORM = Form(("pjsub",), "#PJM", "PJM_JOBID", _ACCEPTED)
     NAME_LENGTH = 63
     TEMPORARY = (
         "temporarily",
@@ -74,11 +70,8 @@ class Pjm(Scheduler):
         "PJM 0090",
     )
 
-    @property
-    def _outer_variables(self) -> str:
-        return "PJM_"
-
-    def _executor(self, wave: Wave, settings: BatchSettings) -> PjmExecutor:
+    def directives(self, wave: Wave, settings: BatchSettings) -> list[str]:
+        """The options of a job."""
         assert isinstance(settings, PjmSettings)
         # In the order of Flow's examples, with only the options that are given.
         options = {
@@ -93,23 +86,18 @@ class Pjm(Scheduler):
         directives = [f"-L {key}={value}" for key, value in options.items() if value is not None]
         if settings.account:
             directives.append(f"-g {settings.account}")
-        directives += [f"-N {wave.name}", "-j", f"-o {wave.folder}/%j.log", *settings.directives]
         # The environment of the driver is not passed on (Flow has no -X), and need not be.
-        return PjmExecutor(wave.folder, directives, setup_lines(settings))
+        return [*directives, f"-N {wave.name}", "-j", f"-o {wave.folder}/%j.log"]
 
     def queue(self) -> dict[str, Entry]:
         """All jobs of this user that have not ended."""
-        return _table(self._ask("pjstat", "--choose", "jid,jnam,st"))
+        return _table(self.ask("pjstat", "--choose", "jid,jnam,st"))
 
     def ended(self, ids: Collection[str]) -> dict[str, Entry]:
         """The ends of jobs, for as long as the site keeps them."""
         columns = "jid,jnam,st,ec,sn,pc"
         wanted = "jid=" + "+".join(sorted(ids))
-        return _table(self._ask("pjstat", "-H", "-v", "--choose", columns, "--filter", wanted))
-
-    @property
-    def _cancel_command(self) -> Sequence[str]:
-        return ("pjdel",)
+        return _table(self.ask("pjstat", "-H", "-v", "--choose", columns, "--filter", wanted))
 
 
 def _table(text: str) -> dict[str, Entry]:

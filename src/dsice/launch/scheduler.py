@@ -9,14 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 from dsice.errors import DsiceError
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
 from dsice.launch.output import shown
 from dsice.launch.processes import search_path
-from dsice.launch.script import Submitter
+from dsice.launch.script import Form, ScriptExecutor, Submitter
 from dsice.launch.settings import BatchSettings
 from dsice.launch.shim import SAFE_PATH_ADDED, run_batch_job
 from dsice.launch.wave import Wave
@@ -67,19 +67,30 @@ class SchedulerError(DsiceError):
 class Scheduler(ABC):
     """A batch system.
 
+    Another package adds one by a subclass and an entry point in the group `dsice.launchers`.
+
     Attributes:
-        SYSTEM: its name in a study file.
+        SETTINGS: what a study file may say of it; its ``SYSTEM`` is the name there.
         TITLE: its name in messages.
         SUBMIT: the command that takes a job script.
+        CANCEL: the command that ends jobs, whose ids are appended.
+        OUTER: the beginning of the names of the variables that the system sets in its jobs.
         NAME_LENGTH: maximum number of characters of a job's name.
         TEMPORARY: parts of the messages of temporary failures.
     """
 
-    SYSTEM: ClassVar[str]
+    SETTINGS: ClassVar[type[BatchSettings]]
     TITLE: ClassVar[str]
     SUBMIT: ClassVar[str]
+    CANCEL: ClassVar[Sequence[str]]
+    OUTER: ClassVar[str]
     NAME_LENGTH: ClassVar[int]
     TEMPORARY: ClassVar[Sequence[str]]
+
+    @classmethod
+    def of(cls, settings: BatchSettings) -> Self:
+        """The batch system with these settings."""
+        return cls()
 
     @property
     def longest_wave(self) -> int:
@@ -94,13 +105,13 @@ class Scheduler(ABC):
                 the jobs all the same; they would find nothing to do.
         """
         try:
-            executor = self._executor(wave, settings)
+            executor = self.executor(wave, settings)
         except RuntimeError as error:  # submitit does not find a command of the system
             what = f"cannot submit to {self.TITLE}: {error}"
             raise SchedulerError(what, temporary=False) from error
         executor._throttling = 0.0  # our own rate limit applies
-        environment = _without_outer_job(self._outer_variables)
-        executor.ask = lambda command: self._ask(*command, environment=environment)
+        environment = _without_outer_job(self.OUTER)
+        executor.ask = lambda command: self.ask(*command, environment=environment)
         executor.look_up = lambda answer: self._look_up(wave.name, answer)
         jobs = executor.map_array(run_batch_job, [str(job.path) for job in wave.jobs])
         return [job.job_id for job in jobs]
@@ -127,16 +138,11 @@ class Scheduler(ABC):
 
     def _reader(self, wave: Wave, settings: BatchSettings) -> Submitter:
         """An executor that need not be able to submit."""
-        return self._executor(wave, settings)
+        return self.executor(wave, settings)
 
     @abstractmethod
-    def _executor(self, wave: Wave, settings: BatchSettings) -> Submitter:
+    def executor(self, wave: Wave, settings: BatchSettings) -> Submitter:
         """The executor of submitit for one wave."""
-
-    @property
-    @abstractmethod
-    def _outer_variables(self) -> str:
-        """The prefix of the variables that the system sets in its jobs."""
 
     @abstractmethod
     def queue(self) -> dict[str, Entry]:
@@ -162,12 +168,7 @@ class Scheduler(ABC):
         """
         for first in range(0, len(ids), _MANY):
             with suppress(_NotThere):
-                self._ask(*self._cancel_command, *ids[first : first + _MANY])
-
-    @property
-    @abstractmethod
-    def _cancel_command(self) -> Sequence[str]:
-        """The command without the ids."""
+                self.ask(*self.CANCEL, *ids[first : first + _MANY])
 
     def failure(self, text: str, what: str = "says") -> SchedulerError:
         """The error with the system's message, classified by it."""
@@ -176,7 +177,7 @@ class Scheduler(ABC):
         too_many = temporary and any(part in text.lower() for part in _TOO_MANY)
         return SchedulerError(f"{self.TITLE} {what}: {words}", temporary, too_many)
 
-    def _ask(self, *command: str, environment: Mapping[str, str] | None = None) -> str:
+    def ask(self, *command: str, environment: Mapping[str, str] | None = None) -> str:
         """Run a command, with our environment by default, and return its output.
 
         Raises:
@@ -217,6 +218,28 @@ def asked(
         env=environment,
         start_new_session=True,  # Ctrl-C is for the driver only
     )
+
+
+class ScriptScheduler(Scheduler):
+    """A batch system whose job scripts have its options in comments.
+
+    Attributes:
+        FORM: of a job script.
+    """
+
+    FORM: ClassVar[Form]
+
+    @abstractmethod
+    def directives(self, wave: Wave, settings: BatchSettings) -> list[str]:
+        """The options of a job in its script: name ``wave.name``, resources, logs into its folder.
+
+        A job that the system restarts must keep its id.
+        """
+
+    def executor(self, wave: Wave, settings: BatchSettings) -> Submitter:
+        """The executor of submitit for one wave."""
+        directives = [*self.directives(wave, settings), *settings.directives]
+        return ScriptExecutor(wave.folder, self.FORM, directives, setup_lines(settings))
 
 
 class _NotThere(SchedulerError):

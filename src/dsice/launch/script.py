@@ -6,8 +6,9 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from submitit.core.core import InfoWatcher, Job, PicklingExecutor
 from submitit.core.job_environment import JobEnvironment
@@ -42,13 +43,12 @@ class Submitter(PicklingExecutor):
     submitit waits for the command without a limit, and takes any "job 7" in its output for the id.
 
     Attributes:
-        ACCEPTED: the answer to an accepted submission, with the job's id as its group.
+        accepted: the answer to an accepted submission, with the job's id as its group.
         ask: runs a command and returns its output.
         look_up: finds the job's id if an answer has none, or several candidates.
     """
 
-    ACCEPTED: ClassVar[re.Pattern[str]]
-
+    accepted: re.Pattern[str]
     ask: Callable[[Sequence[str]], str]
     look_up: Callable[[str], str]
 
@@ -71,7 +71,7 @@ class Submitter(PicklingExecutor):
         self, string: bytes | str
     ) -> str:
         answer = string if isinstance(string, str) else string.decode(errors="replace")
-        for pattern in (self.ACCEPTED, _BARE):
+        for pattern in (self.accepted, _BARE):
             ids = set(pattern.findall(answer))
             if len(ids) == 1:
                 return str(ids.pop())
@@ -80,43 +80,58 @@ class Submitter(PicklingExecutor):
         return self.look_up(answer)
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a batch system takes job scripts.
+
+    Attributes:
+        command: submits the script whose path is appended.
+        prefix: the beginning of a directive's line.
+        id: the variable that holds a job's id inside it. The part after a dot is the server's
+            name, whose spelling varies.
+        accepted: the answer to an accepted submission, with the job's id as its group.
+    """
+
+    command: tuple[str, ...]
+    prefix: str
+    id: str
+    accepted: re.Pattern[str]
+
+
 class ScriptExecutor(Submitter):
     """Writes a job script with directives in comments, and submits it.
 
-    Attributes:
-        COMMAND: the command that submits a script.
-        PREFIX: the beginning of a directive's line.
-        ID: the variable that holds a job's id inside it. The part after a dot is the server's
-            name, whose spelling varies.
-
     Args:
         folder: of submitit's files.
+        form: of the script.
         directives: without their prefix.
         setup: lines of the script before the command.
     """
 
-    COMMAND: ClassVar[str]
-    PREFIX: ClassVar[str]
-    ID: ClassVar[str]
     job_class = ScriptJob
 
-    def __init__(self, folder: Path, directives: Sequence[str] = (), setup: Sequence[str] = ()):
+    def __init__(
+        self, folder: Path, form: Form, directives: Sequence[str] = (), setup: Sequence[str] = ()
+    ) -> None:
         super().__init__(folder)
+        self.accepted = form.accepted
+        self._form = form
         self._directives = tuple(directives)
         self._setup = tuple(setup)
 
     def _make_submission_file_text(self, command: str, uid: str) -> str:
         lines = [
             "#!/bin/bash",
-            *(f"{self.PREFIX} {directive}" for directive in self._directives),
-            f'export SUBMITIT_EXECUTOR={ScriptJobEnvironment.name()} {_ID}="${{{self.ID}%%.*}}"',
+            *(f"{self._form.prefix} {directive}" for directive in self._directives),
+            f"export SUBMITIT_EXECUTOR={ScriptJobEnvironment.name()} "
+            f'{_ID}="${{{self._form.id}%%.*}}"',
             *self._setup,
             command,
         ]
         return "\n".join(lines) + "\n"
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:
-        return [self.COMMAND, str(submission_file_path)]
+        return [*self._form.command, str(submission_file_path)]
 
     def _num_tasks(self) -> int:
         return 1

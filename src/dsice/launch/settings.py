@@ -1,4 +1,4 @@
-"""The tables of batch systems in a study file: ``[run.slurm]``, ``[run.pjm]``, ``[run.pbs]``."""
+"""What a study file may say of batch systems, in tables such as ``[run.slurm]``."""
 
 from __future__ import annotations
 
@@ -110,9 +110,12 @@ class BatchSettings(Resources):
         submit_rate: maximum number of submissions per second.
         poll: minimum number of seconds between two queries to the scheduler.
         grace: seconds for which a shared file system may hide a new file from other machines.
+        SYSTEM: the name of the batch system.
+        AVOID: a directive that keeps jobs away from ``{host}``; empty if none is known.
     """
 
     SYSTEM: ClassVar[str]
+    AVOID: ClassVar[str] = ""
 
     account: Word | None = None
     modules: Annotated[tuple[Word, ...], Field(strict=False)] = ()
@@ -182,6 +185,7 @@ class SlurmSettings(BatchSettings):
     """
 
     SYSTEM = SLURM
+    AVOID = "--exclude={host}"
 
     partition: Word | None = None
     qos: Word | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from submitit.core.core import Job
 from submitit.core.utils import DelayedSubmission
@@ -14,7 +14,7 @@ from submitit.slurm.slurm import SlurmExecutor
 
 from dsice.launch.base import JobState
 from dsice.launch.job import Kind
-from dsice.launch.names import SLURM
+from dsice.launch.names import SLURM, TITLES
 from dsice.launch.output import lines
 from dsice.launch.scheduler import Entry, Scheduler, SchedulerError, setup_lines
 from dsice.launch.script import Submitter
@@ -62,7 +62,7 @@ _LONGEST_ARRAY: Final = 500  # Slurm's own limit is 1000 unless configured other
 class _Executor(Submitter, SlurmExecutor):
     """submitit's executor, which submits one wave."""
 
-    ACCEPTED = re.compile(r"\bSubmitted batch job (\d+)\b")
+    accepted = re.compile(r"\bSubmitted batch job (\d+)\b")
 
     def _internal_process_submissions(
         self, delayed_submissions: list[DelayedSubmission]
@@ -99,9 +99,11 @@ class Slurm(Scheduler):
         arrays: whether a wave may be a job array.
     """
 
-    SYSTEM = SLURM
-    TITLE = "Slurm"
+    SETTINGS = SlurmSettings
+    TITLE = TITLES[SLURM]
     SUBMIT = "sbatch"
+    CANCEL = ("scancel",)
+    OUTER = "SLURM_"
     NAME_LENGTH = 100
     TEMPORARY = (
         "unable to contact",
@@ -123,21 +125,24 @@ class Slurm(Scheduler):
     def __init__(self, arrays: bool = True) -> None:
         self._arrays = arrays
 
+    @classmethod
+    def of(cls, settings: BatchSettings) -> Self:
+        """Slurm with these settings."""
+        assert isinstance(settings, SlurmSettings)
+        return cls(settings.arrays)
+
     @property
     def longest_wave(self) -> int:
         """The maximum size of a job array, or 1 without arrays."""
         return _LONGEST_ARRAY if self._arrays else 1
 
-    @property
-    def _outer_variables(self) -> str:
-        return "SLURM_"
-
     def _reader(self, wave: Wave, settings: BatchSettings) -> _Executor:
-        return self._executor(wave, settings, _Anywhere)
+        return self.executor(wave, settings, _Anywhere)
 
-    def _executor(
+    def executor(
         self, wave: Wave, settings: BatchSettings, kind: type[_Executor] = _Executor
     ) -> _Executor:
+        """The executor of submitit for one wave."""
         assert isinstance(settings, SlurmSettings)
         executor = kind(wave.folder)
         parameters = {
@@ -169,7 +174,7 @@ class Slurm(Scheduler):
         Slurm lists these for MinJobAge, five minutes unless configured otherwise.
         """
         # The name comes last, as only it may contain the separator.
-        text = self._ask("squeue", "--me", "-h", "-r", "-t", "all", "-o", "%i|%T|%r|%j")
+        text = self.ask("squeue", "--me", "-h", "-r", "-t", "all", "-o", "%i|%T|%r|%j")
         entries = {}
         for line in lines(text):
             match line.split("|", 3):
@@ -186,16 +191,12 @@ class Slurm(Scheduler):
         """The ends of jobs by sacct, which requires Slurm's accounting."""
         entries = {}
         columns = "JobID,State,JobName"
-        text = self._ask("sacct", "-n", "-X", "-P", "-o", columns, "-j", ",".join(sorted(ids)))
+        text = self.ask("sacct", "-n", "-X", "-P", "-o", columns, "-j", ",".join(sorted(ids)))
         for line in lines(text):
             match line.split("|", 2):
                 case [job, state, name] if job in ids:
                     entries[job] = _entry(name, state)
         return entries
-
-    @property
-    def _cancel_command(self) -> Sequence[str]:
-        return ("scancel",)
 
 
 def own_time_left() -> float | None:
@@ -206,7 +207,7 @@ def own_time_left() -> float | None:
     if "SLURM_JOB_ID" not in os.environ:
         return None
     try:
-        text = Slurm()._ask("squeue", "-h", "-j", os.environ["SLURM_JOB_ID"], "-o", "%L")
+        text = Slurm().ask("squeue", "-h", "-j", os.environ["SLURM_JOB_ID"], "-o", "%L")
     except SchedulerError:
         return None
     form = r"^\s*(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)\s*$"

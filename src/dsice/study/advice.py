@@ -19,6 +19,7 @@ _LINES: Final = 15  # of a log
 def gave_up(study: Study, outage: Outage) -> str:
     """Explain in several lines why a run ended after failures in a row, and what to do."""
     config, attempt = study.config, outage.last.attempt
+    avoid = config.run.batch.AVOID if config.run.batch else ""
     lines = [
         summary(outage),
         "  They do not count: mend what is wrong and run the same command again, which measures "
@@ -29,8 +30,8 @@ def gave_up(study: Study, outage: Outage) -> str:
         lines.append(
             f"  All of them ran on {outage.host}, and trials on other machines were measured"
             + (
-                f': keep jobs away from it by directives = ["--exclude={outage.host}"].'
-                if config.run.on == "slurm"
+                f': keep jobs away from it by directives = ["{avoid.format(host=outage.host)}"].'
+                if avoid
                 else "."
             )
         )

@@ -41,6 +41,7 @@ from dsice.study.tables import (
     RunConfig,
     StudyFile,
     TimesMedian,
+    file_model,
 )
 
 _LONGEST: Final = 2_000_000  # bytes of a study file; room for a million levels
@@ -124,9 +125,10 @@ def parse(text: str, folder: Path, source: str = "study file") -> StudyConfig:
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{source}: not a TOML file: {error}") from None
     try:
-        return _checked(StudyFile.model_validate(data), folder, text)
+        model = file_model(data)
+        return _checked(model.model_validate(data), folder, text)
     except ValidationError as error:
-        raise InvalidInput(f"{source}: {first_problem(error, StudyFile)}") from None
+        raise InvalidInput(f"{source}: {first_problem(error, model)}") from None
     except InvalidInput as error:
         raise InvalidInput(f"{source}: {error}") from None
 
@@ -146,10 +148,11 @@ def with_budget(
     """
     given = {"on": on, "parallel": parallel, "trials": trials, "hours": hours}
     changed = {key: value for key, value in given.items() if value is not None}
+    model = type(config.run)
     try:
-        run = RunConfig.model_validate(config.run.model_dump(exclude_unset=True) | changed)
+        run = model.model_validate(config.run.model_dump(exclude_unset=True) | changed)
     except ValidationError as error:
-        raise InvalidInput(option_problem(error, RunConfig)) from None
+        raise InvalidInput(option_problem(error, model)) from None
     return _batch_checked(replace(config, run=run))
 
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from dsice.launch.names import NAMES
 from dsice.launch.settings import Table
 from dsice.search import SEARCHES
-from dsice.study.tables import RANGES, StudyFile
+from dsice.study.tables import RANGES, file_model
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ATTRIBUTES: Final = re.compile(r"^Attributes:\n(.*?)(?=^\S|\Z)", re.DOTALL | re.MULTILINE)
@@ -23,9 +24,10 @@ def schema() -> dict[str, Any]:
     It covers each key by itself, as pydantic checks it. `dsice.study.config.parse` checks what
     depends on the whole file, such as a field of a command that is not a parameter.
     """
-    raw = StudyFile.model_json_schema()
-    for model in _models(StudyFile):
-        table = raw if model is StudyFile else raw["$defs"].get(model.__name__)
+    whole = file_model()
+    raw = whole.model_json_schema()
+    for model in _models(whole):
+        table = raw if model is whole else raw["$defs"].get(model.__name__)
         if table is None:  # a base class, whose subclasses have its keys
             continue
         table["description"] = _words(_first_paragraph(model))
@@ -33,6 +35,7 @@ def schema() -> dict[str, Any]:
             if key in table.get("properties", {}):
                 table["properties"][key]["description"] = text
     raw["properties"]["search"] |= _search()
+    raw["$defs"]["RunConfig"]["properties"]["on"]["enum"] = list(NAMES)
     raw["anyOf"] = [{"required": ["minimize"]}, {"required": ["maximize"]}]
     raw["$defs"]["Range"]["oneOf"] = [{"required": [kind]} for kind in RANGES]
     plain = _plain(raw)

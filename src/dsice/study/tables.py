@@ -6,24 +6,22 @@ Conditions between keys are checked in `dsice.study.checks`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model
 
 from dsice.errors import InvalidInput
-from dsice.launch.make import SETTINGS
-from dsice.launch.names import ALLOCATION, LOCAL, NAMES
+from dsice.launch.make import SETTINGS, settings_of
+from dsice.launch.names import ALLOCATION, LOCAL, NAMES, OWN, TITLES, installed
 from dsice.launch.patterns import Pattern
 from dsice.launch.settings import (
     AllocationSettings,
     BatchSettings,
     Duration,
-    PbsSettings,
-    PjmSettings,
     Resources,
-    SlurmSettings,
     Table,
     duration_schema,
 )
@@ -172,13 +170,13 @@ def _known_launcher(name: str) -> str:
     return name
 
 
-Name = Annotated[
-    str, AfterValidator(_known_launcher), WithJsonSchema({"enum": list(NAMES), "type": "string"})
-]
+Name = Annotated[str, AfterValidator(_known_launcher)]
 
 
 class RunConfig(Table):
     """Where and how much: ``[run]``.
+
+    The tables of batch systems are added by `file_model`.
 
     Attributes:
         on: where trials run: on this machine, as jobs of the batch system whose table is read, or
@@ -203,9 +201,6 @@ class RunConfig(Table):
         on_end: a program that is called with the reason when a session of the study ends.
         on_trouble: a program that is called on problems: jobs that cannot be started, failures in a
             row, a stage that failed.
-        slurm: settings of every job on Slurm.
-        pjm: settings of every job on Fujitsu TCS.
-        pbs: settings of every job on PBS.
         allocation: settings of every step in a Slurm allocation.
     """
 
@@ -227,9 +222,6 @@ class RunConfig(Table):
     on_best: Annotated[tuple[Text, ...], Field(strict=False)] = ()
     on_end: Annotated[tuple[Text, ...], Field(strict=False)] = ()
     on_trouble: Annotated[tuple[Text, ...], Field(strict=False)] = ()
-    slurm: SlurmSettings | None = None
-    pjm: PjmSettings | None = None
-    pbs: PbsSettings | None = None
     allocation: AllocationSettings | None = None
 
     @property
@@ -242,10 +234,10 @@ class RunConfig(Table):
     @property
     def batch(self) -> BatchSettings | None:
         """The settings of the batch system; None without one."""
-        if self.on not in SETTINGS:
+        if self.on in (LOCAL, ALLOCATION):
             return None
-        given: BatchSettings | None = getattr(self, self.on)
-        return given or SETTINGS[self.on]()
+        given: BatchSettings | None = getattr(self, self.on, None)
+        return given or settings_of(self.on)()
 
 
 HOOKS: Final = ("on_best", "on_end", "on_trouble")
@@ -406,3 +398,35 @@ class StudyFile(Table):
     finalists: FinalistsConfig | None = None
     run: RunConfig = Field(default_factory=RunConfig)
     report: ReportConfig = Field(default_factory=ReportConfig)
+
+
+def file_model(data: Mapping[str, Any] | None = None) -> type[StudyFile]:
+    """The model of a study file, with the tables of batch systems.
+
+    Args:
+        data: the file; batch systems of other packages are loaded only if it names them. None:
+            with those of all installed packages.
+
+    Raises:
+        InvalidInput: such a package cannot be used.
+    """
+    if data is None:
+        return _file_model(tuple(installed()))
+    run = data.get("run")
+    named = {*run, run.get("on")} if isinstance(run, Mapping) else set()
+    others = {name for name in named if isinstance(name, str)} - {*RunConfig.model_fields, *OWN}
+    return _file_model(tuple(sorted(name for name in others if name in installed())))
+
+
+@cache
+def _file_model(further: tuple[str, ...]) -> type[StudyFile]:
+    kinds = dict(SETTINGS) | {name: settings_of(name) for name in further}
+    tables: dict[str, Any] = {}
+    for name, kind in kinds.items():
+        if name in RunConfig.model_fields:
+            raise InvalidInput(f"launcher {name!r} of another package: 'run.{name}' is taken")
+        what = f"settings of every job on {TITLES.get(name, name)}."
+        tables[name] = (kind | None, Field(default=None, description=what))
+    run = create_model("RunConfig", __base__=RunConfig, __doc__=RunConfig.__doc__, **tables)
+    of_run: Any = (run, Field(default_factory=run))
+    return create_model("StudyFile", __base__=StudyFile, __doc__=StudyFile.__doc__, run=of_run)

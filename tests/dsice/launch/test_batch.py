@@ -43,7 +43,7 @@ class Memory(Scheduler):
         answer_lost: the next submission succeeds and yet raises this.
     """
 
-    SYSTEM = "slurm"
+    SETTINGS = SlurmSettings
     TITLE = "Memory"
     NAME_LENGTH = 30
     TEMPORARY = ()
@@ -105,15 +105,7 @@ class Memory(Scheduler):
             if self.rows[batch_id].state is not ENDED:
                 self.end(batch_id, Kind.REMOVED, "cancelled from outside")
 
-    def _executor(self, wave: Wave, settings: BatchSettings) -> Submitter:
-        raise NotImplementedError
-
-    @property
-    def _outer_variables(self) -> str:
-        raise NotImplementedError
-
-    @property
-    def _cancel_command(self) -> Sequence[str]:
+    def executor(self, wave: Wave, settings: BatchSettings) -> Submitter:
         raise NotImplementedError
 
     # -- what happens in it ------------------------------------------------------------------------

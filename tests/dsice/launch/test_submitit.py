@@ -19,18 +19,17 @@ from submitit.core.job_environment import JobEnvironment
 from submitit.slurm.slurm import SlurmExecutor, _make_sbatch_string
 
 from dsice.launch.job import JobFolder, JobSpec
-from dsice.launch.script import ScriptExecutor, ScriptJobEnvironment
+from dsice.launch.script import Form, ScriptExecutor, ScriptJobEnvironment
 from dsice.launch.shim import run_batch_job
 from dsice.launch.slurm import _Executor
 
+FORM = Form(("echo",), "#ECHO", "ECHO_JOBID", re.compile(r"echo .*\.sh (\d+)"))
+
+
+FORM = Form(("echo",), "#ECHO", "ECHO_JOBID", re.compile(r"echo .*\.sh (\d+)"))
+
 
 class Echo(ScriptExecutor):
-    COMMAND = "echo"
-    PREFIX = "#ECHO"
-    ID = "ECHO_JOBID"
-
-    ACCEPTED = re.compile(r"echo .*\.sh (\d+)")
-
     @staticmethod
     def ask(command: Sequence[str]) -> str:
         assert Path(command[1]).exists()
@@ -87,7 +86,7 @@ def test_script_executors(tmp_path: Path) -> None:
         "_submit_command",
     )
     assert all(hasattr(PicklingExecutor, hook) for hook in hooks)
-    executor = Echo(tmp_path / "a wave", ["--one"], ["two"])
+    executor = Echo(tmp_path / "a wave", FORM, ["--one"], ["two"])
     job = executor.submit(len, "x")
     assert isinstance(job, Job)
     assert job.job_id == "7"
@@ -123,7 +122,7 @@ def test_what_a_job_script_starts_loads_no_numpy(
 ) -> None:
     job = JobFolder(tmp_path / "job")
     job.create(JobSpec("job", ("sh", "-c", "echo '{\"y\": 1}'"), str(tmp_path)))
-    Echo(tmp_path / "wave").submit(run_batch_job, str(job.path))
+    Echo(tmp_path / "wave", FORM).submit(run_batch_job, str(job.path))
     code = (
         "from dsice.launch import task; task.main(); import sys; assert 'numpy' not in sys.modules"
     )

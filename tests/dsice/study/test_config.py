@@ -8,6 +8,7 @@ import pytest
 
 from dsice.errors import InvalidInput, OtherStudy
 from dsice.grid import Axis
+from dsice.launch.settings import SlurmSettings
 from dsice.study.config import StudyConfig, load, parse, with_budget
 from dsice.study.frozen import require_same
 from dsice.study.tables import TimesMedian
@@ -341,7 +342,7 @@ def test_batch_systems() -> None:
 
 def test_another_launcher_from_the_command_line() -> None:
     config = with_budget(parsed(TEXT + SLURM), on="slurm")
-    assert config.run.batch == config.run.slurm
+    assert config.run.batch == SlurmSettings(partition="gpu", gpus=1, time=7200.0)
     assert with_budget(config, on="local").run.batch is None
     with pytest.raises(InvalidInput, match="--on moon: "):
         with_budget(config, on="moon")
