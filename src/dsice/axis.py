@@ -131,10 +131,11 @@ class Axis:
         *,
         when: str | None = None,
     ) -> Axis:
-        """A continuous range: about evenly spaced round numbers from ``first`` to ``last``.
+        """A continuous range: evenly spaced round numbers from ``first`` to ``last``.
 
         They also stand for the numbers between them: if a setting, such as ``first`` in a study
-        file, names another number, the nearest level is used. 21 levels by default.
+        file, names another number, the nearest level is used. By default the ends and, between
+        them, the multiples of a round step, about 20: 0, 0.05, 0.1, ..., 0.95, 0.99.
         """
         found = continuous(name, first, last, levels, log=False)
         return cls(name, found, scale="linear", when=when)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 from dsice.errors import InvalidInput
@@ -71,7 +72,9 @@ def continuous(
     exact = kind(name, first, last, _EVEN if levels is None else levels, None)
     if first == last:
         raise InvalidInput(f"axis {name!r}: both ends of a continuous range are {first!r}")
-    if levels is None and log:
+    if levels is None and not log:
+        return _multiples(first, last)
+    if levels is None:
         decades = abs(math.log10(last) - math.log10(first))
         levels = min(max(round(_PER_DECADE * decades) + 1, _FEWEST), _MOST)
         exact = kind(name, first, last, levels, None)
@@ -81,6 +84,26 @@ def continuous(
         if _are_near(found, exact, log):
             return _values(found, first, last, levels)
     return exact
+
+
+def _multiples(first: float, last: float) -> Sequence[float]:
+    """The ends, and between them the multiples of a round step: about `_EVEN` levels.
+
+    The step is 1, 2, 2.5 or 5 times a power of ten; a whole number between distant whole ends.
+    """
+    low, high = min(first, last), max(first, last)
+    gap = (high - low) / (_EVEN - 1)
+    ten = math.floor(math.log10(gap))
+    steps = [Decimal(m).scaleb(e) for e in (ten, ten + 1) for m in ("1", "2", "2.5", "5")]
+    if _whole(first, last) and gap >= 1:
+        steps = [step for step in steps if step == step.to_integral_value()]
+    step = min(steps, key=lambda step: abs(math.log(float(step) / gap)))
+    start, end = Decimal(repr(low)), Decimal(repr(high))
+    # A multiple that nearly is an end would only measure the same once more.
+    least = math.ceil((start + step / 2) / step)
+    most = math.floor((end - step / 2) / step)
+    values = [low, *(float(k * step) for k in range(least, most + 1)), high]
+    return _values(values if first < last else values[::-1], first, last, len(values))
 
 
 def nearest(levels: Sequence[float], number: float, *, log: bool) -> int:

@@ -93,6 +93,7 @@ class Terminal:
         self._live: Live | None = None
         self._drawn = 0.0
         self._told: int | None = None
+        self._early: set[tuple[int, int]] = set()  # trials that ended early, and their attempts
         self._stages: dict[str, tuple[int, Status]] = {}
         self._notice = ""
         self._broken = quiet
@@ -165,6 +166,7 @@ class Terminal:
         """One plain line per event."""
         if self._told is None:
             self._told = len(study.finished)  # earlier sessions have printed theirs
+            self._early = {(t.number, len(t.attempts)) for t in _ended_early(study)}
             self._console.print(_title(study))
             if study.warning:
                 self._console.print(f"Warning: {study.warning}")
@@ -186,6 +188,10 @@ class Terminal:
                 + _trial_line(trial, goal),
                 soft_wrap=True,
             )
+        for trial in _ended_early(study):
+            if (end := (trial.number, len(trial.attempts))) not in self._early:
+                self._early.add(end)
+                self._console.print(_trial_line(trial, goal), soft_wrap=True)
 
 
 def view(study: Study, notice: str = "", *, live: bool = True) -> RenderableType:
@@ -251,7 +257,8 @@ def _progress(study: Study, live: bool) -> RenderableType:
 def _trials(study: Study, goal: Goal, live: bool) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     running = study.with_status(Status.RUNNING)
-    for trial in study.finished[-_RECENT:]:
+    ended = [*study.finished[-_RECENT:], *_ended_early(study)[-_RECENT:]]
+    for trial in sorted(ended, key=lambda trial: trial.attempts[-1].ended)[-_RECENT:]:
         table.add_row(_trial_line(trial, goal))
     for trial in running[:_RUNNING]:
         how = under_way(trial) if live else "was running when the driver ended"
@@ -262,9 +269,18 @@ def _trials(study: Study, goal: Goal, live: bool) -> RenderableType:
     return table
 
 
+def _ended_early(study: Study) -> list[Trial]:
+    """The trials that ended early, in the order of their ends."""
+    found = study.with_status(Status.STOPPED)
+    return sorted(found, key=lambda trial: trial.attempts[-1].ended)
+
+
 def _trial_line(trial: Trial, goal: Goal) -> Text:
     if trial.status is Status.FAILED:
         line = Text(f"x trial {trial.number} failed: {shown(trial.reason)}", style="red")
+        return line + Text(f"  {params_line(trial.params)}  {time_text(trial)}", style="dim")
+    if trial.status is Status.STOPPED:
+        line = Text(f"- trial {trial.number} ended early, {shown(trial.reason)}", style="yellow")
         return line + Text(f"  {params_line(trial.params)}  {time_text(trial)}", style="dim")
     kept = goal.feasible(trial.metrics)
     line = Text("+ " if kept else "- ", style="green" if kept else "yellow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -150,6 +151,7 @@ def tune(
         first = [grid.params(point) for point in points]
     if not callable(function):
         raise InvalidInput(f"function must be callable, not {function!r}")
+    _require_one_argument(function)
     if changed not in ("refuse", "accept"):
         raise InvalidInput(f"changed = {changed!r}: accepted are 'refuse' and 'accept'")
     if isinstance(goal, str):
@@ -252,6 +254,21 @@ def tune(
             raise
         study = Study.open(place.path)
     return ShownStudy.of(study)
+
+
+def _require_one_argument(function: Callable[..., object]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some built-in functions have none
+        return
+    try:
+        signature.bind({})
+    except TypeError:
+        called = getattr(function, "__name__", "the function")
+        raise InvalidInput(
+            f"{called}{signature} cannot be called with one argument: dsice calls it with the "
+            "dict of all parameters. Wrap it: lambda params: f(**params)"
+        ) from None
 
 
 class Told:

@@ -55,6 +55,13 @@ def test_levels_of_continuous_ranges_are_round_and_where_they_should_be(
     assert (levels[0], levels[-1]) == (first, last)
     steps = np.diff(levels)
     assert (steps > 0).all() or (steps < 0).all()
+    if count is None and not log:
+        inner = steps[1:-1] / np.median(steps)
+        ends = steps[[0, -1]] / np.median(steps)
+        np.testing.assert_allclose(inner, 1, rtol=1e-6)
+        assert ((ends > 0.499) & (ends < 1.501)).all()
+        assert 12 <= len(axis) <= 34
+        return
     marks = np.log(levels) if log else levels
     even = np.linspace(marks[0], marks[-1], len(axis))
     assert np.abs(marks - even).max() <= 0.26 * abs(even[1] - even[0])
@@ -67,6 +74,11 @@ def test_levels_of_continuous_ranges() -> None:
     assert rates.levels[:6] == (1e-5, 1.8e-5, 3.2e-5, 5.6e-5, 1e-4, 1.8e-4)
     assert len(rates) == 17
     assert Axis.range("dropout", 0, 1).levels[:4] == (0.0, 0.05, 0.1, 0.15)
+    assert Axis.range("dropout", 0, 0.5).levels[:4] == (0.0, 0.025, 0.05, 0.075)
+    assert Axis.range("momentum", 0, 0.99).levels[-4:] == (0.85, 0.9, 0.95, 0.99)
+    assert Axis.range("momentum", 0.99, 0).levels[:3] == (0.99, 0.95, 0.9)
+    assert Axis.range("n", 1, 64).levels == (1, *range(2, 65, 2))
+    assert Axis.range("x", 16, 512).levels[:3] == (16, 50, 75)
     assert Axis.range("m", 0, 0.99, 12).levels[-2:] == (0.9, 0.99)
     assert Axis.log("n", 16, 512).levels == (16, 25, 38, 59, 91, 140, 220, 330, 512)
     assert (rates.scale, Axis.range("x", 0, 1).scale, Axis("x", [1]).scale) == (

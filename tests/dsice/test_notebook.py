@@ -55,6 +55,7 @@ def test_short_tables(here: Path) -> None:
     assert len(repr(study.trials)) < 2000
     again = dsice.load(here / "runs" / "loss")
     assert isinstance(again, ShownStudy)
+    assert dsice.load(study.directory).directory == study.directory
     assert (str(again), again.best.number) == (str(study), best.number)
     assert str(ShownStudy.of(demo_story(here / "empty", trials=0).study)).endswith(
         "No best trial yet"

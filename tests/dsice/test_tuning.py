@@ -102,6 +102,15 @@ def test_functions_that_fail(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("function", [lambda a, mode: 1.0, lambda: 1.0, lambda *, a: 1.0])
+def test_a_function_of_other_arguments_is_refused_before_anything_runs(
+    tmp_path: Path, function: Any
+) -> None:
+    with pytest.raises(dsice.InvalidInput, match="with the dict of all parameters"):
+        tune(function, tmp_path)
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_number_is_the_metric_of_a_goal_that_reads_one(tmp_path: Path) -> None:
     grid, goal = dsice.Grid([dsice.Axis("a", [1.5, 2.5])]), dsice.Goal(maximize="score")
     study = dsice.tune(

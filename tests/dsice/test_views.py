@@ -28,6 +28,7 @@ from dsice.swept import Swept
 from dsice.terminal import view
 from tests.dsice.stories import Story
 
+REASON = "at 4 of 9: 1 % chance to beat trial 1"
 NOISY = """
 name = "noisy"
 {sense} = "y"
@@ -95,13 +96,16 @@ def test_every_view_knows_every_status(tmp_path: Path, capsys: pytest.CaptureFix
                 facts = {"attempt": 1, "step": 4.0, "full": 9.0, "chance": 0.01, "rival": 1}
                 story.tell("reported", **task, step=4.0, share=4 / 9, metrics={"y": 9.0, "z": 1.0})
                 story.tell("end_asked", **task, **facts)
-                story.end(task, started, verdict="stopped", kind="cancelled")
+                story.end(task, started, verdict="stopped", kind="cancelled", reason=REASON)
             case _:
                 story.end(task, started, {"y": 5.0 - number, "z": 1.0})
     story.tell("discarded", trials=[4], why="noisy node")
     story.begin(story.propose((4, 0)))
     story.propose((5, 0))
     assert {trial.status for trial in story.study.trials} == set(Status)
+    seen = Console(file=io.StringIO(), width=200)
+    seen.print(view(story.study))
+    assert "trial 3 ended early, at 4 of 9" in seen.file.getvalue()  # type: ignore[attr-defined]
 
     place = str(story.study.directory.path)
     for command in ("status", "best", "explain", "report", "list"):

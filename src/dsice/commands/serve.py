@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Final
 
 from dsice.commands.arguments import Subparsers, add_directory
@@ -16,10 +20,10 @@ def add(commands: Subparsers) -> None:
     serve = commands.add_parser(
         "serve",
         help="a local page that shows a study live",
-        description="Serve the report's page, which keeps itself up to date, until Ctrl-C. It only "
-        "shows: nothing can be changed through it. For a study on another machine: "
-        f"ssh -L {PORT}:127.0.0.1:{PORT} MACHINE dsice serve DIR. Without --token, everybody who "
-        "is logged in on this machine can see the page.",
+        description="Serve the report's page, which keeps itself up to date, until Ctrl-C (or a "
+        "SIGTERM). It only shows: nothing can be changed through it. For a study on another "
+        f"machine: ssh -L {PORT}:127.0.0.1:{PORT} MACHINE dsice serve DIR. Without --token, "
+        "everybody who is logged in on this machine can see the page.",
     )
     add_directory(serve)
     serve.add_argument("--port", type=int, default=PORT, help=f"{PORT} by default; 0: any free one")
@@ -44,10 +48,29 @@ def _serve(options: argparse.Namespace) -> int:
 
     news = News(options.directory)
     token = secrets.token_urlsafe(24) if options.token or not is_local(options.host) else ""
-    with Server(news, options.host, options.port, token) as server:
-        say(f"{options.directory} is at {server.address}\nCtrl-C ends it.")
-        try:
+    try:
+        with _interrupted_by_signals(), Server(news, options.host, options.port, token) as server:
+            say(f"{options.directory} is at {server.address}\nCtrl-C ends it.")
             server.serve_forever(poll_interval=0.2)
-        except KeyboardInterrupt:
-            return 0
+    except KeyboardInterrupt:
+        return 0
     return 0
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Within, SIGINT and SIGTERM raise KeyboardInterrupt.
+
+    A shell that starts a program in the background lets it ignore SIGINT, for its own Ctrl-C;
+    ``kill -INT`` is to end the server nevertheless.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -60,6 +60,10 @@ class StudyDirectory:
         """The directory at ``path``, which need not exist."""
         return cls(Path(path).resolve())
 
+    def __fspath__(self) -> str:
+        """Its path, so that it stands for it wherever a path is accepted."""
+        return str(self.path)
+
     @property
     def study_file(self) -> Path:
         """The frozen study file."""

@@ -16,8 +16,9 @@ class Samples:
     Attributes:
         owed: their number, of all points that have not failed.
         apart: points of which another sample may begin now, separate in time from the earlier
-            ones, as no trial of the point is pending.
-        beside: further ones, which would run in parallel with another trial of their point.
+            ones: no trial of the point is pending, and one of another point has begun since.
+        beside: further ones, which would run in parallel with another trial of their point, or
+            directly after it.
     """
 
     owed: int = 0
@@ -37,7 +38,8 @@ class Samples:
             points.setdefault(study.config.grid.program(trial.point), []).append(trial)
         owed = 0
         apart, beside = [], []
-        for trials in points.values():
+        last = study.config.grid.program(study.trials[-1].point) if study.trials else None
+        for same, trials in points.items():
             missing = number - len(trials)
             states = {trial.status for trial in trials}
             if missing <= 0 or states & {Status.FAILED, Status.STOPPED}:
@@ -45,7 +47,7 @@ class Samples:
             owed += missing
             if Status.DONE in states:
                 point = trials[0].point
-                free = not states & {Status.WAITING, Status.RUNNING}
+                free = same != last and not states & {Status.WAITING, Status.RUNNING}
                 apart += [point] if free else []
                 beside += [point] * (missing - free)
         return cls(owed, tuple(apart), tuple(beside))

@@ -201,11 +201,7 @@ def test_hostile_texts_are_literal(story: Story) -> None:
 
 def test_the_command_says_where_it_is_and_ends_with_ctrl_c(story: Story, dsice: Dsice) -> None:
     directory = str(story.study.directory.path)
-    arguments = [sys.executable, "-m", "dsice.cli", "serve", directory, "--port", "0", "--token"]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
-        assert server.stdout is not None
-        line = server.stdout.readline().decode()
-        address = line.split()[-1]
+    with serving(directory, "--token") as (server, address):
         assert address.startswith("http://127.0.0.1:")
         port, token = address.split(":")[2].split("/?token=")
         connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
@@ -218,3 +214,32 @@ def test_the_command_says_where_it_is_and_ends_with_ctrl_c(story: Story, dsice: 
         server.send_signal(signal.SIGINT)
         _, errors = server.communicate(timeout=60)
         assert (server.returncode, errors) == (0, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_ends_on_a_signal_even_when_a_shell_started_it_in_the_background(
+    story: Story, number: signal.Signals
+) -> None:
+    with serving(str(story.study.directory.path), ignoring=True) as (server, _):
+        server.send_signal(number)
+        _, errors = server.communicate(timeout=60)
+        assert (server.returncode, errors) == (0, b"")
+
+
+@contextmanager
+def serving(
+    directory: str, *options: str, ignoring: bool = False
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """``dsice serve`` as a process, and its address; ``ignoring`` SIGINT as after ``nohup ... &``.
+
+    It is killed if a test fails, instead of being waited for.
+    """
+    command = [sys.executable, "-m", "dsice.cli", "serve", directory, "--port", "0", *options]
+    if ignoring:
+        command = ["sh", "-c", 'trap "" INT HUP; exec "$@"', "sh", *command]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+        try:
+            assert server.stdout is not None
+            yield server, server.stdout.readline().decode().split()[-1]
+        finally:
+            server.kill()

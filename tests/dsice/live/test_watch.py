@@ -17,6 +17,7 @@ from dsice.study.lock import DriverLock
 from dsice.terminal import Terminal
 from tests.dsice.stories import Story, demo_story
 
+REASON = "at 4 of 9: 1 % chance to become the best"
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -75,6 +76,26 @@ def test_watching_goes_on_until_the_driver_ends(
     lines = text.getvalue().splitlines()
     assert "3 trials have ended so far." in lines
     assert [line[:6] for line in lines if line.startswith("[")] == ["[4/?] ", "[5/?] ", "[6/?] "]
+
+
+def test_plain_lines_say_which_trials_ended_early(tmp_path: Path) -> None:
+    text = demo_story(tmp_path / "none").study.config.text + "[trial.progress]\nfull = 9\n"
+    story = Story(text, tmp_path / "study")
+    story.session()
+    output = io.StringIO()
+    with Terminal(console=Console(file=output, width=200)) as terminal:
+        terminal.show(story.study)
+        task = story.propose((0, 0, 0, 0))
+        started = story.begin(task)
+        story.tell("reported", **task, step=4.0, share=4 / 9, metrics={"niqe": 9.0})
+        facts = {"attempt": 1, "step": 4.0, "full": 9.0, "chance": 0.01, "rival": None}
+        story.tell("end_asked", **task, **facts)
+        story.end(task, started, verdict="stopped", kind="cancelled", reason=REASON)
+        for _ in range(2):
+            terminal.show(story.study)
+    said = [line for line in output.getvalue().splitlines() if "ended early" in line]
+    assert len(said) == 1
+    assert said[0].startswith(f"- trial 1 ended early, {REASON}  w_mse=")
 
 
 def test_looking_writes_nothing(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,15 @@ def test_samples_of_a_point_lie_apart_in_time(tmp_path: Path) -> None:
         assert all(b - a >= 10 for a, b in itertools.pairwise(begun))
 
 
+def test_with_one_slot_samples_take_turns(tmp_path: Path) -> None:
+    """As long as points are left, no two trials in a row are of the same one."""
+    study = sampled(tmp_path, "parallel = 1\ntrials = 30\nsamples = 3", "random").run()
+    points = [trial.point for trial in study.trials]
+    same = [a == b for a, b in itertools.pairwise(points)]
+    assert set(Counter(points).values()) <= {1, 3}
+    assert not any(same[:-2])
+
+
 def test_the_search_ends_and_the_samples_follow(tmp_path: Path) -> None:
     study = sampled(tmp_path, "parallel = 3\nsamples = 2", "dsice-2024").run()
     counts = Counter(trial.point for trial in study.with_status(Status.DONE))
