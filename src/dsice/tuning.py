@@ -318,7 +318,7 @@ class Told:
                 return
 
 
-def load(directory: Path | str) -> ShownStudy:
+def load(directory: os.PathLike[str] | str) -> ShownStudy:
     """Load the study in ``directory``, of `tune` or ``dsice run``, in its current state, read-only.
 
     Raises:
@@ -327,7 +327,7 @@ def load(directory: Path | str) -> ShownStudy:
     from dsice.notebook import ShownStudy
     from dsice.study.state import Study
 
-    return ShownStudy.of(Study.open(directory))
+    return ShownStudy.of(Study.open(Path(directory)))
 
 
 def _name(text: str) -> str:
