@@ -135,7 +135,7 @@ def tune(
     from dsice.study.directory import StudyDirectory
     from dsice.study.first import points_of
     from dsice.study.function import Function
-    from dsice.study.run import run_study
+    from dsice.study.run import Session, run_study
     from dsice.study.state import Study
     from dsice.terminal import Terminal
 
@@ -240,12 +240,14 @@ def tune(
             study = run_study(
                 config,
                 place.path,
-                LocalLauncher(),
-                look,
-                view.stopping,
-                kept,
-                call=None if isolate else function,
-                sources=lambda: sources_of(config, place.path),
+                Session(
+                    LocalLauncher(),
+                    on_change=look,
+                    on_stop=view.stopping,
+                    function=kept,
+                    call=None if isolate else function,
+                    sources=lambda: sources_of(config, place.path),
+                ),
             )
     except Interrupted:
         if told.error is not None:

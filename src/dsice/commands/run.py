@@ -109,7 +109,7 @@ def _run(options: argparse.Namespace) -> int:
     from dsice.study.facts import Status
     from dsice.study.frozen import load_study_file
     from dsice.study.learned import line
-    from dsice.study.run import run_study
+    from dsice.study.run import Session, run_study
     from dsice.terminal import Terminal
 
     given = {key: getattr(options, key) for key in ("on", "parallel", "trials", "hours")}
@@ -148,11 +148,13 @@ def _run(options: argparse.Namespace) -> int:
             study = run_study(
                 config,
                 directory,
-                launcher,
-                hooks.beside(terminal.show),
-                terminal.stopping,
-                stop_after=stop_after,
-                sources=sources,
+                Session(
+                    launcher,
+                    on_change=hooks.beside(terminal.show),
+                    on_stop=terminal.stopping,
+                    stop_after=stop_after,
+                    sources=sources,
+                ),
             )
     except (Interrupted, OutOfTime) as error:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # already exiting

@@ -141,7 +141,7 @@ def _measure(study: Study, swept: Swept, options: argparse.Namespace) -> Study:
     from dsice.launch.make import make_launcher
     from dsice.study.config import with_budget
     from dsice.study.further import Further
-    from dsice.study.run import run_study
+    from dsice.study.run import Session, run_study
     from dsice.terminal import Terminal
 
     config = with_budget(
@@ -158,11 +158,13 @@ def _measure(study: Study, swept: Swept, options: argparse.Namespace) -> Study:
             return run_study(
                 config,
                 study.directory.path,
-                launcher,
-                hooks.beside(terminal.show),
-                terminal.stopping,
-                stop_after=stop_after,
-                further=Further(swept, options.trials),
+                Session(
+                    launcher,
+                    on_change=hooks.beside(terminal.show),
+                    on_stop=terminal.stopping,
+                    stop_after=stop_after,
+                    further=Further(swept, options.trials),
+                ),
             )
     except (Interrupted, OutOfTime) as error:
         again = ["dsice", "sweep", str(options.directory), "--bound", *options.bound]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -22,32 +23,50 @@ from dsice.study.events import Changed
 from dsice.study.facts import Status
 from dsice.study.function import Function, keep_function
 from dsice.study.further import Further
+from dsice.study.grown import Change
 from dsice.study.in_process import Call
 from dsice.study.journal import Journal
 from dsice.study.learned import Learned
+from dsice.study.lock import Held
 from dsice.study.places import with_slots
 from dsice.study.share import Share
 from dsice.study.spec import check_files
 from dsice.study.state import Study
 from dsice.study.stop import Stop
+from dsice.study.tables import RunConfig
 from dsice.study.unknown import require_known
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_study(
-    config: StudyConfig,
-    directory: Path | str,
-    launcher: Launcher,
-    on_change: Callable[[Study], None] = lambda study: None,
-    on_stop: Callable[[Stop, Study], None] = lambda stop, study: None,
-    function: Function | None = None,
-    stop_after: float | None = None,
-    begin_with: Stop = Stop.NO,
-    further: Further | None = None,
-    call: Call | None = None,
-    sources: Callable[[], Sequence[Learned]] = lambda: (),
-) -> Study:
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How one session of a study runs, besides what its study file says.
+
+    Attributes:
+        launcher: runs the jobs.
+        on_change: called with the study regularly.
+        on_stop: called from the signal handler when the user requests to stop.
+        stop_after: seconds after which the session must end, or None.
+        begin_with: how to stop, from the beginning of the session.
+        further: trials for a range of bounds, instead of those of the budget.
+        function: of a study from Python, stored in the directory.
+        call: a function that each trial calls in this process, instead of starting a job.
+        sources: reads the sources from which a new study learns.
+    """
+
+    launcher: Launcher
+    on_change: Callable[[Study], None] = lambda study: None
+    on_stop: Callable[[Stop, Study], None] = lambda stop, study: None
+    stop_after: float | None = None
+    begin_with: Stop = Stop.NO
+    further: Further | None = None
+    function: Function | None = None
+    call: Call | None = None
+    sources: Callable[[], Sequence[Learned]] = lambda: ()
+
+
+def run_study(config: StudyConfig, directory: Path | str, session: Session) -> Study:
     """Begin or resume the study in ``directory``, and run it until it ends.
 
     While it runs, a first Ctrl-C lets running trials finish and a second one ends them. A third one
@@ -58,15 +77,7 @@ def run_study(
     Args:
         config: the study, with the present budget.
         directory: created if missing.
-        launcher: runs the jobs.
-        on_change: called with the study regularly.
-        on_stop: called from the signal handler when the user requests to stop.
-        function: of a study from Python, stored in the directory.
-        stop_after: seconds after which this session must end, or None.
-        begin_with: how to stop, from the beginning of the session.
-        further: trials for a range of bounds, instead of those of the budget.
-        call: a function that each trial calls in this process, instead of starting a job.
-        sources: reads the sources from which a new study learns.
+        session: how it runs.
 
     Raises:
         InvalidInput: the directory holds something else, a program or path is missing, the rule
@@ -74,103 +85,107 @@ def run_study(
         OtherStudy: it holds another study.
         StudyLocked: another driver is running on it.
         StageFailed: a stage failed.
-        OutOfTime: ``stop_after`` is over; the same call resumes the study.
+        OutOfTime: the session's time is over; the same call resumes the study.
         Interrupted: the user stopped it.
         DsiceError: a file cannot be written because the disk is full or write-protected.
     """
     place = StudyDirectory.at(directory)
     # A session that only ends jobs needs no slots, which may no longer exist.
     slots = None
-    if begin_with is Stop.NO:
+    if session.begin_with is Stop.NO:
         config, slots = with_slots(config)
     check_files(Study(config, place))
     config.grid.require_allowed()
     try:
         make_directory(place, config.run.share)
-        return _run_in(
-            place,
-            config,
-            launcher,
-            on_change,
-            on_stop,
-            function,
-            stop_after,
-            begin_with,
-            further,
-            slots,
-            call,
-            sources,
-        )
+        with place.lock.held() as held:
+            config, change = _accepted(place, config, session)
+            place.stop_file.unlink(missing_ok=True)  # for an earlier driver
+            clock = SystemClock()
+            with Journal(place.journal, clock.now, held) as journal:
+                study = _opened(place, config, journal, change)
+                return _driven(study, config.run, journal, session, slots, clock, held)
     except OSError as error:
         where = error.filename or place.path
         raise DsiceError(f"cannot use {where}: {error.strerror or error}") from error
 
 
-def _run_in(
-    place: StudyDirectory,
-    config: StudyConfig,
-    launcher: Launcher,
-    on_change: Callable[[Study], None],
-    on_stop: Callable[[Stop, Study], None],
-    function: Function | None,
-    stop_after: float | None,
-    begin_with: Stop,
-    further: Further | None,
-    slots: Slots | None,
-    call: Call | None,
-    sources: Callable[[], Sequence[Learned]],
+def _accepted(
+    place: StudyDirectory, config: StudyConfig, session: Session
+) -> tuple[StudyConfig, Change | None]:
+    """Freeze a new study in its directory, or accept a study file for the one that is there.
+
+    Returns:
+        What is to run, and how it differs from the study in the directory; None if it does not.
+    """
+    ended, change = 0, None
+    begun = False
+    if place.journal.exists():
+        earlier = Study.open(place.path)
+        done = [s.name for s in earlier.stages.values() if s.status is Status.DONE]
+        config, change = frozen.accepted(earlier, config, done)
+        require_known(earlier)
+        ended = len(earlier.finished)
+        begun = bool(earlier.sessions or earlier.trials)
+        if begun:
+            frozen.require_same_sources(earlier, config.learn_from)
+    if session.function is not None:
+        keep_function(place, session.function, ended)
+    if not begun and (found := session.sources()):
+        learned.freeze(place, found)
+    if change is None:
+        frozen.freeze(config, place)
+    else:
+        frozen.announce(config, place)
+    return config, change
+
+
+def _opened(
+    place: StudyDirectory, config: StudyConfig, journal: Journal, change: Change | None
 ) -> Study:
-    with place.lock.held() as held:
-        ended, change = 0, None
-        begun = False
-        if place.journal.exists():
-            earlier = Study.open(place.path)
-            done = [s.name for s in earlier.stages.values() if s.status is Status.DONE]
-            config, change = frozen.accepted(earlier, config, done)
-            require_known(earlier)
-            ended = len(earlier.finished)
-            begun = bool(earlier.sessions or earlier.trials)
-            if begun:
-                frozen.require_same_sources(earlier, config.learn_from)
-        if function is not None:
-            keep_function(place, function, ended)
-        if not begun and (found := sources()):
-            learned.freeze(place, found)
-        if change is None:
-            frozen.freeze(config, place)
-        else:
-            frozen.announce(config, place)
-        place.stop_file.unlink(missing_ok=True)  # for an earlier driver
-        clock = SystemClock()
+    """The study so far, after recording how its file has changed."""
+    study = Study(config, place).apply(journal.replay())
+    if change is not None:
+        event = Changed(fingerprints=change.fingerprints, what=list(change.what))
+        study.apply([journal.append(event)])
+        frozen.freeze(config, place)
+    study.warning = journal.warning
+    return study
 
-        def look(study: Study) -> None:
-            held.beat()
-            on_change(study)
 
-        with Journal(place.journal, clock.now, held) as journal:
-            study = Study(config, place).apply(journal.replay())
-            if change is not None:
-                event = Changed(fingerprints=change.fingerprints, what=list(change.what))
-                study.apply([journal.append(event)])
-                frozen.freeze(config, place)
-            study.warning = journal.warning
-            driver = Driver(
-                study,
-                config.run,
-                journal,
-                launcher,
-                clock,
-                look,
-                lambda: _asked(place),
-                stop_after,
-                further,
-                slots,
-                call,
-            )
-            driver.stop(begin_with)
-            terminated = Stop.LEAVE if launcher.survives else Stop.CANCEL
-            with _stopped_by_signals(driver, on_stop, terminated):
-                return driver.run()
+def _driven(
+    study: Study,
+    budget: RunConfig,  # the study's own is still that of the session before
+    journal: Journal,
+    session: Session,
+    slots: Slots | None,
+    clock: SystemClock,
+    held: Held,
+) -> Study:
+    """Run a session's driver until it ends."""
+
+    def look(study: Study) -> None:
+        held.beat()
+        session.on_change(study)
+
+    launcher = session.launcher
+    driver = Driver(
+        study,
+        budget,
+        journal,
+        launcher,
+        clock,
+        on_change=look,
+        asked_to_stop=lambda: _asked(study.directory),
+        stop_after=session.stop_after,
+        further=session.further,
+        slots=slots,
+        call=session.call,
+    )
+    driver.stop(session.begin_with)
+    terminated = Stop.LEAVE if launcher.survives else Stop.CANCEL
+    with _stopped_by_signals(driver, session.on_stop, terminated):
+        return driver.run()
 
 
 def end_what_runs(study: Study, launcher: Launcher) -> None:
@@ -180,7 +195,7 @@ def end_what_runs(study: Study, launcher: Launcher) -> None:
         StudyLocked: a driver is running after all.
     """
     with suppress(Interrupted):
-        run_study(study.config, study.directory.path, launcher, begin_with=Stop.CANCEL)
+        run_study(study.config, study.directory.path, Session(launcher, begin_with=Stop.CANCEL))
 
 
 def ask_to_stop(place: StudyDirectory, how: Stop) -> None:

@@ -15,7 +15,7 @@ from dsice.study import frozen
 from dsice.study.config import StudyConfig, parse
 from dsice.study.directory import StudyDirectory, write_json
 from dsice.study.journal import Journal
-from dsice.study.run import run_study
+from dsice.study.run import Session, run_study
 from dsice.study.state import Study
 from tests.conftest import Dsice, StudyFile
 
@@ -164,7 +164,7 @@ def test_a_kill_at_every_step_of_a_change(
     monkeypatch.setattr(Journal, "append", counted(Journal.append))
     config = frozen.load_study_file(path)
     with pytest.raises(Killed):
-        run_study(config, tmp_path / "out", None)  # type: ignore[arg-type]
+        run_study(config, tmp_path / "out", Session(None))  # type: ignore[arg-type]
     monkeypatch.undo()
     study = Study.open(tmp_path / "out")
     assert values(study) == before
