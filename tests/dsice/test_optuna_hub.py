@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import runpy
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import optunahub
 from dsice.optuna import DsiceSampler
 
-PACKAGE = Path(__file__).parents[2] / "optunahub" / "package" / "samplers" / "dsice"
+REGISTRY = Path(__file__).parents[2] / "optunahub" / "package"
+PACKAGE = REGISTRY / "samplers" / "dsice"
 
 
 def load(package: str = "samplers/dsice") -> ModuleType:
-    """As ``optunahub.load_module`` does once it has fetched the folder."""
-    assert package == "samplers/dsice"
-    spec = importlib.util.spec_from_file_location("hub_dsice", PACKAGE / "__init__.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """As ``optunahub.load_module`` does once it has fetched the registry."""
+    module: ModuleType = optunahub.load_local_module(package, registry_root=str(REGISTRY))
     return module
 
 
@@ -45,8 +40,6 @@ def test_the_front_matter_is_complete() -> None:
 def test_the_example_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_in = ModuleType("optunahub")
-    stand_in.load_module = load  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "optunahub", stand_in)
+    monkeypatch.setattr(optunahub, "load_module", load)
     runpy.run_path(str(PACKAGE / "example.py"), run_name="__main__")
     assert "'layout': 'soa'" in capsys.readouterr().out
