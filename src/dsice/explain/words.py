@@ -13,7 +13,7 @@ from dsice.search.why import Estimate, Role, Why
 from dsice.study.facts import Status
 from dsice.terminal import metrics_line
 from dsice.text import one_line
-from dsice.units import count, number, ordinal, percent
+from dsice.units import count, duration, number, ordinal, percent
 
 ROLES: Final[Mapping[Role | None, str]] = {
     Role.START: "first points, before anything is known",
@@ -140,6 +140,9 @@ def _expected(found: Explanation, goal: Goal) -> list[str]:
     ]
     if forecast.success is not None:
         said.append(f"As some trials had failed: {percent(forecast.success)} sure to succeed.")
+    if forecast.seconds is not None:
+        took = duration(forecast.seconds)
+        said.append(f"It was to take {took}: time is the budget, so gains counted per second.")
     return said
 
 

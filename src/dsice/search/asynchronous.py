@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Grid, Point
 from dsice.search.base import END_BELOW, Search, at_least, positive
@@ -71,6 +72,8 @@ class Dsice(Search):
             end where starting another is worth more, and may be handed out again.
         sources: results of earlier studies of related programs: for each a grid and points with
             their metrics, None where the measurement failed; see `dsice.search.sources`.
+        durations: whether measurements are to be worth their time: the search then prefers what
+            promises most per expected second, learned from the seconds that `tell` is given.
         beliefs: for parameters by name, how promising each of their levels seems before any result:
             ``{"tile": [1, 2, 8, 2, 1]}``, one weight a level. They guide the first points and fade
             with results: see `dsice.search.beliefs`.
@@ -91,12 +94,16 @@ class Dsice(Search):
         end_below: float = END_BELOW,
         pause: bool = False,
         sources: Sequence[Given] = (),
+        durations: bool = False,
         beliefs: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         super().__init__(grid, goal, seed=seed, capacity=capacity, steps=steps)
         self._stopping = Stopping(self.ledger, end_below, pause)
         self._tolerance = None if tolerance is None else positive("tolerance", tolerance)
         self._repeats = at_least("repeats", repeats, 0)
+        if not isinstance(durations, bool):
+            raise InvalidInput(f"durations = {durations!r}: true or false is needed")
+        self._durations = durations
         self._sources = Sources(grid, sources)
         self._beliefs = Beliefs(grid, {} if beliefs is None else beliefs)
         first = FirstPoints(grid, seed, self._beliefs)
@@ -275,7 +282,9 @@ class Dsice(Search):
     def _made(self, fit: _Fit) -> Epoch:
         ledger = self.ledger.until(fit.event)
         seed = f"{self.seed} {fit.event}"
-        epoch = Epoch(self.grid, self.goal, ledger, seed, self._sources, self._beliefs)
+        epoch = Epoch(
+            self.grid, self.goal, ledger, seed, self._sources, self._beliefs, self._durations
+        )
         for event in self.ledger.events[fit.event :]:
             epoch.apply(event)
         return epoch

@@ -118,17 +118,19 @@ class Search(ABC):
         return points
 
     @one_blas_thread()
-    def tell(self, point: Point, metrics: Metrics | None) -> None:
+    def tell(self, point: Point, metrics: Metrics | None, *, seconds: float | None = None) -> None:
         """Report the metrics measured at ``point``, None if the measurement failed.
 
         A point that was never asked is prior knowledge. A point told again counts as measured
-        again: its mean is used.
+        again: its mean is used. A search with ``durations`` uses how many seconds it took.
 
         Raises:
-            InvalidInput: no point of the grid, or a metric of the goal is missing or not finite.
+            InvalidInput: no point of the grid, a metric of the goal is missing or not finite, or
+                the seconds are not positive.
         """
         self._check(point)
-        self._learn(self.ledger.record(point, metrics))
+        took = None if seconds is None else positive("seconds", seconds)
+        self._learn(self.ledger.record(point, metrics, took))
 
     @one_blas_thread()
     def pend(self, point: Point) -> None:

@@ -57,6 +57,7 @@ class Epoch:
         seed: of the random choices.
         sources: results of earlier studies.
         beliefs: what the user believes.
+        durations: whether candidates are ranked per expected second.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Epoch:
         seed: str,
         sources: Sources,
         beliefs: Beliefs = NO_BELIEFS,
+        durations: bool = False,
     ) -> None:
         self._grid = grid
         self._goal = goal
@@ -74,9 +76,11 @@ class Epoch:
         self._random = Random(seed)
         unfinished = ledger.unfinished()
         lags = ledger.foreseen()
-        self._model = Model(grid, goal, ledger, self._random, 2 * POOL, lags, sources, beliefs)
+        self._model = Model(
+            grid, goal, ledger, self._random, 2 * POOL, lags, sources, beliefs, durations
+        )
         self._model.update()
-        self._believes = bool(beliefs)
+        self._is_ranked_otherwise = bool(beliefs) or durations
         self._ranking = Ranking(ledger.history, goal, self._clear(lags))
         self._pool = Pool(grid, self._model, POOL)
         self._crossed: set[Point] = set()  # points through which lines were laid
@@ -244,7 +248,7 @@ class Epoch:
         if not len(probe._pool):
             return 0.0
         largest = probe._pool.largest
-        if self._believes:  # what is expected does not depend on what was believed
+        if self._is_ranked_otherwise:  # the gain depends on neither beliefs nor durations
             largest = float(probe._model.log_acquisition(probe._pool.slots).max())
         return math.exp(largest) * probe._model.unit
 

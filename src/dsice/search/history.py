@@ -37,9 +37,10 @@ class History:
         self._measured: dict[Point, list[Metrics]] = {}  # by `Grid.program`
         self._points: dict[Point, Point] = {}  # canonical points, by `Grid.program`
         self._foreseen: dict[Point, Metrics] = {}  # by `Grid.program`
+        self._seconds: dict[Point, list[float]] = {}  # by `Grid.program`
 
-    def add(self, point: Point, metrics: Metrics | None) -> None:
-        """Record one measurement, None if it failed.
+    def add(self, point: Point, metrics: Metrics | None, seconds: float | None = None) -> None:
+        """Record one measurement, None if it failed, and how long it took, if known.
 
         Raises:
             InvalidInput: a metric of the goal is missing or not a finite number.
@@ -48,6 +49,8 @@ class History:
         program = self._grid.program(point)
         self._points.setdefault(program, point)
         self._foreseen.pop(program, None)
+        if seconds is not None:
+            self._seconds.setdefault(program, []).append(seconds)
         measurements = self._measured.setdefault(program, [])
         if checked is not None:
             measurements.append(checked)
@@ -75,6 +78,7 @@ class History:
         """Copy all measurements of a history with the same goal into this empty one."""
         self._points.update(other._points)
         self._measured.update((program, found.copy()) for program, found in other._measured.items())
+        self._seconds.update((program, found.copy()) for program, found in other._seconds.items())
 
     def __contains__(self, point: Point) -> bool:
         return self._grid.program(point) in self._measured
@@ -103,6 +107,11 @@ class History:
             name: math.fsum(metrics[name] / count for metrics in measurements)
             for name in self._goal.metrics
         }
+
+    def seconds(self, point: Point) -> float | None:
+        """How long a measurement at ``point`` took on average; None if unknown."""
+        found = self._seconds.get(self._grid.program(point))
+        return math.fsum(each / len(found) for each in found) if found else None
 
     def succeeded(self, point: Point) -> bool:
         """Whether ``point`` has been measured and has not failed."""

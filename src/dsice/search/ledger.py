@@ -25,6 +25,7 @@ class Event(NamedTuple):
         is_skip: whether the point is skipped without a result.
         step: that of a report.
         is_end: whether the trial was ended early.
+        seconds: how long the measurement took, if known.
     """
 
     point: Point
@@ -33,6 +34,7 @@ class Event(NamedTuple):
     is_skip: bool = False
     step: float | None = None
     is_end: bool = False
+    seconds: float | None = None
 
     @property
     def is_start(self) -> bool:
@@ -142,7 +144,7 @@ class Ledger:
         self.events.append(Event(point, is_result=False, is_skip=True))
         return point
 
-    def record(self, point: Point, metrics: Metrics | None) -> Point:
+    def record(self, point: Point, metrics: Metrics | None, seconds: float | None = None) -> Point:
         """Record a result, None if the measurement failed; return the canonical point.
 
         Raises:
@@ -150,13 +152,13 @@ class Ledger:
         """
         point = self.canonical(point)
         failed_before = not self.history.succeeded(point)
-        self.history.add(point, metrics)
+        self.history.add(point, metrics, seconds)
         self._named(point)
         self._pending.pop(point, None)
         self._ended.pop(point, None)
         if self.curves is not None:
             self.curves.complete(point, metrics)
-        self.events.append(Event(point, True, metrics))
+        self.events.append(Event(point, True, metrics, seconds=seconds))
         if metrics is not None:
             self.successes += failed_before
             self.feasible = self.feasible or self._goal.feasible(metrics)
@@ -221,7 +223,7 @@ class Ledger:
     def apply(self, event: Event) -> None:
         """Apply an event of another ledger."""
         if event.is_result:
-            self.record(event.point, event.metrics)
+            self.record(event.point, event.metrics, event.seconds)
         elif event.is_skip:
             self.skip(event.point)
         elif event.step is not None:

@@ -15,6 +15,7 @@ import numpy as np
 from dsice.goal import Goal, Metrics
 from dsice.grid import Grid, Point
 from dsice.search.beliefs import NO_BELIEFS, Beliefs
+from dsice.search.duration import LEAST, Duration
 from dsice.search.factors import Constraint, Feasibility, Objective
 from dsice.search.ledger import Ledger
 from dsice.search.quantity import Factor
@@ -43,6 +44,7 @@ class Model:
         lags: lags of the points whose results are predicted from reports, by metric.
         sources: results of earlier studies.
         beliefs: what the user believes.
+        durations: whether candidates are ranked per expected second.
 
     Attributes:
         ledger: as given.
@@ -62,6 +64,7 @@ class Model:
         lags: Mapping[str, Mapping[Point, float]] | None = None,
         sources: Sources = NO_SOURCES,
         beliefs: Beliefs = NO_BELIEFS,
+        durations: bool = False,
     ) -> None:
         self.ledger: Final = ledger
         self._beliefs = beliefs
@@ -79,6 +82,9 @@ class Model:
             *self._constraints,
             *self._feasibility,
         ]
+        seconds = [history.seconds(point) for point in self.evaluated]
+        known = len(seconds) - seconds.count(None)
+        self._duration = Duration() if durations and known >= LEAST else None
         points = np.array(list(self._row), dtype=np.intp)
         weights = np.array([history.weight(p) for p in self.evaluated] + [1] * len(pending), float)
         sample = np.array(_sample(self.evaluated, ledger, goal, random))
@@ -91,6 +97,13 @@ class Model:
                 factor.append()
             found = self._lags(factor, lags or {})
             factor.fit(covariance, points, weights, sample, slots, found, sources)
+        if (duration := self._duration) is not None:
+            for row, took in enumerate(seconds):
+                duration.append()
+                duration.took(row, took)
+            for _ in pending:
+                duration.append()
+            duration.fit(covariance, points, weights, sample, slots)
 
     def _lags(
         self, factor: Factor | Tradeoff, lags: Mapping[str, Mapping[Point, float]]
@@ -105,6 +118,11 @@ class Model:
         return np.asarray(np.array(each).max(axis=0))
 
     @property
+    def _all(self) -> list[Factor | Tradeoff]:
+        """The factors and, if it is modelled, the duration."""
+        return [*self._factors, *([self._duration] if self._duration is not None else [])]
+
+    @property
     def unit(self) -> float:  # noqa: D102  (an attribute)
         return self._objective.unit
 
@@ -113,7 +131,7 @@ class Model:
         if point in self._row:
             return False
         self._row[point] = len(self._row)
-        for factor in self._factors:
+        for factor in self._all:
             factor.add(point, slot)
         return True
 
@@ -122,10 +140,12 @@ class Model:
         metrics = self.ledger.history.metrics(point)
         for factor in self._factors:
             factor.learn(self._row[point], metrics)
+        if self._duration is not None:
+            self._duration.took(self._row[point], self.ledger.history.seconds(point))
 
     def update(self) -> None:
         """Condition on all results recorded so far."""
-        for factor in self._factors:
+        for factor in self._all:
             factor.update()
         self._fade = self._beliefs.weight(len(self.ledger.history)) if self._beliefs else 0.0
 
@@ -133,7 +153,7 @@ class Model:
 
     def fill(self, slots: Slots, candidates: Points) -> None:
         """Put candidates into slots."""
-        for factor in self._factors:
+        for factor in self._all:
             factor.fill(slots, candidates)
         if self._beliefs:
             self._believed[slots] = self._beliefs.log_density(candidates)
@@ -143,15 +163,17 @@ class Model:
         return np.asarray(sum(factor.log_factor(slots) for factor in self._factors))  # (13)
 
     def rating(self, slots: Slots) -> Array:
-        """What the candidates in ``slots`` are ranked by: `log_acquisition` and beliefs."""
+        """What the candidates in ``slots`` are ranked by: also durations and beliefs."""
         logs = self.log_acquisition(slots)
+        if self._duration is not None:
+            logs = logs + self._duration.log_factor(slots)  # (23)
         if self._beliefs:
             logs = logs + self._fade * self._believed[slots]  # (22)
         return logs
 
     def roughly(self, candidates: Points) -> Array:
         """A cheap estimate of it for points without a slot, to choose those worth one."""
-        logs = np.asarray(sum(factor.rough_log_factor(candidates) for factor in self._factors))
+        logs = np.asarray(sum(factor.rough_log_factor(candidates) for factor in self._all))
         return logs + self._fade * self._beliefs.log_density(candidates) if self._beliefs else logs
 
     # -- queries -----------------------------------------------------------------------------------
@@ -173,6 +195,10 @@ class Model:
             logs = logs + log_chances
             succeeds = np.exp(log_chances)
         ratings = logs + self._fade * self._beliefs.log_density(at) if self._beliefs else logs
+        seconds = None
+        if self._duration is not None:
+            per_second = self._duration.expect(at, slots)[2]
+            ratings, seconds = ratings + per_second, self._duration.seconds(per_second)
         return [
             Forecast(
                 quantity=prediction.quantity,
@@ -185,6 +211,7 @@ class Model:
                 success=None if succeeds is None else float(succeeds[k]),
                 gain=math.exp(logs[k]) * self.unit if self.unit else None,
                 rating=float(ratings[k]),
+                seconds=None if seconds is None else float(seconds[k]),
             )
             for k in range(len(points))
         ]

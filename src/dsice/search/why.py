@@ -129,7 +129,9 @@ class Forecast:
         gain: expected improvement times the probabilities of bounds and success, in the
             objective's units; None without such a unit. If a metric is swept, the mean over all
             its bounds.
-        rating: logarithm of the acquisition value, plus beliefs; candidates are ranked by it.
+        rating: logarithm of the acquisition value, plus beliefs, per expected second if durations
+            are modelled; candidates are ranked by it.
+        seconds: how long the measurement is expected to take; None if durations are not modelled.
     """
 
     quantity: str
@@ -139,6 +141,7 @@ class Forecast:
     success: float | None
     gain: float | None
     rating: float
+    seconds: float | None = None
 
     @property
     def chance_in_all(self) -> float:
@@ -212,6 +215,8 @@ class Why:
                 "gain": forecast.gain,
                 "rating": forecast.rating,
             }
+            if forecast.seconds is not None:
+                facts["expected"]["seconds"] = forecast.seconds
         if (advice := self.advice) is not None:
             facts["advice"] = [advice.source, advice.rank, _numbers(advice.estimate)]
         return facts
@@ -240,6 +245,7 @@ class Why:
                 success=said["success"],
                 gain=said["gain"],
                 rating=said["rating"],
+                seconds=said.get("seconds"),
             )
         return cls(
             role=Role(facts["role"]),

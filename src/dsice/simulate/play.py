@@ -137,4 +137,4 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
             job = jobs[heapq.heappop(running)[1]]
             if job.result.metrics is not None:
                 latest.append(job.result.seconds)
-            search.tell(job.point, job.result.metrics)
+            search.tell(job.point, job.result.metrics, seconds=job.result.seconds or None)

@@ -17,7 +17,7 @@ from dsice.study.events import Event, Proposed, Verdict
 from dsice.study.facts import KnownResult, Status, Trial
 from dsice.study.finalists import chosen
 from dsice.study.further import search_of
-from dsice.study.replay import replay
+from dsice.study.replay import replay, seconds_of
 from dsice.study.samples import Samples
 from dsice.study.state import Study
 from dsice.study.stop import Stop
@@ -173,7 +173,8 @@ class Proposals:
         if verdict is Verdict.STOPPED:
             self.computed(lambda: search.end(trial.point))
         else:
-            self.computed(lambda: search.tell(trial.point, self._useful(trial)))
+            result, seconds = self._useful(trial), seconds_of(trial)
+            self.computed(lambda: search.tell(trial.point, result, seconds=seconds))
 
     def _useful(self, known: Trial | KnownResult) -> Metrics | None:
         """The metrics of a result for the search: None unless it has all metrics of the goal."""

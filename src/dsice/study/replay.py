@@ -9,6 +9,11 @@ from dsice.search.base import Search
 from dsice.study.facts import Call, KnownResult, Status, Told, Trial
 
 
+def seconds_of(known: Trial | KnownResult) -> float | None:
+    """How long a measurement took; None if unknown."""
+    return (known.seconds or None) if isinstance(known, Trial) else None
+
+
 def replay(
     search: Search,
     calls: Iterable[Told],
@@ -28,7 +33,7 @@ def replay(
         elif told.call is Call.PEND:
             search.pend(point)
         elif told.call is Call.TELL:
-            search.tell(point, result(told.of))
+            search.tell(point, result(told.of), seconds=seconds_of(told.of))
         elif told.report is not None:
             search.report(point, told.report.share, told.report.metrics)
         elif point in search.pending:

@@ -60,6 +60,19 @@ def test_everything_of_a_full_file() -> None:
     assert list(config.stages) == ["build"]
 
 
+def test_where_time_is_the_only_budget_trials_are_to_be_worth_theirs() -> None:
+    both = TEXT.replace('search = "dsice-2024"\n', "")
+    hours, trials = both.replace("trials = 100\n", ""), both.replace("hours = 2.0\n", "")
+    said = 'search = { name = "dsice", durations = %s }\n'
+    assert parsed(hours).told == {"durations": True}
+    assert parsed(both).told == parsed(trials).told == {}
+    assert parsed(said % "false" + hours).told == {"durations": False}
+    assert parsed(said % "true" + trials).told == {"durations": True}
+    assert parsed('search = "dsice-2018"\n' + hours).told == {}
+    with pytest.raises(InvalidInput, match="key 'search': durations = 3"):
+        parsed(said % "3" + both)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dsice.errors import Interrupted, InvalidInput, LaunchError, StageFailed
+from dsice.explain.moment import search_before
+from dsice.grid import Point
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, Kind, Outcome
+from dsice.search.base import Search
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
@@ -202,6 +206,31 @@ def test_hours(tmp_path: Path) -> None:
     assert study.sessions[-1].why == "the 0.01 hours are over"
     again = bench.run()
     assert len(again.trials) == len(study.trials)
+
+
+def test_the_search_knows_how_long_trials_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, and from the journal."""
+    told: list[float | None] = []
+    tell = Search.tell
+
+    def listen(search: Search, point: Point, metrics: Any, *, seconds: float | None = None) -> None:
+        told.append(seconds)
+        tell(search, point, metrics, seconds=seconds)
+
+    def program(argument: str) -> Outcome:
+        took = 3.0 if argument == "stage" else 3.0 + int(argument.split()[0])
+        return replace(quadratic(argument), started=1000.0, ended=1000.0 + took)
+
+    monkeypatch.setattr(Search, "tell", listen)
+    bench = Bench(tmp_path, program, search="dsice", run="parallel = 1\nhours = 0.025")  # 90 s
+    study = bench.run()
+    at_once = list(told)
+    assert at_once == [3.0 + trial.point[0] for trial in study.trials]
+    again = search_before(study, None)
+    assert [again.history.seconds(trial.point) for trial in study.trials] == at_once
+    assert again.ask(3) == search_before(study, None).ask(3)
 
 
 def test_the_search_ends_before_the_budget(tmp_path: Path) -> None:
