@@ -15,6 +15,7 @@ import pytest
 from dsice.repair.plan import Repair
 from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.summary import under_way
 from tests.conftest import Dsice, StudyFile
 from tests.dsice.test_crash import GATED, Start, start, wait_for
 
@@ -143,8 +144,6 @@ def test_beside_a_driver_that_is_killed(
     wait_for(lambda: len(program_calls()) == 4)  # two more of them run, and wait
     running = [t.number for t in Study.open(tmp_path / "out").with_status(Status.RUNNING)]
     assert running == [3, 4]
-    refused = dsice("retry", "out", 3)
-    assert (refused.returncode, "trial 3 runs" in refused.stderr) == (2, True)
     said = dsice("retry", "out", 1)
     assert said.stdout == "Trial 1 waits to be measured again: the driver at work does it.\n"
     assert dsice("discard", "out", 2, "--why", "no").returncode == 0
@@ -168,6 +167,39 @@ def test_beside_a_driver_that_is_killed(
     first = "{a} {b}".format(**study.trials[0].params)
     assert {point for point, n in Counter(program_calls()).items() if n > 1} == {first}
     assert Counter(program_calls())[first] == 2
+
+
+def test_running_trials_are_ended_and_measured_again_or_discarded(
+    dsice: Dsice,
+    study_file: StudyFile,
+    program_calls: Callable[[], list[str]],
+    start: Start,
+    tmp_path: Path,
+) -> None:
+    study_file(top=TOP, run="parallel = 2\ntrials = 4", program=GATED)
+    (tmp_path / "calls").touch()
+    driver = start("run", "study.toml", "--in", "out")
+    wait_for(lambda: len(program_calls()) == 2)
+    said = dsice("retry", "out", 1)
+    assert said.stdout.startswith("Trial 1 waits to be measured again: the driver at work does it.")
+    wait_for(lambda: len(program_calls()) == 3)  # its second attempt
+    assert dsice("discard", "out", 2, "--why", "a mistake").returncode == 0
+    wait_for(lambda: len(program_calls()) == 4)  # another one in its place
+    driver.kill()
+    driver.wait()
+    # Without a driver the job goes on, and the next one ends it.
+    without = dsice("discard", "out", 3, "--why", "no")
+    assert without.stdout == "Trial 3 counts no more: no. Its job is ended by 'dsice run'.\n"
+    study = Study.open(tmp_path / "out")
+    assert [t.status.value for t in study.trials] == ["running", "discarded", "running"]
+    assert "is being ended, to be discarded" in " ".join(map(under_way, study.trials[2:]))
+    (tmp_path / "gate").touch()
+    assert dsice("run", "study.toml", "--in", "out").returncode == 0
+    study = Study.open(tmp_path / "out")
+    assert [t.number for t in study.with_status(Status.DISCARDED)] == [2, 3]
+    assert len(study.with_status(Status.DONE)) == study.spent == 4
+    first = "{a} {b}".format(**study.trials[0].params)
+    assert program_calls().count(first) == len(study.trials[0].attempts) == 2
 
 
 @pytest.mark.parametrize("lost", ["ended", "trial"])

@@ -15,7 +15,7 @@ def add(commands: Subparsers) -> None:
         help="let trials not count",
         description="Say that the results of trials do not count. They are not measured again, "
         "cost no budget, and the search learns nothing from them; 'dsice retry' brings them back. "
-        f"{ANYTIME}",
+        f"Those that run are ended. {ANYTIME}",
     )
     add_directory(parser, then="trials")
     parser.add_argument("trials", type=int, nargs="+", metavar="TRIAL", help="numbers of trials")

@@ -13,9 +13,9 @@ def add(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "retry",
         help="measure trials again",
-        description="Let trials that have ended be measured again, in the same folders: their "
-        "results count no more, cost no budget, and the search forgets them until they are there "
-        f"anew. {ANYTIME}",
+        description="Let trials be measured again, in the same folders: their results count no "
+        "more, cost no budget, and the search forgets them until they are there anew. The jobs of "
+        f"trials that run are ended first. {ANYTIME}",
     )
     add_directory(parser, then="trials")
     parser.add_argument("trials", type=int, nargs="*", metavar="TRIAL", help="numbers of trials")

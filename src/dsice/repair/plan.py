@@ -265,6 +265,8 @@ class Repair:
     def _find_ends(self, event: Retried | Discarded) -> None:
         """Bring back the ends of the trials that ``event`` takes back; their results do not count.
 
+        A trial whose job had not ended by then was withdrawn while it ran.
+
         Raises:
             DamagedStudy: a trial is lost, and its folder does not say what it measured.
         """
@@ -272,7 +274,10 @@ class Repair:
             self._keep(self._stamped(self._proposal(number), event))
         for number in event.trials:
             trial = self._study.trials[number - 1]
-            if trial.status is Status.RUNNING:
+            if trial.status is not Status.RUNNING:
+                continue
+            outcome = trial.job.outcome()
+            if outcome is not None and outcome.ended <= event.t:
                 self._keep(self._stamped(_given_up(trial), event))
 
     def _stamped(self, event: Event, like: Event) -> Event:

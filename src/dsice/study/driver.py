@@ -243,6 +243,8 @@ class Driver:
     def _take_up_requests(self) -> bool:
         """Fulfil users' requests; True if these changed the results."""
         changed = taken_up(self.study, self._record)
+        if changed:
+            self._jobs.cancel_withdrawn()
         self._results_changed |= changed
         return changed
 

@@ -288,7 +288,7 @@ class Voided(Event, tag="voided"):
 
 
 class Retried(Event, tag="retried"):
-    """A user wants ended trials to be measured again; their results do not count.
+    """A user wants trials to be measured again; their results do not count, running jobs are ended.
 
     Attributes:
         trials: their numbers.
@@ -302,7 +302,7 @@ class Retried(Event, tag="retried"):
 
 
 class Discarded(Event, tag="discarded"):
-    """A user says that trials do not count; they are not measured again.
+    """A user says that trials do not count; they are not measured again, running jobs are ended.
 
     Attributes:
         trials: their numbers.

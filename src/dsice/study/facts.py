@@ -115,6 +115,8 @@ class Attempt:
         slot: the number of its slot; None for stages, and in journals of earlier versions.
         devices: names of the slot's GPUs.
         ending: why the driver stopped it early, if it did.
+        withdrawn_to: if a user has withdrawn the trial while it ran, its status once this job
+            has ended: waiting to be measured again, or discarded.
     """
 
     number: int
@@ -130,6 +132,7 @@ class Attempt:
     slot: int | None = None
     devices: Sequence[str] = ()
     ending: Ending | None = None
+    withdrawn_to: Status | None = None
 
     @property
     def seconds(self) -> float:
@@ -253,6 +256,12 @@ class Trial(Task):
         rows += [("reason", plain(self.reason, 200))] if self.reason else []
         params = self.params.items()
         return rows + [(plain(name, 60), plain(setting(value), 80)) for name, value in params]
+
+    @property
+    def withdrawn_to(self) -> Status | None:
+        """Its status once its running job has ended, if a user has withdrawn it; else None."""
+        running = self.status is Status.RUNNING
+        return self.attempts[-1].withdrawn_to if running else None
 
     @property
     def spent_seconds(self) -> float:

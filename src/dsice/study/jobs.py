@@ -77,8 +77,15 @@ class Jobs:
 
     @property
     def trials(self) -> list[Trial]:
-        """The running trials."""
-        return [task for task in self.running.values() if isinstance(task, Trial)]
+        """The running trials, except for those that a user has withdrawn."""
+        tasks = self.running.values()
+        return [t for t in tasks if isinstance(t, Trial) and t.withdrawn_to is None]
+
+    def cancel_withdrawn(self) -> None:
+        """End the jobs of trials that a user has withdrawn."""
+        tasks = [task for task in self.running.values() if isinstance(task, Trial)]
+        if withdrawn := [trial.job for trial in tasks if trial.withdrawn_to is not None]:
+            self.cancel(withdrawn)
 
     def take_over(self) -> None:
         """Follow the jobs of a driver that was killed."""
@@ -89,7 +96,8 @@ class Jobs:
                 state = self._launcher.reattach(task.job)
                 if state in (JobState.QUEUED, JobState.RUNNING):
                     self.running[task.job] = task
-                    if task.attempts[-1].ending is not None:
+                    newest = task.attempts[-1]
+                    if newest.ending is not None or newest.withdrawn_to is not None:
                         self._launcher.cancel([task.job])
                 else:
                     self._conclude(task, outcome_of(task), state)
@@ -182,8 +190,11 @@ class Jobs:
         verdict, reason = judge(outcome, earlier, retries, needed)
         if (ending := task.attempts[-1].ending) is not None and verdict is Verdict.AGAIN:
             verdict, reason = Verdict.STOPPED, str(ending)
-        hopeless = isinstance(task, Trial) and self._watch.is_hopeless(outcome, goal)
-        if hopeless:
+        withdrawn = task.attempts[-1].withdrawn_to is not None
+        hopeless = (
+            isinstance(task, Trial) and not withdrawn and self._watch.is_hopeless(outcome, goal)
+        )
+        if hopeless or withdrawn:
             verdict = Verdict.AGAIN
         self._record(
             AttemptEnded(
@@ -201,7 +212,8 @@ class Jobs:
         )
         if isinstance(task, Trial) and verdict is not Verdict.AGAIN:
             self._proposals.tell(task, verdict)
-        self._count_stillborn(task, state)
+        if not withdrawn:
+            self._count_stillborn(task, state)
         if isinstance(task, Trial):
             self._watch.ended(task.job, self._clock.now())
             if hopeless:

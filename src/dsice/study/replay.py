@@ -28,7 +28,8 @@ def replay(
     """
     for told in calls:
         point = told.of.point
-        if told.of.status is Status.DISCARDED:
+        withdrawn_to = told.of.withdrawn_to if isinstance(told.of, Trial) else None
+        if Status.DISCARDED in (told.of.status, withdrawn_to):
             search.skip(point)
         elif told.call is Call.PEND:
             search.pend(point)

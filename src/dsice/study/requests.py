@@ -149,12 +149,12 @@ def _possible(study: Study, wish: Wish) -> Wish | None:
 
 def can_be_retried(status: Status) -> bool:
     """Whether a trial of this status can be measured again."""
-    return status in (Status.DONE, Status.FAILED, Status.STOPPED, Status.DISCARDED)
+    return status is not Status.WAITING
 
 
 def can_be_discarded(status: Status) -> bool:
     """Whether a trial of this status can be discarded."""
-    return status in (Status.DONE, Status.FAILED, Status.STOPPED, Status.WAITING)
+    return status is not Status.DISCARDED
 
 
 def trial_at(study: Study, params: Params) -> int | None:

@@ -323,6 +323,10 @@ class Study(Results):
         attempt.reason = event.reason
         attempt.started, attempt.ended = event.started, event.ended
         attempt.host = event.host
+        if attempt.withdrawn_to is not None:
+            if event.attempt == len(task.attempts):
+                task.status = attempt.withdrawn_to
+            return
         match attempt.verdict:
             case Verdict.AGAIN:
                 # In a repaired journal, the end of an earlier attempt may come late.

@@ -177,8 +177,11 @@ def time_text(task: Task) -> str:
 
 
 def under_way(trial: Trial) -> str:
-    """How long the pending job of a trial has run or waited so far."""
+    """How long the pending job of a trial has run or waited so far, or what becomes of it."""
     attempt = trial.attempts[-1]
+    if trial.withdrawn_to is not None:
+        discarded = trial.withdrawn_to is Status.DISCARDED
+        return f"is being ended, to be {'discarded' if discarded else 'measured again'}"
     claim = trial.job.claimant() if attempt.begun else None
     began = attempt.submitted if claim is None else max(claim.time, attempt.submitted)
     since = duration(max(time.time() - began, 0.0))

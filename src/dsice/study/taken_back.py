@@ -37,21 +37,22 @@ def void(study: Study, event: Voided) -> None:
 
 
 def retry(study: Study, event: Retried) -> None:
-    """Let ended or discarded trials wait to be measured again.
+    """Let trials wait to be measured again; running ones once their jobs have ended.
 
     Raises:
-        ValueError: there is no such trial, or it has not ended.
+        ValueError: there is no such trial.
     """
     for trial in _take_back(study, event.trials, Status.WAITING, ""):
         for attempt in trial.attempts:
-            attempt.verdict = Verdict.AGAIN
+            if trial.status is not Status.RUNNING or attempt is not trial.attempts[-1]:
+                attempt.verdict = Verdict.AGAIN
 
 
 def discard(study: Study, event: Discarded) -> None:
-    """Discard trials that have ended or are waiting.
+    """Discard trials; running ones once their jobs have ended.
 
     Raises:
-        ValueError: there is no such trial, or it runs.
+        ValueError: there is no such trial.
     """
     _take_back(study, event.trials, Status.DISCARDED, event.why)
 
@@ -59,10 +60,11 @@ def discard(study: Study, event: Discarded) -> None:
 def _take_back(study: Study, numbers: Collection[int], status: Status, reason: str) -> list[Trial]:
     trials = list(_trials(study, numbers))
     for trial in trials:
+        trial.reason, trial.metrics = reason, {}
         if trial.status is Status.RUNNING:
-            raise ValueError(f"trial {trial.number} has not ended")
-    for trial in trials:
-        trial.status, trial.reason, trial.metrics = status, reason, {}
+            trial.attempts[-1].withdrawn_to = status
+        else:
+            trial.status = status
         for attempt in trial.attempts:
             attempt.void = True
     _forget(study, numbers)

@@ -29,19 +29,18 @@ def retried(
 
     Args:
         study: in its present state.
-        numbers: of trials that have ended or were discarded.
+        numbers: of trials that have begun; the jobs of running ones are to be ended.
         failed: whether to include all failed trials.
         reason: restricts the failed trials to those whose reason contains this text, ignoring
             case.
 
     Raises:
-        InvalidInput: there are no such trials, or one of ``numbers`` has not ended.
+        InvalidInput: there are no such trials, or one of ``numbers`` waits to be measured.
     """
     chosen = [_trial(study, number) for number in numbers]
     for trial in chosen:
         if not can_be_retried(trial.status):
-            what = "runs" if trial.status is Status.RUNNING else "waits to be measured"
-            raise InvalidInput(f"trial {trial.number} {what}: only what has ended can be retried")
+            raise InvalidInput(f"trial {trial.number} waits to be measured: it has not begun")
     if failed or reason is not None:
         wanted = (reason or "").casefold()
         failures = study.with_status(Status.FAILED)
@@ -58,14 +57,14 @@ def retried(
 def discarded(study: Study, numbers: Sequence[int], why: str) -> Discarded:
     """The request that trials do not count and are not measured again.
 
+    The jobs of running trials are to be ended.
+
     Raises:
-        InvalidInput: a trial is running or does not count already, or ``why`` is empty.
+        InvalidInput: a trial does not count already, or ``why`` is empty.
     """
     if not why.strip():
         raise InvalidInput("--why is empty: say why the trials do not count")
     for trial in (chosen := [_trial(study, number) for number in numbers]):
-        if trial.status is Status.RUNNING:
-            raise InvalidInput(f"trial {trial.number} runs: it can be discarded once it has ended")
         if not can_be_discarded(trial.status):
             raise InvalidInput(f"trial {trial.number} is discarded already: {trial.reason}")
     return Discarded(trials=sorted({trial.number for trial in chosen}), why=why.strip())
@@ -120,15 +119,28 @@ def told(study: Study, wish: Added | Discarded | Imported | Retried) -> str:
         case Retried():
             many = len(wish.trials) > 1
             wait = "wait" if many else "waits"
-            return f"{_named(wish.trials)} {wait} to be measured again: {goes_on}."
+            ended = _ended(study, wish.trials, at_work)
+            return f"{_named(wish.trials)} {wait} to be measured again: {goes_on}.{ended}"
         case Discarded():
             many = len(wish.trials) > 1
-            return f"{_named(wish.trials)} {'count' if many else 'counts'} no more: {wish.why}"
+            ended = _ended(study, wish.trials, at_work)
+            count_no_more = "count no more" if many else "counts no more"
+            return f"{_named(wish.trials)} {count_no_more}: {wish.why}{'.' if ended else ''}{ended}"
         case Added():
             number = trial_at(study, wish.params or {})
             return f"Trial {number} is to be measured there: {goes_on}."
         case Imported():
             return f"Known now: {count(len(study.known), 'result')} from elsewhere."
+
+
+def _ended(study: Study, numbers: Iterable[int], at_work: bool) -> str:
+    """A sentence on the jobs of withdrawn trials that have not ended yet; empty if none is left."""
+    left = [n for n in numbers if study.trials[n - 1].withdrawn_to is not None]
+    if not left:
+        return ""
+    one = "Its job" if len(left) == 1 else f"{len(left)} jobs"
+    verb = "is" if len(left) == 1 else "are"
+    return f" {one} {verb} being ended." if at_work else f" {one} {verb} ended by 'dsice run'."
 
 
 def _named(numbers: Sequence[int]) -> str:

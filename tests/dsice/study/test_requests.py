@@ -16,7 +16,7 @@ from dsice.launch.job import Kind, Outcome
 from dsice.search.why import Role
 from dsice.study import requests
 from dsice.study.driver import Driver
-from dsice.study.events import Added, Discarded, Event, Imported, Retried, encode
+from dsice.study.events import Added, Discarded, Event, Imported, Retried, Verdict, encode
 from dsice.study.facts import Status
 from dsice.study.frozen import freeze
 from dsice.study.journal import Journal, Lines
@@ -164,6 +164,57 @@ def test_a_driver_crashes_at_every_step(tmp_path: Path, search: str, steps: list
         assert_done(bench, study)
         crash_at += 1
     assert crash_at > 40
+
+
+def withdrawing_in_between(
+    steps: list[int], crash_at: int, asked: list[int], driver: Driver, journal: Journal
+) -> None:
+    """As `asking_in_between`, to retry and to discard trials that run, noted in ``asked``."""
+
+    def look(study: Study) -> None:
+        running = [trial.number for trial in study.with_status(Status.RUNNING)]
+        if asked or len(running) < 3 or len(study.finished) < 3:
+            return
+        asked.extend(running[:2])
+        study.directory.requests.mkdir(exist_ok=True)
+        wished = retried(study, running[:1]), discarded(study, running[1:2], "no")
+        for number, wish in enumerate(wished):
+            (study.directory.requests / f"{number}").write_bytes(encode(wish))
+        steps[0] = crash_at
+
+    driver._on_change = look
+
+
+@pytest.mark.parametrize("search", ["dsice-2024", "random"])
+def test_running_trials_are_withdrawn_and_the_driver_crashes_at_every_step(
+    tmp_path: Path, search: str, steps: list[int]
+) -> None:
+    """Their jobs are ended, whatever they would have measured; each is asked for once."""
+    crash_at, crashed = 0, True
+    while crashed:
+        bench, crashed = begun(tmp_path / f"{crash_at}", search), False
+        asked: list[int] = []
+        try:
+            study = bench.run(partial(withdrawing_in_between, steps, crash_at, asked))
+        except Crash:
+            crashed = True
+            steps[0] = 10**9
+            study = bench.run()
+        steps[0] = 10**9
+        again, gone = (study.trials[number - 1] for number in asked)
+        assert events_of(study) == Counter({Discarded: 1, Retried: 1})
+        assert (again.status, gone.status, gone.reason) == (Status.DONE, Status.DISCARDED, "no")
+        # A crash may also leave an attempt that never began.
+        first, *others = [attempt.void for attempt in again.attempts]
+        assert (first, {*others}, len(others) <= 2) == (True, {False}, True)
+        assert again.attempts[0].verdict is Verdict.AGAIN
+        calls = Counter(bench.machine.calls)
+        assert calls.pop("{a} {b}".format(**again.params)) == 2
+        assert set(calls.values()) == {1}
+        assert study.spent == len(study.with_status(Status.DONE)) == 8
+        assert told_to_a_search(Study.open(bench.place.path)) == told_to_a_search(study)
+        crash_at += 1
+    assert crash_at > 25
 
 
 @pytest.mark.parametrize("number", range(4))
