@@ -23,6 +23,7 @@ from dsice.study.facts import Stage, Status, Task, Trial
 from dsice.study.state import Study
 from dsice.study.stop import Stop
 from dsice.study.summary import (
+    machine_time_text,
     metric_text,
     no_best_text,
     progress,
@@ -246,6 +247,8 @@ def _progress(study: Study, live: bool) -> RenderableType:
     elif running:
         facts.append(f"{running} without a driver")
     facts.append(f"{duration(wall)} of wall time for {duration(study.job_seconds)} of jobs")
+    if of_budget := machine_time_text(study):
+        facts.append(of_budget)
     left = seconds_left(study)
     if left and live:
         facts.append(f"about {duration(left)} left")

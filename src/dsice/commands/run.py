@@ -50,6 +50,13 @@ def add(commands: Subparsers) -> None:
         "--hours", type=float, metavar="H", help="hours in all, instead of the file's"
     )
     parser.add_argument(
+        "--job-hours",
+        type=float,
+        metavar="H",
+        help="machine time of all jobs, instead of the file's: GPU-hours, core-hours, node-hours "
+        "or hours of jobs, as --dry-run says",
+    )
+    parser.add_argument(
         "--first",
         action="append",
         default=[],
@@ -112,7 +119,9 @@ def _run(options: argparse.Namespace) -> int:
     from dsice.study.run import Session, run_study
     from dsice.terminal import Terminal
 
-    given = {key: getattr(options, key) for key in ("on", "parallel", "trials", "hours")}
+    given = {
+        key: getattr(options, key) for key in ("on", "parallel", "trials", "hours", "job_hours")
+    }
     budget = {key: value for key, value in given.items() if value is not None}
     config = with_budget(load_study_file(options.study), **budget)
     config = with_first(config, options.first)
@@ -122,7 +131,9 @@ def _run(options: argparse.Namespace) -> int:
         return _preview(options.study, config, directory, options.sample)
     if options.sample is not None:
         raise InvalidInput("--sample goes with --dry-run")
-    repeated = [part for key, value in budget.items() for part in (f"--{key}", str(value))]
+    repeated = [
+        part for key, value in budget.items() for part in (f"--{key.replace('_', '-')}", str(value))
+    ]
     repeated += [part for text in options.first for part in ("--first", text)]
     repeated += [part for text in options.learn_from for part in ("--learn-from", text)]
     repeated += ["--no-learn"] * options.no_learn

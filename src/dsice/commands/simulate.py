@@ -46,12 +46,15 @@ def add(commands: Subparsers) -> None:
     parser.add_argument(
         "--parallel",
         type=_slots,
-        default=SLOTS,
         metavar="N,N,...",
-        help="numbers of slots (1,10,20,40,80); a single N also plays 1, N/4, N/2 and 2N",
+        help="numbers of slots (1,10,20,40,80 and what the file says); a single N also plays 1, "
+        "N/4, N/2 and 2N",
     )
     parser.add_argument("--trials", type=int, metavar="N", help="instead of the file's")
     parser.add_argument("--hours", type=float, metavar="H", help="instead of the file's")
+    parser.add_argument(
+        "--job-hours", type=float, metavar="H", help="machine time, instead of the file's"
+    )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--history", type=Path, metavar="DIR", help="a study whose results are taken (runs/NAME)"
@@ -104,14 +107,18 @@ def _simulate(options: argparse.Namespace) -> int:
     from dsice.simulate.show import Counter, show
     from dsice.study.config import with_budget
     from dsice.study.frozen import load_study_file
+    from dsice.study.places import slots_of
     from dsice.units import duration as text
 
-    config = with_budget(load_study_file(options.study), trials=options.trials, hours=options.hours)
+    given = {key: getattr(options, key) for key in ("trials", "hours", "job_hours")}
+    config = with_budget(load_study_file(options.study), **given)
+    own = slots_of(config)
+    slots = options.parallel or sorted({*SLOTS, *([own] if own else [])})
     source = _source(config, options)
     campaign = source.campaign(config, options.queue)
     quick = 1 if source.goal is None else None  # starting processes would cost more than the plays
     with Counter() as counter:
-        played = play_all(campaign, options.parallel, options.repetitions, counter, quick)
+        played = play_all(campaign, slots, options.repetitions, counter, quick)
     answer = Answer.of(campaign, played, judged=source.goal is not None)
     if options.json:
         say(json.dumps(answer.as_json() | {"worlds": list(source.words)}, indent=1))

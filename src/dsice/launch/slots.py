@@ -202,6 +202,11 @@ def _places(names: tuple[str, ...], per_trial: float) -> tuple[int, list[tuple[s
     return 1, [names[first : first + each] for first in range(0, len(names) - each + 1, each)]
 
 
+def places_on(gpus: int, per_trial: float) -> int:
+    """How many trials fit ``gpus`` GPUs at once, see `local_slots`."""
+    return len(_places(tuple(map(str, range(gpus))), per_trial)[1])
+
+
 def _own_cores() -> list[int]:
     """The cores that this process may use, with the hardware threads of a core adjacent."""
     try:

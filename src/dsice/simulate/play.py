@@ -18,6 +18,7 @@ from dsice.grid import Point
 from dsice.incumbent import incumbents
 from dsice.search.base import Search
 from dsice.simulate.world import Result, World
+from dsice.study.machine_time import room
 
 # As the driver does it, see `dsice.study.spec.usual_seconds`.
 _FEW: Final = 5
@@ -33,12 +34,16 @@ class Terms:
         hours: most hours of wall time, or None.
         stages: seconds that the stages before the trials take.
         queue: seconds that each trial's job waits before it begins.
+        work: most seconds that all jobs of trials run, or None.
+        expected: seconds that a trial is expected to take, while few have ended; 0: not known.
     """
 
     trials: int
     hours: float | None = None
     stages: float = 0.0
     queue: float = 0.0
+    work: float | None = None
+    expected: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +125,14 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
     deadline = math.inf if terms.hours is None else terms.hours * 3600
     jobs: list[Job] = []
     running: list[tuple[float, int]] = []
+    worked = 0.0
     latest: deque[float] = deque(maxlen=_LATEST)
     while True:
         free = min(slots - len(running), terms.trials - len(jobs))
-        usual = statistics.median(latest) if deadline < math.inf and len(latest) >= _FEW else 0.0
+        limited = deadline < math.inf or terms.work is not None
+        usual = statistics.median(latest) if limited and len(latest) >= _FEW else 0.0
+        if terms.work is not None:
+            free = min(free, room(terms.work, worked, len(running), usual or terms.expected))
         if free > 0 and now + usual < deadline:
             for point in search.ask(free):
                 result = world.measure(point)
@@ -135,6 +144,7 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
         now = running[0][0]
         while running and running[0][0] <= now:
             job = jobs[heapq.heappop(running)[1]]
+            worked += job.result.seconds
             if job.result.metrics is not None:
                 latest.append(job.result.seconds)
             search.tell(job.point, job.result.metrics, seconds=job.result.seconds or None)

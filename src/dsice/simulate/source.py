@@ -22,6 +22,7 @@ from dsice.simulate.play import Terms
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
 from dsice.study.config import StudyConfig
 from dsice.study.facts import Status, Trial
+from dsice.study.machine_time import share_of
 from dsice.study.state import Study
 from dsice.units import duration, number, percent
 
@@ -72,6 +73,8 @@ class Source:
                     "give --history DIR or --table FILE"
                 )
             search, options = "random", {}  # never waits either, and costs nothing
+        budget = config.run.job_hours
+        work = None if budget is None else 3600 * budget / share_of(config)
         return Campaign(
             grid=config.grid,
             goal=self.goal or Goal(minimize=SECONDS),
@@ -79,7 +82,9 @@ class Source:
             options=options,
             seed=config.seed,
             worlds=self.worlds,
-            terms=Terms(trials, config.run.hours, self.stages, queue),
+            terms=Terms(
+                trials, config.run.hours, self.stages, queue, work, config.trial.expected or 0.0
+            ),
         )
 
 

@@ -145,13 +145,15 @@ def with_budget(
     parallel: int | None = None,
     trials: int | None = None,
     hours: float | None = None,
+    job_hours: float | None = None,
 ) -> StudyConfig:
     """``config`` with another launcher or budget, if given.
 
     Raises:
         InvalidInput: a value is not accepted.
     """
-    given = {"on": on, "parallel": parallel, "trials": trials, "hours": hours}
+    given: dict[str, Any] = {"on": on, "parallel": parallel, "trials": trials}
+    given |= {"hours": hours, "job_hours": job_hours}
     changed = {key: value for key, value in given.items() if value is not None}
     model = type(config.run)
     try:

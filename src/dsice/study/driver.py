@@ -25,7 +25,7 @@ from dsice.errors import (
 from dsice.launch.base import Launcher
 from dsice.launch.job import JobSpec
 from dsice.launch.slots import Slots
-from dsice.study import advice
+from dsice.study import advice, machine_time
 from dsice.study.clock import Clock
 from dsice.study.early import Early
 from dsice.study.events import (
@@ -178,6 +178,7 @@ class Driver:
                 parallel=run.parallel,
                 trials=run.trials,
                 hours=run.hours,
+                job_hours=run.job_hours,
             )
         )
         if (further := self._further) is not None:
@@ -256,6 +257,9 @@ class Driver:
         why = self._no_time()
         if why or self._out_of_time:
             return why
+        free, why = self._affordable(free)
+        if not free:
+            return why
         with self._journal.together(later=not self._jobs.durable_first):
             wave, why = self._proposals.wave(free)
             specs = self._jobs.begin(wave)
@@ -275,6 +279,17 @@ class Driver:
         if end >= self._leave_at and not self._launcher.survives:
             self._out_of_time = True
         return ""
+
+    def _affordable(self, free: int) -> tuple[int, str]:
+        """How many of ``free`` trials the machine time allows, and why not all of them."""
+        budget = self._budget.job_hours
+        if budget is None:
+            return free, ""
+        spent, unit = machine_time.used(self.study), machine_time.unit_of(self.study.config)
+        each = machine_time.expected(self.study) / 3600 * machine_time.share_of(self.study.config)
+        count = machine_time.room(budget, spent, len(self._jobs.running), each)
+        soon = "" if spent >= budget else ": another trial would exceed them"
+        return min(free, count), f"the {budget:g} {unit} are used{soon}"
 
     def _start(self, tasks: Sequence[Task]) -> None:
         self._submit(tasks, self._jobs.begin(tasks))

@@ -133,6 +133,7 @@ class SessionBegan(Event, tag="session"):
     parallel: int
     trials: int | None = None
     hours: float | None = None
+    job_hours: float | None = None
     on: str = "local"
 
     opens = True

@@ -396,6 +396,7 @@ class Session:
         parallel: maximum number of trials at once.
         trials: maximum number of trials in all, or None.
         hours: maximum hours in all, or None.
+        job_hours: maximum machine time in all, or None.
         host: where the driver ran.
         pid: its process id.
         on: the launcher.
@@ -413,6 +414,7 @@ class Session:
     on: str
     why: str = ""
     sweep: int | None = None
+    job_hours: float | None = None
 
 
 @dataclass(slots=True)

@@ -46,7 +46,9 @@ class Further:
 
     def budget(self, study: Study, run: RunConfig) -> RunConfig:
         """The budget of a session that measures them."""
-        return run.model_copy(update={"trials": study.spent + self.left(study), "hours": None})
+        return run.model_copy(
+            update={"trials": study.spent + self.left(study), "hours": None, "job_hours": None}
+        )
 
 
 def range_of(study: Study, text: str) -> Swept:

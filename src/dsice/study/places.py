@@ -8,7 +8,7 @@ from dataclasses import replace
 from dsice.errors import InvalidInput
 from dsice.launch.names import ALLOCATION, LOCAL
 from dsice.launch.settings import AllocationSettings
-from dsice.launch.slots import Slots, local_slots
+from dsice.launch.slots import Slots, local_slots, places_on
 from dsice.study.config import StudyConfig
 from dsice.study.tables import CommandConfig, RunConfig
 
@@ -56,6 +56,22 @@ def with_slots(config: StudyConfig) -> tuple[StudyConfig, Slots]:
             )
     run = run.model_copy(update={"parallel": len(slots.all)})
     return replace(config, run=run), slots
+
+
+def slots_of(config: StudyConfig) -> int | None:
+    """How many trials run at once, as far as it is known without its machine; None if it is not."""
+    run = config.run
+    if "parallel" in run.model_fields_set or (run.gpus is None and run.on != ALLOCATION):
+        return run.parallel
+    count = run.gpus if isinstance(run.gpus, int) else None
+    count = len(run.gpus) if isinstance(run.gpus, list) else count
+    if count is not None:
+        each = config.trial.resources.gpus or run.gpus_per_trial or 1
+        return places_on(count, each)
+    try:
+        return with_slots(config)[0].run.parallel
+    except InvalidInput:
+        return None
 
 
 def _in_allocation(config: StudyConfig) -> tuple[StudyConfig, Slots]:

@@ -29,6 +29,7 @@ from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.facts import Status, Trial
 from dsice.study.learned import Learned
+from dsice.study.machine_time import room, share_of, unit_of
 from dsice.study.places import with_slots
 from dsice.study.run import require_free
 from dsice.study.spec import (
@@ -216,6 +217,8 @@ def _budget(config: StudyConfig) -> str:
     run = config.run
     trials = "until the search has finished" if run.trials is None else f"{run.trials:,} in all"
     most = "" if run.hours is None else f", {setting(run.hours)} hours at most"
+    if run.job_hours is not None:
+        most += f", {setting(run.job_hours)} {unit_of(config)} at most"
     return f"{trials}{most}, {run.parallel:,} at once"
 
 
@@ -257,6 +260,9 @@ def _time(config: StudyConfig) -> Iterator[str]:
             f"trials about {run.trials:,} x {duration(usual)} = {hours(run.trials * usual)} "
             f"job-hours, {duration(waves * usual)} with {run.parallel:,} at once"
         )
+    if usual is not None and run.job_hours is not None:
+        enough = room(run.job_hours, 0.0, 0, usual / 3600 * share_of(config))
+        yield f"{setting(run.job_hours)} {unit_of(config)} are enough for {count(enough, 'trial')}"
     limits = {}
     for name, program in {**config.stages, "": config.trial}.items():
         settings = _settings(program, config)

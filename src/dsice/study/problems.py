@@ -48,7 +48,7 @@ def option_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """As `first_problem`, for keys that were given as options of a command."""
     found, accepted = _most_telling(error), _Accepted(model)
     keys, node = accepted.at(found["loc"])
-    return f"--{keys[0]} {found['input']}{_why(found, node, accepted)}"
+    return f"--{str(keys[0]).replace('_', '-')} {found['input']}{_why(found, node, accepted)}"
 
 
 def _most_telling(error: ValidationError) -> Mapping[str, Any]:

@@ -237,6 +237,7 @@ class Study(Results):
 
     def _begin_session(self, event: SessionBegan) -> None:
         budget = {"parallel": event.parallel, "trials": event.trials, "hours": event.hours}
+        budget["job_hours"] = event.job_hours
         run = self.config.run.model_copy(update={**budget, "on": event.on})
         self.config = replace(self.config, run=run)
         self.sessions.append(
@@ -246,6 +247,7 @@ class Study(Results):
                 parallel=event.parallel,
                 trials=event.trials,
                 hours=event.hours,
+                job_hours=event.job_hours,
                 host=event.host,
                 pid=event.pid,
                 on=event.on,

@@ -13,12 +13,12 @@ from dsice.goal import Goal
 from dsice.incumbent import Standing
 from dsice.launch.job import JobFolder
 from dsice.launch.output import finite, last_line, report_in, shown
-from dsice.study import learned
+from dsice.study import learned, machine_time
 from dsice.study.baseline import Baseline
 from dsice.study.facts import Status, Task, Trial
 from dsice.study.state import Study
 from dsice.text import one_line
-from dsice.units import count, duration, hours, number, span
+from dsice.units import count, duration, hours, number, setting, span
 
 
 def as_json(study: Study) -> dict[str, Any]:
@@ -53,6 +53,11 @@ def as_json(study: Study) -> dict[str, Any]:
         "ended_early": {t.number: t.reason for t in study.with_status(Status.STOPPED)},
         "job_hours": study.job_seconds / 3600,
         "wall_hours": study.wall_seconds / 3600,
+        "machine_time": {
+            "unit": machine_time.unit_of(study.config),
+            "used": machine_time.used(study),
+            "budget": study.config.run.job_hours,
+        },
         "gpu_hours": study.job_seconds / 3600 * gpus(study),
         "seconds_in_queue": waiting_time(study),
         "trouble": study.trouble,
@@ -103,6 +108,14 @@ def gpus(study: Study) -> int:
         return 0
     settings = batch.model_copy(update=study.config.trial.resources.model_dump(exclude_none=True))
     return settings.gpu_count
+
+
+def machine_time_text(study: Study) -> str:
+    """``12.3 of 500 GPU-hours``: the machine time used, if it has a budget."""
+    if (budget := study.config.run.job_hours) is None:
+        return ""
+    unit = machine_time.unit_of(study.config)
+    return f"{number(machine_time.used(study))} of {setting(budget)} {unit}"
 
 
 def waiting_time(study: Study) -> float | None:

@@ -192,6 +192,9 @@ class RunConfig(Table):
             A point whose trial fails is not measured again. Its trials are separated in time where
             possible.
         hours: maximum wall time in hours, in all, or None.
+        job_hours: maximum machine time of all jobs, or None: in GPU-hours, core-hours or
+            node-hours, the first of these that a trial's job is known to have, else in hours of
+            jobs. No trial is begun that is expected to overrun it.
         share: who may read the study's directory besides its owner: ``"group"`` or ``"all"``; None:
             nobody. Only the owner may write in it.
         max_consecutive_failures: the run ends after so many trials in a row that fail quickly and
@@ -217,6 +220,7 @@ class RunConfig(Table):
     trials: Annotated[int, Field(ge=1)] | None = None
     samples: Annotated[int, Field(ge=1, le=100)] = 1
     hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    job_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     share: Share | None = None
     max_consecutive_failures: Annotated[int, Field(ge=0, le=1000)] = 5
     on_best: Annotated[tuple[Text, ...], Field(strict=False)] = ()

@@ -48,7 +48,9 @@ def played(slots: int, terms: Terms, search: str = "dsice", seed: int = 0) -> Pl
 
 
 @pytest.mark.parametrize("search", ["dsice", "dsice-2024", "random"])
-@pytest.mark.parametrize(("slots", "budget"), [(1, ""), (4, ""), (4, "hours = 1.7"), (25, "")])
+@pytest.mark.parametrize(
+    ("slots", "budget"), [(1, ""), (4, ""), (4, "hours = 1.7"), (25, ""), (4, "job_hours = 3")]
+)
 def test_it_is_what_the_real_driver_does(
     tmp_path: Path, search: str, slots: int, budget: str
 ) -> None:
@@ -77,13 +79,15 @@ def test_it_is_what_the_real_driver_does(
         outcome = Outcome(Kind.OK, metrics=found) if found else Outcome(Kind.EXIT, "no luck")
         return outcome, seconds(point)
 
-    clock = VirtualClock()
+    clock = VirtualClock(HOUR)  # an attempt that began at 0 has not begun
     launcher = SimulatedLauncher(clock, program)
     with Journal(place.journal, clock.now) as journal:
         study = Driver(Study(config, place), config.run, journal, launcher, clock).run()
-    ours = played(slots, Terms(30, config.run.hours), search, seed=3)
+    work = None if config.run.job_hours is None else 3600 * config.run.job_hours
+    ours = played(slots, Terms(30, config.run.hours, work=work), search, seed=3)
     assert [job.point for job in ours.jobs] == [trial.point for trial in study.trials]
-    assert [(job.submitted, job.ended) for job in ours.jobs] == launcher.runs
+    runs = [(began - HOUR, ended - HOUR) for began, ended in launcher.runs]
+    assert [(job.submitted, job.ended) for job in ours.jobs] == runs
     assert len(ours.jobs) == 30 or budget or search == "dsice-2024"
     assert any(trial.status is Status.FAILED for trial in study.trials) or budget
     assert ours.curve(GOAL)[-1][1] == GOAL.cost(study.best.metrics)

@@ -1,0 +1,120 @@
+"""Machine time: its unit, how much a study has used, and how many more trials a budget allows."""
+
+from __future__ import annotations
+
+from itertools import chain
+from math import floor
+from typing import Final
+
+from dsice.launch.names import LOCAL
+from dsice.launch.settings import BatchSettings, Resources
+from dsice.study.config import StudyConfig
+from dsice.study.facts import Attempt, Task
+from dsice.study.spec import config_of, usual_seconds
+from dsice.study.state import Study
+from dsice.study.tables import CommandConfig
+
+GPUS: Final = "GPU-hours"
+CORES: Final = "core-hours"
+NODES: Final = "node-hours"
+JOBS: Final = "job-hours"
+
+_UNLIMITED: Final = 1_000_000
+_EXACT: Final = 1e-9
+
+
+def unit_of(config: StudyConfig) -> str:
+    """The unit of ``job_hours``: of what a trial's job has, GPUs before cores before nodes.
+
+    Hours of jobs if it is known of none of these how many a job has.
+    """
+    return _amount(config, config.trial)[0]
+
+
+def share_of(config: StudyConfig) -> float:
+    """How many units a trial's job uses in an hour: its number of GPUs, for example."""
+    return _amount(config, config.trial)[1]
+
+
+def used(study: Study) -> float:
+    """The machine time of all ended attempts, in hours of `unit_of`.
+
+    That of a job whose end nobody has seen, because its machine went down, is not known.
+    """
+    tasks = (study.stages.values(), study.trials, study.finalists.values())
+    return (
+        sum(
+            attempt.seconds * _share(study, task, attempt)
+            for task in chain[Task](*tasks)
+            for attempt in task.attempts
+            if attempt.seconds
+        )
+        / 3600
+    )
+
+
+def expected(study: Study) -> float:
+    """The expected time of a trial in seconds; 0 while nothing is known."""
+    return usual_seconds(study) or study.config.trial.expected or 0.0
+
+
+def room(budget: float, spent: float, running: int, each: float) -> int:
+    """How many more trials may begin without overrunning a budget of machine time.
+
+    Args:
+        budget: in any unit of time.
+        spent: by what has ended, in the same unit.
+        running: number of trials that run.
+        each: expected time of a trial; 0: nothing is known.
+    """
+    left = budget - spent - running * each
+    if each > 0:
+        return max(0, floor(left / each + _EXACT))
+    return _UNLIMITED if left > 0 else 0
+
+
+def _share(study: Study, task: Task, attempt: Attempt) -> float:
+    """How many units a job has used in an hour."""
+    config = study.config
+    unit, of_trial = _amount(config, config.trial)
+    program = config_of(study, task)
+    if unit == GPUS and config.run.on == LOCAL:
+        return len(attempt.devices) * min(of_trial, 1.0)  # shared GPUs count by their part
+    if program is config.trial:
+        return of_trial
+    resources = _resources(config, program)
+    match unit:
+        case "GPU-hours":
+            return _gpus(resources)
+        case "core-hours":
+            return (resources.cpus or 1) * (resources.nodes or 1)
+        case "node-hours":
+            return resources.nodes or 1
+        case _:
+            return 1.0
+
+
+def _amount(config: StudyConfig, program: CommandConfig) -> tuple[str, float]:
+    """The unit of a program's jobs, and how many of it each has."""
+    run, resources = config.run, _resources(config, program)
+    if run.on == LOCAL and run.gpus is not None:
+        return GPUS, float(resources.gpus or run.gpus_per_trial or 1)
+    if gpus := _gpus(resources):
+        return GPUS, gpus
+    if resources.cpus:
+        return CORES, resources.cpus * (resources.nodes or 1)
+    return (NODES, resources.nodes) if resources.nodes else (JOBS, 1.0)
+
+
+def _resources(config: StudyConfig, program: CommandConfig) -> Resources:
+    """The resources of a program's jobs, with those that its launcher gives all of them."""
+    settings = config.run.settings
+    if settings is None:
+        return program.resources
+    return settings.model_copy(update=program.resources.model_dump(exclude_none=True))
+
+
+def _gpus(resources: Resources) -> float:
+    if isinstance(resources, BatchSettings):
+        return resources.gpu_count
+    return (resources.gpus or 0) * (resources.nodes or 1)
