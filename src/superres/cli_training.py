@@ -229,7 +229,8 @@ class _Job:
         done.save(a.out)
         reports = trained.reports
         if a.validate_every:
-            reports = [*reports, validated(int(reports[-1]["step"]), scores.metrics())]
+            step, epoch = (int(reports[-1][name]) for name in ("step", "epoch"))
+            reports = [*reports, validated(step, epoch, scores.metrics())]
             self._progress()(reports[-1])
         write_curves(reports, a.out)
         (a.out / SNAPSHOT).unlink(missing_ok=True)

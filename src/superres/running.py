@@ -112,7 +112,8 @@ def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
         every = conditions.validate_every
         due = every and not last and step % every == 0
         if conditions.validate is not None and due and group.first:
-            monitor.add(validated(step, conditions.validate(course.result)))
+            epoch = patches.epochs(step)
+            monitor.add(validated(step, epoch, conditions.validate(course.result)))
         if group.first:
             _keep_epoch(step, course, patches, conditions)
         if last:
@@ -129,9 +130,13 @@ def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
     return monitor
 
 
-def validated(step: int, metrics: Mapping[str, float]) -> Report:
+def validated(step: int, epoch: int, metrics: Mapping[str, float]) -> Report:
     """The report of a validation."""
-    return {"step": step, **{f"val_{name}": value for name, value in metrics.items()}}
+    return {
+        "step": step,
+        "epoch": epoch,
+        **{f"val_{name}": value for name, value in metrics.items()},
+    }
 
 
 def _stop(step: int, course: Course, monitor: Monitor, conditions: Conditions) -> NoReturn:

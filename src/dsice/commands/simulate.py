@@ -102,7 +102,7 @@ def _positive(text: str) -> int:
 
 def _simulate(options: argparse.Namespace) -> int:
     from dsice.console import answers
-    from dsice.simulate.answer import Answer
+    from dsice.simulate.answer import Answer, compared
     from dsice.simulate.campaign import play_all
     from dsice.simulate.show import Counter, show
     from dsice.study.config import with_budget
@@ -120,13 +120,25 @@ def _simulate(options: argparse.Namespace) -> int:
     with Counter() as counter:
         played = play_all(campaign, slots, options.repetitions, counter, quick)
     answer = Answer.of(campaign, played, judged=source.goal is not None)
+    whole = None
+    if source.reports:
+        plain = source.campaign(config, options.queue, early=False)
+        with Counter() as counter:
+            ran = play_all(plain, options.parallel, options.repetitions, counter, quick)
+        whole = Answer.of(plain, ran, judged=True)
+    early = [] if whole is None else compared(answer, whole)
     if options.json:
-        say(json.dumps(answer.as_json() | {"worlds": list(source.words)}, indent=1))
+        found = answer.as_json() | {"worlds": list(source.words)}
+        if whole is not None:
+            found |= {"ending_early": early, "to_their_ends": whole.as_json()}
+        say(json.dumps(found, indent=1))
         return 0
     console = answers()
     console.print(f"{config.name}: {config.goal if source.goal is None else source.goal}")
     waits = [f"Each job waits {text(options.queue)} before it begins."] if options.queue else []
     show(answer, [*source.words, *waits], console)
+    for line in early:
+        console.print(line)
     return 0
 
 

@@ -6,6 +6,7 @@ Pure except for `source`, which reads files, and `campaign`, which distributes p
 - `world`: what a world is; worlds of known durations only, and of a complete table.
 - `path`: a Gaussian process fitted to results, and functions drawn from its posterior.
 - `fitted`: worlds drawn from a history.
+- `development`: what trials report on their way, learned from those of a history.
 - `source`: from files and options to worlds.
 - `play`: one play of one study with so many slots.
 - `campaign`: all slots, several repetitions.

@@ -11,7 +11,7 @@ import numpy as np
 
 from dsice.goal import Goal
 from dsice.simulate.campaign import Campaign, Played
-from dsice.units import count, number, percent
+from dsice.units import count, hours, number, percent
 
 SHARES: Final = (0.25, 0.5, 1.0)
 """Of all trials: where the best so far is told."""
@@ -53,6 +53,7 @@ class Row:
         reached: in how many repetitions it came so near.
         worse: median share of that value by which the best after all trials is worse than it;
             negative where it is better.
+        stopped: median number of trials that were ended early.
     """
 
     slots: int
@@ -64,6 +65,7 @@ class Row:
     near: Quartiles | None = None
     reached: int = 0
     worse: float = 0.0
+    stopped: float = 0.0
 
     @property
     def efficiency(self) -> float:
@@ -147,6 +149,7 @@ class Answer:
                     "trials": _json(row.trials),
                     "wall_hours": _json(row.wall, 3600),
                     "job_hours": _json(row.work, 3600),
+                    "ended_early": row.stopped,
                     "speed_up": _json(row.speed_up),
                     "efficiency": row.efficiency,
                     "best": {
@@ -163,6 +166,33 @@ class Answer:
         }
 
 
+def compared(early: Answer, whole: Answer) -> list[str]:
+    """What ending trials early saves, in plain words.
+
+    Args:
+        early: the answer where trials end early.
+        whole: the answer where all run to their ends, for the same slots and worlds.
+    """
+    row, other = early.rows[-1], whole.rows[-1]
+    work, before = row.work.median, other.work.median
+    saved = 1 - work / before if before else 0.0
+    effect = f"saves {percent(saved)}" if saved > 0 else f"costs {percent(-saved)} more"
+    said = [
+        f"Ending trials early {effect} of the job-hours: {hours(work)} instead of "
+        f"{hours(before)}, with {count(row.slots, 'slot')} in {hours(row.wall.median)} hours "
+        f"instead of {hours(other.wall.median)}. {number(row.stopped)} of "
+        f"{number(row.trials.median)} trials end early."
+    ]
+    if early.goal is not None and row.best and other.best:
+        best, of_whole = row.best[-1].median, other.best[-1].median
+        if math.isfinite(best) and math.isfinite(of_whole):
+            said.append(
+                f"The best after all trials has {early.goal.metric} {number(best)}, and "
+                f"{number(of_whole)} where every trial runs to its end (medians)."
+            )
+    return said
+
+
 def _json(values: Quartiles, unit: float = 1.0) -> dict[str, float | None]:
     names = {"low": values.low, "median": values.median, "high": values.high}
     return {n: value / unit if math.isfinite(value) else None for n, value in names.items()}
@@ -177,6 +207,7 @@ def _row(
         wall=Quartiles.of([one.wall for one in group]),
         work=Quartiles.of([one.work + stages for one in group]),
         speed_up=Quartiles.of([(one.work + stages) / one.wall for one in group]),
+        stopped=Quartiles.of([one.stopped for one in group]).median,
     )
     if goal is None:
         return row
@@ -201,6 +232,7 @@ def _row(
         near=Quartiles.of(near),
         reached=sum(map(math.isfinite, near)),
         worse=Quartiles.of(worse).median if worse else 0.0,
+        stopped=row.stopped,
     )
 
 

@@ -55,6 +55,7 @@ class Played:
         ends: when each trial ended, increasing.
         best: the best feasible cost by then, infinite before there is one.
         cpu: seconds of real computing time that the play took.
+        stopped: how many trials were ended early.
     """
 
     slots: int
@@ -64,6 +65,7 @@ class Played:
     ends: Sequence[float]
     best: Sequence[float]
     cpu: float
+    stopped: int = 0
 
 
 def play_once(campaign: Campaign, slots: int, repetition: int) -> Played:
@@ -87,6 +89,7 @@ def play_once(campaign: Campaign, slots: int, repetition: int) -> Played:
         ends=[ended for ended, _ in curve],
         best=[best for _, best in curve],
         cpu=time.process_time() - began,
+        stopped=sum(job.stopped for job in done.jobs),
     )
 
 

@@ -10,6 +10,7 @@ import heapq
 import math
 import statistics
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -53,14 +54,28 @@ class Job:
     Attributes:
         point: what was measured.
         submitted: when its slot was given to it.
-        ended: when its result was there.
-        result: what it gave.
+        ended: when its result was there, or it was ended early.
+        result: what it gave, or would have given.
+        ran: seconds that it ran; as the result says by default.
+        stopped: whether it was ended early, and not begun again.
     """
 
     point: Point
     submitted: float
     ended: float
     result: Result
+    ran: float | None = None
+    stopped: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that it ran."""
+        return self.result.seconds if self.ran is None else self.ran
+
+    @property
+    def metrics(self) -> Metrics | None:
+        """What it measured; None if it failed or was ended early."""
+        return None if self.stopped else self.result.metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +100,7 @@ class Play:
     @property
     def work(self) -> float:
         """Seconds that all jobs of trials ran, one after another."""
-        return math.fsum(job.result.seconds for job in self.jobs)
+        return math.fsum(job.seconds for job in self.jobs)
 
     def curve(self, goal: Goal) -> list[tuple[float, float]]:
         """When each trial ended, and the best feasible cost by then, infinite before there is one.
@@ -93,7 +108,7 @@ class Play:
         In the order of ends. What is best is decided as in a study, see `dsice.incumbent`.
         """
         ends = sorted(enumerate(self.jobs), key=lambda pair: (pair[1].ended, pair[0]))
-        told = [(k, job.point, job.result.metrics) for k, job in ends]
+        told = [(k, job.point, job.metrics) for k, job in ends]
         measured = [_Measured(k, point, found) for k, point, found in told if found is not None]
         changes = {each.latest.number: each.best.metrics for each in incumbents(measured, goal)}
         best, points = math.inf, []
@@ -115,6 +130,8 @@ class _Measured(NamedTuple):
 def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
     """Play a study to the end of its budget or of its search.
 
+    Trials that the search ends early stop at the report; paused ones go on from there.
+
     Args:
         search: new; made for as many points at once as there are ``slots``.
         world: what trials give.
@@ -123,28 +140,115 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
     """
     now = terms.stages
     deadline = math.inf if terms.hours is None else terms.hours * 3600
-    jobs: list[Job] = []
-    running: list[tuple[float, int]] = []
+    trials: list[_Trial] = []
+    running: dict[Point, _Trial] = {}
+    paused: dict[Point, _Trial] = {}
+    queue: list[tuple[float, int, int]] = []  # when, which trial, in which of its jobs
     worked = 0.0
     latest: deque[float] = deque(maxlen=_LATEST)
+
+    def begin(points: Iterable[Point]) -> None:
+        for point in points:
+            trial = paused.pop(point, None)
+            if trial is None:
+                trial = _Trial(len(trials), point, now, world.measure(point))
+                trials.append(trial)
+            trial.begin(now + terms.queue)
+            running[point] = trial
+            heapq.heappush(queue, (trial.due, trial.number, trial.jobs))
+
     while True:
-        free = min(slots - len(running), terms.trials - len(jobs))
+        free = slots - len(running)
         limited = deadline < math.inf or terms.work is not None
         usual = statistics.median(latest) if limited and len(latest) >= _FEW else 0.0
         if terms.work is not None:
             free = min(free, room(terms.work, worked, len(running), usual or terms.expected))
         if free > 0 and now + usual < deadline:
-            for point in search.ask(free):
-                result = world.measure(point)
-                ended = now + terms.queue + result.seconds
-                heapq.heappush(running, (ended, len(jobs)))
-                jobs.append(Job(point, now, ended, result))
+            new = min(free, terms.trials - len(trials))
+            begin(search.ask(new))
+            if new < free:  # the budget is used: only paused trials may go on
+                begin(search.resume(free - new))
         if not running:
-            return Play(slots, terms, tuple(jobs))
-        now = running[0][0]
-        while running and running[0][0] <= now:
-            job = jobs[heapq.heappop(running)[1]]
-            worked += job.result.seconds
-            if job.result.metrics is not None:
-                latest.append(job.result.seconds)
-            search.tell(job.point, job.result.metrics, seconds=job.result.seconds or None)
+            return Play(slots, terms, tuple(trial.as_job() for trial in trials))
+        while queue and trials[queue[0][1]].jobs != queue[0][2]:
+            heapq.heappop(queue)  # of a job that was ended
+        now = queue[0][0]
+        heard = False
+        while queue and queue[0][0] <= now:
+            _, number, job = heapq.heappop(queue)
+            trial = trials[number]
+            if trial.jobs != job:
+                continue
+            if (report := trial.next_report()) is not None:
+                heard = True
+                search.report(trial.point, *report)
+                heapq.heappush(queue, (trial.due, number, job))
+                continue
+            worked += trial.end(now)
+            del running[trial.point]
+            if trial.result.metrics is not None:
+                latest.append(trial.result.seconds)
+            seconds = trial.result.seconds or None
+            search.tell(trial.point, trial.result.metrics, seconds=seconds)
+        for point in search.ending() if heard else ():
+            trial = running.pop(point)
+            worked += trial.stop(now)
+            paused[point] = trial
+            search.end(point)
+
+
+class _Trial:
+    """A trial as it is played.
+
+    Attributes:
+        number: its place in the order of submission.
+        point: what is measured.
+        result: what it gives at its end.
+        jobs: how often it was begun or ended early.
+        due: when it reports next, or ends.
+    """
+
+    def __init__(self, number: int, point: Point, submitted: float, result: Result) -> None:
+        self.number, self.point, self.result = number, point, result
+        self.jobs = 0
+        self.due = self._ended = self._submitted = submitted
+        self._reported = 0
+        self._share = self._before = 0.0  # of its length that it has run, and before this job
+        self._stopped = False
+
+    def begin(self, now: float) -> None:
+        """Run from where it was."""
+        self.jobs += 1
+        self._before = self._share
+        self._stopped = False
+        self._plan(now)
+
+    def _plan(self, now: float) -> None:
+        reports = self.result.reports
+        goal = reports[self._reported][0] if self._reported < len(reports) else 1.0
+        self.due = now + (goal - self._share) * self.result.seconds
+
+    def next_report(self) -> tuple[float, Metrics] | None:
+        """The report that is due; None if it has come to its end."""
+        if self._reported == len(self.result.reports):
+            return None
+        report = self.result.reports[self._reported]
+        self._reported += 1
+        self._share = report[0]
+        self._plan(self.due)
+        return report
+
+    def end(self, now: float) -> float:
+        """It has come to its end; returns the seconds that this job ran."""
+        self._share, self._ended = 1.0, now
+        return (1.0 - self._before) * self.result.seconds
+
+    def stop(self, now: float) -> float:
+        """It was ended early; returns the seconds that this job ran."""
+        self.jobs += 1
+        self._stopped, self._ended = True, now
+        return (self._share - self._before) * self.result.seconds
+
+    def as_job(self) -> Job:
+        ran = self._share * self.result.seconds
+        return Job(self.point, self._submitted, self._ended, self.result, ran, self._stopped)

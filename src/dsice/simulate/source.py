@@ -17,12 +17,14 @@ from dsice.exchange.tabular import interpreted
 from dsice.goal import Goal
 from dsice.grid import Grid, Point
 from dsice.simulate.campaign import Campaign
+from dsice.simulate.development import LEAST, Developing, Development, Told
 from dsice.simulate.fitted import Fitted
 from dsice.simulate.play import Terms
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
 from dsice.study.config import StudyConfig
 from dsice.study.facts import Status, Trial
 from dsice.study.machine_time import share_of
+from dsice.study.progress import SHARES, Listener, search_options
 from dsice.study.state import Study
 from dsice.units import duration, number, percent
 
@@ -50,8 +52,18 @@ class Source:
     stages: float
     words: tuple[str, ...]
 
-    def campaign(self, config: StudyConfig, queue: float = 0.0) -> Campaign:
+    @property
+    def reports(self) -> bool:
+        """Whether trials report in these worlds, so that some may end early."""
+        return isinstance(self.worlds, Developing)
+
+    def campaign(self, config: StudyConfig, queue: float = 0.0, *, early: bool = True) -> Campaign:
         """The study of a file, to be played in these worlds.
+
+        Args:
+            config: the study.
+            queue: seconds that each job waits.
+            early: whether trials may end early, if the file says so.
 
         Raises:
             InvalidInput: it says nothing on the number of trials or has too many, its rule allows
@@ -66,6 +78,8 @@ class Source:
                 f"{trials:,} trials: a simulation plays up to {_MOST_TRIALS:,}; give --trials N"
             )
         search, options = config.search, config.told
+        if self.reports and early:
+            options = {**options, **search_options(config)}
         if self.goal is None:
             if search in _IN_ROUNDS:
                 raise InvalidInput(
@@ -110,11 +124,17 @@ def from_history(config: StudyConfig, study: Study, lasting: Lasting | None = No
         metrics = trial.metrics if trial.status is Status.DONE else None
         results.append((point, Result(metrics, _seconds(trial))))
     try:
-        worlds = Fitted.of(config.grid, goal, results, lasting)
+        fitted = Fitted.of(config.grid, goal, results, lasting)
     except InvalidInput as error:
         raise InvalidInput(f"{where}: {error}") from None
     took, about_stages = _stages(config, study)
-    words = _fitted_words(f"{len(results)} trials of {where}", worlds)
+    words = _fitted_words(f"{len(results)} trials of {where}", fitted)
+    worlds: Worlds = fitted
+    if config.trial.progress.full is not None:
+        development = _development(config, goal, study)
+        if development is not None:
+            worlds = Developing(fitted, development)
+        words.append(_development_words(development, where))
     if (best := study.best_for(goal)) is not None:
         words.append(f"Their own best has {goal.metric} {number(best.metrics[goal.metric])}.")
     return Source(worlds, goal, took, (*words, *about_stages))
@@ -157,6 +177,35 @@ def from_table(
             raise InvalidInput(f"{path}: {error}, or a row for every point") from None
         words = _fitted_words(f"{len(rows)} rows of {path}", worlds)
     return Source(worlds, goal, took, (*words, *about_stages))
+
+
+def _development(config: StudyConfig, goal: Goal, study: Study) -> Development | None:
+    """How the metrics of trials developed, from what they reported; None if too few did."""
+    listener = Listener(config, goal)
+    told = []
+    for trial in study.with_status(Status.DONE):
+        reports = trial.reports or listener.news(trial)
+        told.append(
+            Told(
+                config.grid.point(trial.params),
+                trial.metrics,
+                [(report.share, report.metrics) for report in reports],
+            )
+        )
+    return Development.of(config.grid, goal.metrics, told, SHARES)
+
+
+def _development_words(development: Development | None, where: Path) -> str:
+    if development is None:
+        return (
+            f"Trials run to their ends here: to end some early, {LEAST} trials of {where} must "
+            "have run to their end with reports of all metrics of the goal."
+        )
+    at = ", ".join(percent(share) for share in development.shares)
+    return (
+        f"Trials report at {at} of their length, as {len(development.points)} that ran to their "
+        "end did; what they would have come to is not known of those that ended early."
+    )
 
 
 def _is_complete(grid: Grid, known: Collection[Point]) -> bool:

@@ -24,10 +24,12 @@ class Result:
     Attributes:
         metrics: None if it failed.
         seconds: how long its jobs run, repeated attempts included.
+        reports: what it reports on the way: increasing shares of its length, with metrics.
     """
 
     metrics: Metrics | None
     seconds: float
+    reports: tuple[tuple[float, Metrics], ...] = ()
 
 
 class World(ABC):
