@@ -14,6 +14,7 @@ from dsice.launch.names import ALLOCATION, GROUP, LOCAL, installed
 from dsice.launch.settings import (
     AllocationSettings,
     BatchSettings,
+    LsfSettings,
     PbsSettings,
     PjmSettings,
     SlurmSettings,
@@ -28,6 +29,7 @@ _SYSTEMS: Final[Mapping[type[BatchSettings], str]] = {
     SlurmSettings: "dsice.launch.slurm:Slurm",
     PjmSettings: "dsice.launch.pjm:Pjm",
     PbsSettings: "dsice.launch.pbs:Pbs",
+    LsfSettings: "dsice.launch.lsf:Lsf",
 }
 
 SETTINGS: Final[Mapping[str, type[BatchSettings]]] = {kind.SYSTEM: kind for kind in _SYSTEMS}

@@ -18,8 +18,9 @@ ALLOCATION: Final = "allocation"
 SLURM: Final = "slurm"
 PJM: Final = "pjm"
 PBS: Final = "pbs"
+LSF: Final = "lsf"
 
-TITLES: Final[Mapping[str, str]] = {SLURM: "Slurm", PJM: "Fujitsu TCS", PBS: "PBS"}
+TITLES: Final[Mapping[str, str]] = {SLURM: "Slurm", PJM: "Fujitsu TCS", PBS: "PBS", LSF: "LSF"}
 """The batch systems of this package, and their names in messages."""
 
 OWN: Final = (LOCAL, *TITLES, ALLOCATION)

@@ -28,7 +28,10 @@ _MANY: Final = 500  # ids on one command line
 _SERVERS: Final = ("PBS_DEFAULT", "PBS_SERVER")
 _TOO_MANY: Final = ("limit", "submitjob", "too many", "would exceed", "number of jobs")
 # Descriptions of the ends of jobs.
-_NOT_THERE: Final = ("invalid job id", "unknown job", "job has finished", "already completed")
+_NOT_THERE: Final = (
+    *("invalid job id", "unknown job", "job has finished", "already completed"),
+    *("no matching job found", "job has already finished"),
+)
 
 
 @dataclass(frozen=True, slots=True)

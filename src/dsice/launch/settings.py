@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from dsice.errors import InvalidInput
-from dsice.launch.names import PBS, PJM, SLURM
+from dsice.launch.names import LSF, PBS, PJM, SLURM
 from dsice.units import DURATION, seconds
 
 _MARGIN: Final = 300.0  # seconds that a job gets beyond its program's own time limit
@@ -222,6 +222,18 @@ class PbsSettings(BatchSettings):
     """
 
     SYSTEM = PBS
+
+    queue: Word | None = None
+
+
+class LsfSettings(BatchSettings):
+    """``[run.lsf]``: IBM Spectrum LSF.
+
+    Attributes:
+        queue: the queue to which jobs are submitted.
+    """
+
+    SYSTEM = LSF
 
     queue: Word | None = None
 

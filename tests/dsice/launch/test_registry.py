@@ -126,7 +126,7 @@ def installed_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         ("json:dumps", RUN, "is no subclass of dsice.launch.scheduler.Scheduler"),
         ("dsice.launch.pbs:Pbs", RUN, "its SETTINGS.SYSTEM must be 'gridengine'"),
         ("", RUN + "color = 3", "unknown key 'run.gridengine.color'"),
-        ("", 'on = "moon"', '"pbs", "allocation" or "gridengine"'),
+        ("", 'on = "moon"', '"lsf", "allocation" or "gridengine"'),
         ("", "moon = { time = 3 }", "unknown key 'run.moon'"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 
 from dsice.launch.base import JobState
 from dsice.launch.job import JobFolder, JobSpec, Kind
+from dsice.launch.lsf import Lsf
 from dsice.launch.make import SETTINGS
 from dsice.launch.pbs import Pbs
 from dsice.launch.pjm import Pjm
@@ -21,12 +22,13 @@ from dsice.launch.slurm import Slurm, own_time_left
 from dsice.launch.wave import Wave
 
 QUEUED, RUNNING, ENDED = JobState.QUEUED, JobState.RUNNING, JobState.ENDED
-SYSTEMS: dict[str, type[Scheduler]] = {"slurm": Slurm, "pjm": Pjm, "pbs": Pbs}
-SUBMIT = {"slurm": "sbatch", "pjm": "pjsub", "pbs": "qsub"}
+SYSTEMS: dict[str, type[Scheduler]] = {"slurm": Slurm, "pjm": Pjm, "pbs": Pbs, "lsf": Lsf}
+SUBMIT = {"slurm": "sbatch", "pjm": "pjsub", "pbs": "qsub", "lsf": "bsub"}
 ACCEPTED = {
     "slurm": "Submitted batch job 77",
     "pjm": "[INFO] PJM 0000 pjsub Job 77 submitted.",
     "pbs": "77.server",
+    "lsf": "Job <77> is submitted to queue <normal>.",
 }
 Says = Callable[..., Path]
 
@@ -45,7 +47,8 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
         (kept / "err").write_text(err)
         (folder / command).write_text(
             f"#!/bin/sh\ncd '{kept}'\nprintf '%s\\n' \"$@\" > args\nenv > env\n"
-            f'[ -f "$1" ] && cat "$1" > script\ncat out\ncat err >&2\nexit {code}\n'
+            'if [ -f "$1" ]; then cat "$1" > script; elif [ "$#" = 0 ]; then cat > script; fi\n'
+            f"cat out\ncat err >&2\nexit {code}\n"
         )
         (folder / command).chmod(0o755)
         return kept
@@ -142,6 +145,8 @@ def test_sacct(says: Says) -> None:
         ("pjm", "pjstat", "[ERR.] PJM 0003 pjstat Invalid argument --choose.", False),
         ("pbs", "qstat", "Connection refused\nqstat: cannot connect to server pbs", True),
         ("pbs", "qstat", "qstat: illegal option", False),
+        ("lsf", "bjobs", "LSF is down. Please wait ...", True),
+        ("lsf", "bjobs", "bjobs: illegal option -- o", False),
     ],
 )
 def test_a_command_that_fails(
@@ -171,6 +176,8 @@ def test_a_host_without_the_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ("slurm", "scancel", "scancel: error: job id 7: Invalid job id specified"),
         ("pbs", "qdel", "qdel: Unknown Job Id 7.server"),
         ("pbs", "qdel", "qdel: Job has finished 7.server"),
+        ("lsf", "bkill", "Job <7>: Job has already finished"),
+        ("lsf", "bkill", "Job <7>: No matching job found"),
     ],
 )
 def test_ending_what_has_ended(says: Says, system: str, command: str, text: str) -> None:
@@ -334,6 +341,7 @@ def test_ids_of_an_array(says: Says, tmp_path: Path) -> None:
         ("pbs", "Job 70 was yours\n12 jobs wait\n77.server.site"),
         ("pbs", "1500\n77.server"),
         ("pbs", "77"),
+        ("lsf", "Project <7> has 12 hours\nJob <77> is submitted to default queue <gpu>."),
     ],
 )
 def test_the_id_in_an_answer(says: Says, tmp_path: Path, system: str, answer: str) -> None:
@@ -382,6 +390,8 @@ def test_an_answer_that_makes_no_sense_is_settled_by_the_queue(
         ("pjm", "[ERR.] PJM 0090 pjsub Internal error.", 0, True),
         ("pjm", "", 0, False),
         ("pbs", "qsub: Unknown queue", 1, False),
+        ("lsf", "x: No such queue. Job not submitted.", 255, False),
+        ("lsf", "User's pending job slot limit; too many jobs. Job not submitted.", 255, True),
         ("pbs", "qsub: would exceed queue generic's per-user limit", 1, True),
         ("slurm", "sbatch: error: invalid partition specified: x", 1, False),
         ("slurm", "sbatch: error: QOSMaxSubmitJobPerUserLimit", 1, True),
@@ -431,6 +441,70 @@ def test_a_full_pbs_script(says: Says, tmp_path: Path) -> None:
     for line in ("-l select=1:ncpus=8:ngpus=1:mem=2048mb", "-l walltime=1:30:00", "-q gpu"):
         assert f"#PBS {line}" in lines
     assert all(len(line.split()[2]) <= 15 for line in lines if line.startswith("#PBS -N"))
+
+
+def test_a_full_lsf_script(says: Says, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"cpus": 8, "nodes": 2, "gpus": 1, "memory": "2 GB", "queue": "gpu"}
+    lines = script("lsf", says, tmp_path, account="abc", **given)
+    assert lines[0] == "#!/bin/bash"
+    for line in (
+        "-W 1:30",
+        "-n 16",
+        '-R "span[ptile=8]"',
+        '-gpu "num=1"',
+        "-M 2048MB",
+        '-R "rusage[mem=2048MB]"',
+        "-q gpu",
+        "-P abc",
+        "-r",
+    ):
+        assert f"#BSUB {line}" in lines
+    assert any("${LSB_JOBID%%.*}" in line for line in lines)
+
+
+# In the form of the examples in IBM's reference of bjobs -o.
+BJOBS = """101|RUN|-|-|study.1.1-aa
+102|PEND|-|-|study.2.1-bb
+103|PSUSP|-|-|cc
+104|USUSP|-|-|dd
+105|DONE|-|-|ee
+106|EXIT|1|-|ff
+107|EXIT|140|TERM_RUNLIMIT: job killed after reaching LSF run time limit|gg
+108|EXIT|137|TERM_MEMLIMIT: job killed after reaching LSF memory usage limit|hh
+109|EXIT|130|TERM_OWNER: job killed by owner|a|b|c
+110|ZOMBI|-|-|ii
+111|EXIT|-|TERM_ZOMBIE: job exited while LSF is not available|jj
+a message of the site
+"""
+
+
+def test_bjobs(says: Says) -> None:
+    kept = says("bjobs", BJOBS)
+    queue = Lsf().queue()
+    assert {key: entry.state for key, entry in queue.items()} == {
+        **dict.fromkeys(["102", "103"], QUEUED),
+        **dict.fromkeys(["101", "104", "110"], RUNNING),
+        **dict.fromkeys(["105", "106", "107", "108", "109", "111"], ENDED),
+    }
+    assert {key: entry.kind for key, entry in queue.items() if entry.state is ENDED} == {
+        "105": Kind.OK,
+        "106": Kind.LOST,
+        "107": Kind.TIMEOUT,
+        "108": Kind.OUT_OF_MEMORY,
+        "109": Kind.REMOVED,
+        "111": Kind.NODE_FAILED,
+    }
+    assert queue["109"].name == "a|b|c"
+    assert queue["106"].reason == "its batch job ended with exit code 1"
+    assert {key for key, entry in queue.items() if entry.stuck} == {"103"}
+    assert "-a" in (kept / "args").read_text().split()
+
+
+@pytest.mark.parametrize("words", ["No job found", "No unfinished job found"])
+@pytest.mark.parametrize("code", [0, 255])
+def test_no_jobs_of_lsf(says: Says, words: str, code: int) -> None:
+    says("bjobs", err=words, code=code)
+    assert Lsf().queue() == {}
 
 
 def test_options_of_slurm_in_every_form(says: Says, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ ANSWERS = {
     "slurm": "Submitted batch job 7",
     "pjm": "[INFO] PJM 0000 pjsub Job 7 submitted.",
     "pbs": "7.server",
+    "lsf": "Job <7> is submitted to queue <normal>.",
 }
 
 
@@ -35,7 +36,9 @@ def test_the_script_that_is_shown_is_the_one_that_is_submitted(
     commands.mkdir()
     for name in ("srun", scheduler.SUBMIT):
         program = commands / name
-        program.write_text(f'#!/bin/sh\ncp "$1" "{tmp_path}/script"\necho "{ANSWERS[system]}"\n')
+        program.write_text(
+            f'#!/bin/sh\ncat ${{1:+"$1"}} > "{tmp_path}/script"\necho "{ANSWERS[system]}"\n'
+        )
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}:/usr/bin:/bin")
     assert scheduler.submit(wave, settings) == ["7"]

@@ -129,7 +129,10 @@ def test_every_key_given_what_it_cannot_be() -> None:
             {"trial": '{ command = ["run"], timeout = true }'},
             "key 'trial.timeout' = true is no duration: write '90 s'",
         ),
-        ({"run": '{ on = "moon" }'}, 'accepted is "local", "slurm", "pjm", "pbs" or "allocation"'),
+        (
+            {"run": '{ on = "moon" }'},
+            'accepted is "local", "slurm", "pjm", "pbs", "lsf" or "allocation"',
+        ),
         ({"run": "{ parallel = 0 }"}, "'run.parallel' = 0: accepted is a whole number from 1 to"),
         (
             {"run": "{ slurm = { submit_rate = 0 } }"},

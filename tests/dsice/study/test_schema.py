@@ -97,7 +97,7 @@ def test_it_accepts_what_parse_accepts(line: str, tmp_path: Path) -> None:
         ("grid.b = { levels = 3 }", "levels"),
         ("grid.b = 3", "3"),
         ("grid.b = { values = [1, 2], weights = [1, -2] }", "-2"),
-        ('run.on = "lsf"', "lsf"),
+        ('run.on = "moon"', "moon"),
         ("run.parallel = 0", "0"),
         ('run.slurm = { queue = "gpu" }', "queue"),
         ('run.pbs = { memory = "16 apples" }', "apples"),
