@@ -13,8 +13,9 @@ import signal
 import subprocess
 import tempfile
 import time
+import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +48,8 @@ class Hooks:
         directory: of the study.
         complain: shows a line to the user.
         seconds: how long a hook may take.
+        functions: functions to call in this process, by event, with the facts that programs read
+            on their standard input.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class Hooks:
         directory: Path,
         complain: Callable[[str], None],
         seconds: float = SECONDS,
+        functions: Mapping[str, Callable[[dict[str, Any]], object]] | None = None,
     ) -> None:
+        self._functions = functions or {}
         self._config = config
         self._directory = directory.resolve()
         self._complain = complain
@@ -82,7 +87,7 @@ class Hooks:
 
     def look(self, study: Study) -> None:
         """See what has happened since; to be called often."""
-        if not self._commands:
+        if not (self._commands or self._functions):
             return
         begun, self._study = self._study is not None, study
         if len(study.finished) != self._seen:
@@ -117,7 +122,7 @@ class Hooks:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if (study := self._study) is None or not self._commands:
+        if (study := self._study) is None or not (self._commands or self._functions):
             return
         if error is not None and not isinstance(error, DsiceError):
             self._end_running()
@@ -139,9 +144,16 @@ class Hooks:
 
     def _call(self, event: str, text: str, trial: Trial | None = None) -> None:
         study = self._study
-        if event not in self._commands or study is None:
+        if event not in (*self._commands, *self._functions) or study is None:
             return
         text = one_line(text)
+        facts = as_json(study) | {"event": event, "text": text}
+        if trial is not None:
+            facts["trial"] = trial_as_json(trial)
+        if event in self._functions:
+            self._call_function(event, facts)
+        if event not in self._commands:
+            return
         values: dict[str, Value] = dict(trial.params) if trial else {}
         values |= {name: str(path) for name, path in self._config.paths.items()}
         values |= {
@@ -150,7 +162,6 @@ class Hooks:
             "name": self._config.name,
             "text": text,
         }
-        facts = as_json(study) | {"event": event, "text": text}
         if trial is not None:
             values |= {
                 "trial": trial.number,
@@ -158,10 +169,16 @@ class Hooks:
                 "dir": str(trial.folder.work),
                 "params": str(trial.folder.params),
             }
-            facts["trial"] = trial_as_json(trial)
         given = command.with_flags(values, self._config.flags)
         arguments = command.filled(self._commands[event], given)
         self._waiting.append(_Call(event, arguments, facts))
+
+    def _call_function(self, event: str, facts: dict[str, Any]) -> None:
+        try:
+            self._functions[event](facts)
+        except Exception as error:  # the user's own
+            said = traceback.format_exception_only(error)[-1].strip()
+            self._complain(one_line(f"hook {event}: {shown(said)}"))
 
     def _go_on(self) -> None:
         """See to the hook that runs, and begin the next one."""

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from dsice.study.state import Study
 
 
+Hook = Callable[[dict[str, Any]], object] | Sequence[str]
+"""A function or a program that is told what becomes of a study."""
+
+
 def tune(
     function: Callable[[dict[str, Any]], Mapping[str, float] | float],
     grid: Grid | Mapping[str, Any],
@@ -50,6 +54,9 @@ def tune(
     threads: int = 1,
     progress: bool = True,
     callback: Callable[[Study, Trial], object] | None = None,
+    on_best: Hook = (),
+    on_end: Hook = (),
+    on_trouble: Hook = (),
     reports: Mapping[str, Any] | None = None,
     changed: Literal["refuse", "accept"] = "refuse",
     isolate: bool = True,
@@ -94,6 +101,12 @@ def tune(
         progress: whether to show the progress: in a terminal, or in one output of a notebook.
         callback: called with the study and the trial whenever a trial has ended. If it raises
             StopIteration, the study ends when the running trials have; any other error ends it.
+        on_best: is told when a trial is better than all before it: a function, or the argument list
+            of a program as in a study file. A function is called with a dict of what ``dsice status
+            --json`` says, with ``"event"``, ``"text"`` and the ``"trial"``; what it raises is shown
+            and harms nothing.
+        on_end: is told, in the same way but for the trial, when the call ends, and why.
+        on_trouble: is told when something is in the way, such as calls that fail in the same way.
         reports: stops unpromising calls early, where the function calls `dsice.report`: the
             keys of the table ``[trial.progress]`` of a study file, ``{"step": "epoch", "full":
             40}``.
@@ -128,6 +141,7 @@ def tune(
     from dsice.console import complain
     from dsice.exchange.learning import sources_of
     from dsice.fingerprint import fingerprint
+    from dsice.hooks import Hooks
     from dsice.launch.local import LocalLauncher
     from dsice.notebook import NotebookView, ShownStudy, in_notebook
     from dsice.study.call import LOADING
@@ -164,6 +178,13 @@ def tune(
         for key, value in given.items():
             if value is not None:
                 raise InvalidInput(f"{key} = {value!r}: not with isolate=False, in one process")
+    hooks: dict[str, Hook] = {"on_best": on_best, "on_end": on_end, "on_trouble": on_trouble}
+    for event, hook in hooks.items():
+        if isinstance(hook, str) or not (callable(hook) or all(isinstance(w, str) for w in hook)):
+            raise InvalidInput(
+                f"{event} = {hook!r}: a function, or a list of a program and its arguments, is "
+                "needed"
+            )
     parts = fingerprint(function)
     called = getattr(function, "__name__", "<function>")
     if directory is None and not called.isidentifier():
@@ -206,6 +227,7 @@ def tune(
             "hours": hours,
             "samples": samples if samples != 1 else None,
             "max_consecutive_failures": max_consecutive_failures,
+            **{event: list(hook) for event, hook in hooks.items() if hook and not callable(hook)},
         },
     )
     config = replace(parse(text, place.path, "dsice.tune"), goal=goal)
@@ -235,14 +257,15 @@ def tune(
         view.show(study)
         told.look(study)
 
+    functions = {event: hook for event, hook in hooks.items() if callable(hook)}
     try:
-        with view:
+        with Hooks(config, place.path, complain, functions=functions) as hooked, view:
             study = run_study(
                 config,
                 place.path,
                 Session(
                     LocalLauncher(),
-                    on_change=look,
+                    on_change=hooked.beside(look),
                     on_stop=view.stopping,
                     function=kept,
                     call=None if isolate else function,

@@ -386,3 +386,33 @@ def test_what_is_neither_grid_nor_goal(tmp_path: Path, grid: Any, goal: Any, mes
     with pytest.raises(dsice.InvalidInput, match=message):
         dsice.tune(lambda p: 1, grid, goal, directory=tmp_path / "x", progress=False)
     assert not (tmp_path / "x").exists()
+
+
+def test_hooks_are_functions_or_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[dict[str, Any]] = []
+
+    def fails(facts: dict[str, Any]) -> None:
+        raise RuntimeError("no network")
+
+    study = tune(
+        lambda params: {"y": params["a"], "z": params["a"]},
+        tmp_path,
+        trials=8,
+        isolate=False,
+        on_best=heard.append,
+        on_end=["sh", "-c", 'echo "$1" > end', "sh", "{text}"],
+    )
+    values = [facts["trial"]["metrics"]["y"] for facts in heard]
+    assert values == sorted(set(values), reverse=True)
+    assert heard[-1]["trial"]["params"] == study.best.params
+    assert {facts["event"] for facts in heard} == {"on_best"}
+    end = (study.directory.path / "end").read_text()
+    assert end == "x has ended: the budget of 8 trials is used\n"
+
+    more = {"trials": 9, "isolate": False, "on_end": fails, "changed": "accept"}
+    assert len(tune(lambda params: {"y": 1.0, "z": 1.0}, tmp_path, **more).trials) == 9
+    assert "hook on_end: RuntimeError: no network" in capsys.readouterr().err
+    with pytest.raises(dsice.InvalidInput, match="on_best = 'mail': a function, or a list"):
+        tune(lambda params: 1.0, tmp_path / "other", on_best="mail")

@@ -10,7 +10,7 @@ import heapq
 import math
 import statistics
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -19,7 +19,9 @@ from dsice.grid import Point
 from dsice.incumbent import incumbents
 from dsice.search.base import Search
 from dsice.simulate.world import Result, World
+from dsice.study.facts import Status
 from dsice.study.machine_time import room
+from dsice.study.samples import Samples
 
 # As the driver does it, see `dsice.study.spec.usual_seconds`.
 _FEW: Final = 5
@@ -37,6 +39,8 @@ class Terms:
         queue: seconds that each trial's job waits before it begins.
         work: most seconds that all jobs of trials run, or None.
         expected: seconds that a trial is expected to take, while few have ended; 0: not known.
+        samples: how many times each point is measured.
+        first: points that are measured before the search's.
     """
 
     trials: int
@@ -45,6 +49,8 @@ class Terms:
     queue: float = 0.0
     work: float | None = None
     expected: float = 0.0
+    samples: int = 1
+    first: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +147,12 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
     now = terms.stages
     deadline = math.inf if terms.hours is None else terms.hours * 3600
     trials: list[_Trial] = []
-    running: dict[Point, _Trial] = {}
+    running: dict[int, _Trial] = {}
     paused: dict[Point, _Trial] = {}
     queue: list[tuple[float, int, int]] = []  # when, which trial, in which of its jobs
     worked = 0.0
     latest: deque[float] = deque(maxlen=_LATEST)
+    waves = _Waves(search, terms)
 
     def begin(points: Iterable[Point]) -> None:
         for point in points:
@@ -154,7 +161,7 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
                 trial = _Trial(len(trials), point, now, world.measure(point))
                 trials.append(trial)
             trial.begin(now + terms.queue)
-            running[point] = trial
+            running[trial.number] = trial
             heapq.heappush(queue, (trial.due, trial.number, trial.jobs))
 
     while True:
@@ -165,7 +172,7 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
             free = min(free, room(terms.work, worked, len(running), usual or terms.expected))
         if free > 0 and now + usual < deadline:
             new = min(free, terms.trials - len(trials))
-            begin(search.ask(new))
+            begin(waves.next(trials, running, paused, new))
             if new < free:  # the budget is used: only paused trials may go on
                 begin(search.resume(free - new))
         if not running:
@@ -185,13 +192,14 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
                 heapq.heappush(queue, (trial.due, number, job))
                 continue
             worked += trial.end(now)
-            del running[trial.point]
+            del running[number]
             if trial.result.metrics is not None:
                 latest.append(trial.result.seconds)
             seconds = trial.result.seconds or None
             search.tell(trial.point, trial.result.metrics, seconds=seconds)
+        numbers = {trial.point: trial.number for trial in running.values()} if heard else {}
         for point in search.ending() if heard else ():
-            trial = running.pop(point)
+            trial = running.pop(numbers[point])
             worked += trial.stop(now)
             paused[point] = trial
             search.end(point)
@@ -252,3 +260,57 @@ class _Trial:
     def as_job(self) -> Job:
         ran = self._share * self.result.seconds
         return Job(self.point, self._submitted, self._ended, self.result, ran, self._stopped)
+
+
+class _Waves:
+    """Which points begin next, as `dsice.study.proposals` chooses them."""
+
+    def __init__(self, search: Search, terms: Terms) -> None:
+        self._search, self._terms = search, terms
+        self._given = deque(terms.first)
+
+    def next(
+        self,
+        trials: Sequence[_Trial],
+        running: Container[int],
+        paused: Container[Point],
+        free: int,
+    ) -> list[Point]:
+        """At most ``free`` points to begin after ``trials``; paused ones go on.
+
+        Args:
+            trials: so far.
+            running: numbers of those that run.
+            paused: points of those that were ended early.
+            free: how many may begin.
+        """
+        terms = self._terms
+        samples = Samples()
+        if terms.samples > 1:
+            states = [
+                (trial.point, _status(trial, trial.number in running, trial.point in paused))
+                for trial in trials
+            ]
+            samples = Samples.of_trials(states, self._search.grid, terms.samples)
+        wave = self._pend(samples.apart[:free])
+        owed = samples.owed - len(wave)
+        room = max(0, terms.trials - len(trials) - len(wave) - owed) // terms.samples
+        new = min(free - len(wave), room if trials else max(1, room))
+        given = [self._given.popleft() for _ in range(min(new, len(self._given)))]
+        wave += self._pend(given)
+        if new > len(given):
+            wave += self._search.ask(new - len(given))
+        return wave + self._pend(samples.beside[: free - len(wave)])
+
+    def _pend(self, points: Sequence[Point]) -> list[Point]:
+        for point in points:
+            self._search.pend(point)
+        return list(points)
+
+
+def _status(trial: _Trial, runs: bool, paused: bool) -> Status:
+    if runs:
+        return Status.RUNNING
+    if paused:
+        return Status.STOPPED
+    return Status.FAILED if trial.result.metrics is None else Status.DONE

@@ -97,7 +97,14 @@ class Source:
             seed=config.seed,
             worlds=self.worlds,
             terms=Terms(
-                trials, config.run.hours, self.stages, queue, work, config.trial.expected or 0.0
+                trials,
+                config.run.hours,
+                self.stages,
+                queue,
+                work,
+                config.trial.expected or 0.0,
+                config.run.samples,
+                config.first,
             ),
         )
 

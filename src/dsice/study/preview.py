@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import shutil
@@ -13,7 +14,7 @@ from typing import Final
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
-from dsice.grid import Axis, Point
+from dsice.grid import Axis, Params, Point
 from dsice.launch import output
 from dsice.launch.job import JobSpec
 from dsice.launch.locks import is_locked
@@ -44,10 +45,11 @@ from dsice.study.spec import (
 from dsice.study.state import Study
 from dsice.study.tables import CommandConfig, TimesMedian
 from dsice.study.tryout import metric_lines
-from dsice.units import count, duration, hours, setting
+from dsice.units import count, duration, hours, percent, setting
 
 _WIDTH: Final = 12  # of the first column, in characters
 _LEVELS: Final = 6  # levels of an axis that are shown
+_BELIEVED: Final = 3  # levels whose probability is shown
 _LINES: Final = 12  # lines of a file that are shown
 # An absolute path that is an argument, or the value of an option.
 _PATH: Final = re.compile(r"(?:-[^=\s]*=)?(/[\w.+@:,~/-]+)")
@@ -91,7 +93,7 @@ def preview(
         *_row("Search", f"{config.search}, seed {config.seed}"),
         *(line for source in sources for line in _row("Learns from", str(source))),
         *_row("Grid", str(config.grid.counts())),
-        *(line for axis in config.grid.axes for line in _row(f"  {axis.name}", _levels(axis))),
+        *(line for axis in config.grid.axes for line in _axis(axis, config)),
     ]
     if config.grid.only_ratios_of:
         lines += _row("", f"Of {', '.join(config.grid.only_ratios_of)} only the ratios matter.")
@@ -115,11 +117,12 @@ def preview(
     else:
         first = Trial(study, number=1, point=point)
         specs.append(next_job(study, first, slots.all[0]))
-        lines += _row(
-            "", "The first is " + ", ".join(f"{k} = {shown(v)}" for k, v in first.params.items())
-        )
+        baseline = ", the baseline" if config.first else ""
+        lines += _row("", f"The first is {_setting(first.params)}{baseline}")
         lines += _command(specs[-1])
         lines += _environment(config.trial, specs[-1])
+    for point in config.first[1:]:
+        lines += _row("", f"Then {_setting(config.grid.params(point))}, before the search goes on")
     lines += [line for note in config.notes for line in _row("Note", note)]
     if found := metric_lines(config.trial, output):
         lines += _row("Metrics", "besides those that the program writes as JSON:")
@@ -143,6 +146,23 @@ def _row(head: str, text: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def _setting(params: Params) -> str:
+    return ", ".join(f"{name} = {shown(value)}" for name, value in params.items())
+
+
+def _axis(axis: Axis, config: StudyConfig) -> list[str]:
+    """The levels of an axis, and what the user believes of them."""
+    lines = _row(f"  {axis.name}", _levels(axis))
+    belief = config.beliefs.get(axis.name)
+    if belief is not None:
+        whole = math.fsum(belief.values())
+        likely = sorted(belief.items(), key=lambda item: -item[1])[:_BELIEVED]
+        said = ", ".join(f"{shown(value)} ({percent(each / whole)})" for value, each in likely)
+        more = ", ..." if len(belief) > _BELIEVED else ""
+        lines += _row("", f"You believe most in {said}{more}")
+    return lines
 
 
 def _levels(axis: Axis) -> str:
@@ -219,7 +239,16 @@ def _budget(config: StudyConfig) -> str:
     most = "" if run.hours is None else f", {setting(run.hours)} hours at most"
     if run.job_hours is not None:
         most += f", {setting(run.job_hours)} {unit_of(config)} at most"
-    return f"{trials}{most}, {run.parallel:,} at once"
+    return f"{trials}{most}, {run.parallel:,} at once{_samples(config)}"
+
+
+def _samples(config: StudyConfig) -> str:
+    run = config.run
+    if run.samples == 1:
+        return ""
+    counts = "median" if config.goal.of_repeats == "median" else "best"
+    points = "" if run.trials is None else f": {count(run.trials // run.samples, 'point')}"
+    return f"; every point {run.samples} times, of which the {counts} counts{points}"
 
 
 def _slots(config: StudyConfig) -> tuple[StudyConfig, Slots, list[str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dsice.grid import Point
-from dsice.study.facts import Status, Trial
+from dsice.grid import Grid, Point
+from dsice.study.facts import Status
 from dsice.study.state import Study
 
 
@@ -31,22 +32,27 @@ class Samples:
 
         The first trial of a point must succeed before it is measured again.
         """
+        return cls.of_trials([(t.point, t.status) for t in study.trials], study.config.grid, number)
+
+    @classmethod
+    def of_trials(cls, trials: Sequence[tuple[Point, Status]], grid: Grid, number: int) -> Samples:
+        """As `of`, from the points and states of all trials in the order of their beginnings."""
         if number == 1:
             return cls()
-        points: dict[Point, list[Trial]] = {}
-        for trial in study.trials:
-            points.setdefault(study.config.grid.program(trial.point), []).append(trial)
+        points: dict[Point, list[tuple[Point, Status]]] = {}
+        for trial in trials:
+            points.setdefault(grid.program(trial[0]), []).append(trial)
         owed = 0
         apart, beside = [], []
-        last = study.config.grid.program(study.trials[-1].point) if study.trials else None
-        for same, trials in points.items():
-            missing = number - len(trials)
-            states = {trial.status for trial in trials}
+        last = grid.program(trials[-1][0]) if trials else None
+        for same, found in points.items():
+            missing = number - len(found)
+            states = {status for _, status in found}
             if missing <= 0 or states & {Status.FAILED, Status.STOPPED}:
                 continue
             owed += missing
             if Status.DONE in states:
-                point = trials[0].point
+                point = found[0][0]
                 free = same != last and not states & {Status.WAITING, Status.RUNNING}
                 apart += [point] if free else []
                 beside += [point] * (missing - free)

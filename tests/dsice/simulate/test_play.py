@@ -49,15 +49,28 @@ def played(slots: int, terms: Terms, search: str = "dsice", seed: int = 0) -> Pl
 
 @pytest.mark.parametrize("search", ["dsice", "dsice-2024", "random"])
 @pytest.mark.parametrize(
-    ("slots", "budget"), [(1, ""), (4, ""), (4, "hours = 1.7"), (25, ""), (4, "job_hours = 3")]
+    ("slots", "budget"),
+    [
+        (1, ""),
+        (4, ""),
+        (4, "hours = 1.7"),
+        (25, ""),
+        (4, "job_hours = 3"),
+        (1, "samples = 3"),
+        (4, "samples = 2"),
+        (9, "samples = 4"),
+    ],
 )
 def test_it_is_what_the_real_driver_does(
     tmp_path: Path, search: str, slots: int, budget: str
 ) -> None:
+    first = [{"a": 2, "b": 3}, {"a": 4, "b": 4}] if "samples" in budget else []
+    settings = ", ".join(f"{{ a = {each['a']}, b = {each['b']} }}" for each in first)
     text = f"""
     name = "same"
     minimize = "y"
     subject_to = ["z <= 12"]
+    first = [{settings}]
     search = "{search}"
     seed = 3
     [grid]
@@ -84,7 +97,8 @@ def test_it_is_what_the_real_driver_does(
     with Journal(place.journal, clock.now) as journal:
         study = Driver(Study(config, place), config.run, journal, launcher, clock).run()
     work = None if config.run.job_hours is None else 3600 * config.run.job_hours
-    ours = played(slots, Terms(30, config.run.hours, work=work), search, seed=3)
+    terms = Terms(30, config.run.hours, work=work, samples=config.run.samples, first=config.first)
+    ours = played(slots, terms, search, seed=3)
     assert [job.point for job in ours.jobs] == [trial.point for trial in study.trials]
     runs = [(began - HOUR, ended - HOUR) for began, ended in launcher.runs]
     assert [(job.submitted, job.ended) for job in ours.jobs] == runs

@@ -208,3 +208,17 @@ def test_what_is_expected_to_take_long_is_worked_out(study_file: StudyFile) -> N
     assert "Time stages about 1 h 30 min" in text
     assert "trials about 30 x 3 min = 1.5 job-hours, 24 min with 4 at once" in text
     assert "at most" not in text
+
+
+def test_samples_first_settings_and_beliefs(study_file: StudyFile) -> None:
+    text, _ = previewed(
+        study_file(
+            top='minimize = "y"\nof_repeats = "best"\nfirst = [{ a = 2, b = 1 }, { a = 1, b = 2 }]',
+            grid="a = { values = [0, 1, 2, 3], weights = [1, 0, 2, 1] }\nb = [1, 2]",
+            run="trials = 10\nsamples = 3",
+        )
+    )
+    assert "You believe most in 2 (50 %), 0 (25 %), 3 (25 %), ..." in text
+    assert "every point 3 times, of which the best counts: 3 points" in text
+    assert "The first is a = 2, b = 1, the baseline" in text
+    assert "Then a = 1, b = 2, before the search goes on" in text
