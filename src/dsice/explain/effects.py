@@ -7,8 +7,8 @@ on, each with mean zero along each of its axes. With the posterior mean written 
 
 the effect of a set S of axes is sum_k a_k prod_{i in S} r_i(x_i, X_ki), and its variance over the
 grid a' [prod_{i in S} G_i] a with G_i the mean of r_i r_i' over the levels of axis i. The shares in
-the variance of f are the Sobol' indices of f over all points of the grid, exactly. A conditional
-parameter (`dsice.when`) counts as though it applied everywhere.
+the variance of f are the Sobol' indices of f over all points of the grid, exactly; conditional
+parameters (`dsice.when`) have an effect where they apply only, see `dsice.explain.moments`.
 
 Sources: C. Gu, "Smoothing Spline ANOVA Models", Springer (2013), sections 2.4 and 3.2; I. M.
 Sobol', "Global sensitivity indices for nonlinear mathematical models and their Monte Carlo
@@ -28,6 +28,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from dsice.explain.moment import result
+from dsice.explain.moments import Moments
 from dsice.goal import Bound, Goal, Metrics
 from dsice.grid import Axis, Grid, Point, Value
 from dsice.search.history import History
@@ -50,6 +51,8 @@ _JITTER: Final = 1e-6
 @dataclass(frozen=True, slots=True)
 class Effect:
     """The main effect of an axis, averaged over all levels of all other axes.
+
+    That of a conditional axis is averaged over the points where it applies.
 
     Attributes:
         axis: its name.
@@ -236,36 +239,29 @@ class _Decomposition:
             self._weighed(axis, self._anova.level_terms(axis, np.array(levels), self._points))
             for axis, levels in enumerate(self._levels)
         ]
-        self._means = [across.T @ across / len(across) for across in self._across]
+        self._moments = Moments(self._anova, self._levels, self._across, self._pull)
 
     def _weighed(self, axis: int, values: Array) -> Array:
         """sum_t w_t R_t of an axis."""
         mine = [k for k, (of, _) in enumerate(self._anova.terms) if of == axis]
         return np.asarray(np.tensordot(self._anova.strengths[mine], values, 1))
 
-    def _form(self, matrix: Array | float) -> float:
-        """The quadratic form of the matrix, or of a matrix full of this number, at the pull."""
-        whole = np.broadcast_to(matrix, (len(self._pull), len(self._pull)))
-        return float(self._pull @ whole @ self._pull)
-
     def effects(self, most_pairs: int) -> Effects:
         """All effects and interactions."""
-        axes = range(len(self._grid.axes))
-        plus = [1 + mean for mean in self._means]
-        everything = self._form(_product(plus))
+        axes, moments = range(len(self._grid.axes)), self._moments
+        everything = moments.square()
         constant = float(self._pull.sum())
         variance = max(everything - constant**2, 1e-300)
-        single = [self._form(mean) / variance for mean in self._means]
+        single = [float(np.mean(moments.main(axis) ** 2)) / variance for axis in axes]
         pairs = {
-            (i, j): self._form(self._means[i] * self._means[j]) / variance
+            (i, j): float(np.mean(moments.interaction(i, j) ** 2)) / variance
             for i, j in combinations(axes, 2)
         }
         strongest = sorted(pairs, key=lambda pair: -pairs[pair])[:most_pairs]
         effects = []
         for axis in axes:
-            without = self._form(_product([*plus[:axis], *plus[axis + 1 :]]))
-            total = (everything - without) / variance
-            effects.append(self._effect(axis, constant, single[axis], total))
+            total = (everything - moments.square(without=axis)) / variance
+            effects.append(self._effect(axis, single[axis], total))
         missed = self._noises * self._pull
         explained = 1 - float(np.var(missed)) / float(np.var(self._values))
         return Effects(
@@ -283,8 +279,8 @@ class _Decomposition:
         if len(axes) < 2:
             return None
         i, j = sorted(sorted(axes, key=lambda k: -effects[k].total)[:2])
-        alone = np.add.outer(np.array(effects[i].mean), np.array(effects[j].mean))
-        together = (self._across[i] * self._pull) @ self._across[j].T
+        alone = np.add.outer(self._moments.main(i), self._moments.main(j))
+        together = self._moments.interaction(i, j)
         targets = (self._centre + constant + alone + together).ravel()
         found = self._scale.estimates(targets, np.zeros_like(targets))
         width = len(effects[j].mean)
@@ -293,11 +289,15 @@ class _Decomposition:
         means = tuple(tuple(each.mean for each in row) for row in rows)
         return Joint((names[i], names[j]), means)
 
-    def _effect(self, axis: int, constant: float, share: float, total: float) -> Effect:
-        across, there = self._across[axis], self._grid.axes[axis]
+    def _effect(self, axis: int, share: float, total: float) -> Effect:
+        weights, there = self._moments.weights(axis), self._grid.axes[axis]
+        across = self._across[axis] * weights
+        constant = float(self._pull @ weights)
         levels = np.array(self._levels[axis])
         own = self._weighed(axis, terms(len(there), there.ordered, levels, levels))
-        variance = own - np.einsum("ij,ji->i", across, cho_solve(self._factor, across.T))
+        variance = own * self._spread(axis) - np.einsum(
+            "ij,ji->i", across, cho_solve(self._factor, across.T)
+        )
         mean = across @ self._pull
         deviation = np.sqrt(self._scale2 * np.maximum(variance, 0.0))
         return Effect(
@@ -310,17 +310,27 @@ class _Decomposition:
             total=total,
         )
 
+    def _spread(self, axis: int) -> float:
+        """The prior variance of the read axes' factors, averaged where ``axis`` applies.
+
+        1 if it always does.
+        """
+        if axis not in self._anova.whens or not (mine := self._moments.applies(axis)).any():
+            return 1.0
+        points = self._moments.combinations[mine]
+        rows = np.unique(np.linspace(0, len(points) - 1, _FITTED).round().astype(np.intp))
+        product: Array = np.ones((len(rows), len(rows)))
+        for read in self._anova.whens[axis].reads:
+            at, there = points[rows, read], self._grid.axes[read]
+            product = product * (
+                1 + self._weighed(read, terms(len(there), there.ordered, at[:, None], at))
+            )
+        return float(product.mean())
+
     def _interaction(self, i: int, j: int, share: float) -> Interaction:
-        mean = (self._across[i] * self._pull) @ self._across[j].T
+        mean = self._moments.interaction(i, j)
         names = self._grid.names
         return Interaction((names[i], names[j]), share, tuple(map(tuple, mean.tolist())))
-
-
-def _product(factors: Sequence[Array]) -> Array | float:
-    product: Array | float = 1.0
-    for factor in factors:
-        product = product * factor
-    return product
 
 
 def _levels(axis: Axis) -> list[int]:
