@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from dsice.launch import output
-from dsice.launch.job import JobSpec
+from dsice.launch.job import JobFolder, JobSpec
 from dsice.report.facts import Facts
 from dsice.report.words import moment, parameter
 from dsice.study.events import Verdict
@@ -60,9 +60,10 @@ class Log:
         """Read the log of a trial; parts that are not on disk are empty."""
         if not trial.attempts:
             return cls()
-        spec = job_spec(trial)
+        job = trial.job
+        spec = job_spec(job)
         command = "" if spec is None else plain(shlex.join(spec.command), _COMMAND)
-        return cls(command, log_tail(trial.job.stdout), log_tail(trial.job.stderr))
+        return cls(command, log_tail(job.stdout), log_tail(job.stderr))
 
     @property
     def size(self) -> int:
@@ -79,10 +80,10 @@ class Log:
         return type(self)(command, kept, errors)
 
 
-def job_spec(trial: Trial) -> JobSpec | None:
-    """The job of a trial's newest attempt; None if it is not on disk."""
+def job_spec(job: JobFolder) -> JobSpec | None:
+    """The specification of a job; None if it is not on disk."""
     try:
-        return trial.job.spec()
+        return job.spec()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -111,7 +112,7 @@ def details(facts: Facts, trial: Trial, log: Log | None = None) -> dict[str, Any
         "command": log.command,
         "output": log.output,
         "errors": log.errors,
-        "folder": plain(str(trial.folder.path.relative_to(root)), 300),
+        "folder": plain(str(trial.folder.path)[len(str(root)) + 1 :], 300),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from dsice.domain import spans_decades
@@ -41,6 +41,9 @@ class Facts:
     incumbents: tuple[Incumbent[Trial], ...]
     standings: tuple[Standing[Trial], ...]
     order: dict[int, int]
+    # By trial number; reading and formatting what 100,000 trials returned takes long.
+    _returned: dict[int, dict[str, str]] = field(default_factory=dict, repr=False, compare=False)
+    _described: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, study: Study) -> Self:
@@ -117,8 +120,10 @@ class Facts:
 
     def returned(self, trial: Trial) -> dict[str, str]:
         """All that a trial returned, as text: metrics, and values that are not finite numbers."""
-        metrics = {name: self.metric(name, value) for name, value in trial.metrics.items()}
-        return metrics | other_results(trial)
+        if (found := self._returned.get(trial.number)) is None:
+            metrics = {name: self.metric(name, value) for name, value in trial.metrics.items()}
+            found = self._returned[trial.number] = metrics | other_results(trial)
+        return found
 
     def state(self, trial: Trial) -> str:
         """The state of a trial in a few words."""
@@ -130,6 +135,11 @@ class Facts:
 
     def describe(self, trial: Trial) -> str:
         """A trial in a few short lines, for the tooltip of a point."""
+        if (found := self._described.get(trial.number)) is None:
+            found = self._described[trial.number] = self._description(trial)
+        return found
+
+    def _description(self, trial: Trial) -> str:
         repeats = f", {self.best_repeats}" if trial is self.best and self.best_repeats else ""
         lines = [f"Trial {trial.number}: {self.state(trial)}{repeats}"]
         if trial.reason:

@@ -59,9 +59,9 @@ class Figures:
     space: tuple[Figure, ...] = ()
 
     @classmethod
-    def of(cls, study: Study) -> Self:
-        """The figures of a study in any state."""
-        board = Board.of(facts := Facts.of(study))
+    def of(cls, study: Study, facts: Facts | None = None) -> Self:
+        """The figures of a study in any state; ``facts`` are those of `Facts.of`."""
+        board = Board.of(facts := facts or Facts.of(study))
         curves = tuple(curve_figures(facts))
         timeline = Timeline.of(study)
         jobs: tuple[Figure, ...] = ()

@@ -59,8 +59,9 @@ def write_report(study: Study, path: Path | None = None) -> Path:
 
 def report(study: Study) -> str:
     """The report as HTML text."""
-    parts = parts_of(study)
-    details = all_details(Facts.of(study))
+    facts = Facts.of(study)
+    parts = parts_of(study, facts)
+    details = all_details(facts)
     return page(study.config.name, parts, PROGRAMS, {"details": details}, drawn=bool(parts.figures))
 
 

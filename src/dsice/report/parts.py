@@ -51,10 +51,10 @@ class Parts:
     datasets: dict[str, list[Row]]
 
 
-def parts_of(study: Study) -> Parts:
-    """Build the page of a study."""
-    facts, timeline = Facts.of(study), Timeline.of(study)
-    figures = Figures.of(study)
+def parts_of(study: Study, facts: Facts | None = None) -> Parts:
+    """Build the page of a study; ``facts`` are those of `Facts.of`."""
+    facts, timeline = facts or Facts.of(study), Timeline.of(study)
+    figures = Figures.of(study, facts)
     savings = Savings.of(study, timeline)
     values = {
         "name": plain(study.config.name),

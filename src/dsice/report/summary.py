@@ -166,7 +166,7 @@ class Command:
 
 def best_command(facts: Facts) -> Command | None:
     """The exact command of the best trial; None if there is none or it was not kept."""
-    spec = None if facts.best is None or not facts.best.attempts else job_spec(facts.best)
+    spec = None if facts.best is None or not facts.best.attempts else job_spec(facts.best.job)
     if spec is None:
         return None
     arguments = tuple(plain(shlex.quote(argument), 5000) for argument in spec.command)
