@@ -41,15 +41,16 @@ class Problem:
         grid: its points.
         steps: at which a trial reports.
         curve: the value at each point and step.
-        seconds: the length of a whole trial at each point, median 1.
+        seconds: the length of a whole trial at each point, median 1; ``even``: all 1.
         limits: the values within `SHARES` of the optimum.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, even: bool = False) -> None:
         data = np.load(path, allow_pickle=True)
         self.name: Final = path.stem
         self.curve: Final = data["curve"].astype(float)
-        self.seconds: Final = data["seconds"].astype(float)
+        seconds = data["seconds"].astype(float)
+        self.seconds: Final = np.ones_like(seconds) if even else seconds
         self.steps: Final = [int(step) for step in data["steps"]]
         shape = self.curve.shape[:-1]
         names = map(str, data["names"])
@@ -288,6 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--budget", type=float)
+    parser.add_argument("--even", action="store_true", help="all trials are equally long")
     options = parser.parse_args(arguments)
     budget = options.budget or BUDGETS.get(options.workers, 100.0)
     paths = sorted(options.data.glob("*.npz"))
@@ -296,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for path in paths:
         if options.problem and path.stem not in options.problem:
             continue
-        problem = Problem(path)
+        problem = Problem(path, options.even)
         print(
             f"{problem.name}, {options.workers} workers, budget {budget:g}: work to 10, 5, 2, 1 %"
         )
