@@ -20,6 +20,7 @@ _LABELS: Final = 6  # labelled levels per axis
 _ABSENT: Final = -0.09  # position of parameters that do not apply
 _NAMES: Final = -0.2  # position of the axes' names
 _RATIO: Final = 20.0  # ratio of predicted values from which colours are logarithmic
+_NARROW: Final = 90  # pixels between two axes below which their names would overlap
 _SHORT: Final = 10  # characters of a label
 
 
@@ -75,7 +76,7 @@ def parallel_figure(board: Board) -> list[Figure]:
         "field": "at",
         "type": "quantitative",
         "axis": None,
-        "scale": {"domain": [_NAMES - 0.02, 1.03], "nice": False, "zero": False},
+        "scale": {"domain": [_NAMES - 0.07, 1.03], "nice": False, "zero": False},
     }
     best = facts.best.number if facts.best else 0
     lines: Spec = {"x": x, "y": y, "detail": {"field": "trial"}, "tooltip": tip()}
@@ -99,11 +100,14 @@ def parallel_figure(board: Board) -> list[Figure]:
             "mark": mark("line", "frontier", strokeWidth=2.5),
             "encoding": {**lines, "order": {"field": "axis"}},
         },
-        {
-            "data": {"values": labels},
-            "mark": {"type": "text", "style": "note", "align": "left", "dx": 4},
-            "encoding": {"x": x, "y": y, "text": {"field": "text"}},
-        },
+        *(
+            {
+                "data": {"values": labels},
+                "mark": {"type": "text", "style": style, "align": "left", "dx": 6},
+                "encoding": {"x": x, "y": y, "text": {"field": "text"}},
+            }
+            for style in ("halo", "note")  # lines must not cross out labels
+        ),
         {
             "data": {
                 "values": [{"axis": k, "at": _NAMES, "text": name} for k, name in enumerate(names)]
@@ -112,6 +116,8 @@ def parallel_figure(board: Board) -> list[Figure]:
                 "type": "text",
                 "style": "note",
                 "limit": max(40, 760 // len(names)),
+                # On a narrow page every second name stands lower.
+                "dy": {"expr": f"width / {len(names)} < {_NARROW} && datum.axis % 2 ? 13 : 0"},
                 "fontWeight": 600,
             },
             "encoding": {"x": x, "y": y, "text": {"field": "text"}},

@@ -70,6 +70,7 @@ def _theme(ink: str, soft: str, grid: str, paper: str, colors: Mapping[str, str]
             "job": {"fillOpacity": 0.8, "strokeWidth": 1.2},
             "area": {"color": colors["within"], "fillOpacity": 0.18},
             "note": {"color": ink, "fontSize": 11},
+            "halo": {"color": paper, "stroke": paper, "strokeWidth": 4, "fontSize": 11},
             "startnote": {"color": colors["start"], "fontSize": 11},
             "onbar": {"color": paper, "fontSize": 11, "fontWeight": 600},
         },
