@@ -46,6 +46,7 @@ def tune(
     seed: int = 0,
     first: Sequence[Mapping[str, Any]] = (),
     learn_from: Sequence[Path | str] | str = (),
+    beliefs: Mapping[str, Sequence[float]] | None = None,
     hours: float | None = None,
     samples: int = 1,
     timeout: float | None = None,
@@ -90,6 +91,9 @@ def tune(
         learn_from: results of related programs that the search learns from, read when the study
             begins: directories of studies, and files and storages that ``dsice import`` reads. Or
             ``"auto"``: earlier studies beside this one with the same function and parameters.
+        beliefs: for parameters of a `dsice.Grid`, by name, how promising each level seems, as
+            weights of all levels: they guide the first trials and fade with results. A dict of
+            levels says it by ``weights`` or ``expect``.
         hours: maximum wall time in hours, in all, or None.
         samples: how many times each point is measured; each measurement is a trial.
         timeout: time limit of one call in seconds, or None.
@@ -204,6 +208,7 @@ def tune(
     text = _study_file(
         grid,
         goal,
+        beliefs=_weights(grid, beliefs or {}),
         top={
             "name": _name(place.path.name),
             "search": search,
@@ -365,6 +370,7 @@ def _study_file(
     top: Mapping[str, Any],
     trial: Mapping[str, Any],
     run: Mapping[str, Any],
+    beliefs: Mapping[str, Sequence[float]] | None = None,
 ) -> str:
     """The study file that is equivalent to a call of `tune`."""
     python = sys.executable.replace("{", "{{").replace("}", "}}")
@@ -379,7 +385,7 @@ def _study_file(
     if isinstance(grid, Grid):
         rule["allowed"] = grid.rule if isinstance(grid.rule, str) else None
         rule["only_ratios_of"] = list(grid.only_ratios_of) or None
-        axes = {axis.name: _levels(axis) for axis in grid.axes}
+        axes = {axis.name: _levels(axis, (beliefs or {}).get(axis.name)) for axis in grid.axes}
     elif isinstance(grid, Mapping):
         axes = {str(name): _plain(entry) for name, entry in grid.items()}
     else:
@@ -394,10 +400,30 @@ def _study_file(
     return "\n".join(lines) + "\n"
 
 
-def _levels(axis: Axis) -> Any:
+def _weights(
+    grid: Grid | Mapping[str, Any], beliefs: Mapping[str, Sequence[float]]
+) -> dict[str, list[float]]:
+    """Beliefs as they are in a study file.
+
+    Raises:
+        InvalidInput: the grid is no `dsice.Grid`, or has no such parameter.
+    """
+    if beliefs and not isinstance(grid, Grid):
+        raise InvalidInput(
+            "beliefs are for a dsice.Grid: a dict of levels says them itself, "
+            '{"values": [8, 16], "weights": [1, 3]}'
+        )
+    for name in beliefs:
+        if isinstance(grid, Grid) and name not in grid.names:
+            raise InvalidInput(f"beliefs: there is no parameter {name!r}: {', '.join(grid.names)}")
+    return {name: _plain(weights) for name, weights in beliefs.items()}
+
+
+def _levels(axis: Axis, weights: Sequence[float] | None = None) -> Any:
     """The levels of an axis, in the form of a study file."""
-    table = {"values" if axis.ordered else "choice": axis.levels, "when": axis.when}
-    if axis.ordered and axis.when is None:
+    kind = "values" if axis.ordered else "choice"
+    table: dict[str, Any] = {kind: axis.levels, "when": axis.when, "weights": weights}
+    if axis.ordered and axis.when is None and weights is None:
         return axis.levels
     return {key: value for key, value in table.items() if value is not None}
 

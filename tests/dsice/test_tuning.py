@@ -416,3 +416,20 @@ def test_hooks_are_functions_or_programs(
     assert "hook on_end: RuntimeError: no network" in capsys.readouterr().err
     with pytest.raises(dsice.InvalidInput, match="on_best = 'mail': a function, or a list"):
         tune(lambda params: 1.0, tmp_path / "other", on_best="mail")
+
+
+def test_beliefs_of_a_grid(tmp_path: Path) -> None:
+    def metrics(params: dict[str, Any]) -> dict[str, float]:
+        return {"y": 1.0, "z": 1.0}
+
+    weights = {"a": np.array([0, 0, 0, 0, 0, 1, 0, 0, 0, 0])}
+    study = tune(metrics, tmp_path, trials=3, isolate=False, beliefs=weights)
+    assert study.config.beliefs["a"][5] == 1
+    assert [trial.params["a"] for trial in study.trials[:2]] == [5, 5]
+    assert Study.open(tmp_path / "x").config.beliefs == study.config.beliefs
+    with pytest.raises(dsice.InvalidInput, match="there is no parameter 'c': a, mode"):
+        tune(metrics, tmp_path / "other", beliefs={"c": [1]})
+    with pytest.raises(dsice.InvalidInput, match="there are 1, and 10 levels"):
+        tune(metrics, tmp_path / "other", beliefs={"a": [1]})
+    with pytest.raises(dsice.InvalidInput, match=r"a dict of levels says them itself"):
+        dsice.tune(metrics, {"a": [1, 2]}, "y", beliefs={"a": [1, 2]}, progress=False)
