@@ -248,7 +248,8 @@ class Trial(Task):
         )
         head = f"Trial {self.number}: {self.status.value}"
         look = 'style="color:inherit;background:none"'
-        return f"<table {look}><caption {cell}>{head}</caption>{rows}</table>"
+        caption = 'style="text-align:left;white-space:nowrap"'  # also above a narrow table
+        return f"<table {look}><caption {caption}>{head}</caption>{rows}</table>"
 
     def _lines(self) -> list[tuple[str, str]]:
         """Metrics, the reason of a failure, and parameters, as printable texts."""
