@@ -169,7 +169,9 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
         limited = deadline < math.inf or terms.work is not None
         usual = statistics.median(latest) if limited and len(latest) >= _FEW else 0.0
         if terms.work is not None:
-            free = min(free, room(terms.work, worked, len(running), usual or terms.expected))
+            free = min(
+                free, room(terms.work, worked, len(running), usual or terms.expected, usual > 0)
+            )
         if free > 0 and now + usual < deadline:
             new = min(free, terms.trials - len(trials))
             begin(waves.next(trials, running, paused, new))

@@ -23,7 +23,7 @@ from dsice.simulate.play import Terms
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
 from dsice.study.config import StudyConfig
 from dsice.study.facts import Status, Trial
-from dsice.study.machine_time import share_of
+from dsice.study.machine_time import expected_at_first, share_of
 from dsice.study.progress import SHARES, Listener, search_options
 from dsice.study.state import Study
 from dsice.units import duration, number, percent
@@ -102,7 +102,7 @@ class Source:
                 self.stages,
                 queue,
                 work,
-                config.trial.expected or 0.0,
+                expected_at_first(config),
                 config.run.samples,
                 config.first,
             ),

@@ -286,8 +286,9 @@ class Driver:
         if budget is None:
             return free, ""
         spent, unit = machine_time.used(self.study), machine_time.unit_of(self.study.config)
-        each = machine_time.expected(self.study) / 3600 * machine_time.share_of(self.study.config)
-        count = machine_time.room(budget, spent, len(self._jobs.running), each)
+        seconds, measured = machine_time.expected(self.study)
+        each = seconds / 3600 * machine_time.share_of(self.study.config)
+        count = machine_time.room(budget, spent, len(self._jobs.running), each, measured)
         soon = "" if spent >= budget else ": another trial would exceed them"
         return min(free, count), f"the {budget:g} {unit} are used{soon}"
 

@@ -53,12 +53,20 @@ def used(study: Study) -> float:
     )
 
 
-def expected(study: Study) -> float:
-    """The expected time of a trial in seconds; 0 while nothing is known."""
-    return usual_seconds(study) or study.config.trial.expected or 0.0
+def expected(study: Study) -> tuple[float, bool]:
+    """The expected time of a trial in seconds, and whether it has been measured."""
+    usual = usual_seconds(study)
+    return (usual, True) if usual else (expected_at_first(study.config), False)
 
 
-def room(budget: float, spent: float, running: int, each: float) -> int:
+def expected_at_first(config: StudyConfig) -> float:
+    """The expected time of a trial before some have ended: ``expected``, or its time limit."""
+    trial = config.trial
+    limit = trial.timeout if isinstance(trial.timeout, float) else None
+    return trial.expected or limit or 0.0
+
+
+def room(budget: float, spent: float, running: int, each: float, measured: bool = True) -> int:
     """How many more trials may begin without overrunning a budget of machine time.
 
     Args:
@@ -66,10 +74,12 @@ def room(budget: float, spent: float, running: int, each: float) -> int:
         spent: by what has ended, in the same unit.
         running: number of trials that run.
         each: expected time of a trial; 0: nothing is known.
+        measured: whether it has been measured. If not, one trial is tried in any case.
     """
     left = budget - spent - running * each
     if each > 0:
-        return max(0, floor(left / each + _EXACT))
+        tried = 1 if not (measured or running) and left > 0 else 0
+        return max(tried, floor(left / each + _EXACT))
     return _UNLIMITED if left > 0 else 0
 
 

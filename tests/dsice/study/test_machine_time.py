@@ -57,6 +57,10 @@ def test_room() -> None:
     assert room(budget=10, spent=11, running=0, each=2) == 0
     assert room(budget=10, spent=9, running=40, each=0) > 1000  # nothing is known
     assert room(budget=10, spent=10, running=0, each=0) == 0
+    # A time limit longer than the budget says little: one trial is tried.
+    assert room(budget=10, spent=0, running=0, each=24, measured=False) == 1
+    assert room(budget=10, spent=0, running=1, each=24, measured=False) == 0
+    assert room(budget=10, spent=10, running=0, each=24, measured=False) == 0
 
 
 def session(folder: Path, clock: VirtualClock, trials: int | None = None) -> Study:
