@@ -94,7 +94,8 @@ def tune(
         beliefs: for parameters of a `dsice.Grid`, by name, how promising each level seems, as
             weights of all levels: they guide the first trials and fade with results. A dict of
             levels says it by ``weights`` or ``expect``.
-        hours: maximum wall time in hours, in all, or None.
+        hours: maximum wall time in hours, in all, or None. Where no
+            number of trials is given, the search chooses what promises most per expected second.
         samples: how many times each point is measured; each measurement is a trial.
         timeout: time limit of one call in seconds, or None.
         retries: how often a failed call is repeated.

@@ -38,6 +38,7 @@ class History:
         self._points: dict[Point, Point] = {}  # canonical points, by `Grid.program`
         self._foreseen: dict[Point, Metrics] = {}  # by `Grid.program`
         self._seconds: dict[Point, list[float]] = {}  # by `Grid.program`
+        self._keys: dict[Point, Key] = {}  # of `key`, once computed, by `Grid.program`
 
     def add(self, point: Point, metrics: Metrics | None, seconds: float | None = None) -> None:
         """Record one measurement, None if it failed, and how long it took, if known.
@@ -49,6 +50,7 @@ class History:
         program = self._grid.program(point)
         self._points.setdefault(program, point)
         self._foreseen.pop(program, None)
+        self._keys.pop(program, None)
         if seconds is not None:
             self._seconds.setdefault(program, []).append(seconds)
         measurements = self._measured.setdefault(program, [])
@@ -61,6 +63,7 @@ class History:
         self._points.setdefault(program, point)
         self._measured.setdefault(program, [])
         self._foreseen[program] = metrics
+        self._keys.pop(program, None)
 
     def _checked(self, metrics: Metrics) -> Metrics:
         if (missing := self._goal.missing(metrics)) is not None:
@@ -79,6 +82,7 @@ class History:
         self._points.update(other._points)
         self._measured.update((program, found.copy()) for program, found in other._measured.items())
         self._seconds.update((program, found.copy()) for program, found in other._seconds.items())
+        self._keys.update(other._keys)
 
     def __contains__(self, point: Point) -> bool:
         return self._grid.program(point) in self._measured
@@ -123,8 +127,14 @@ class History:
 
     def key(self, point: Point) -> Key:
         """The sort key of points, best first: feasible, infeasible by violation, failed."""
-        metrics = self.metrics(point)
-        return (True, True, 0.0, 0.0) if metrics is None else (False, *self._goal.key(metrics))
+        program = self._grid.program(point)
+        if (found := self._keys.get(program)) is None:
+            metrics = self.metrics(point)
+            found = (True, True, 0.0, 0.0)
+            if metrics is not None:
+                found = (False, *self._goal.key(metrics))
+            self._keys[program] = found
+        return found
 
     def best(self) -> Point | None:
         """The best measured point, or None if none succeeded.

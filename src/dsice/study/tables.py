@@ -191,7 +191,8 @@ class RunConfig(Table):
         samples: how many times each point is measured; each measurement is a trial of the budget.
             A point whose trial fails is not measured again. Its trials are separated in time where
             possible.
-        hours: maximum wall time in hours, in all, or None.
+        hours: maximum wall time in hours, in all, or None. Where no
+            number of trials is given, the search chooses what promises most per expected second.
         job_hours: maximum machine time of all jobs, or None: in GPU-hours, core-hours or
             node-hours, the first of these that a trial's job is known to have, else in hours of
             jobs. No trial is begun that is expected to overrun it.
