@@ -38,6 +38,7 @@ SCALE_COUNT: Final = 4.0
 SHARES: Final = {1: np.eye(1), 3: np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])}
 _LIMITS: Final = (-9.0, 5.0)
 _ITERATIONS: Final = 20
+_CLOSE: Final = 1e-5  # the last step gains a smaller share than this of the minimised value
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def learn(
         jac=True,
         method="L-BFGS-B",
         bounds=[_LIMITS] * len(start),
-        options={"maxiter": _ITERATIONS, "maxfun": 2 * _ITERATIONS},
+        options={"maxiter": _ITERATIONS, "maxfun": 2 * _ITERATIONS, "ftol": _CLOSE},
     )
     strengths, relations, noise = evidence.apart(found.x)
     return Learned(
