@@ -15,6 +15,7 @@ from dsice.search import make_search
 from dsice.search.base import Search
 from dsice.search.duration import LEAST, Duration
 from dsice.search.why import Why
+from dsice.swept import Swept
 
 GRID = Grid([Axis("x", range(9)), Axis("y", range(9)), Axis("steps", range(6))])
 GOAL = Goal(minimize="cost")
@@ -100,6 +101,30 @@ def test_some_durations_may_be_unknown_and_measurements_fail() -> None:
         took = seconds(point) if k % 3 else None
         made.tell(point, None if failed else cost(point), seconds=took)
     assert len(made.history) == 30
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        Goal(minimize="cost", subject_to=["steps >= 2"]),
+        Goal(minimize=["cost", "steps"]),
+        Goal(minimize="cost").over(Swept("steps", "<=", 1.0, 4.0)),
+    ],
+    ids=str,
+)
+def test_goals_of_all_kinds(goal: Goal) -> None:
+    """Bounds and fronts: what is not quick is still found where only it is wanted."""
+    made = make_search("dsice", GRID, goal, durations=True)
+    for _ in range(45):
+        (point,) = made.ask()
+        metrics = cost(point) | {"steps": float(point[2])}
+        made.tell(point, metrics, seconds=seconds(point))
+    best = made.ledger.incumbent
+    assert best is not None
+    found = made.history.metrics(best)
+    assert found is not None
+    assert goal.feasible(found)
+    assert found["cost"] <= 1
 
 
 def test_what_is_proposed_has_the_largest_rating() -> None:
