@@ -30,8 +30,8 @@ from dsice.search.ranking import Ranking
 from dsice.search.sources import Sources
 from dsice.search.why import Direction, Forecast, Origin, Prospect, Ray, Role
 
-POOL: Final = 800  # candidates kept when full; the capacity is twice as large
-TAKEN: Final = 128  # maximum number of candidates from the lines through each of them ...
+POOL: Final = 400  # candidates kept when full; the capacity is twice as large
+TAKEN: Final = 64  # maximum number of candidates from the lines through each of them ...
 TAKEN_ON_WALKS: Final = 32  # ... and through each candidate that a walk reaches
 FAR: Final = 200  # candidates from the whole grid, at each fit ...
 FAR_MORE: Final = 50  # ... and for each proposal while no candidate is promising,
@@ -86,7 +86,8 @@ class Epoch:
         self._crossed: set[Point] = set()  # points through which lines were laid
         self._stale = False
         self._proposal: Point | None = None
-        self._is_whole = (grid.allowed_count or math.inf) <= POOL  # all points are candidates
+        # Whether all points are candidates.
+        self._is_whole = (grid.allowed_count or math.inf) <= 2 * POOL
         if self._is_whole:
             self._pool.scatter(grid, Origin(Role.GRID))
         else:
