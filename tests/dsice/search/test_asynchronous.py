@@ -57,7 +57,7 @@ def spaces(draw: Any) -> tuple[Grid, int]:
 def few_candidates() -> Iterator[None]:
     """Proposals in a third of the time: what must hold does not depend on how good they are."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"POOL": 150, "CENTRES": 2, "OBLIQUE": 5, "FITTED": 50}.items():
+        for name, value in {"POOL": 75, "CENTRES": 2, "OBLIQUE": 5, "FITTED": 50}.items():
             patch.setattr(model if name == "FITTED" else epoch, name, value)
         yield
 
