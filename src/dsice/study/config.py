@@ -98,10 +98,11 @@ class StudyConfig:
     def told(self) -> dict[str, Any]:
         """What the search is told besides grid, goal and seed: its options, and beliefs.
 
-        Where hours are the only budget, trials are to be worth their time.
+        Where only time is limited, not the number of trials, these are to be worth their time.
         """
         options = dict(self.search_options)
-        if self.search == DEFAULT_SEARCH and self.run.hours is not None and self.run.trials is None:
+        is_timed = self.run.hours is not None or self.run.job_hours is not None
+        if self.search == DEFAULT_SEARCH and is_timed and self.run.trials is None:
             options.setdefault("durations", True)
         if self.beliefs:
             options["beliefs"] = for_search(self.grid, self.beliefs)

@@ -65,6 +65,7 @@ def test_where_time_is_the_only_budget_trials_are_to_be_worth_theirs() -> None:
     hours, trials = both.replace("trials = 100\n", ""), both.replace("hours = 2.0\n", "")
     said = 'search = { name = "dsice", durations = %s }\n'
     assert parsed(hours).told == {"durations": True}
+    assert parsed(hours.replace("hours =", "job_hours =")).told == {"durations": True}
     assert parsed(both).told == parsed(trials).told == {}
     assert parsed(said % "false" + hours).told == {"durations": False}
     assert parsed(said % "true" + trials).told == {"durations": True}
