@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.forked import Forked
 
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
 StudyFile = Callable[..., Path]
@@ -36,21 +37,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"make test-{marker}"))
 
 
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Forked]:
+    """Runs commands in processes that are forked."""
+    commands = Forked(ENVIRONMENT)
+    yield commands
+    commands.close()
+
+
 @pytest.fixture
-def dsice(tmp_path: Path) -> Dsice:
+def dsice(tmp_path: Path, forked: Forked) -> Dsice:
     """Run ``dsice ARGUMENTS...`` in ``tmp_path`` as a user would, and return what it printed."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "dsice.cli", *map(str, arguments)],
-            cwd=tmp_path,
-            env=ENVIRONMENT,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    return run
+    return lambda *arguments: forked.run(
+        list(map(str, arguments)), cwd=tmp_path, env=ENVIRONMENT, timeout=300
+    )
 
 
 @pytest.fixture

@@ -86,7 +86,8 @@ def test_no_slot_is_ever_idle_and_no_point_repeated(space: tuple[Grid, int]) -> 
     asked = len(running)
     left = sum(1 for _ in grid) if grid.size < 5000 else math.inf
     assert asked == min(40, left)
-    while asked < 545 and running:
+    budget = 545 if left < 545 else 120  # small grids are measured to their end
+    while asked < budget and running:
         point = running.pop(draw.randrange(len(running)))
         search.tell(point, measure(point))
         points = search.ask(1)

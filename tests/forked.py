@@ -1,0 +1,133 @@
+"""The command line in processes that need not import it: half a second of each command saved.
+
+A server that has imported what the commands need forks one process per command. Each is a real
+one: its own memory, files, signals and exit code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import runpy
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+# Not dsice.cli, which each command runs as its main module.
+PRELOADED = (
+    *("jinja2", "msgspec", "numpy", "pydantic", "rich.progress", "scipy.linalg", "scipy.optimize"),
+    *("scipy.stats", "dsice.exchange.learning", "dsice.explain.effects", "dsice.launch.local"),
+    *("dsice.repair", "dsice.report", "dsice.search", "dsice.several", "dsice.simulate"),
+    *("dsice.study.preview", "dsice.study.run", "dsice.terminal"),
+    *(f"dsice.commands.{name}" for name in ("best", "explain", "export", "import_", "report")),
+    *(f"dsice.commands.{name}" for name in ("run", "simulate", "sweep")),
+)
+_LONGEST = 1_000_000  # bytes of a request
+
+
+class Forked:
+    """Runs commands; as `subprocess.run` with ``capture_output`` and ``text``."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with other:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "tests.forked", str(other.fileno())],
+                cwd=ROOT,
+                env={**environment, "OMP_NUM_THREADS": "1"},
+                stdin=subprocess.DEVNULL,
+                pass_fds=[other.fileno()],
+            )
+
+    def close(self) -> None:
+        """End the server, but not the commands that run."""
+        self._socket.close()
+        self._server.wait()
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        timeout: float,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``dsice ARGUMENTS...`` and return its exit code and output."""
+        command = [sys.executable, "-m", "dsice.cli", *arguments]
+        with (
+            Path(os.devnull).open() as empty,
+            tempfile.TemporaryFile("w+") as out,
+            tempfile.TemporaryFile("w+") as err,
+        ):
+            code = self._code(
+                {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)},
+                [empty.fileno(), out.fileno(), err.fileno()],
+                timeout,
+            )
+            out.seek(0)
+            err.seek(0)
+            if code is None:
+                raise subprocess.TimeoutExpired(command, timeout, out.read(), err.read())
+            return subprocess.CompletedProcess(command, code, out.read(), err.read())
+
+    def _code(self, request: dict[str, object], files: list[int], timeout: float) -> int | None:
+        """The exit code of a command; None if it takes too long and was killed."""
+        told, tells = os.pipe()
+        with os.fdopen(told, "rb", buffering=0) as answers:
+            try:
+                data = json.dumps(request).encode()
+                socket.send_fds(self._socket, [data], [*files, tells])
+            finally:
+                os.close(tells)
+            pid = int(answers.read(16))
+            if not select.select([answers], [], [], timeout)[0]:
+                os.kill(pid, 9)
+                return None
+            return int(answers.read(16))
+
+
+def serve(number: int) -> None:
+    """Fork a process for each request, until the other end is closed; returns in each of them."""
+    for name in PRELOADED:
+        __import__(name)
+    with socket.socket(fileno=number) as requests:
+        while True:
+            data, files, _, _ = socket.recv_fds(requests, _LONGEST, 4)
+            if not data:
+                sys.exit()
+            if os.fork() == 0:
+                break
+            for file in files:
+                os.close(file)
+            with suppress(ChildProcessError):  # none is left
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+    # The parent of the command, which says its pid and its exit code.
+    pid = os.fork()
+    if pid:
+        os.write(files[3], str(pid).encode().ljust(16))
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.write(files[3], str(status).encode().ljust(16))
+        os._exit(0)
+    os.close(files[3])
+    for target, file in enumerate(files[:3]):
+        os.dup2(file, target)
+        os.close(file)
+    request = json.loads(data)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    sys.argv = ["dsice", *request["arguments"]]
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))
+    sys.path[0] = str(Path.cwd())  # as of python -m
+    random.seed()
+    runpy.run_module("dsice.cli", run_name="__main__", alter_sys=True)
