@@ -9,6 +9,7 @@ import difflib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -84,11 +85,17 @@ def shown(value: object) -> str:
     return text if len(text) < _LONGEST else text[: _LONGEST - 3] + "..."
 
 
+@cache
+def _schema(model: type[BaseModel]) -> Node:
+    schema: Node = model.model_json_schema()
+    return schema
+
+
 class _Accepted:
     """The values that a model accepts at each place of its data, from its JSON Schema."""
 
     def __init__(self, model: type[BaseModel]) -> None:
-        self._root: Final[Node] = model.model_json_schema()
+        self._root: Final = _schema(model)
 
     def at(self, location: Sequence[int | str]) -> tuple[list[int | str], Node]:
         """The keys of a place as the user wrote them, and the schema of the value there.

@@ -418,7 +418,7 @@ def file_model(data: Mapping[str, Any] | None = None) -> type[StudyFile]:
     if data is None:
         return _file_model(tuple(installed()))
     run = data.get("run")
-    named = {*run, run.get("on")} if isinstance(run, Mapping) else set()
+    named = [*run, run.get("on")] if isinstance(run, Mapping) else []
     others = {name for name in named if isinstance(name, str)} - {*RunConfig.model_fields, *OWN}
     return _file_model(tuple(sorted(name for name in others if name in installed())))
 
