@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
@@ -148,7 +149,7 @@ def _arguments(name: str, data: Path, out: Path, start: Path | None) -> list[str
     begin = ["--n0=6", "--nr=4", "--warmup=10"] if start is None else [f"--from={start}"]
     where = [f"--data={data}", f"--out={out}", f"--result={out}.json", f"--progress={out}.jsonl"]
     # Long enough to be killed in, with many snapshots on the way.
-    common = "--steps=80 --patch=8 --batch=2 --threads=1 --snapshot-every=0.03"
+    common = "--steps=40 --patch=8 --batch=2 --threads=1 --snapshot-every=0.03"
     return [name, *begin, *where, *common.split()]
 
 
@@ -172,6 +173,7 @@ def _exit_code(arguments: list[str], kill: tuple[int, int] | None = None) -> int
             seen = 0
             while seen < kill[0] and process.is_alive():
                 seen += lines.read().count("\n")
+                time.sleep(0.002)  # leaves the processor to the program
             os.kill(process.pid, kill[1])
         process.join()
     return process.exitcode
