@@ -76,10 +76,10 @@ class Board:
     Attributes:
         facts: the study.
         groups: names of the groups.
-        trials: the data set ``trials`` that figures share, one row per finished trial: ``order``
-            is its place in the order of ends, ``y`` the objective, ``b0, b1...`` the bounded
-            metrics, ``p0, p1...`` the parameters, ``tip`` a description. A failed trial has the
-            group ``failed`` and neither ``y`` nor ``b0...``.
+        trials: the data set ``trials`` that figures share, one row per finished trial of
+            `Facts.shown`: ``order`` is its place in the order of ends, ``y`` the objective,
+            ``b0, b1...`` the bounded metrics, ``p0, p1...`` the parameters, ``tip`` a description.
+            A failed trial has the group ``failed`` and neither ``y`` nor ``b0...``.
         starts: results of stages in the same form, with ``text`` as their label.
     """
 
@@ -192,7 +192,10 @@ def _trials(facts: Facts, groups: Groups) -> list[Row]:
     labelled = [is_labelled(axis) for axis in axes]
     measured = {trial.number for trial in facts.measured}
     rows = []
+    shown = {trial.number for trial in facts.shown}
     for trial in facts.study.finished:
+        if trial.number not in shown:
+            continue
         row: Row = {"trial": trial.number, "order": facts.order[trial.number], "group": "failed"}
         if trial.number in measured:
             row["group"] = groups.outside if facts.within(trial) is False else groups.within

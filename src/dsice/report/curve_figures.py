@@ -17,6 +17,7 @@ DATA: Final = "curves"
 """Name of the data set: a row for each trial and step, with the metrics as ``y0``, ``y1``..."""
 
 _FIGURES: Final = 4
+_LATEST: Final = 1_000  # trials that are looked at for reports, which most programs lack
 _TRIALS: Final = 250
 _POINTS: Final = 6_000  # total for all curves
 _FEWEST, _MOST = 12, 200  # points per curve
@@ -121,7 +122,7 @@ def _drawn(facts: Facts) -> Drawn:
     running = facts.study.with_status(Status.RUNNING)
     wanted = [*([facts.best] if facts.best else []), *running[:_TRIALS]]
     ended = [*facts.study.finished, *facts.study.with_status(Status.STOPPED)]
-    wanted += sorted(ended, key=lambda trial: -trial.attempts[-1].ended)
+    wanted += sorted(ended, key=lambda trial: -trial.attempts[-1].ended)[:_LATEST]
     found: dict[int, tuple[Trial, Curves]] = {}
     for trial in wanted:
         if len(found) == _TRIALS:

@@ -117,10 +117,10 @@ def details(facts: Facts, trial: Trial, log: Log | None = None) -> dict[str, Any
 
 
 def all_details(facts: Facts) -> dict[int, dict[str, Any]]:
-    """The details of every trial, with their commands and logs within a common bound."""
-    logs = {trial.number: Log.of(trial).within(_ROOM) for trial in facts.study.trials}
+    """The details of the trials shown, with commands and logs within a common bound."""
+    logs = {trial.number: Log.of(trial).within(_ROOM) for trial in facts.shown}
     room = fair_share([log.size for log in logs.values()], _ROOM_OF_ALL)
-    return {t.number: details(facts, t, logs[t.number].within(room)) for t in facts.study.trials}
+    return {t.number: details(facts, t, logs[t.number].within(room)) for t in facts.shown}
 
 
 def fair_share(wanted: Sequence[int], room: int) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 from dsice.domain import spans_decades
 from dsice.errors import InvalidInput
@@ -15,6 +16,9 @@ from dsice.study.facts import Stage, Status, Trial
 from dsice.study.state import Study
 from dsice.study.summary import metric_text, other_results, repeats_text, seconds_of, time_text
 from dsice.text import plain
+
+MOST_SHOWN: Final = 10_000
+"""Maximum number of trials that a report shows one by one: more make a page of 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Facts:
         standings: the standing of each measured point, in the order of the trials that stand for
             them; empty before `settled`.
         order: rank of each finished trial in the order of ends, from 1, by trial number.
+        shown: the trials that tables and figures show one by one, in the order of proposal: all,
+            or of more than `MOST_SHOWN` a selection that contains the best ones.
     """
 
     study: Study
@@ -41,6 +47,7 @@ class Facts:
     incumbents: tuple[Incumbent[Trial], ...]
     standings: tuple[Standing[Trial], ...]
     order: dict[int, int]
+    shown: tuple[Trial, ...]
     # By trial number; reading and formatting what 100,000 trials returned takes long.
     _returned: dict[int, dict[str, str]] = field(default_factory=dict, repr=False, compare=False)
     _described: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
@@ -56,15 +63,17 @@ class Facts:
         settled = all(bound.limit is not None for bound in goal.bounds)
         measured = tuple(t for t in study.with_status(Status.DONE) if _has(t, goal))
         known = measured if settled else ()
+        incumbents = tuple(study.incumbents_for(goal)) if known else ()
         return cls(
             study=study,
             goal=goal,
             settled=settled,
             problem=problem,
             measured=measured,
-            incumbents=tuple(study.incumbents_for(goal)) if known else (),
+            incumbents=incumbents,
             standings=tuple(standings(known, goal)),
             order={trial.number: place for place, trial in enumerate(study.finished, 1)},
+            shown=_selection(study.trials, [each.best for each in incumbents], known, goal),
         )
 
     def within(self, trial: Trial) -> bool | None:
@@ -114,7 +123,7 @@ class Facts:
     def metric_names(self) -> list[str]:
         """The names that trials returned: the goal's metrics, then others as they appeared."""
         names = dict.fromkeys(self.goal.metrics)
-        for trial in self.study.trials:
+        for trial in self.shown:
             names.update(dict.fromkeys(self.returned(trial)))
         return list(names)
 
@@ -158,3 +167,21 @@ def _has(trial: Trial, goal: Goal) -> bool:
 
 def _finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
+
+
+def _selection(
+    trials: Sequence[Trial], incumbents: Sequence[Trial], known: Sequence[Trial], goal: Goal
+) -> tuple[Trial, ...]:
+    """At most `MOST_SHOWN` trials: those that were the best, good ones, the newest, and others.
+
+    Half of them are taken evenly from all, so that a picture of the whole remains.
+    """
+    if len(trials) <= MOST_SHOWN:
+        return tuple(trials)
+    quarter = MOST_SHOWN // 4
+    good = sorted(known, key=lambda trial: goal.key(trial.metrics))[: quarter // 2]
+    newest = trials[-(quarter // 2) :]
+    chosen = {trial.number for trial in (*incumbents[-quarter:], *good, *newest)}
+    evenly = trials[:: -(-len(trials) // (2 * quarter))]
+    chosen.update(trial.number for trial in evenly)
+    return tuple(trial for trial in trials if trial.number in chosen)

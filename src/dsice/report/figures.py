@@ -96,7 +96,7 @@ def progress_figure(board: Board) -> Figure:
     """The objective of each trial in the order of ends, with the best so far."""
     facts, groups = board.facts, board.groups
     metric, domain = board.objective, board.domain("y")
-    ended = len(board.trials)
+    ended = len(facts.study.finished)
     x, y = _order(ended), quantity("y", metric, domain)
     best = _best_so_far(facts)
     failed = ended - len(facts.measured)

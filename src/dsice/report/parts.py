@@ -70,6 +70,7 @@ def parts_of(study: Study, facts: Facts | None = None) -> Parts:
         "pictures": picture_rows(facts),
         "columns": summary.columns(facts),
         "rows": summary.table(facts),
+        "selection": summary.selection(facts),
         "failures": summary.failures(facts),
         "discarded": summary.discarded(facts),
         "ended_early": summary.ended_early(facts),

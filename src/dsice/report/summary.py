@@ -206,12 +206,23 @@ def columns(facts: Facts) -> list[str]:
 
 
 def table(facts: Facts) -> list[TableRow]:
-    """All trials, in the order of proposal."""
+    """The trials shown one by one, in the order of proposal."""
     names = facts.metric_names
     points: dict[Point, list[int]] = {}
     for trial in facts.measured:
         points.setdefault(trial.point, []).append(trial.number)
-    return [_row(facts, trial, names, points.get(trial.point, [])) for trial in facts.study.trials]
+    return [_row(facts, trial, names, points.get(trial.point, [])) for trial in facts.shown]
+
+
+def selection(facts: Facts) -> str:
+    """Which trials are shown one by one; empty if all are."""
+    shown, all_ = len(facts.shown), len(facts.study.trials)
+    if shown == all_:
+        return ""
+    return (
+        f"Shown are {shown:,} of {all_:,} trials: those that were the best so far, the best ones, "
+        "the newest, and some of all the others. 'dsice export' has all of them."
+    )
 
 
 def _row(facts: Facts, trial: Trial, names: Iterable[str], same_point: Sequence[int]) -> TableRow:

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from dsice.launch.job import JobSpec
 from dsice.report import summary
+from dsice.report.details import all_details
 from dsice.report.facts import Facts
+from dsice.report.html import report
 from dsice.report.savings import Savings
 from dsice.report.timeline import Timeline
 
@@ -155,3 +159,21 @@ def test_sessions_say_how_they_ended(tell: Tell) -> None:
     assert killed.why == "killed, or its machine went down"
     assert (stopped.why, stopped.parallel) == ("stopped on request", 2)
     assert running.why == "not ended: at work, or killed"
+
+
+def test_of_too_many_trials_a_selection_is_shown(
+    demo: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dsice.report.facts.MOST_SHOWN", 24)
+    facts = Facts.of(demo.study)
+    shown = [trial.number for trial in facts.shown]
+    assert shown == sorted(set(shown))
+    assert 12 <= len(shown) <= 24
+    assert facts.best is not None
+    assert {facts.best.number, 48} <= set(shown)
+    assert {each.best.number for each in facts.incumbents[-6:]} <= set(shown)
+    assert [row.cells[0].text for row in summary.table(facts)] == list(map(str, shown))
+    assert set(all_details(facts)) == set(shown)
+    assert f"Shown are {len(shown)} of 48 trials" in report(demo.study)
+    monkeypatch.undo()
+    assert "Shown are" not in report(demo.study)
