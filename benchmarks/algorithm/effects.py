@@ -18,9 +18,9 @@ from benchmarks.algorithm.drawing import (
     text,
 )
 from benchmarks.algorithm.moment import Moment, Surface
+from dsice.gp.axis import Array
 from dsice.grid import Axis
 from dsice.study.state import Study
-from dsice.surface.axis import Array
 from dsice.units import count
 
 

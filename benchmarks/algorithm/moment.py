@@ -11,6 +11,10 @@ from typing import Self
 import numpy as np
 
 from dsice.goal import Metrics
+from dsice.gp.anova import Anova
+from dsice.gp.axis import Array
+from dsice.gp.evidence import SCALE_COUNT, learn
+from dsice.gp.posterior import Posterior
 from dsice.grid import Point
 from dsice.search import make_search
 from dsice.search.history import History
@@ -19,10 +23,6 @@ from dsice.search.model import Model
 from dsice.search.targets import of_bound, of_costs
 from dsice.study.facts import KnownResult, Status, Trial
 from dsice.study.state import Study
-from dsice.surface.anova import Anova
-from dsice.surface.axis import Array
-from dsice.surface.evidence import SCALE_COUNT, learn
-from dsice.surface.posterior import Posterior
 
 _JITTER = 1e-6  # as in the search
 

@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from dsice import Axis, Goal, Grid, make_search
-from dsice.surface.anova import Anova
+from dsice.gp.anova import Anova
 from dsice.threads import one_blas_thread
 
 

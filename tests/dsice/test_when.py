@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 import dsice
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
+from dsice.gp.anova import Anova
 from dsice.grid import Axis, Grid, Params, Point
 from dsice.search import SEARCHES
-from dsice.surface.anova import Anova
 
 bounded = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -31,7 +31,7 @@ TESTS = [
     "study/test_journal.py",
     "study/test_schema.py",
     "study/test_templates.py",
-    "surface",
+    "gp",
 ]
 
 

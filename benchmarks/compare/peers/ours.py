@@ -12,9 +12,9 @@ import numpy as np
 from benchmarks.compare.peers.base import Peer, Task
 from dsice.errors import InvalidInput
 from dsice.goal import Metrics
+from dsice.gp import evidence
 from dsice.grid import Point
 from dsice.search import epoch, make_search, targets
-from dsice.surface import evidence
 
 # dsice[without=PART]: what each part amounts to in the code, switched off.
 _Patch = tuple[Any, str, Any]

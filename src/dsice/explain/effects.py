@@ -1,6 +1,6 @@
 """Main effects and interactions of the parameters, from a Gaussian process fitted to all results.
 
-The process (`dsice.surface.anova`) is a sum of functions of each axis, of each pair of axes and so
+The process (`dsice.gp.anova`) is a sum of functions of each axis, of each pair of axes and so
 on, each with mean zero along each of its axes. With the posterior mean written as
 
     f(x) = sum_k a_k prod_i (1 + r_i(x_i, X_ki)),    a = (K + noise)^-1 y,
@@ -30,15 +30,15 @@ from scipy.linalg import cho_factor, cho_solve
 from dsice.explain.moment import result
 from dsice.explain.moments import Moments
 from dsice.goal import Bound, Goal, Metrics
+from dsice.gp.anova import Anova
+from dsice.gp.axis import Array, terms
+from dsice.gp.evidence import SCALE_COUNT, learn
 from dsice.grid import Axis, Grid, Point, Value
 from dsice.search.history import History
 from dsice.search.targets import of_bound, of_costs, to_costs, to_values
 from dsice.search.why import Estimate
 from dsice.study.facts import Status
 from dsice.study.state import Study
-from dsice.surface.anova import Anova
-from dsice.surface.axis import Array, terms
-from dsice.surface.evidence import SCALE_COUNT, learn
 from dsice.threads import one_blas_thread
 
 LEAST: Final = 5  # results before which nothing is said

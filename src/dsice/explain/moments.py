@@ -25,8 +25,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array
+from dsice.gp.anova import Anova, Points
+from dsice.gp.axis import Array
 
 Mask = NDArray[np.bool_]
 

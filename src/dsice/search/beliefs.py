@@ -16,9 +16,9 @@ from typing import Any, Final, Self
 import numpy as np
 
 from dsice.errors import InvalidInput
+from dsice.gp.anova import Points
+from dsice.gp.axis import Array
 from dsice.grid import Axis, Grid, Point
-from dsice.surface.anova import Points
-from dsice.surface.axis import Array
 
 EVEN: Final = 0.25
 """Share of the first points, and of the density, that beliefs leave even."""

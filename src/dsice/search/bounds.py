@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from scipy.stats import qmc
 
-from dsice.surface.axis import Array
+from dsice.gp.axis import Array
 from dsice.swept import Swept
 
 LIMITS: Final = 16  # bounds at which candidates are evaluated, for one swept metric

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from dsice.gp.anova import Points
+from dsice.gp.axis import Array, Levels, has_table, table, terms
 from dsice.grid import Axis, Grid, Value
-from dsice.surface.anova import Points
-from dsice.surface.axis import Array, Levels, has_table, table, terms
 
 
 class Bridge:

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal, Metrics
+from dsice.gp.axis import Array
 from dsice.grid import Point
-from dsice.surface.axis import Array
 
 _RATIO: Final = 1.35  # minimum ratio of a rung to the one before
 _FALL: Final = 0.15  # expected correlation of two steps: their ratio to this power,

@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 
 from dsice.goal import Metrics
+from dsice.gp.axis import Array
 from dsice.search.lesson import Lesson
 from dsice.search.quantity import Factor
 from dsice.search.sources import Sources
-from dsice.surface.axis import Array
 
 LEAST: Final = 5  # minimum number of known durations
 

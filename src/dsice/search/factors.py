@@ -15,13 +15,13 @@ import numpy as np
 from scipy.special import ndtr
 
 from dsice.goal import Bound, Goal, Metrics
+from dsice.gp.anova import Points
+from dsice.gp.axis import Array
+from dsice.gp.posterior import Slots
 from dsice.search.acquisition import log_expected_improvement, log_probability_below
 from dsice.search.quantity import Factor
 from dsice.search.targets import of_bound, of_costs, to_costs, to_values
 from dsice.search.why import BoundForecast, Estimate
-from dsice.surface.anova import Points
-from dsice.surface.axis import Array
-from dsice.surface.posterior import Slots
 
 
 @dataclass(frozen=True, slots=True)

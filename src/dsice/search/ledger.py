@@ -185,7 +185,7 @@ class Ledger:
         """Use predictions from reports as the results of unfinished trials.
 
         Returns:
-            for each metric, the lags of these points (`dsice.surface.lags`).
+            for each metric, the lags of these points (`dsice.gp.lags`).
         """
         points = self.unfinished()
         if self.curves is None or not points:

@@ -11,11 +11,11 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.stats import rankdata
 
+from dsice.gp.anova import Anova, Points
+from dsice.gp.axis import Array, Levels
+from dsice.gp.evidence import learn
 from dsice.grid import Grid, Point
 from dsice.search.bridge import Bridge, Factor
-from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array, Levels
-from dsice.surface.evidence import learn
 
 LARGEST_TABLE: Final = 2**20  # largest grid whose means are all tabulated
 _SAMPLE: Final = 2000  # points used to standardise the means

@@ -13,6 +13,9 @@ from typing import Final
 import numpy as np
 
 from dsice.goal import Goal, Metrics
+from dsice.gp.anova import Anova, Points
+from dsice.gp.axis import Array
+from dsice.gp.posterior import Slots
 from dsice.grid import Grid, Point
 from dsice.search.beliefs import NO_BELIEFS, Beliefs
 from dsice.search.duration import LEAST, Duration
@@ -23,9 +26,6 @@ from dsice.search.ranking import ranked
 from dsice.search.sources import NO_SOURCES, Sources
 from dsice.search.tradeoff import Tradeoff
 from dsice.search.why import BoundForecast, Forecast
-from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array
-from dsice.surface.posterior import Slots
 
 ACTIVE: Final = 600  # maximum number of evaluated points to condition on
 FITTED: Final = 300  # maximum number of evaluated points to learn hyperparameters from

@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
+from dsice.gp.anova import Anova, Points
+from dsice.gp.axis import Array
+from dsice.gp.evidence import Learned
+from dsice.gp.informed import Informed
 from dsice.search.lesson import Lesson
-from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array
-from dsice.surface.evidence import Learned
-from dsice.surface.informed import Informed
 
 BELIEVED: Final = 0.5
 """The coefficient of a source that is expected, on the scale of the evaluated points: their

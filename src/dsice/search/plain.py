@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from dsice.goal import Metrics
+from dsice.gp.axis import Array
 from dsice.search.quantity import Quantity
 from dsice.search.targets import to_costs
-from dsice.surface.axis import Array
 
 
 class Plain(Quantity):

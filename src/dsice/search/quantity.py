@@ -12,15 +12,15 @@ from typing import Final
 import numpy as np
 
 from dsice.goal import Metrics
+from dsice.gp.anova import Anova, Points
+from dsice.gp.axis import Array
+from dsice.gp.evidence import SCALE_COUNT, learn
+from dsice.gp.posterior import Posterior, Slots
 from dsice.grid import Point
 from dsice.search.lesson import Lesson
 from dsice.search.outlook import Outlook
 from dsice.search.sources import NO_SOURCES, Sources
 from dsice.search.targets import of_costs
-from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array
-from dsice.surface.evidence import SCALE_COUNT, learn
-from dsice.surface.posterior import Posterior, Slots
 
 # Added to the variance of every measurement, so that equal rows do not make the matrix singular.
 _JITTER: Final = 1e-6
@@ -95,7 +95,7 @@ class Quantity(ABC):
             weights: number of measurements behind each.
             sample: rows of some measured points.
             slots: capacity for candidates.
-            lags: lags of the values at the points (`dsice.surface.lags`); None: all 0.
+            lags: lags of the values at the points (`dsice.gp.lags`); None: all 0.
             sources: results of earlier studies.
         """
         targets = self._targets()

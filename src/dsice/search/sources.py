@@ -14,10 +14,10 @@ import numpy as np
 
 from dsice.errors import InvalidInput
 from dsice.goal import Metrics
+from dsice.gp.axis import Array
 from dsice.grid import Axis, Grid, Point
 from dsice.search.bridge import Bridge
 from dsice.search.lesson import Lesson
-from dsice.surface.axis import Array
 
 Results = Sequence[tuple[Point, Metrics | None]]
 Given = tuple[Grid, Results] | tuple[Grid, Results, str]

@@ -21,6 +21,9 @@ import numpy as np
 from scipy.special import logsumexp, ndtr, ndtri
 
 from dsice.goal import Goal, Metrics
+from dsice.gp.anova import Anova, Points
+from dsice.gp.axis import Array
+from dsice.gp.posterior import Slots
 from dsice.grid import Point
 from dsice.search.acquisition import log_expected_improvement, log_probability_below
 from dsice.search.bounds import range_of, spread
@@ -31,9 +34,6 @@ from dsice.search.quantity import Quantity
 from dsice.search.sources import NO_SOURCES, Sources
 from dsice.search.targets import from_range, of_costs, of_range
 from dsice.search.why import BoundForecast
-from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array
-from dsice.surface.posterior import Slots
 from dsice.swept import Swept
 
 # The best at a bound that no point keeps: worse than the whole front by this share of its range.

@@ -15,6 +15,8 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from dsice.goal import Goal
+from dsice.gp.anova import Points
+from dsice.gp.axis import Array
 from dsice.grid import Grid, Point
 from dsice.search.factors import Constraint, Feasibility, Objective
 from dsice.search.lesson import Lesson
@@ -22,8 +24,6 @@ from dsice.search.sources import Sources
 from dsice.search.start import FirstPoints
 from dsice.search.targets import to_costs
 from dsice.search.why import Advice, Estimate
-from dsice.surface.anova import Points
-from dsice.surface.axis import Array
 
 INSURED: Final = 20
 """One point of so many is not recommended by a source."""

@@ -17,10 +17,10 @@ from typing import Final, Self
 import numpy as np
 
 from dsice.goal import Metrics
+from dsice.gp.anova import Points
+from dsice.gp.axis import Array
 from dsice.grid import Grid, Point
 from dsice.simulate.world import Result, World, Worlds
-from dsice.surface.anova import Points
-from dsice.surface.axis import Array
 
 LEAST: Final = 5  # minimum number of complete trials with reports
 _NEAREST: Final = 3  # donors that are drawn from

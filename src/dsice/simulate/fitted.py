@@ -16,12 +16,12 @@ from scipy.special import ndtri
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
+from dsice.gp.anova import Points
+from dsice.gp.axis import Array
 from dsice.grid import Grid, Point
 from dsice.search.targets import of_bound, of_costs, to_costs, to_values
 from dsice.simulate.path import Fit, Path
 from dsice.simulate.world import Lasting, Result, World, Worlds
-from dsice.surface.anova import Points
-from dsice.surface.axis import Array
 
 LEAST: Final = 10  # results that a surface is fitted to at least
 _SHOWS: Final = 0.2  # share explained from which durations are said to depend on the point

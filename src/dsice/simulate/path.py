@@ -19,10 +19,10 @@ from typing import Final, Self
 
 import numpy as np
 
+from dsice.gp.anova import Anova, Points
+from dsice.gp.axis import Array, has_table, terms
+from dsice.gp.evidence import SCALE_COUNT, learn
 from dsice.grid import Grid
-from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array, has_table, terms
-from dsice.surface.evidence import SCALE_COUNT, learn
 from dsice.threads import one_blas_thread
 
 LEARNED: Final = 300  # results that strengths are learned from at most

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from dsice.explain.moments import Moments
+from dsice.gp.anova import Anova
 from dsice.grid import Axis, Grid
-from dsice.surface.anova import Anova
 
 PLAIN = Grid([Axis("a", [0, 1, 2]), Axis.choice("b", ["x", "y", "z"]), Axis("c", [0, 1, 2, 3])])
 CONDITIONAL = Grid(

@@ -20,7 +20,7 @@ def in_code() -> set[int]:
     """Numbers in comments at the end of a line: ``# (8)``, or ``# (9), left`` for a part."""
     package = ROOT / "src" / "dsice"
     files = [package / "spline.py", *(package / "search").glob("*.py")]
-    files += (package / "surface").glob("*.py")
+    files += (package / "gp").glob("*.py")
     found = [
         re.findall(
             r"  # \((\d+)\)(?:, \w+)?$", path.read_text(encoding="utf-8"), flags=re.MULTILINE

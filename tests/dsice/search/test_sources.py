@@ -9,12 +9,12 @@ import pytest
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal, Metrics
+from dsice.gp.anova import Anova
 from dsice.grid import Axis, Grid, Point
 from dsice.search import make_search
 from dsice.search.base import Search
 from dsice.search.bridge import Bridge
 from dsice.search.why import Role, Why
-from dsice.surface.anova import Anova
 
 GOAL = Goal(minimize="y")
 Results = list[tuple[Point, Metrics | None]]

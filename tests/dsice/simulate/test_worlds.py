@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
+from dsice.gp.posterior import Posterior
 from dsice.grid import Axis, Grid, Point
 from dsice.simulate.fitted import Fitted, Quantity
 from dsice.simulate.path import Fit, Path
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
-from dsice.surface.posterior import Posterior
 
 GRID = Grid(
     [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dsice import spline
-from dsice.surface.axis import Array, _many_levels, has_table, table, term_names, terms
+from dsice.gp.axis import Array, _many_levels, has_table, table, term_names, terms
 
 SIZES = (2, 3, 5, 16, 100)
 

@@ -2,7 +2,7 @@
 
     k(x, x') = prod_i (1 + sum_t w_it R_it(x_i, x'_i))
 
-with the terms R_it of each axis (`dsice.surface.axis`) and their variances w_it >= 0, called
+with the terms R_it of each axis (`dsice.gp.axis`) and their variances w_it >= 0, called
 *strengths* in the code. Multiplied out, it is a sum over all sets of axes: a constant, a function
 of each axis, of each pair of axes, and so on, each with mean zero along each of its axes. An axis
 without effect has variance 0. On the line through a point along one axis, the process is that
@@ -22,8 +22,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dsice.gp.axis import Array, Levels, has_table, table, term_names, terms
 from dsice.grid import Grid
-from dsice.surface.axis import Array, Levels, has_table, table, term_names, terms
 from dsice.when import When
 
 Points = NDArray[np.intp]

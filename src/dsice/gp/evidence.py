@@ -1,6 +1,6 @@
 """Hyperparameters of a Gaussian process: maximum a posteriori estimation from measurements.
 
-The values are modelled as y ~ N(0, s2 (K + noise / weight)) with K of `dsice.surface.anova`. The
+The values are modelled as y ~ N(0, s2 (K + noise / weight)) with K of `dsice.gp.anova`. The
 scale s2 is integrated out under an inverse-gamma prior, which guards against overconfidence with
 few measurements. The logarithms of the hyperparameters, the variances of the kernel terms
 (*strengths*) and the noise, have normal priors. The gradient is exact.
@@ -20,9 +20,9 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array, Levels
-from dsice.surface.lags import kinship
+from dsice.gp.anova import Anova, Points
+from dsice.gp.axis import Array, Levels
+from dsice.gp.lags import kinship
 from dsice.threads import one_blas_thread
 
 # Prior of the natural logarithms: mean and standard deviation.
@@ -77,8 +77,8 @@ def learn(
         points: level indices, shape (N, axes).
         values: with mean 0 and of order 1, shape (N,).
         weights: number of measurements behind each value.
-        lags: the lag of each value, see `dsice.surface.lags`.
-        features: features at the points, shape (N, features), see `dsice.surface.informed`.
+        lags: the lag of each value, see `dsice.gp.lags`.
+        features: features at the points, shape (N, features), see `dsice.gp.informed`.
         expected: for each axis, the prior mean of its `Learned.logs`; None for the default prior.
     """
     evidence = _Evidence(covariance, points, values, weights, lags, features, expected)

@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array
+from dsice.gp.anova import Anova, Points
+from dsice.gp.axis import Array
 
 
 class Feature(Protocol):

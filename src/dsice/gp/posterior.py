@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import dtrmm, dtrmv
 from scipy.linalg.lapack import dtrtri
 
-from dsice.surface.anova import Anova, Points
-from dsice.surface.axis import Array
-from dsice.surface.lags import kinship
+from dsice.gp.anova import Anova, Points
+from dsice.gp.axis import Array
+from dsice.gp.lags import kinship
 
 Slots = NDArray[np.intp]
 _BLOCK: Final = 64
@@ -39,7 +39,7 @@ class Posterior:
         points: the initial points, shape (n, axes).
         weights: the weights of these points.
         slots: capacity for candidates; each has a number, its slot.
-        lags: lags of the values at these points (`dsice.surface.lags`); None: all 0.
+        lags: lags of the values at these points (`dsice.gp.lags`); None: all 0.
     """
 
     def __init__(

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsice.surface.anova import Anova
-from dsice.surface.axis import table
-from dsice.surface.evidence import learn
-from dsice.surface.posterior import Posterior
+from dsice.gp.anova import Anova
+from dsice.gp.axis import table
+from dsice.gp.evidence import learn
+from dsice.gp.posterior import Posterior
 
 SHAPE, ORDERED = (9, 4, 300, 2, 1), (True, False, True, True, True)
 
@@ -167,7 +167,7 @@ def test_learning_does_not_depend_on_what_was_learned_before() -> None:
 
 @pytest.mark.parametrize("informed", [False, True])
 def test_the_gradient_of_the_evidence_is_exact(informed: bool) -> None:
-    from dsice.surface.evidence import _Evidence
+    from dsice.gp.evidence import _Evidence
 
     random = np.random.default_rng(5)
     points, values = draw(random, 40), random.normal(size=40)

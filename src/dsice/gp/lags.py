@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dsice.surface.axis import Array
+from dsice.gp.axis import Array
 
 
 def kinship(a: Array, b: Array) -> Array:
