@@ -42,7 +42,7 @@ from dsice.study.state import Study
 from dsice.threads import one_blas_thread
 
 LEAST: Final = 5  # results before which nothing is said
-_ACTIVE: Final = 600  # results that the surface stands on at most
+_ACTIVE: Final = 600  # maximum number of results in the model
 _FITTED: Final = 300  # results that strengths are learned from at most
 _LEVELS: Final = 256  # levels of an axis that are looked at, at most
 _JITTER: Final = 1e-6
@@ -115,7 +115,7 @@ class Effects:
         interactions: of the pairs, the strongest first; at most `most_pairs` of `effects_of`.
         beyond: share of the interactions of three or more axes.
         joint: the two axes that matter most, together; None where there is one axis.
-        explained: how much of the variance of the results' targets the surface explains, 0 to 1;
+        explained: how much of the variance of the results' targets the model reproduces, 0 to 1;
             the rest it takes for noise.
     """
 

@@ -82,7 +82,7 @@ class TrialLine:
         axes: names of the axes that change along it.
         direction: levels per step on each of `axes`; 0 on an axis without an order.
         through: the point that the line was laid through.
-        through_trial: the trial that had measured it by then; None if the surface led there.
+        through_trial: the trial that had measured it by then; None if the model led there.
         through_best: whether it was the best point measured then.
         quantity: what was expected along it: the objective's name, or ``violation``.
         positions: the allowed points on it, in order.

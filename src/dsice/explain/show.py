@@ -205,7 +205,7 @@ def _show_effects(console: Console, effects: Effects) -> None:
     console.print(Text(f"\nWhat each parameter does to {effects.metric}", style="bold"))
     console.print(
         Text(
-            f"By a surface through {effects.results} points, which explains "
+            f"By a model of {effects.results} points, which reproduces "
             f"{percent(effects.explained)} of their variance. {what_matters(effects)}"
         )
     )

@@ -34,7 +34,7 @@ ROLES: Final[Mapping[Role | None, str]] = {
     None: "unknown: the journal does not say",
 }
 
-# Shares in the variance of the surface from which an axis is said to matter, or to matter little.
+# Shares in the variance of the model from which an axis is said to matter, or to matter little.
 _MATTERS: Final = 0.1
 _LITTLE: Final = 0.02
 
@@ -84,7 +84,7 @@ def _where(found: Explanation) -> str:
             return "added by the user"
     if line is None:
         return f"found {ROLES[why.role]}"
-    through = "a point that the surface favoured, not measured by then"
+    through = "a point that the model favoured, not measured by then"
     if line.through_trial is not None:
         then = ", the best then" if line.through_best else ""
         through = f"trial {line.through_trial}{then}"
@@ -125,7 +125,7 @@ def _expected(found: Explanation, goal: Goal) -> list[str]:
     if why is None or forecast is None:
         return []
     pending = f" and {count(why.pending, 'trial')} under way" if why.pending else ""
-    known = f"With {count(why.known, 'point')} known{pending}, the surface expected"
+    known = f"With {count(why.known, 'point')} known{pending}, the model expected"
     if forecast.quantity != goal.metric:
         return [
             "Nothing had kept the bounds yet, so the violation of the bounds was to be made small.",

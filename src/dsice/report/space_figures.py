@@ -222,7 +222,7 @@ def surface_figure(effects: Effects, board: Board, log: bool) -> list[Figure]:
     share = percent(min(first.total + second.total, 1.0))
     title = f"{first.axis} and {second.axis}: {plain(effects.metric, 60)}"
     note = (
-        "What the surface through all results expects, averaged over all other parameters, for the "
+        "What the model of all results expects, averaged over all other parameters, for the "
         f"two that matter most ({share} of the variance). Marks are trials, whose other parameters "
         "differ; the red one is the best."
     )

@@ -23,7 +23,7 @@ from dsice.search.targets import of_bound, of_costs, to_costs, to_values
 from dsice.simulate.path import Fit, Path
 from dsice.simulate.world import Lasting, Result, World, Worlds
 
-LEAST: Final = 10  # results that a surface is fitted to at least
+LEAST: Final = 10  # minimum number of results for a model
 _SHOWS: Final = 0.2  # share explained from which durations are said to depend on the point
 
 
@@ -32,7 +32,7 @@ class Quantity:
     """A model of a metric, or of the duration.
 
     Attributes:
-        fit: a surface through the targets.
+        fit: a model of the targets.
         values: of all results, -1 times what is to be large.
         targets: of these, as in `dsice.search.targets`.
         sign: -1 for what is to be large.
@@ -73,7 +73,7 @@ class Fitted(Worlds):
 
     Attributes:
         metrics: of the goal, by name.
-        success: surface through 1 (measured) and 0 (failed), or None if nothing failed.
+        success: a model of 1 (measured) and 0 (failed), or None if nothing failed.
         failing: share of trials that failed.
         duration: where durations depend on the point, else None.
         pools: durations of measured and of failed trials, drawn from otherwise.
@@ -102,7 +102,7 @@ class Fitted(Worlds):
         """
         done = [(p, r.metrics, r.seconds) for p, r in results if r.metrics is not None]
         if len(done) < LEAST:
-            raise InvalidInput(f"{len(done)} measured trials: a surface needs {LEAST} at least")
+            raise InvalidInput(f"{len(done)} measured trials: a model needs at least {LEAST}")
         for _, metrics, _ in done:
             if (missing := goal.missing(metrics)) is not None:
                 raise InvalidInput(f"no metric {missing!r}: there are {', '.join(sorted(metrics))}")
@@ -147,7 +147,7 @@ class _FittedWorld(World):
         }
         self._success = Path(worlds.success, chance) if worlds.success else None
         self._duration = Path(worlds.duration.fit, chance) if worlds.duration else None
-        # A Gaussian surface through 0 and 1 fails in as many places as the history did.
+        # A Gaussian process through 0 and 1 fails in as many places as the history did.
         rate = worlds.failing
         self._threshold = (
             1 - rate + math.sqrt(rate * (1 - rate)) * float(ndtri(rate)) if self._success else 0.0

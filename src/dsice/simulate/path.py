@@ -43,7 +43,7 @@ class Fit:
         centre: the values' mean.
         scale: deviation that one unit of the covariance stands for.
         inverse: A^-1, shape (N, N).
-        explained: share of the values' variance that the surface predicts, each value from all the
+        explained: share of the values' variance that the model predicts, each value from all the
             others; 0 or less where it predicts nothing.
     """
 
@@ -73,7 +73,7 @@ class Fit:
         inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
         pull = inverse @ values
         scale = math.sqrt((float(values @ pull) + SCALE_COUNT) / (len(values) + SCALE_COUNT))
-        # By how much the surface through all others misses each value (Rasmussen and Williams
+        # By how much the model of all others misses each value (Rasmussen and Williams
         # 2006, section 5.4.2), against their mean alone.
         missed = pull / np.diag(inverse)
         alone = values * len(values) / (len(values) - 1)
@@ -86,7 +86,7 @@ class Path:
     """A function drawn from the posterior.
 
     Args:
-        fit: the surface.
+        fit: the model.
         chance: decides which function it is.
     """
 

@@ -262,7 +262,7 @@ def _fitted_words(what: str, worlds: Fitted) -> list[str]:
         f"{percent(max(found.fit.explained, 0.0))} of {name}"
         for name, found in worlds.metrics.items()
     ]
-    words.append(f"Left out one by one, their surface predicts {' and '.join(shares)}.")
+    words.append(f"Left out one by one, the model predicts {' and '.join(shares)}.")
     if min(found.fit.explained for found in worlds.metrics.values()) < _TRUSTED:
         words.append("That is little: what is said of the best is a guess, and likely too good.")
     if worlds.failing:
@@ -271,7 +271,7 @@ def _fitted_words(what: str, worlds: Fitted) -> list[str]:
         words.append(f"Every trial takes {_lasting_words(worlds.lasting)}.")
     elif worlds.duration is not None:
         share = worlds.duration.fit.explained
-        words.append(f"Durations follow a surface of their own, which predicts {percent(share)}.")
+        words.append(f"Durations have a model of their own, which predicts {percent(share)}.")
     else:
         words.append("Durations are drawn from the measured ones: they do not show on the grid.")
     return words

@@ -48,7 +48,7 @@ def layers(spec: dict[str, Any]) -> list[list[dict[str, Any]]]:
 def test_each_trial_is_a_line_across_all_parameters(tmp_path: Path, sense: str) -> None:
     board = Board.of(Facts.of(space(tmp_path, sense).study))
     (figure,) = parallel_figure(board)
-    lines, best, labels, names = layers(figure.spec)
+    lines, best, labels, halo, names = layers(figure.spec)
     assert len(lines) == 45 * 4
     assert [row["text"] for row in names] == ["a", "b", "c", "y"]
     assert [row["at"] for row in best[:3]] == [6 / 8, 2 / 4, 1.0 if best[2]["at"] else 0.0]
@@ -57,6 +57,7 @@ def test_each_trial_is_a_line_across_all_parameters(tmp_path: Path, sense: str) 
     assert {row["rank"] for row in best} == {0.0}
     assert all(0 <= row["at"] <= 1 for row in lines)
     assert {"1", "16", "x"} <= {row["text"] for row in labels}
+    assert halo == labels  # beneath them
 
 
 def test_many_trials_are_drawn_within_bounds(tmp_path: Path) -> None:
@@ -133,6 +134,6 @@ def test_a_parameter_that_does_not_apply_is_a_dash(tmp_path: Path) -> None:
         story.end({"trial": number}, story.begin({"trial": number}), {"y": float(number)})
     assert grid.names == ("kind", "momentum")
     (figure,) = parallel_figure(Board.of(Facts.of(story.study)))
-    lines, _, labels, _ = layers(figure.spec)
+    lines, _, labels, *_ = layers(figure.spec)
     assert [row["at"] for row in lines if row["axis"] == 1] == [1.0, -0.09, 0.0]
     assert [row["text"] for row in labels if row["at"] == -0.09] == ["–"]

@@ -112,7 +112,7 @@ def test_a_wave_is_what_single_questions_would_have_given(workers: int) -> None:
 @pytest.mark.parametrize("options", [{}, {"repeats": 2, "tolerance": 1e-9}])
 @pytest.mark.parametrize("bounds", [[], ["z <= 9"]])
 def test_replayed_calls_restore_a_long_run(bounds: list[str], options: dict[str, Any]) -> None:
-    """Across many fits of the surface, with failures and foreign points on the way."""
+    """Across many fits of the model, with failures and foreign points on the way."""
     goal = Goal(minimize="y", subject_to=bounds)
     grid = grid_of(12, 9, 9, 5)
 

@@ -93,7 +93,7 @@ def test_a_table_with_gaps_is_a_history(
     done = dsice("simulate", "study.toml", "--table", "table.csv", "--parallel", "1,2")
     assert done.returncode == 0
     assert "agrees with 34 rows of table.csv" in done.stdout
-    assert "Durations follow a surface of their own" in done.stdout
+    assert "Durations have a model of their own" in done.stdout
 
 
 def test_a_table_may_be_written_as_for_imports(study_file: StudyFile, tmp_path: Path) -> None:
@@ -194,7 +194,9 @@ def test_mistakes_get_one_line(dsice: Dsice, study_file: StudyFile, tmp_path: Pa
         (tmp_path / "bad.csv").write_text("\n".join([rows[0], line]))
         assert complaint in said("study.toml", "--table", "bad.csv")
     (tmp_path / "bad.csv").write_text("\n".join(rows[:4]))
-    assert "3 measured trials: a surface needs 10" in said("study.toml", "--table", "bad.csv")
+    assert "3 measured trials: a model needs at least 10" in said(
+        "study.toml", "--table", "bad.csv"
+    )
     (tmp_path / "bad.csv").write_text("a,b,y,z\n1,1,1,1\n")
     assert "lacks a column 'seconds'" in said("study.toml", "--table", "bad.csv")
 

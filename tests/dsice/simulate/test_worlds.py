@@ -171,7 +171,7 @@ def test_durations_that_do_not_show_are_drawn_from_the_measured_ones() -> None:
 
 
 def test_too_little_or_another_metric_is_said() -> None:
-    with pytest.raises(InvalidInput, match="9 measured trials: a surface needs 10"):
+    with pytest.raises(InvalidInput, match="9 measured trials: a model needs at least 10"):
         Fitted.of(GRID, GOAL, results(9))
     with pytest.raises(InvalidInput, match="no metric 'w': there are y, z"):
         Fitted.of(GRID, Goal(minimize="w"), results(20))
