@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dsice.errors import Interrupted, InvalidInput
 from dsice.goal import Goal
-from dsice.grid import Axis, Grid
+from dsice.grid import Grid
 from dsice.launch.usage import BUILT_IN
 from dsice.pace import require_quick
 from dsice.search import DEFAULT_SEARCH
@@ -154,6 +153,7 @@ def tune(
     from dsice.study.directory import StudyDirectory
     from dsice.study.first import points_of
     from dsice.study.function import Function
+    from dsice.study.generated import name_from, study_text, weights_of
     from dsice.study.run import Session, run_study
     from dsice.study.state import Study
     from dsice.terminal import Terminal
@@ -195,9 +195,9 @@ def tune(
     if directory is None and not called.isidentifier():
         if not parts:
             raise InvalidInput(f"give a directory: {called} is no name to find its results by")
-        whole = [parts, _study_file(grid, goal, {}, {}, {})]
+        whole = [parts, study_text(grid, goal, {}, {}, {})]
         digest = sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:8]
-        called = f"{_name(called)}-{digest}"
+        called = f"{name_from(called)}-{digest}"
     place = StudyDirectory.at(directory or Path("runs") / called)
     learned: str | list[str]
     if isinstance(learn_from, str):
@@ -206,12 +206,12 @@ def tune(
         learned = [
             str(each) if "://" in str(each) else str(Path(each).absolute()) for each in learn_from
         ]
-    text = _study_file(
+    text = study_text(
         grid,
         goal,
-        beliefs=_weights(grid, beliefs or {}),
+        beliefs=weights_of(grid, beliefs or {}),
         top={
-            "name": _name(place.path.name),
+            "name": name_from(place.path.name),
             "search": search,
             "seed": seed,
             "first": [dict(each) for each in first] or None,
@@ -359,102 +359,3 @@ def load(directory: os.PathLike[str] | str) -> ShownStudy:
     from dsice.study.state import Study
 
     return ShownStudy.of(Study.open(Path(directory)))
-
-
-def _name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:100] or "study"
-
-
-def _study_file(
-    grid: Grid | Mapping[str, Any],
-    goal: Goal,
-    top: Mapping[str, Any],
-    trial: Mapping[str, Any],
-    run: Mapping[str, Any],
-    beliefs: Mapping[str, Sequence[float]] | None = None,
-) -> str:
-    """The study file that is equivalent to a call of `tune`."""
-    python = sys.executable.replace("{", "{{").replace("}", "}}")
-    command = [python, "-m", "dsice.study.call", "{study}/function.pkl", "{params}"]
-    senses: dict[str, list[str]] = {}
-    for metric, sense in goal.objectives:
-        senses.setdefault(sense, []).append(metric)
-    several = len(goal.objectives) > 1
-    objectives = {key: names if several else names[0] for key, names in senses.items()}
-    rule: dict[str, Any] = {}
-    axes: Mapping[str, Any]
-    if isinstance(grid, Grid):
-        rule["allowed"] = grid.rule if isinstance(grid.rule, str) else None
-        rule["only_ratios_of"] = list(grid.only_ratios_of) or None
-        axes = {axis.name: _levels(axis, (beliefs or {}).get(axis.name)) for axis in grid.axes}
-    elif isinstance(grid, Mapping):
-        axes = {str(name): _plain(entry) for name, entry in grid.items()}
-    else:
-        raise InvalidInput(f"grid = {grid!r}: a dsice.Grid, or a dict of levels by name, is needed")
-    lines = ["# Written by dsice.tune()."]
-    of_repeats = {"of_repeats": goal.of_repeats if goal.of_repeats != "median" else None}
-    bounds = {"subject_to": list(goal.subject_to)}
-    lines += _table({**top, **objectives, **bounds, **of_repeats, **rule})
-    lines += ["", "[grid]", *(f"{_key(name)} = {_toml(levels)}" for name, levels in axes.items())]
-    lines += ["", "[trial]", *_table({"command": command, **trial})]
-    lines += ["", "[run]", *_table(run)]
-    return "\n".join(lines) + "\n"
-
-
-def _weights(
-    grid: Grid | Mapping[str, Any], beliefs: Mapping[str, Sequence[float]]
-) -> dict[str, list[float]]:
-    """Beliefs as they are in a study file.
-
-    Raises:
-        InvalidInput: the grid is no `dsice.Grid`, or has no such parameter.
-    """
-    if beliefs and not isinstance(grid, Grid):
-        raise InvalidInput(
-            "beliefs are for a dsice.Grid: a dict of levels says them itself, "
-            '{"values": [8, 16], "weights": [1, 3]}'
-        )
-    for name in beliefs:
-        if isinstance(grid, Grid) and name not in grid.names:
-            raise InvalidInput(f"beliefs: there is no parameter {name!r}: {', '.join(grid.names)}")
-    return {name: _plain(weights) for name, weights in beliefs.items()}
-
-
-def _levels(axis: Axis, weights: Sequence[float] | None = None) -> Any:
-    """The levels of an axis, in the form of a study file."""
-    kind = "values" if axis.ordered else "choice"
-    table: dict[str, Any] = {kind: axis.levels, "when": axis.when, "weights": weights}
-    if axis.ordered and axis.when is None and weights is None:
-        return axis.levels
-    return {key: value for key, value in table.items() if value is not None}
-
-
-def _table(entries: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_toml(value)}" for key, value in entries.items() if value is not None]
-
-
-def _plain(entry: Any) -> Any:
-    """Convert to plain dicts and lists, from ranges and NumPy arrays too."""
-    if isinstance(entry, Mapping):
-        return {key: _plain(each) for key, each in entry.items()}
-    if hasattr(entry, "item") and not getattr(entry, "shape", ()):
-        return entry.item()
-    if hasattr(entry, "__iter__") and not isinstance(entry, str):
-        return [_plain(each) for each in entry]
-    return entry
-
-
-def _key(name: str) -> str:
-    return name if name.isidentifier() and name.isascii() else _toml(name)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    # For the values that occur here (numbers, texts, truth values, lists), JSON is valid TOML.
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        raise InvalidInput(f"{value!r} is no number, text or truth value") from None
