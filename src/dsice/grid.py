@@ -149,6 +149,11 @@ class Grid:
         return {} if self._conditions is None else self._conditions.whens
 
     @property
+    def is_conditional(self) -> bool:
+        """Whether some axes apply only at some points."""
+        return bool(self.whens)
+
+    @property
     def reading_order(self) -> list[int]:
         """The numbers of all axes, those that always apply first: conditions read only them."""
         return sorted(range(len(self.axes)), key=lambda axis: (axis in self.whens, axis))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import pickle
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 import dsice
 from dsice.optuna import DsiceSampler
+from dsice.optuna.beliefs import Beliefs
 from dsice.optuna.levels import levels_of
 
 SPACE: dict[str, BaseDistribution] = {
@@ -579,3 +581,59 @@ def test_a_sampler_learns_from_another_study() -> None:
     assert study.trials[0].params == earlier.best_params
     with pytest.raises(dsice.InvalidInput, match="is no study of Optuna"):
         DsiceSampler(learn_from=["old"])
+
+
+def test_beliefs_choose_the_first_trials_as_the_search_does() -> None:
+    rates = [1] * 8 + [9]
+    beliefs: Beliefs = {"tile": {"expect": 48}, "rate": rates, "layout": {"weights": [0, 1, 0]}}
+    study = optuna.create_study(
+        sampler=DsiceSampler(search_space=SPACE, seed=5, beliefs=beliefs),
+    )
+    study.optimize(objective, n_trials=12)
+    assert study.trials[0].params == {"tile": 48, "rate": 0.9, "layout": "soa"}
+    assert sum(trial.params["layout"] == "soa" for trial in study.trials[:5]) >= 3
+    weights = {
+        "tile": [math.exp(-0.5 * (k - 5) ** 2) for k in range(8)],
+        "layout": [0, 1, 0],
+        "rate": rates,
+    }
+    search = dsice.make_search("dsice", grid(), dsice.Goal(minimize="y"), seed=5, beliefs=weights)
+    proposed = []
+    for _ in range(12):
+        (point,) = search.ask(1)
+        params = grid().params(point)
+        search.tell(point, {"y": value(params)})
+        proposed.append(params)
+    assert [trial.params for trial in study.trials] == proposed
+
+
+def test_beliefs_without_a_search_space_and_of_conditional_parameters() -> None:
+    def program(trial: optuna.Trial) -> float:
+        if trial.suggest_categorical("method", ["svm", "tree"]) == "svm":
+            return float(len(trial.suggest_categorical("kernel", ["linear", "poly", "rbf"])))
+        return float(abs(trial.suggest_int("depth", 1, 9) - 6.5))
+
+    beliefs: Beliefs = {"method": {"expect": "tree"}, "depth": {"expect": 7}}
+    sampler = DsiceSampler(seed=0, beliefs=beliefs)
+    study = optuna.create_study(sampler=pickle.loads(pickle.dumps(sampler)))
+    study.optimize(program, n_trials=20)
+    assert study.trials[0].params == {"method": "tree", "depth": 7}
+    assert len(study.trials) == 12  # each program once, as without beliefs
+
+
+@pytest.mark.parametrize(
+    ("beliefs", "said"),
+    [
+        (["tile"], "a dict by parameter is needed"),
+        ({"tile": 16}, "neither a list of weights"),
+        ({"tile": {"expect": 16, "weights": [1] * 8}}, "neither a list of weights"),
+        ({"other": [1, 2]}, "no parameter 'other': there are tile, rate, layout"),
+        ({"tile": [1, 2]}, "there are 2, and 8 levels"),
+        ({"layout": [0, 0, 0]}, "at least one must be positive"),
+        ({"layout": {"expect": "other"}}, "'other' is none of its 3 levels, 'aos' to 'mixed'"),
+        ({"tile": {"expect": 100}}, "100 is none of its 8 levels, 8 to 64"),
+    ],
+)
+def test_beliefs_that_do_not_fit_are_refused(beliefs: Any, said: str) -> None:
+    with pytest.raises(dsice.InvalidInput, match=said):
+        DsiceSampler(search_space=SPACE, beliefs=beliefs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from dsice.errors import InvalidInput
 from dsice.text import say
 
 if TYPE_CHECKING:
+    from dsice.simulate.campaign import Campaign
     from dsice.simulate.source import Source
     from dsice.simulate.world import Lasting
     from dsice.study.config import StudyConfig
@@ -28,6 +30,7 @@ What a trial would give is taken from
   a table of results          --table FILE.csv: columns of parameters, metrics, and 'seconds'
   neither                     --duration "9 h" answers what concerns time only
 With --duration besides a history or a table, trials take that long instead of what was measured.
+If the file has learn_from, the study is also played without, and the curves of both are compared.
 
   dsice simulate study.toml --parallel 40
   dsice simulate study.toml --parallel 10,20,40 --trials 545 --duration "9 h" --spread 0.3
@@ -103,42 +106,58 @@ def _positive(text: str) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     from dsice.console import answers
     from dsice.simulate.answer import Answer, compared
-    from dsice.simulate.campaign import play_all
-    from dsice.simulate.show import Counter, show
+    from dsice.simulate.campaign import Played, play_all
+    from dsice.simulate.learning import Gain, sources_for
+    from dsice.simulate.show import Counter, show, show_gain
     from dsice.study.config import with_budget
     from dsice.study.frozen import load_study_file
+    from dsice.study.learned import line
     from dsice.study.places import slots_of
     from dsice.units import duration as text
 
     given = {key: getattr(options, key) for key in ("trials", "hours", "job_hours")}
     config = with_budget(load_study_file(options.study), **given)
     own = slots_of(config)
-    slots = options.parallel or sorted({*SLOTS, *([own] if own else [])})
+    slots: Sequence[int] = options.parallel or sorted({*SLOTS, *([own] if own else [])})
     source = _source(config, options)
-    campaign = source.campaign(config, options.queue)
-    quick = 1 if source.goal is None else None  # starting processes would cost more than the plays
-    with Counter() as counter:
-        played = play_all(campaign, slots, options.repetitions, counter, quick)
-    answer = Answer.of(campaign, played, judged=source.goal is not None)
+    judged = source.goal is not None
+    sources = sources_for(config, Path("runs") / config.name) if judged else ()
+    campaign = source.campaign(config, options.queue, sources=sources)
+    quick = None if judged else 1  # starting processes would cost more than the plays
+
+    def plays(of: Campaign, slots: Sequence[int]) -> list[Played]:
+        with Counter() as counter:
+            return play_all(of, slots, options.repetitions, counter, quick)
+
+    played = plays(campaign, slots)
+    answer = Answer.of(campaign, played, judged=judged)
     whole = None
     if source.reports:
-        plain = source.campaign(config, options.queue, early=False)
-        with Counter() as counter:
-            ran = play_all(plain, options.parallel, options.repetitions, counter, quick)
-        whole = Answer.of(plain, ran, judged=True)
+        plain = source.campaign(config, options.queue, early=False, sources=sources)
+        whole = Answer.of(plain, plays(plain, slots), judged=True)
     early = [] if whole is None else compared(answer, whole)
+    gain = None
+    if source.goal is not None and sources:
+        most = own if own is not None and own in slots else slots[-1]
+        alone = plays(source.campaign(config, options.queue), [most])
+        gain = Gain.of(source.goal, most, played, alone)
     if options.json:
         found = answer.as_json() | {"worlds": list(source.words)}
         if whole is not None:
             found |= {"ending_early": early, "to_their_ends": whole.as_json()}
+        if gain is not None:
+            found |= {"learned_from": [each.name for each in sources], "learning": gain.as_json()}
         say(json.dumps(found, indent=1))
         return 0
     console = answers()
     console.print(f"{config.name}: {config.goal if source.goal is None else source.goal}")
     waits = [f"Each job waits {text(options.queue)} before it begins."] if options.queue else []
-    show(answer, [*source.words, *waits], console)
-    for line in early:
-        console.print(line)
+    learns = [line(sources)] if sources else []
+    show(answer, [*source.words, *waits, *learns], console)
+    for sentence in early:
+        console.print(sentence)
+    if gain is not None:
+        show_gain(gain, console)
     return 0
 
 

@@ -96,9 +96,10 @@ def _recommended(why: Why) -> str:
     if advice is None:
         return "recommended by an earlier study, before anything was known here"
     rank = "best" if advice.rank == 1 else f"{ordinal(advice.rank)} best"
+    whose = "it has measured itself" if advice.measured else "it recommends"
     return (
         f"recommended by {one_line(advice.source)}, before anything was known here: the {rank} of "
-        f"what it recommends, where it expects {_about(advice.estimate)} by its own measurements"
+        f"what {whose}, where it expects {_about(advice.estimate)} by its own measurements"
     )
 
 

@@ -163,7 +163,11 @@ class BranchedGrid(Grid):
         self._ends = list(itertools.accumulate(map(len, self._branches)))
 
     @property
-    def size(self) -> int:  # noqa: D102  (as the base)
+    def is_conditional(self) -> bool:  # noqa: D102  (as the base)
+        return True
+
+    @property
+    def size(self) -> int:  # noqa: D102
         return self._ends[-1] if self._branches else super().size
 
     def __iter__(self) -> Iterator[Point]:

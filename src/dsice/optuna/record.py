@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dsice.goal import Goal, Metrics
 from dsice.grid import Point
+from dsice.optuna.beliefs import Beliefs, for_search
 from dsice.optuna.reports import Reports
 from dsice.optuna.space import Space, asked_for
 from dsice.optuna.trials import CLAIM, Earlier, constraints_of, reported, values_of
@@ -45,6 +46,7 @@ class Record:
         seed: int,
         tolerance: float | None = None,
         earlier: Sequence[Earlier] = (),
+        beliefs: Beliefs | None = None,
         reports: Reports | None = None,
     ) -> None:
         self.space = space
@@ -60,6 +62,7 @@ class Record:
         self._seed = seed
         self._tolerance = tolerance
         self._earlier = earlier
+        self._beliefs: Beliefs = beliefs or {}
         self.reports: Final = reports
         self._steps: tuple[int, ...] | None = None
         self._constraints: tuple[str, ...] = ()
@@ -78,6 +81,7 @@ class Record:
             seed=self._seed,
             tolerance=self._tolerance,
             sources=[self._source(each) for each in self._earlier],
+            beliefs=for_search(self._beliefs, self.space),
             **options,
         )
         self._told: set[int] = set()

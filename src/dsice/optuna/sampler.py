@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dsice.errors import InvalidInput
 from dsice.grid import Grid, Point
+from dsice.optuna.beliefs import Beliefs, check, require_known, weights_of
 from dsice.optuna.draws import Draws
 from dsice.optuna.learned import LearnedSpace
 from dsice.optuna.levels import MOST, Levels, levels_of
@@ -80,6 +81,9 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         learn_from: studies of related programs. Their finished trials, as of now, choose the first
             points and guide the search. Each value counts as the nearest level; trials without
             one of the parameters are left out.
+        beliefs: of parameters by name, what is expected to be good: ``{"expect": 64}``, or weights
+            of all levels in their order, ``[1, 2, 8]`` or ``{"weights": [1, 2, 8]}``. They guide
+            the first trials and fade with results.
 
     Raises:
         InvalidInput: an invalid argument; later also a study with several objectives, or a
@@ -96,6 +100,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         exhausted: Literal["stop", "repeat"] = "stop",
         constraints_func: Callable[[FrozenTrial], Sequence[float]] | None = None,
         learn_from: Sequence[Study] = (),
+        beliefs: Beliefs | None = None,
     ) -> None:
         if exhausted not in ("stop", "repeat"):
             raise InvalidInput(f"exhausted = {exhausted!r}: accepted are 'stop' and 'repeat'")
@@ -105,14 +110,16 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         self._exhausted = exhausted
         self._constraints_func = constraints_func
         self._earlier = [_earlier(study) for study in learn_from]
+        self._beliefs = check({} if beliefs is None else beliefs)
         self._given: dict[str, BaseDistribution] | None = None
         self._grid: Space | None = None
         if isinstance(search_space, Grid):
             require_quick(search_space)
             self._grid = Space.of_grid(search_space)
+            require_known(self._beliefs, self._grid)
         elif search_space is not None:
             self._given = check_distributions(search_space)
-            Space.of_distributions(self._given, self._levels)
+            require_known(self._beliefs, Space.of_distributions(self._given, self._levels))
         self._forget()
 
     def _forget(self) -> None:
@@ -133,6 +140,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
             "_constraints_func",
             "_given",
             "_earlier",
+            "_beliefs",
         )
         return {name: self.__dict__[name] for name in (*kept, "_grid")}
 
@@ -184,6 +192,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
             seed=self._seed,
             tolerance=self._tolerance,
             earlier=self._earlier,
+            beliefs=self._beliefs,
             reports=reports,
         )
 
@@ -354,8 +363,12 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         while True:
             trials = _trials(study)
             index = Draws(trials, trial.number, name, levels, self._levels).pick(draw)
-            if len(trials) == 1 and levels.ordered:
-                index = levels.count // 2  # as the search begins
+            if len(trials) == 1:  # as the search begins
+                if name in self._beliefs:
+                    weights = weights_of(name, self._beliefs[name], levels)
+                    index = weights.index(max(weights))
+                elif levels.ordered:
+                    index = levels.count // 2
             value = levels.value(index)
             _claim(study, trial, {**before, name: value})
             for _ in range(_LOOKS):

@@ -62,7 +62,7 @@ class Space:
     @property
     def branches(self) -> bool:
         """Whether some parameters are asked for only at some values of others."""
-        return isinstance(self.grid, BranchedGrid) or bool(self.grid.whens)
+        return self.grid.is_conditional
 
     def expected(self, indices: Sequence[int | None]) -> frozenset[int] | None:
         """The axes that a trial with these levels is expected to ask for; None if unknown."""

@@ -22,6 +22,10 @@ from dsice.grid import Axis, Grid, Point
 
 EVEN: Final = 0.25
 """Share of the first points, and of the density, that beliefs leave even."""
+NARROW: Final = 8
+"""The deviation of what is expected around a level is the number of levels by so much, 1 at least.
+"""
+CHOSEN: Final = 3.0  # times another's, the least weight of an expected choice
 FADING: Final = 10.0  # beta: results after which beliefs weigh as the density itself
 
 
@@ -51,7 +55,7 @@ class Beliefs:
                     f"beliefs: there is no parameter {name!r}: there are {', '.join(grid.names)}"
                 )
             axis = grid.names.index(name)
-            shares = shares_of(grid.axes[axis], weights)
+            shares = shares_of(name, len(grid.axes[axis]), weights)
             if shares.min() < shares.max():
                 self._shares[axis] = shares
 
@@ -91,11 +95,13 @@ class Beliefs:
         A conditional parameter counts as evenly believed where it does not apply.
         """
         product = np.ones(len(points))
+        active: list[frozenset[int]] = []
+        if self._shares and self._grid.is_conditional:
+            active = [self._grid.active_at(point) or frozenset() for point in points.tolist()]
         for axis, shares in self._shares.items():
             factor = len(shares) * shares[points[:, axis]]
-            if (when := self._grid.whens.get(axis)) is not None:
-                applies = [when(tuple(point)) for point in points.tolist()]
-                factor = np.where(applies, factor, 1.0)
+            if active:
+                factor = np.where([axis in each for each in active], factor, 1.0)
             product = product * factor
         return np.asarray(np.log(EVEN + (1 - EVEN) * product))  # (21)
 
@@ -104,13 +110,24 @@ class Beliefs:
         return FADING / max(results, 1)
 
 
-def shares_of(axis: Axis, weights: Sequence[float]) -> Array:
-    """The weights of the levels of an axis, with sum 1.
+def around(at: int, levels: int, ordered: bool) -> list[float]:
+    """Weights of the levels of an axis whose level ``at`` is expected to be the best.
+
+    With an order, those of a normal density around it, counted in levels. Otherwise, or with two
+    levels, it is as likely as all others together.
+    """
+    if ordered and levels > 2:
+        deviation = max(1.0, levels / NARROW)
+        return [math.exp(-0.5 * ((k - at) / deviation) ** 2) for k in range(levels)]
+    return [max(CHOSEN, levels - 1) if k == at else 1.0 for k in range(levels)]
+
+
+def shares_of(name: str, levels: int, weights: Sequence[float]) -> Array:
+    """The weights of the levels of the axis ``name``, with sum 1.
 
     Raises:
         InvalidInput: another number than levels, or weights that are negative, not finite or all 0.
     """
-    name, levels = axis.name, len(axis)
     if isinstance(weights, str) or not isinstance(weights, Sequence | np.ndarray):
         raise InvalidInput(f"weights of {name!r}: a list of {levels} numbers is needed")
     if len(weights) != levels:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dsice.gp.anova import Points
 from dsice.gp.axis import Array, Levels, has_table, table, terms
-from dsice.grid import Axis, Grid, Value
+from dsice.grid import Axis, Grid, Point, Value
 
 
 class Bridge:
@@ -29,7 +29,7 @@ class Bridge:
 
     def __init__(self, target: Grid, source: Grid) -> None:
         self.source: Final = source
-        self._axes: Final = len(target.axes)
+        self._target: Final = target
         place = {name: k for k, name in enumerate(target.names)}
         self._from: Final = [place.get(name) for name in source.names]
         self._places: Final = [
@@ -42,9 +42,29 @@ class Bridge:
         """The number of axes that both grids have."""
         return sum(at is not None for at in self._from)
 
+    def point(self, point: Point) -> Point | None:
+        """The allowed point of the target with the values of a point of the source.
+
+        A number that is no level of the target's axis counts as the nearest one if it lies nearer
+        to that than to another level of the source. An axis that only the target has is at its
+        centre.
+
+        Returns:
+            None if there is no such point.
+        """
+        found = list(self._target.centre)
+        for level, at, places in zip(point, self._from, self._places, strict=True):
+            if at is None or places is None:
+                continue
+            off = np.nan_to_num(np.abs(places - level), nan=math.inf)
+            found[at] = int(off.argmin())
+            if off.min() > 0.5:
+                return None
+        return self._target.canonical(tuple(found)) if self._target.allows(tuple(found)) else None
+
     def to_target(self, by_axis: Sequence[Array]) -> list[Array | None]:
         """Reorder values by axis of the source to axes of the target; None for new axes."""
-        found: list[Array | None] = [None] * self._axes
+        found: list[Array | None] = [None] * len(self._target.axes)
         for at, value in zip(self._from, by_axis, strict=True):
             if at is not None:
                 found[at] = value

@@ -60,6 +60,8 @@ class Lesson:
         rows = _chosen(targets, KNOWN)
         points, targets, weights = points[rows], targets[rows], weights[rows]
         self.name: Final = name
+        self._bridge = bridge
+        self._points = points
         self.values: Final = values[rows]
         self.targets: Final = targets
         sample = _chosen(targets, LEARNED_FROM)
@@ -123,8 +125,12 @@ class Lesson:
 
     def at(self, points: Points) -> Array:
         """The mean, standardised over the grid."""
+        return self.standardised(self.mean(points))
+
+    def standardised(self, targets: Array) -> Array:
+        """Targets relative to the mean and deviation of the means over the grid."""
         shift, scale = self.standard
-        return np.asarray((self.mean(points) - shift) / scale)
+        return np.asarray((targets - shift) / scale)
 
     def _direct(self, points: Points) -> Array:
         parts = [
@@ -181,6 +187,15 @@ class Lesson:
                 if len(found) == count:
                     break
         return list(found)
+
+    def measured(self) -> dict[Point, float]:
+        """The targets of the source's own points that are allowed points of the target's grid."""
+        found: dict[Point, float] = {}
+        for row, target in zip(self._points.tolist(), self.targets.tolist(), strict=True):
+            point = self._bridge.point(tuple(row))
+            if point is not None:
+                found[point] = min(target, found.get(point, math.inf))
+        return found
 
     def _searched(self, count: int) -> list[Point]:
         """As `lowest`, among random points and those on the axis lines through the best of them."""

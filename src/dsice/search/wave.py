@@ -1,14 +1,16 @@
 """The first points of a search with sources: their recommendations, and evenly spread points.
 
-Each source ranks the points of the grid by its prediction of the objective, less the logarithm of
-the probability that all bounds hold and that the measurement succeeds. The first points come from
-the rankings in turn, except for every `INSURED`-th one, which comes from `FirstPoints`: these cover
-the rest of the grid in case the sources mislead.
+Each source ranks the points of the grid by its prediction of the objective, and those that it has
+measured itself by what it measured; both less the logarithm of the probability that all bounds hold
+and that the measurement succeeds. The first points come from the rankings in turn (`TURNS`), except
+for every `INSURED`-th one, which comes from `FirstPoints`: these cover the rest of the grid in case
+the sources mislead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -27,6 +29,11 @@ from dsice.search.why import Advice, Estimate
 
 INSURED: Final = 20
 """One point of so many is not recommended by a source."""
+TURNS: Final = (False, True, True)
+"""Which of each source's rankings is next: that of all points, or that of those it has measured.
+
+Its measured points are more diverse, as a search has chosen them, and are known and not predicted.
+"""
 LEAST: Final = 5  # minimum number of recommended points
 RANKED: Final = (400, 4000)  # points ranked by a source: a fiftieth of the grid, within limits
 
@@ -76,31 +83,47 @@ class InformedPoints:
     def _ordered(self) -> list[Point]:
         objective = Objective(self._goal, by_violation=False)
         lessons = objective.taught(self._sources)
-        rankings = [self._ranking(lesson) for lesson in lessons]
+        # Several times the same kind of ranking: each continues where the one before stopped.
+        kinds = dict.fromkeys(TURNS)
+        made = {kind: [self._recommended(lesson, kind) for lesson in lessons] for kind in kinds}
+        waiting = deque(each for kind in TURNS for each in made[kind])
         order: dict[Point, None] = {}
-        turn = 0
-        while rankings and len(order) < self._count:
+        while waiting and len(order) < self._count:
             if len(order) % INSURED == INSURED - 1:
                 point = self._blind.first(order.__contains__)
                 if point is not None:
                     order[point] = None
                     continue
-            lesson, ranking = lessons[turn % len(rankings)], rankings[turn % len(rankings)]
-            turn += 1
-            found = next(((k, p) for k, p in enumerate(ranking) if p not in order), None)
-            if found is None:
-                break
-            rank, point = found
-            order[point] = None
-            self._advice[point] = Advice(lesson.name, rank + 1, self._estimate(lesson, point))
+            source = waiting.popleft()
+            found = next(((p, advice) for p, advice in source if p not in order), None)
+            if found is not None:  # otherwise it has no further ones
+                waiting.append(source)
+                point, self._advice[point] = found
+                order[point] = None
         return list(order)
 
-    def _ranking(self, lesson: Lesson) -> list[Point]:
+    def _recommended(self, lesson: Lesson, measured: bool) -> Iterator[tuple[Point, Advice]]:
         """The recommendations of a source, best first."""
+        ranking = self._measured(lesson) if measured else self._predicted(lesson)
+        for rank, point in enumerate(ranking, start=1):
+            yield point, Advice(lesson.name, rank, self._estimate(lesson, point), measured)
+
+    def _predicted(self, lesson: Lesson) -> list[Point]:
+        """The points of the grid by the source's predictions, best first."""
         few, many = RANKED
         pool = lesson.lowest(min(max(few, self._count * 4, self._grid.size // 50), many))
+        return self._ranking(pool, lesson.at(np.array(pool, dtype=np.intp)))
+
+    def _measured(self, lesson: Lesson) -> list[Point]:
+        """The points that the source has measured itself, best first."""
+        found = lesson.measured()
+        if not found:
+            return []
+        return self._ranking(list(found), lesson.standardised(np.array([*found.values()])))
+
+    def _ranking(self, pool: Sequence[Point], merits: Array) -> list[Point]:
+        """Points by ``merits`` and by the probability that they are feasible."""
         at = np.array(pool, dtype=np.intp)
-        merits = lesson.at(at)
         for bound in self._goal.bounds:
             merits = merits - _log_chances(Constraint(bound).taught(self._sources), at, 0.0)
         merits = merits - _log_chances(Feasibility().taught(self._sources), at, -0.5)

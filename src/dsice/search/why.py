@@ -83,11 +83,14 @@ class Advice(NamedTuple):
         source: its name.
         rank: the point's rank among its recommendations, from 1.
         estimate: its prediction of the objective there, from its own measurements.
+        measured: whether the source has measured the point itself and the rank is that among its
+            measurements.
     """
 
     source: str
     rank: int
     estimate: Estimate
+    measured: bool = False
 
 
 class Origin(NamedTuple):
@@ -218,7 +221,8 @@ class Why:
             if forecast.seconds is not None:
                 facts["expected"]["seconds"] = forecast.seconds
         if (advice := self.advice) is not None:
-            facts["advice"] = [advice.source, advice.rank, _numbers(advice.estimate)]
+            said = [advice.source, advice.rank, _numbers(advice.estimate)]
+            facts["advice"] = [*said, True] if advice.measured else said
         return facts
 
     @classmethod
@@ -259,8 +263,8 @@ class Why:
 
 
 def _advice(said: Any) -> Advice:
-    source, rank, estimate = said
-    return Advice(source, rank, Estimate(*estimate))
+    source, rank, estimate, *measured = said
+    return Advice(source, rank, Estimate(*estimate), *measured)
 
 
 def _numbers(estimate: Estimate) -> list[float]:

@@ -35,6 +35,11 @@ class Quartiles:
         low, median, high = np.quantile(values, (0.25, 0.5, 0.75), method="nearest").tolist()
         return cls(low, median, high)
 
+    def as_json(self, unit: float = 1.0) -> dict[str, float | None]:
+        """In so many units; None stands for infinite."""
+        names = {"low": self.low, "median": self.median, "high": self.high}
+        return {n: value / unit if math.isfinite(value) else None for n, value in names.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -146,17 +151,17 @@ class Answer:
             "slots": [
                 {
                     "slots": row.slots,
-                    "trials": _json(row.trials),
-                    "wall_hours": _json(row.wall, 3600),
-                    "job_hours": _json(row.work, 3600),
+                    "trials": row.trials.as_json(),
+                    "wall_hours": row.wall.as_json(3600),
+                    "job_hours": row.work.as_json(3600),
                     "ended_early": row.stopped,
-                    "speed_up": _json(row.speed_up),
+                    "speed_up": row.speed_up.as_json(),
                     "efficiency": row.efficiency,
                     "best": {
-                        f"{share:.0%}": _json(best)
+                        f"{share:.0%}": best.as_json()
                         for share, best in zip(SHARES, row.best, strict=False)
                     },
-                    "near_best_hours": None if row.near is None else _json(row.near, 3600),
+                    "near_best_hours": None if row.near is None else row.near.as_json(3600),
                     "near_best_reached": None if row.near is None else row.reached,
                 }
                 for row in self.rows
@@ -191,11 +196,6 @@ def compared(early: Answer, whole: Answer) -> list[str]:
                 f"{number(of_whole)} where every trial runs to its end (medians)."
             )
     return said
-
-
-def _json(values: Quartiles, unit: float = 1.0) -> dict[str, float | None]:
-    names = {"low": values.low, "median": values.median, "high": values.high}
-    return {n: value / unit if math.isfinite(value) else None for n, value in names.items()}
 
 
 def _row(

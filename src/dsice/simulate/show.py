@@ -13,7 +13,8 @@ from rich.table import Table
 
 from dsice.console import notices
 from dsice.simulate.answer import NEAR, SHARES, Answer, Quartiles, Row
-from dsice.units import duration, hours, number, percent, span
+from dsice.simulate.learning import Gain
+from dsice.units import count, duration, hours, number, percent, span
 
 _BAR = 16  # characters
 
@@ -61,6 +62,23 @@ def show(answer: Answer, words: Sequence[str], console: Console) -> None:
     if answer.goal is not None:
         cost = duration(answer.cpu)
         console.print(f"Not counted: the search's own computing, here {cost} a trial.")
+
+
+def show_gain(gain: Gain, console: Console) -> None:
+    """Print the curves with and without what the study learns from."""
+    console.print(
+        f"What it learns from earlier studies, with {count(gain.slots, 'slot')}: the best "
+        f"{gain.goal.metric} so far."
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for k in gain.shown:
+        table.add_column(f"after {gain.trials[k]}", justify="right")
+    for name, curve in (("with it", gain.informed), ("without", gain.alone)):
+        table.add_row(name, *(_value(curve[k]) for k in gain.shown))
+    console.print(table)
+    for line in gain.sentences():
+        console.print(line)
 
 
 def _table(answer: Answer, block: str) -> Table:

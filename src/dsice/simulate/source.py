@@ -23,6 +23,7 @@ from dsice.simulate.play import Terms
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
 from dsice.study.config import StudyConfig
 from dsice.study.facts import Status, Trial
+from dsice.study.learned import Learned
 from dsice.study.machine_time import expected_at_first, share_of
 from dsice.study.progress import SHARES, Listener, search_options
 from dsice.study.state import Study
@@ -57,13 +58,21 @@ class Source:
         """Whether trials report in these worlds, so that some may end early."""
         return isinstance(self.worlds, Developing)
 
-    def campaign(self, config: StudyConfig, queue: float = 0.0, *, early: bool = True) -> Campaign:
+    def campaign(
+        self,
+        config: StudyConfig,
+        queue: float = 0.0,
+        *,
+        early: bool = True,
+        sources: Sequence[Learned] = (),
+    ) -> Campaign:
         """The study of a file, to be played in these worlds.
 
         Args:
             config: the study.
             queue: seconds that each job waits.
             early: whether trials may end early, if the file says so.
+            sources: what the search learns from.
 
         Raises:
             InvalidInput: it says nothing on the number of trials or has too many, its rule allows
@@ -80,6 +89,8 @@ class Source:
         search, options = config.search, config.told
         if self.reports and early:
             options = {**options, **search_options(config)}
+        if sources:
+            options = {**options, "sources": [each.given for each in sources]}
         if self.goal is None:
             if search in _IN_ROUNDS:
                 raise InvalidInput(

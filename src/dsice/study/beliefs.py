@@ -5,22 +5,16 @@ They are kept by level, so that they hold for a grid whose levels change.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Final
 
 from dsice.errors import InvalidInput
 from dsice.grid import Axis, Grid, Value
+from dsice.search.beliefs import around
 from dsice.study.first import index_of
 from dsice.study.tables import Range
 
 Belief = Mapping[Value, float]
 """Weights of the levels of a parameter."""
-
-NARROW: Final = 8
-"""The deviation of what is expected around a level is the number of levels by so much, 1 at least.
-"""
-CHOSEN: Final = 3.0  # times another's, the least weight of an expected choice
 
 
 def belief_of(axis: Axis, entry: Range) -> Belief | None:
@@ -50,11 +44,7 @@ def belief_of(axis: Axis, entry: Range) -> Belief | None:
     if entry.expect is None:
         return None
     at = index_of(axis, entry.expect)
-    if axis.ordered and levels > 2:
-        deviation = max(1.0, levels / NARROW)
-        weights = [math.exp(-0.5 * ((k - at) / deviation) ** 2) for k in range(levels)]
-    else:
-        weights = [max(CHOSEN, levels - 1) if k == at else 1.0 for k in range(levels)]
+    weights = around(at, levels, axis.ordered)
     return dict(zip(axis.levels, weights, strict=True))
 
 

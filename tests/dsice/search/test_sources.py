@@ -208,6 +208,45 @@ def test_a_recommendation_is_explained() -> None:
     assert Why.from_json(why.as_json()) == why
 
 
+def test_most_first_points_are_the_best_that_the_source_has_measured() -> None:
+    grid, source = square(), square(low=5, high=20)
+    known = results(source, bowl)
+    measured = [
+        (found["y"], (point[0] + 5, point[1]))
+        for point, found in known
+        if found is not None and point[0] <= 10  # others are beyond the grid
+    ]
+    search = make_search("dsice", grid, GOAL, capacity=12, sources=[(source, known)])
+    asked = search.ask(12)
+    whys = {point: why for point in asked if (why := search.why(point)) is not None}
+    by_rank = {w.advice.rank: p for p, w in whys.items() if w.advice and w.advice.measured}
+    assert len(by_rank) == 8
+    costs = [bowl(grid.params(point)) for _, point in sorted(by_rank.items())]
+    assert costs == sorted(costs)
+    assert {grid.point({"a": a, "b": b}) for cost, (a, b) in measured if cost < costs[-1]} <= set(
+        asked
+    )
+    assert all(Why.from_json(why.as_json()) == why for why in whys.values())
+
+
+def test_points_of_a_source_have_the_values_of_points_of_the_target() -> None:
+    target = Grid(
+        [Axis("size", [8, 16, 24]), Axis.choice("mode", ["x", "y"]), Axis("new", range(5))],
+        lambda params: params["size"] < 24 or params["mode"] == "y",
+    )
+    source = Grid(
+        [Axis.choice("mode", ["z", "y", "x"]), Axis("size", [8, 16, 24, 32]), Axis("old", [1, 2])]
+    )
+    bridge = Bridge(target, source)
+    assert bridge.point((1, 2, 1)) == (2, 1, 2)
+    assert bridge.point((2, 0, 0)) == (0, 0, 2)
+    assert bridge.point((0, 0, 0)) is None  # there is no mode z
+    assert bridge.point((1, 3, 0)) is None  # 32 is nearer to itself than to 24
+    assert bridge.point((2, 2, 0)) is None  # excluded by the rule
+    between = Bridge(Grid([Axis("size", [8, 17, 20])]), Grid([Axis("size", [8, 16, 32])]))
+    assert [between.point((k,)) for k in range(3)] == [(0,), (1,), None]
+
+
 def test_a_maximised_objective_is_estimated_with_its_sign() -> None:
     grid = square()
     known: Results = [(p, {"y": 100 - bowl(grid.params(p))}) for p, _ in results(grid, bowl)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from dsice.grid import Axis, Grid
 from dsice.search import make_search
 from dsice.simulate.answer import Answer, Quartiles, Row
 from dsice.simulate.campaign import Campaign, Played
+from dsice.simulate.learning import Gain
 from dsice.simulate.play import Terms
 from dsice.simulate.source import from_table
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed
@@ -245,3 +248,71 @@ def test_nothing_feasible_is_no_best() -> None:
     row: Row = found.rows[0]
     assert (row.best[-1].median, row.reached) == (inf, 0)
     assert len(found.sentences()) == 1
+
+
+def test_what_learning_is_worth_is_played_in_the_same_worlds(
+    dsice: Dsice, study_file: StudyFile, tmp_path: Path
+) -> None:
+    study_file(top='minimize = "y"\nlearn_from = ["old.csv"]', run="trials = 12\nparallel = 1")
+    write_table(tmp_path / "table.csv")
+    known = [(a, b) for a in range(10) for b in range(10) if (a + 2 * b) % 3]
+    rows = [f"{a},{b},{2 * value(a, b) + 1}" for a, b in known]
+    (tmp_path / "old.csv").write_text("\n".join(["a,b,y", *rows]))
+    before = files(tmp_path)
+    command = ["simulate", "study.toml", "--table", "table.csv", "--repetitions", 1]
+    done = dsice(*command, "--parallel", "1", "--json")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert files(tmp_path) == before
+
+    grid = Grid([Axis.integers("a", 0, 9), Axis.integers("b", 0, 9)])
+    old = [((a, b), {"y": 2 * value(a, b) + 1}) for a, b in known]
+
+    def curve(**options: Any) -> list[float]:
+        search = make_search("dsice", grid, Goal(minimize="y"), **options)
+        best: list[float] = []
+        for _ in range(12):
+            (point,) = search.ask(1)
+            search.tell(point, {"y": value(*point)})
+            best.append(min([value(*point), *best[-1:]]))
+        return best
+
+    informed, alone = curve(sources=[(grid, old, "old.csv")]), curve()
+    answer = json.loads(done.stdout)
+    found = answer["learning"]
+    assert answer["learned_from"] == ["old.csv"]
+    assert (found["slots"], found["trials"]) == (1, list(range(1, 13)))
+    assert [each["median"] for each in found["best"]] == informed
+    assert [each["median"] for each in found["best_without"]] == alone
+    assert informed[0] < alone[0]
+    needed = 1 + next(k for k, best in enumerate(informed) if best <= alone[-1])
+    assert found["trials_to_best_without"]["median"] == needed
+    assert answer["slots"][0]["best"]["100%"]["median"] == informed[-1]
+
+    plain = dsice(*command, "--parallel", 1)
+    assert "Learns from old.csv (66 results)." in plain.stdout
+    assert "with 1 slot: the best y so far" in plain.stdout
+    assert "The best that 12 trials find without it is found with it in" in plain.stdout
+    study_file(top='minimize = "y"', run="trials = 12\nparallel = 2")
+    assert "learning" not in json.loads(dsice(*command, "--parallel", 1, "--json").stdout)
+
+
+def test_learning_that_never_catches_up_says_so() -> None:
+    def played(best: list[float]) -> Played:
+        return Played(4, 0, 1.0, 1.0, [1.0] * len(best), best, 0.0)
+
+    least, most = Goal(minimize="y"), Goal(maximize="y")
+
+    def gain(informed: list[float], alone: list[float], goal: Goal = least) -> Gain:
+        return Gain.of(goal, 4, [played(informed)], [played(alone)])
+
+    worse = gain([5.0, 4.0], [5.0, 3.0])
+    assert worse.as_json()["trials_to_best_without"]["median"] is None
+    assert worse.sentences() == [
+        "What 2 trials find without it is not found with it, in most worlds."
+    ]
+    none = gain([math.inf, 1.0], [math.inf, math.inf])
+    assert none.as_json()["best_without"][1]["median"] is None
+    assert "nothing that keeps the bounds" in none.sentences()[0]
+    largest = gain([-3.0], [-2.0, -3.0], most)
+    assert [each.median for each in largest.informed] == [3.0, 3.0]
+    assert largest.catching.median == 1
