@@ -34,8 +34,8 @@ from typing import Final
 
 from dsice.cli import main as dsice
 from dsice.errors import InvalidInput
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 TRIALS: Final = 24
 STUDY: Final = f"""

@@ -21,8 +21,9 @@ from dsice.search.history import History
 from dsice.search.ledger import Ledger
 from dsice.search.model import Model
 from dsice.search.targets import of_bound, of_costs
-from dsice.study.facts import KnownResult, Status, Trial
+from dsice.study.facts import KnownResult, Trial
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 _JITTER = 1e-6  # as in the search
 

@@ -7,8 +7,9 @@ from typing import Final
 
 from benchmarks.algorithm.moment import Moment
 from dsice.grid import Point
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 _TAKEOVER: Final = 5  # results before which no surface is worth a picture
 

@@ -20,8 +20,9 @@ from benchmarks.algorithm.moment import result
 from dsice.domain import focus
 from dsice.grid import Point
 from dsice.search.start import FirstPoints
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 
 def walk_figure(study: Study) -> Spec:

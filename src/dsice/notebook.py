@@ -17,9 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from dsice.study.facts import Status
 from dsice.study.state import Study
 from dsice.study.stop import Stop
+from dsice.study.task import Status
 from dsice.text import plain
 from dsice.units import duration
 

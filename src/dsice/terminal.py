@@ -19,7 +19,7 @@ from dsice.goal import Goal, Metrics
 from dsice.grid import Params
 from dsice.incumbent import Standing
 from dsice.launch.output import shown
-from dsice.study.facts import Stage, Status, Task, Trial
+from dsice.study.facts import Stage, Trial
 from dsice.study.state import Study
 from dsice.study.stop import Stop
 from dsice.study.summary import (
@@ -31,6 +31,7 @@ from dsice.study.summary import (
     time_text,
     under_way,
 )
+from dsice.study.task import Status, Task
 from dsice.text import one_line
 from dsice.units import duration, number, setting
 

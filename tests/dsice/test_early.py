@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 from tests.dsice.test_crash import Start, start
 
 __all__ = ["start"]

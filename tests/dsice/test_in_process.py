@@ -18,7 +18,7 @@ import pytest
 import dsice
 from dsice.cli import main
 from dsice.launch.job import Kind
-from dsice.study.facts import Status
+from dsice.study.task import Status
 
 GRID = {"a": list(range(10)), "b": list(range(10))}
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from dsice.repair.plan import Repair
-from dsice.study.facts import Status
 from dsice.study.state import Study
 from dsice.study.summary import under_way
+from dsice.study.task import Status
 from tests.conftest import Dsice, StudyFile
 from tests.dsice.test_crash import GATED, Start, start, wait_for
 

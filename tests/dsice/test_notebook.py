@@ -12,8 +12,8 @@ import pytest
 
 import dsice
 from dsice.notebook import Page, ShownStudy
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 from tests.dsice.stories import demo_story
 
 GRID = {"a": range(6), "b": {"choice": ["x", "<b>"]}}

@@ -14,8 +14,8 @@ import pytest
 
 from dsice import Axis, Goal, Grid, tune
 from dsice.errors import Interrupted
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 from tests.conftest import ENVIRONMENT
 
 StudyFile = Callable[..., Path]

@@ -18,8 +18,8 @@ import pytest
 
 import dsice
 from dsice.study.call import metrics_of
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 GRID = dsice.Grid([dsice.Axis.integers("a", 0, 9), dsice.Axis.choice("mode", ["slow", "fast"])])
 GOAL = dsice.Goal(minimize="y", subject_to=["z <= 8"])

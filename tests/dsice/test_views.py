@@ -22,7 +22,7 @@ from dsice.report.facts import Facts
 from dsice.report.figures import Figures
 from dsice.report.summary import columns, headline, table, tiles
 from dsice.report.timeline import OUTCOMES, Timeline, outcome
-from dsice.study.facts import Status
+from dsice.study.task import Status
 from dsice.sweep.answer import answer_of
 from dsice.swept import Swept
 from dsice.terminal import view

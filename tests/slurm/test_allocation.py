@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 pytestmark = pytest.mark.slurm
 

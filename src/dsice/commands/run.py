@@ -113,10 +113,10 @@ def _run(options: argparse.Namespace) -> int:
     from dsice.launch.make import make_launcher
     from dsice.study.config import with_budget, with_first, with_sources
     from dsice.study.directory import StudyDirectory
-    from dsice.study.facts import Status
     from dsice.study.frozen import load_study_file
     from dsice.study.learned import line
     from dsice.study.run import Session, run_study
+    from dsice.study.task import Status
     from dsice.terminal import Terminal
 
     given = {

@@ -44,10 +44,10 @@ def add(commands: Subparsers) -> None:
 
 def _stop(options: argparse.Namespace) -> int:
     from dsice.launch.make import make_launcher
-    from dsice.study.facts import Status
     from dsice.study.run import ask_to_stop, end_what_runs
     from dsice.study.state import Study
     from dsice.study.stop import Stop
+    from dsice.study.task import Status
 
     study = Study.open(options.directory)
     place = study.directory

@@ -14,8 +14,9 @@ from typing import Final
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Value
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 FACTS: Final = ("trial", "state", "reason", "feasible", "started", "ended", "seconds", "host")
 _FACT: Final = "dsice_"

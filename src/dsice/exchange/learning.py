@@ -19,9 +19,9 @@ from dsice.exchange.source import Row, RowState, Source, is_blank, number
 from dsice.exchange.tabular import interpreted
 from dsice.grid import Axis, Grid, Value
 from dsice.study.config import StudyConfig
-from dsice.study.facts import Status
 from dsice.study.learned import Learned
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 AUTO: Final = "auto"
 _NEWEST: Final = 5  # studies that "auto" learns from at most

@@ -21,9 +21,10 @@ from dsice.goal import Bound, Goal, Metrics
 from dsice.incumbent import Standing
 from dsice.study.config import StudyConfig
 from dsice.study.curves import curves_of
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.state import Study
 from dsice.study.summary import metric_text, no_best_text, repeats_text
+from dsice.study.task import Status
 from dsice.terminal import standing_line
 from dsice.units import setting
 from dsice.version import __version__

@@ -9,8 +9,9 @@ from dsice.errors import InvalidInput
 from dsice.exchange.columns import metric_column
 from dsice.exchange.source import Row, RowState, Source
 from dsice.study.config import StudyConfig
-from dsice.study.facts import KnownResult, Status, Trial
+from dsice.study.facts import KnownResult, Trial
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 _STATES: Final = {
     Status.DONE: RowState.ENDED,

@@ -37,8 +37,8 @@ from dsice.grid import Axis, Grid, Point, Value
 from dsice.search.history import History
 from dsice.search.targets import of_bound, of_costs, to_costs, to_values
 from dsice.search.why import Estimate
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 from dsice.threads import one_blas_thread
 
 LEAST: Final = 5  # results before which nothing is said

@@ -10,8 +10,9 @@ from typing import Final
 from dsice.explain.moment import search_before
 from dsice.grid import Grid, Params, Point
 from dsice.search.why import Estimate, Forecast, Ray
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 MOST: Final = 128  # positions of a long line that are shown, besides those that were measured
 

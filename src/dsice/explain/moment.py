@@ -6,10 +6,11 @@ from itertools import takewhile
 
 from dsice.goal import Metrics
 from dsice.search.base import Search
-from dsice.study.facts import KnownResult, Status, Trial
+from dsice.study.facts import KnownResult, Trial
 from dsice.study.further import search_of
 from dsice.study.replay import replay
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 
 def result(known: Trial | KnownResult) -> Metrics | None:

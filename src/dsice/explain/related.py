@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dsice.search.related import Relation, relations
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 
 def relations_of(study: Study) -> list[Relation]:

@@ -19,8 +19,8 @@ from dsice.explain.words import ROLES, sentences, what_matters
 from dsice.goal import Goal
 from dsice.grid import Params
 from dsice.search.related import Relation
-from dsice.study.facts import Status
 from dsice.study.summary import metric_text
+from dsice.study.task import Status
 from dsice.terminal import params_line
 from dsice.text import one_line
 from dsice.units import ABSENT, apart, number, percent, setting

@@ -12,8 +12,9 @@ from dsice.goal import Goal, Metrics
 from dsice.grid import Params
 from dsice.search.history import History
 from dsice.search.why import Estimate, Forecast, Why
-from dsice.study.facts import KnownResult, Status, Trial
+from dsice.study.facts import KnownResult, Trial
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 
 class Came(StrEnum):

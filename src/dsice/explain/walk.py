@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from dsice.grid import Params, Point
 from dsice.search.why import Role
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.state import Study
 from dsice.study.summary import repeats_text
+from dsice.study.task import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dsice.explain.line import TrialLine
 from dsice.explain.trial import Came, Explanation
 from dsice.goal import Goal
 from dsice.search.why import Estimate, Role, Why
-from dsice.study.facts import Status
+from dsice.study.task import Status
 from dsice.terminal import metrics_line
 from dsice.text import one_line
 from dsice.units import count, duration, number, ordinal, percent

@@ -18,9 +18,10 @@ from dsice.report.facts import Facts
 from dsice.report.html import PROGRAMS, page
 from dsice.report.parts import Parts, curve_parts, parts_of, section
 from dsice.report.words import parameter
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.state import Study
 from dsice.study.summary import batch_line, driver_line, progress, under_way
+from dsice.study.task import Status
 from dsice.text import plain
 from dsice.units import count
 

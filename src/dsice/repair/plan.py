@@ -35,10 +35,11 @@ from dsice.study.events import (
     encode,
     healed,
 )
-from dsice.study.facts import Stage, Status, Task, Trial
+from dsice.study.facts import Stage, Trial
 from dsice.study.frozen import header_of, load_frozen
 from dsice.study.journal import Lines, lines_of
 from dsice.study.state import Study
+from dsice.study.task import Status, Task
 from dsice.study.unknown import numbers_in, unknown_folders
 from dsice.units import count
 

@@ -9,7 +9,8 @@ from dsice.domain import Domain, focus
 from dsice.report.facts import Facts
 from dsice.report.scales import TICKS, Figure, Row, Spec, framed, mark, quantity, tip
 from dsice.study.curves import Curves, curves_of
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
+from dsice.study.task import Status
 from dsice.text import plain
 from dsice.units import count
 

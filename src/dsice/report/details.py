@@ -18,7 +18,8 @@ from dsice.launch.job import JobFolder, JobSpec
 from dsice.report.facts import Facts
 from dsice.report.words import moment, parameter
 from dsice.study.events import Verdict
-from dsice.study.facts import Attempt, Status, Trial
+from dsice.study.facts import Trial
+from dsice.study.task import Attempt, Status
 from dsice.text import plain
 from dsice.units import duration
 

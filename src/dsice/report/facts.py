@@ -12,9 +12,10 @@ from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.incumbent import Incumbent, Standing, standings
 from dsice.report.words import parameter
-from dsice.study.facts import Stage, Status, Trial
+from dsice.study.facts import Stage, Trial
 from dsice.study.state import Study
 from dsice.study.summary import metric_text, other_results, repeats_text, seconds_of, time_text
+from dsice.study.task import Status
 from dsice.text import plain
 
 MOST_SHOWN: Final = 10_000

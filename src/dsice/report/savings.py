@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from dsice.report.timeline import Timeline
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 
 @dataclass(frozen=True, slots=True)

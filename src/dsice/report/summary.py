@@ -13,8 +13,9 @@ from dsice.report.savings import Savings
 from dsice.report.timeline import Timeline
 from dsice.report.words import bound, fraction, moment, parameter
 from dsice.study.baseline import Baseline
-from dsice.study.facts import Status, Task, Trial
+from dsice.study.facts import Trial
 from dsice.study.summary import seconds_of, time_text
+from dsice.study.task import Status, Task
 from dsice.text import plain
 from dsice.units import ABSENT, count, duration
 

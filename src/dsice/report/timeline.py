@@ -15,8 +15,9 @@ from typing import Self
 
 from dsice.launch.job import Kind
 from dsice.study.events import Verdict
-from dsice.study.facts import Attempt, Stage, Task, Trial
+from dsice.study.facts import Stage, Trial
 from dsice.study.state import Study
+from dsice.study.task import Attempt, Task
 
 Interval = tuple[float, float]
 

@@ -12,8 +12,9 @@ from dsice.errors import InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Params, Value
 from dsice.incumbent import Incumbent, Standing
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 _STEPS: Final = (5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 2000, 5000, 10_000)
 

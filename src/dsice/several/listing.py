@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from dsice.errors import DsiceError
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 from dsice.terminal import standing_line
 
 

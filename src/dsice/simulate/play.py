@@ -19,9 +19,9 @@ from dsice.grid import Point
 from dsice.incumbent import incumbents
 from dsice.search.base import Search
 from dsice.simulate.world import Result, World
-from dsice.study.facts import Status
 from dsice.study.machine_time import room
 from dsice.study.samples import Samples
+from dsice.study.task import Status
 
 # As the driver does it, see `dsice.study.spec.usual_seconds`.
 _FEW: Final = 5

@@ -22,11 +22,12 @@ from dsice.simulate.fitted import Fitted
 from dsice.simulate.play import Terms
 from dsice.simulate.world import Lasting, Result, Tabulated, Timed, Worlds
 from dsice.study.config import StudyConfig
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.learned import Learned
 from dsice.study.machine_time import expected_at_first, share_of
 from dsice.study.progress import SHARES, Listener, search_options
 from dsice.study.state import Study
+from dsice.study.task import Status
 from dsice.units import duration, number, percent
 
 SECONDS: Final = "seconds"

@@ -9,9 +9,10 @@ from dsice.launch.job import JobFolder, Kind
 from dsice.launch.output import last_line, last_lines
 from dsice.study import command
 from dsice.study.config import StudyConfig
-from dsice.study.facts import Attempt, Stage
+from dsice.study.facts import Stage
 from dsice.study.outage import Outage
 from dsice.study.state import Study
+from dsice.study.task import Attempt
 
 _LINES: Final = 15  # of a log
 

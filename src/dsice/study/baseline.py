@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from dsice.goal import Goal
 from dsice.incumbent import standings
 from dsice.search.why import Role
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.state import Study
+from dsice.study.task import Status
 from dsice.units import number
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from dsice.files import read_regular
 from dsice.launch.output import finite, report_in
-from dsice.study.facts import Task
+from dsice.study.task import Task
 
 STEPS: Final = ("step", "global_step", "epoch", "iteration", "iter", "round", "batch")
 """Names of what reports are counted by, in upper or lower case."""

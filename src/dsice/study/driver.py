@@ -38,7 +38,6 @@ from dsice.study.events import (
     SweepEnded,
     Trouble,
 )
-from dsice.study.facts import Status, Task
 from dsice.study.frozen import header_of
 from dsice.study.further import Further
 from dsice.study.guard import Guard
@@ -52,6 +51,7 @@ from dsice.study.spec import check_files, usual_seconds
 from dsice.study.state import Study
 from dsice.study.stop import Stop
 from dsice.study.tables import RunConfig
+from dsice.study.task import Status, Task
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened
 

@@ -16,8 +16,9 @@ from typing import Final
 
 from dsice.goal import Goal
 from dsice.search.base import Search
-from dsice.study.facts import Finalist, Status, Trial
+from dsice.study.facts import Finalist, Trial
 from dsice.study.results import Results
+from dsice.study.task import Status
 from dsice.units import number
 
 _FEW: Final = 4  # minimum number of finalists for an interval

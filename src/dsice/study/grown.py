@@ -18,7 +18,7 @@ from dsice.goal import Goal
 from dsice.grid import Axis, Grid, Params, Value
 from dsice.study.command import shown
 from dsice.study.config import StudyConfig
-from dsice.study.facts import Status
+from dsice.study.task import Status
 
 if TYPE_CHECKING:
     from dsice.study.state import Study

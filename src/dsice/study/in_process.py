@@ -24,9 +24,10 @@ from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.output import numbers_in, shown
 from dsice.study.call import metrics_of
 from dsice.study.events import AttemptBegan
-from dsice.study.facts import Status, Task, Trial
+from dsice.study.facts import Trial
 from dsice.study.jobs import Jobs
 from dsice.study.stop import Stop
+from dsice.study.task import Status, Task
 
 Call = Callable[[dict[str, Any]], Mapping[str, float] | float]
 """A function to tune: from the params to the metrics."""

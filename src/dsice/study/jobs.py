@@ -16,7 +16,7 @@ from dsice.study import advice
 from dsice.study.clock import Clock
 from dsice.study.directory import write_json
 from dsice.study.events import AttemptBegan, AttemptEnded, Event, Verdict, Voided
-from dsice.study.facts import Finalist, Status, Task, Trial
+from dsice.study.facts import Finalist, Trial
 from dsice.study.journal import Journal
 from dsice.study.outage import Watch
 from dsice.study.outcomes import outcome_of, without_outcome
@@ -24,6 +24,7 @@ from dsice.study.proposals import Proposals
 from dsice.study.spec import config_of, next_job
 from dsice.study.state import Study
 from dsice.study.stop import Stop
+from dsice.study.task import Status, Task
 from dsice.study.verdict import judge
 
 _MAX_STILLBORN: Final = 3  # maximum number of jobs in a row that end before they begin

@@ -15,10 +15,10 @@ from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.events import FORMAT, Imported, Known
-from dsice.study.facts import Status
 from dsice.study.journal import Journal
 from dsice.study.run import make_directory
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,10 @@ from dsice.goal import Goal
 from dsice.launch.job import JobFolder, Kind, Outcome
 from dsice.study import command
 from dsice.study.events import Verdict
-from dsice.study.facts import Attempt, Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.spec import usual_seconds
 from dsice.study.state import Study
+from dsice.study.task import Attempt, Status
 from dsice.study.verdict import ACCIDENTS, SPARED
 
 _QUICK: Final = 60.0  # seconds; for long trials, a share of their usual time

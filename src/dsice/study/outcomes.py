@@ -8,7 +8,7 @@ from typing import Any
 from dsice.errors import DamagedStudy
 from dsice.launch.base import JobState
 from dsice.launch.job import JobFolder, Kind, Outcome
-from dsice.study.facts import Task
+from dsice.study.task import Task
 
 
 def outcome_of(task: Task) -> Outcome | None:

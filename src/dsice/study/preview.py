@@ -28,7 +28,7 @@ from dsice.study import frozen
 from dsice.study.command import shown
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.learned import Learned
 from dsice.study.machine_time import room, share_of, unit_of
 from dsice.study.places import with_slots
@@ -44,6 +44,7 @@ from dsice.study.spec import (
 )
 from dsice.study.state import Study
 from dsice.study.tables import CommandConfig, TimesMedian
+from dsice.study.task import Status
 from dsice.study.tryout import metric_lines
 from dsice.units import count, duration, hours, percent, setting
 

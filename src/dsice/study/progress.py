@@ -20,7 +20,8 @@ from dsice.launch.job import JobFolder
 from dsice.launch.output import finite, report_in
 from dsice.search.curves import DIVERGED
 from dsice.study.config import StudyConfig
-from dsice.study.facts import Report, Trial
+from dsice.study.facts import Trial
+from dsice.study.task import Report
 
 SHARES: Final = tuple(2.0 ** (-k / 2) for k in range(12, -1, -1))
 """The shares of a trial's length at which values are compared, from 1/64 to 1."""

@@ -14,7 +14,7 @@ from dsice.grid import Point
 from dsice.search.base import Search
 from dsice.search.why import Role, Why
 from dsice.study.events import Event, Proposed, Verdict
-from dsice.study.facts import KnownResult, Status, Trial
+from dsice.study.facts import KnownResult, Trial
 from dsice.study.finalists import chosen
 from dsice.study.further import search_of
 from dsice.study.replay import replay, seconds_of
@@ -22,6 +22,7 @@ from dsice.study.samples import Samples
 from dsice.study.state import Study
 from dsice.study.stop import Stop
 from dsice.study.tables import RunConfig
+from dsice.study.task import Status
 
 _NOTHING_MORE: Final = "the search has nothing more to propose"
 

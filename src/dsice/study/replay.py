@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 
 from dsice.goal import Metrics
 from dsice.search.base import Search
-from dsice.study.facts import Call, KnownResult, Status, Told, Trial
+from dsice.study.facts import Call, KnownResult, Told, Trial
+from dsice.study.task import Status
 
 
 def seconds_of(known: Trial | KnownResult) -> float | None:

@@ -33,9 +33,9 @@ from dsice.study.events import (
     decode,
     encode,
 )
-from dsice.study.facts import Status
 from dsice.study.journal import Journal
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 Wish = Added | Discarded | Imported | Retried
 

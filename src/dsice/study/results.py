@@ -10,8 +10,9 @@ from dsice.incumbent import Incumbent, Standing, best_standing, incumbents, stan
 from dsice.study import learned
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
-from dsice.study.facts import Finalist, KnownResult, Session, Stage, Status, Sweep, Trial
+from dsice.study.facts import Finalist, KnownResult, Session, Stage, Sweep, Trial
 from dsice.study.learned import Learned
+from dsice.study.task import Status
 
 
 @dataclass(slots=True)

@@ -20,7 +20,6 @@ from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
 from dsice.study.events import Changed
-from dsice.study.facts import Status
 from dsice.study.function import Function, keep_function
 from dsice.study.further import Further
 from dsice.study.grown import Change
@@ -34,6 +33,7 @@ from dsice.study.spec import check_files
 from dsice.study.state import Study
 from dsice.study.stop import Stop
 from dsice.study.tables import RunConfig
+from dsice.study.task import Status
 from dsice.study.unknown import require_known
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

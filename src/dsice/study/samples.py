@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dsice.grid import Grid, Point
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 
 @dataclass(frozen=True, slots=True)

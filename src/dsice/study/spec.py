@@ -16,9 +16,10 @@ from dsice.launch.slots import Slot
 from dsice.launch.usage import unknown_here
 from dsice.study import command, templates
 from dsice.study.directory import TaskFolder
-from dsice.study.facts import Finalist, Stage, Status, Task, Trial
+from dsice.study.facts import Finalist, Stage, Trial
 from dsice.study.state import Study
 from dsice.study.tables import HOOKS, CommandConfig, TimesMedian
+from dsice.study.task import Status, Task
 
 SLOT: Final = "slot"
 """The field of a trial's slot, unless a parameter or a path has this name."""

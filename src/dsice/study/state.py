@@ -45,25 +45,13 @@ from dsice.study.events import (
     Verdict,
     Voided,
 )
-from dsice.study.facts import (
-    Attempt,
-    Call,
-    Ending,
-    Finalist,
-    KnownResult,
-    Report,
-    Session,
-    Status,
-    Sweep,
-    Task,
-    Told,
-    Trial,
-)
+from dsice.study.facts import Call, Finalist, KnownResult, Session, Sweep, Told, Trial
 from dsice.study.frozen import load_frozen, require_fingerprints
 from dsice.study.grown import why_without_points
 from dsice.study.journal import Lines
 from dsice.study.results import Results
 from dsice.study.sessions import Sessions
+from dsice.study.task import Attempt, Ending, Report, Status, Task
 
 
 @dataclass(slots=True, repr=False)

@@ -15,8 +15,9 @@ from dsice.launch.job import JobFolder
 from dsice.launch.output import finite, last_line, report_in, shown
 from dsice.study import learned, machine_time
 from dsice.study.baseline import Baseline
-from dsice.study.facts import Status, Task, Trial
+from dsice.study.facts import Trial
 from dsice.study.state import Study
+from dsice.study.task import Status, Task
 from dsice.text import one_line
 from dsice.units import count, duration, hours, number, setting, span
 

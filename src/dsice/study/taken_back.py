@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from dsice.study.events import Discarded, Retried, Verdict, Voided
-from dsice.study.facts import Call, Status, Told, Trial
+from dsice.study.facts import Call, Told, Trial
+from dsice.study.task import Status
 
 if TYPE_CHECKING:
     from dsice.study.state import Study

@@ -11,8 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dsice.errors import DamagedStudy
-from dsice.study.facts import Status, Task
 from dsice.study.state import Study
+from dsice.study.task import Status, Task
 
 
 def unknown_folders(study: Study) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from dsice.launch.job import Kind, Outcome
 from dsice.study.events import Verdict
-from dsice.study.facts import Attempt
+from dsice.study.task import Attempt
 
 SPARED: Final = (Kind.CANCELLED, Kind.NOT_BEGUN, Kind.PREEMPTED)
 """What says nothing about a trial: it is tried again as often as it takes."""

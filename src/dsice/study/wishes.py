@@ -12,10 +12,11 @@ from msgspec import Raw
 from dsice.errors import InvalidInput
 from dsice.search.why import Role, Why
 from dsice.study.events import Added, Discarded, Imported, Known, Retried
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.first import Tell, point_of, setting_of
 from dsice.study.requests import can_be_discarded, can_be_retried, trial_at
 from dsice.study.state import Study
+from dsice.study.task import Status
 from dsice.units import count
 
 BY_HAND = "dsice add"

@@ -12,7 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pytest
 
 from dsice.exchange.optuna_study import write
-from dsice.study.facts import Status
+from dsice.study.task import Status
 from tests.dsice.report.browser import chromium, started
 from tests.dsice.stories import demo_story
 

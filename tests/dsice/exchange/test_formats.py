@@ -15,9 +15,9 @@ from dsice.exchange.formats import READERS, WRITERS, guess
 from dsice.exchange.match import match
 from dsice.goal import Metrics
 from dsice.grid import Point
-from dsice.study.facts import Status
 from dsice.study.known import unknown
 from dsice.study.state import Study
+from dsice.study.task import Status
 from tests.dsice.stories import Story, demo_story
 
 PLACES = {

@@ -15,7 +15,7 @@ from dsice.exchange.optuna_study import constraints, read, write
 from dsice.goal import Goal
 from dsice.grid import Axis
 from dsice.study.config import parse
-from dsice.study.facts import Status
+from dsice.study.task import Status
 from tests.dsice.stories import DEMO, Story, demo_story
 
 optuna = pytest.importorskip("optuna")

@@ -20,8 +20,8 @@ from dsice.explain.moment import search_before
 from dsice.explain.trial import explanation_of
 from dsice.explain.walk import roles_of, walk_of
 from dsice.search.why import Role, Why
-from dsice.study.facts import Status
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
 StudyFile = Callable[..., Path]

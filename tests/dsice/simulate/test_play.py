@@ -18,9 +18,9 @@ from dsice.simulate.world import Lasting, Result, Tabulated, Timed
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
-from dsice.study.facts import Status
 from dsice.study.journal import Journal
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 GRID = Grid([Axis.integers("a", 0, 8), Axis.integers("b", 0, 7)])
 GOAL = Goal(minimize="y", subject_to=["z <= 12"])

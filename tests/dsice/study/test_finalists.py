@@ -11,11 +11,11 @@ from dsice.launch.job import Kind, Outcome
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
-from dsice.study.facts import Status
 from dsice.study.finalists import Comparison
 from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
 from dsice.study.stop import Stop
+from dsice.study.task import Status
 from tests.dsice.study.test_driver import Machine, VirtualClock
 
 TEXT = """

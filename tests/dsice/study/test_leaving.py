@@ -16,10 +16,10 @@ from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
 from dsice.study.events import Trouble
-from dsice.study.facts import Status
 from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
 from dsice.study.stop import Stop
+from dsice.study.task import Status
 
 TEXT = """
 name = "small"

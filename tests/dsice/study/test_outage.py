@@ -18,11 +18,11 @@ from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
 from dsice.study.events import AttemptEnded, Event, Voided, encode
-from dsice.study.facts import Status
 from dsice.study.frozen import freeze
 from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
 from dsice.study.stop import Stop
+from dsice.study.task import Status
 
 TEXT = """
 name = "small"

@@ -17,10 +17,11 @@ from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
 from dsice.study.events import EndAsked, Event, Reported
-from dsice.study.facts import Attempt, Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.journal import Journal, Lines
 from dsice.study.progress import Listener
 from dsice.study.state import Study
+from dsice.study.task import Attempt, Status
 
 FULL = 16
 TEXT = """

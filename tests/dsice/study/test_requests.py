@@ -17,11 +17,11 @@ from dsice.search.why import Role
 from dsice.study import requests
 from dsice.study.driver import Driver
 from dsice.study.events import Added, Discarded, Event, Imported, Retried, Verdict, encode
-from dsice.study.facts import Status
 from dsice.study.frozen import freeze
 from dsice.study.journal import Journal, Lines
 from dsice.study.requests import Wish, ask
 from dsice.study.state import Study
+from dsice.study.task import Status
 from dsice.study.wishes import added, discarded, retried, told
 from tests.dsice.study.test_driver import Bench, Crash, quadratic
 

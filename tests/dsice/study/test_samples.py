@@ -14,8 +14,8 @@ from dsice.launch.job import Kind, Outcome
 from dsice.search import make_search
 from dsice.search.why import Role
 from dsice.study.config import parse
-from dsice.study.facts import Status
 from dsice.study.summary import repeats_text
+from dsice.study.task import Status
 from tests.dsice.study.test_driver import Bench, Machine, quadratic
 
 

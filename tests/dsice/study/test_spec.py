@@ -9,9 +9,10 @@ import pytest
 from dsice.launch.job import Kind
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
-from dsice.study.facts import Attempt, Trial
+from dsice.study.facts import Trial
 from dsice.study.spec import resources_of
 from dsice.study.state import Study
+from dsice.study.task import Attempt
 
 FILE = """
 name = "s"

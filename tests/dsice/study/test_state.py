@@ -13,9 +13,10 @@ from dsice.goal import Goal
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.events import of
-from dsice.study.facts import Status, Trial
+from dsice.study.facts import Trial
 from dsice.study.frozen import freeze
 from dsice.study.state import Study
+from dsice.study.task import Status
 
 TEXT = """
 name = "small"

@@ -22,9 +22,9 @@ from dsice.study import frozen
 from dsice.study.config import parse
 from dsice.study.driver import Driver
 from dsice.study.events import of
-from dsice.study.facts import Status
 from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
+from dsice.study.task import Status
 from dsice.study.unknown import require_known, unknown_folders
 from tests.dsice.study.test_driver import Bench, Crash, results
 

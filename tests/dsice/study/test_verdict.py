@@ -4,7 +4,7 @@ import pytest
 
 from dsice.launch.job import Kind, Outcome
 from dsice.study.events import Verdict
-from dsice.study.facts import Attempt
+from dsice.study.task import Attempt
 from dsice.study.verdict import MAX_LOST, judge
 
 FAILURES = [
