@@ -5,10 +5,10 @@ axes; time and memory of a wave of 40 on top of 10,000 measured points; the impo
 and, if Optuna is installed, its GPSampler on the same problem with the same number of results
 behind it.
 
-How the cost grows. With n points in the surface, m measured points and C = 800 candidates at
+How the cost grows. With n points in the model, m measured points and C = 800 candidates at
 most: a result costs O(n^2 + C n) (one more row of the triangular factor, one more column of the
 candidates), each candidate O(n^2), of which there are at most 64 new ones from the lines through a
-point, a fit of the surface O(min(m, 300)^3) some twenty times, once per 8 % more results. n stops
+point, a fit of the model O(min(m, 300)^3) some twenty times, once per 8 % more results. n stops
 growing at 600 measured points, plus those under way. Axes count only where covariances are looked
 up, once a candidate and point.
 """

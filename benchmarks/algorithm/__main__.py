@@ -1,6 +1,6 @@
 """Draw the pictures of docs/algorithm.md: ``python -m benchmarks.algorithm runs/demo``.
 
-Three pictures of one study, each as SVG and PNG: `algorithm-line`, the surface along one line when
+Three pictures of one study, each as SVG and PNG: `algorithm-line`, the model along one line when
 a point on it was about to be proposed; `algorithm-walk`, all trials in the order of proposal;
 `algorithm-effects`, what each axis does by itself. The study should have been run with ``search =
 "dsice"``: how many of its trials today's search proposes alike is printed.

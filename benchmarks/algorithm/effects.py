@@ -1,4 +1,4 @@
-"""What each axis does by itself, by the surfaces learned from all results."""
+"""What each axis does by itself, by the models learned from all results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.algorithm.drawing import (
     of,
     text,
 )
-from benchmarks.algorithm.moment import Moment, Surface
+from benchmarks.algorithm.moment import MetricModel, Moment
 from dsice.gp.axis import Array
 from dsice.grid import Axis
 from dsice.study.state import Study
@@ -32,10 +32,10 @@ def effects_figure(study: Study) -> Spec:
     width = (WIDTH - 70 - 16 * len(axes)) // len(axes)
     panels = []
     for place, metric in enumerate(metrics):
-        surface = Surface(moment, metric)
+        model = MetricModel(moment, metric)
         bands, strengths = [], []
         for k in range(len(axes)):
-            mean, deviation, strength = surface.effect(k)
+            mean, deviation, strength = model.effect(k)
             both = zip(mean.tolist(), deviation.tolist(), strict=True)
             bands.append(
                 [{"x": x, "mean": m, "low": m - d, "high": m + d} for x, (m, d) in enumerate(both)]

@@ -1,4 +1,4 @@
-"""The surface along one line when a point on it was about to be proposed."""
+"""The model along one line when a point on it was about to be proposed."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from benchmarks.algorithm.drawing import (
     rule,
     text,
 )
-from benchmarks.algorithm.moment import Moment, Surface
+from benchmarks.algorithm.moment import MetricModel, Moment
 from benchmarks.algorithm.steps import Step
 from dsice.units import count, number
 
 
 def line_figure(step: Step) -> Spec:
-    """The surface along a line, and below it how promising each of its free points is."""
+    """The model along a line, and below it how promising each of its free points is."""
     moment, goal = step.moment, step.moment.study.goal
     axis = moment.study.config.grid.axes[step.axis]
     across = levels_axis(axis)
     bare = {**across, "title": None, "axis": None}
     later = moment.target_of(goal.cost(step.trial.metrics))
-    mean, deviation = Surface(moment, goal.metric).along(step.line)
+    mean, deviation = MetricModel(moment, goal.metric).along(step.line)
     band = [
         {"x": k, "mean": m, "low": m - d, "high": m + d}
         for k, (m, d) in enumerate(zip(mean.tolist(), deviation.tolist(), strict=True))
@@ -77,7 +77,7 @@ def line_figure(step: Step) -> Spec:
         "title": {
             "text": f"Trial {step.trial.number}: a step along {axis.name} from the best point",
             "subtitle": [
-                f"The surface on that line after {count(len(moment.history), 'result')}, with "
+                f"The model on that line after {count(len(moment.history), 'result')}, with "
                 f"{waiting} under way: mean ± one deviation.",
                 f"The step found {goal.metric} {number(found)}; the best before was "
                 f"{number(before)}.",

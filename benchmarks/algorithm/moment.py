@@ -1,4 +1,4 @@
-"""What the search knew at a moment of a study, and the surfaces that this defines."""
+"""What the search knew at a moment of a study, and the models that this defines."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Moment:
         return [(*point[:axis], level, *point[axis + 1 :]) for level in levels]
 
     def targets(self, metric: str) -> Array:
-        """What the surface of a metric is fitted to at the measured points; NaN where they failed.
+        """What the model of a metric is fitted to at the measured points; NaN where they failed.
 
         Args:
             metric: the objective or a bounded metric.
@@ -164,8 +164,8 @@ class Moment:
         return np.array(weights + [1.0] * len(self.pending))
 
 
-class Surface:
-    """The surface of one metric at a moment, its strengths and noise learned at that moment.
+class MetricModel:
+    """The model of one metric at a moment, its strengths and noise learned at that moment.
 
     The search learns them only now and then, so that its own may be some results older.
     """

@@ -11,7 +11,7 @@ from dsice.study.facts import Trial
 from dsice.study.state import Study
 from dsice.study.task import Status
 
-_TAKEOVER: Final = 5  # results before which no surface is worth a picture
+_TAKEOVER: Final = 5  # results before which no model is worth a picture
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def _how_to_read(rows: list[Row], metric: str, first: int) -> list[str]:
     crosses = {"outside": "orange crosses break a bound", "failed": "grey crosses failed"}
     words = [text for kind, text in crosses.items() if kind in kinds]
     if first:
-        words.insert(0, "shaded: the first points, before a surface decides")
+        words.insert(0, "shaded: the first points, before a model decides")
     text = "; ".join(words)
     return [*lines, text[:1].upper() + text[1:] + "."] if words else lines
 

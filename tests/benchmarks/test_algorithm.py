@@ -10,7 +10,7 @@ import pytest
 from benchmarks.algorithm.drawing import write
 from benchmarks.algorithm.effects import effects_figure
 from benchmarks.algorithm.line import line_figure
-from benchmarks.algorithm.moment import Moment, Surface, replayed
+from benchmarks.algorithm.moment import MetricModel, Moment, replayed
 from benchmarks.algorithm.steps import chosen_step, step_of
 from benchmarks.algorithm.walk import walk_figure
 from dsice.grid import Point
@@ -106,15 +106,15 @@ def test_the_surface_passes_near_what_was_measured(study: Study) -> None:
     targets = moment.targets(study.goal.metric)
     known = ~np.isnan(targets)
     points = [point for point, k in zip(moment.measured, known, strict=True) if k]
-    mean, deviation = Surface(moment, study.goal.metric).along(points)
+    mean, deviation = MetricModel(moment, study.goal.metric).along(points)
     assert np.abs(mean - targets[known]).mean() < 0.3
     assert (deviation > 0).all()
 
 
 def test_the_effect_of_an_axis_has_mean_zero_over_its_levels(study: Study) -> None:
-    surface = Surface(Moment.before(study, None), study.goal.metric)
+    model = MetricModel(Moment.before(study, None), study.goal.metric)
     for axis in range(3):
-        mean, deviation, strength = surface.effect(axis)
+        mean, deviation, strength = model.effect(axis)
         assert mean.mean() == pytest.approx(0, abs=1e-9)
         assert (deviation >= 0).all()
         assert strength > 0
