@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from scipy.stats import rankdata
 
 Array = NDArray[np.float64]
 
@@ -27,23 +28,11 @@ def of_costs(costs: Array, keep: float = -np.inf) -> Array:
     The normal score of the r-th smallest of N is the normal quantile of (r - 1/2) / N; equal costs
     share their mean rank. If all costs are equal, the result is 0.
     """
-    scores = ndtri((_ranks(costs) - 0.5) / len(costs))
+    scores = ndtri((rankdata(costs) - 0.5) / len(costs))
     # Halved so that the difference of two costs of opposite sign cannot overflow.
     clipped = np.minimum(costs, max(np.median(costs), keep)) / 2
     values = _standardised(clipped - clipped.min())
     return _standardised(RANKS * _standardised(scores) + (1 - RANKS) * values)  # (11)
-
-
-def _ranks(values: Array) -> Array:
-    """The ranks from 1, equal values sharing their mean: a quick `scipy.stats.rankdata`."""
-    order = np.argsort(values, kind="stable")
-    ascending = values[order]
-    is_last = np.append(ascending[1:] != ascending[:-1], True)
-    ends = np.flatnonzero(is_last) + 1  # the largest rank of each value
-    counts = np.diff(ends, prepend=0)
-    ranks = np.empty(len(values))
-    ranks[order] = np.repeat(ends - (counts - 1) / 2, counts)
-    return ranks
 
 
 def of_bound(values: Array, limit: float) -> Array:
