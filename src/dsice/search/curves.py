@@ -15,7 +15,7 @@ over monotone missing data.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -36,6 +36,11 @@ _FINITE: Final = 3  # trials with a finite value at a step, so that another's is
 _MANY: Final = 8  # with this many complete trials, it is also learned from them alone
 
 Rungs = NDArray[np.intp]
+
+
+def says_diverged(values: Iterable[float]) -> bool:
+    """Whether one of the values of a report says that its trial has diverged."""
+    return not all(abs(value) < DIVERGED for value in values)
 
 
 def rungs_of(steps: Sequence[float]) -> tuple[float, ...]:
@@ -115,7 +120,8 @@ class Curves:
         rung = self.rung(step)
         if rung is None or rung < self.reached(point):
             return False
-        return rung > self.reached(point) or (self._is_bad(metrics) and point not in self._diverged)
+        bad = says_diverged(self._own(metrics)) and point not in self._diverged
+        return bad or rung > self.reached(point)
 
     def has_diverged(self, point: Point) -> bool:
         """Whether a trial has reported a value that is not finite, unlike others at that step.
@@ -128,9 +134,9 @@ class Curves:
         values = np.array(self._values[next(iter(self._values))])[:, rung:]
         return int((np.abs(values) < DIVERGED).any(axis=1).sum()) >= _FINITE
 
-    def _is_bad(self, metrics: Metrics) -> bool:
-        values = [float(metrics[name]) for name in self._signs if name in metrics]
-        return not all(abs(value) < DIVERGED for value in values)
+    def _own(self, metrics: Metrics) -> list[float]:
+        """The values of the metrics that matter."""
+        return [float(metrics[name]) for name in self._signs if name in metrics]
 
     def reached(self, point: Point) -> int:
         """The furthest rung at which ``point`` has reported, -1 if none."""
@@ -164,7 +170,7 @@ class Curves:
             for values in self._values.values():
                 values.append([math.nan] * len(self.rungs))
         before = self._reached[row]
-        if self._is_bad(metrics):
+        if says_diverged(self._own(metrics)):
             self._diverged.setdefault(point, rung)
         elif point in self._diverged:
             self._recovers = True

@@ -20,6 +20,7 @@ from dsice.goal import Metrics
 from dsice.gp.anova import Points
 from dsice.gp.axis import Array
 from dsice.grid import Grid, Point
+from dsice.search.curves import says_diverged
 from dsice.simulate.world import Result, World, Worlds
 
 LEAST: Final = 5  # minimum number of complete trials with reports
@@ -126,7 +127,7 @@ def _by_mark(
     found: dict[int, tuple[float, Metrics]] = {}
     for share, values in reports:
         mark = bisect_right(marks, share)
-        if mark < len(marks) and all(abs(values.get(n, np.nan)) < 1e300 for n in metrics):
+        if mark < len(marks) and not says_diverged(values.get(n, np.nan) for n in metrics):
             found.setdefault(mark, (share, values))
     return found
 

@@ -18,7 +18,7 @@ from dsice.goal import Goal
 from dsice.grid import Params
 from dsice.launch.job import JobFolder
 from dsice.launch.output import finite, report_in
-from dsice.search.curves import DIVERGED
+from dsice.search.curves import DIVERGED, says_diverged
 from dsice.study.config import StudyConfig
 from dsice.study.facts import Trial
 from dsice.study.task import Report
@@ -26,7 +26,6 @@ from dsice.study.task import Report
 SHARES: Final = tuple(2.0 ** (-k / 2) for k in range(12, -1, -1))
 """The shares of a trial's length at which values are compared, from 1/64 to 1."""
 
-_WORST: Final = DIVERGED  # replaces values that are not finite
 _MOST: Final = 8_000_000  # bytes per read
 
 
@@ -64,13 +63,14 @@ class Listener:
             return []
         share = trial.reports[-1].share if trial.reports else 0.0
         reached = bisect_right(SHARES, share)
-        diverged = any(map(_is_bad, trial.reports))
+        diverged = any(says_diverged(report.metrics.values()) for report in trial.reports)
         found = []
         for entry in self._entries(trial.job):
             report = self._report(entry, full)
             if report is None:
                 continue
-            at, bad = bisect_right(SHARES, report.share), _is_bad(report)
+            at = bisect_right(SHARES, report.share)
+            bad = says_diverged(report.metrics.values())
             if at > reached or (bad and not diverged):
                 reached, diverged = max(at, reached), diverged or bad
                 found.append(report)
@@ -102,10 +102,6 @@ class Listener:
         return Report(float(step), min(float(step) / full, 1.0), metrics)
 
     def _value(self, name: str, value: object) -> float:
-        if finite(value) and isinstance(value, int | float) and math.fabs(value) < _WORST:
+        if finite(value) and isinstance(value, int | float) and math.fabs(value) < DIVERGED:
             return float(value)
-        return _WORST if self._goal.wants_small(name) else -_WORST
-
-
-def _is_bad(report: Report) -> bool:
-    return any(abs(value) >= _WORST for value in report.metrics.values())
+        return DIVERGED if self._goal.wants_small(name) else -DIVERGED
