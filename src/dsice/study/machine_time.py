@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import Callable, Iterable, Sequence
 from math import floor
 from typing import Final
 
@@ -28,12 +28,20 @@ def unit_of(config: StudyConfig) -> str:
 
     Hours of jobs if it is known of none of these how many a job has.
     """
-    return _amount(config, config.trial)[0]
+    run, resources = config.run, _resources(config, config.trial)
+    if _gpus(resources) or (run.on == LOCAL and run.gpus is not None):
+        return GPUS
+    if resources.cpus:
+        return CORES
+    return NODES if resources.nodes else JOBS
 
 
 def share_of(config: StudyConfig) -> float:
     """How many units a trial's job uses in an hour: its number of GPUs, for example."""
-    return _amount(config, config.trial)[1]
+    run, resources = config.run, _resources(config, config.trial)
+    if run.on == LOCAL and run.gpus is not None:
+        return float(resources.gpus or run.gpus_per_trial or 1)
+    return _amount(resources, unit_of(config))
 
 
 def used(study: Study) -> float:
@@ -41,16 +49,23 @@ def used(study: Study) -> float:
 
     That of a job whose end nobody has seen, because its machine went down, is not known.
     """
-    tasks = (study.stages.values(), study.trials, study.finalists.values())
-    return (
-        sum(
-            attempt.seconds * _share(study, task, attempt)
-            for task in chain[Task](*tasks)
-            for attempt in task.attempts
-            if attempt.seconds
-        )
-        / 3600
+    config, unit = study.config, unit_of(study.config)
+    groups: list[Sequence[Task]] = [*([stage] for stage in study.stages.values())]
+    groups += [study.trials, list(study.finalists.values())]  # each of one program
+    if unit == GPUS and config.run.on == LOCAL:
+        part = min(share_of(config), 1.0)  # shared GPUs count by their part
+        return sum(_hours(group, lambda attempt: len(attempt.devices) * part) for group in groups)
+    return sum(
+        _hours(group) * _amount(_resources(config, config_of(study, group[0])), unit)
+        for group in groups
+        if group
     )
+
+
+def _hours(tasks: Iterable[Task], share: Callable[[Attempt], float] = lambda attempt: 1.0) -> float:
+    """The time of all ended attempts in hours, each multiplied by its share."""
+    attempts = (attempt for task in tasks for attempt in task.attempts if attempt.seconds)
+    return sum(attempt.seconds * share(attempt) for attempt in attempts) / 3600
 
 
 def expected(study: Study) -> tuple[float, bool]:
@@ -83,37 +98,11 @@ def room(budget: float, spent: float, running: int, each: float, measured: bool 
     return _UNLIMITED if left > 0 else 0
 
 
-def _share(study: Study, task: Task, attempt: Attempt) -> float:
-    """How many units a job has used in an hour."""
-    config = study.config
-    unit, of_trial = _amount(config, config.trial)
-    program = config_of(study, task)
-    if unit == GPUS and config.run.on == LOCAL:
-        return len(attempt.devices) * min(of_trial, 1.0)  # shared GPUs count by their part
-    if program is config.trial:
-        return of_trial
-    resources = _resources(config, program)
-    match unit:
-        case "GPU-hours":
-            return _gpus(resources)
-        case "core-hours":
-            return (resources.cpus or 1) * (resources.nodes or 1)
-        case "node-hours":
-            return resources.nodes or 1
-        case _:
-            return 1.0
-
-
-def _amount(config: StudyConfig, program: CommandConfig) -> tuple[str, float]:
-    """The unit of a program's jobs, and how many of it each has."""
-    run, resources = config.run, _resources(config, program)
-    if run.on == LOCAL and run.gpus is not None:
-        return GPUS, float(resources.gpus or run.gpus_per_trial or 1)
-    if gpus := _gpus(resources):
-        return GPUS, gpus
-    if resources.cpus:
-        return CORES, resources.cpus * (resources.nodes or 1)
-    return (NODES, resources.nodes) if resources.nodes else (JOBS, 1.0)
+def _amount(resources: Resources, unit: str) -> float:
+    """How many of a unit a job with these resources has."""
+    nodes = resources.nodes or 1
+    amounts = {GPUS: _gpus(resources), CORES: (resources.cpus or 1) * nodes, NODES: nodes}
+    return amounts.get(unit, 1.0)
 
 
 def _resources(config: StudyConfig, program: CommandConfig) -> Resources:
