@@ -66,6 +66,7 @@ class Hooks:
         self._complain = complain
         self._seconds = seconds
         self._commands = {event: hook for event in HOOKS if (hook := getattr(config.run, event))}
+        self._events = {*self._commands, *self._functions}  # somebody is told of
         self._study: Study | None = None
         self._seen = -1  # trials that have ended
         self._best: tuple[bool, float, float] | None = None
@@ -87,7 +88,7 @@ class Hooks:
 
     def look(self, study: Study) -> None:
         """See what has happened since; to be called often."""
-        if not (self._commands or self._functions):
+        if not self._events:
             return
         begun, self._study = self._study is not None, study
         if len(study.finished) != self._seen:
@@ -122,7 +123,7 @@ class Hooks:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if (study := self._study) is None or not (self._commands or self._functions):
+        if (study := self._study) is None or not self._events:
             return
         if error is not None and not isinstance(error, DsiceError):
             self._end_running()
@@ -144,7 +145,7 @@ class Hooks:
 
     def _call(self, event: str, text: str, trial: Trial | None = None) -> None:
         study = self._study
-        if event not in (*self._commands, *self._functions) or study is None:
+        if event not in self._events or study is None:
             return
         text = one_line(text)
         facts = as_json(study) | {"event": event, "text": text}

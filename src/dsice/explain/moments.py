@@ -98,7 +98,7 @@ class Moments:
                 axes = [axis for axis in self._conditional if pattern[axis] and axis != without]
                 moment = mine.T @ mine / len(self._products)
                 whole = whole + reduce(mul, [1 + self._means[axis] for axis in axes], moment)
-        return self._form(reduce(mul, parts, whole))
+        return float(self._pull @ reduce(mul, parts, whole) @ self._pull)
 
     def _patterns(self) -> tuple[Mask, Points]:
         """Which axes apply together, and which of these patterns each combination has."""
@@ -157,10 +157,6 @@ class Moments:
         found -= found.mean(axis=0)
         nearest = np.abs(np.arange(len(self._across[read]))[:, None] - kept).argmin(axis=1)
         return np.asarray(found[nearest])
-
-    def _form(self, matrix: Array | float) -> float:
-        whole = np.broadcast_to(matrix, (len(self._pull), len(self._pull)))
-        return float(self._pull @ whole @ self._pull)
 
 
 def _thinned(lengths: list[int]) -> list[Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -220,19 +220,14 @@ def _row(
         near.append(next(reached, math.inf))
         if math.isfinite(target):
             worse.append((one.best[-1] - target) / (size or 1.0))
-    return Row(
-        slots=row.slots,
-        trials=row.trials,
-        wall=row.wall,
-        work=row.work,
-        speed_up=row.speed_up,
+    return replace(
+        row,
         best=tuple(
             Quartiles.of([sign * one.best[_last(one, share)] for one in group]) for share in SHARES
         ),
         near=Quartiles.of(near),
         reached=sum(map(math.isfinite, near)),
         worse=Quartiles.of(worse).median if worse else 0.0,
-        stopped=row.stopped,
     )
 
 
