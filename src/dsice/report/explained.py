@@ -46,8 +46,9 @@ class Explained:
     surface: tuple[Figure, ...] = ()
 
     @classmethod
-    def of(cls, facts: Facts, most_pairs: int = 2) -> Self:
-        """The explanation of a study in any state."""
+    def of(cls, board: Board, most_pairs: int = 2) -> Self:
+        """The explanation of the study of a board, in any state."""
+        facts = board.facts
         if not facts.settled or facts.problem or not facts.measured:
             return cls()
         study, grid = facts.study, facts.study.config.grid
@@ -69,7 +70,7 @@ class Explained:
             sources=(*named, *related),
             matters="" if effects is None else plain(what_matters(effects)),
             effects=() if effects is None else tuple(effect_figures(effects, grid, log)),
-            surface=() if effects is None else tuple(surface_figure(effects, Board.of(facts), log)),
+            surface=() if effects is None else tuple(surface_figure(effects, board, log)),
             pairs=tuple(pair_figure(pair, effects, grid) for pair in pairs if effects),
         )
 

@@ -59,11 +59,14 @@ class Figures:
     space: tuple[Figure, ...] = ()
 
     @classmethod
-    def of(cls, study: Study, facts: Facts | None = None) -> Self:
-        """The figures of a study in any state; ``facts`` are those of `Facts.of`."""
-        board = Board.of(facts := facts or Facts.of(study))
-        curves = tuple(curve_figures(facts))
-        timeline = Timeline.of(study)
+    def of(cls, study: Study) -> Self:
+        """The figures of a study in any state."""
+        return cls.on(Board.of(Facts.of(study)), Timeline.of(study))
+
+    @classmethod
+    def on(cls, board: Board, timeline: Timeline) -> Self:
+        """The figures of the study of a board and a timeline."""
+        curves = tuple(curve_figures(board.facts))
         jobs: tuple[Figure, ...] = ()
         if timeline.spans and timeline.seconds:
             jobs = (slots_figure(timeline), running_figure(timeline))

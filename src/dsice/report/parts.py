@@ -15,6 +15,7 @@ import jinja2
 
 from dsice import __version__
 from dsice.report import summary
+from dsice.report.board import Board
 from dsice.report.curve_figures import curve_figures
 from dsice.report.explained import Explained
 from dsice.report.facts import Facts
@@ -54,7 +55,8 @@ class Parts:
 def parts_of(study: Study, facts: Facts | None = None) -> Parts:
     """Build the page of a study; ``facts`` are those of `Facts.of`."""
     facts, timeline = facts or Facts.of(study), Timeline.of(study)
-    figures = Figures.of(study, facts)
+    board = Board.of(facts)
+    figures = Figures.on(board, timeline)
     savings = Savings.of(study, timeline)
     values = {
         "name": plain(study.config.name),
@@ -65,7 +67,7 @@ def parts_of(study: Study, facts: Facts | None = None) -> Parts:
         "tiles": summary.tiles(facts, timeline, savings),
         "command": summary.best_command(facts),
         "figures": figures,
-        "explained": (explained := Explained.of(facts)),
+        "explained": (explained := Explained.of(board)),
         "timeline": timeline,
         "pictures": picture_rows(facts),
         "columns": summary.columns(facts),

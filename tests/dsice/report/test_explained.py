@@ -8,6 +8,7 @@ import vl_convert
 
 from dsice.launch.job import JobSpec, Kind, Outcome
 from dsice.launch.simulated import SimulatedLauncher, VirtualClock
+from dsice.report.board import Board
 from dsice.report.explained import Explained, why_of
 from dsice.report.facts import Facts
 from dsice.report.themes import THEMES
@@ -65,7 +66,7 @@ def layers(spec: object) -> list[dict[str, object]]:
 def test_all_figures_compile_without_a_warning(
     facts: Facts, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    found = Explained.of(facts)
+    found = Explained.of(Board.of(facts))
     figures = [*found.line, *found.walk, *found.effects, *found.pairs]
     assert len(found.effects) == 3
     assert len(found.pairs) == 2
@@ -95,7 +96,7 @@ def test_a_line_shows_what_was_measured_on_it(facts: Facts) -> None:
 
 
 def test_the_walk_ends_at_the_best(facts: Facts) -> None:
-    (walk,) = Explained.of(facts).walk
+    (walk,) = Explained.of(Board.of(facts)).walk
     cells = layers(walk.spec)[0]["data"]
     assert isinstance(cells, dict)
     assert facts.best is not None
@@ -105,7 +106,7 @@ def test_the_walk_ends_at_the_best(facts: Facts) -> None:
 
 def test_without_results_nothing_is_explained(tell: Tell) -> None:
     story = tell()
-    assert Explained.of(Facts.of(story.study)) == Explained()
+    assert Explained.of(Board.of(Facts.of(story.study))) == Explained()
     story.session()
     story.begin(story.propose((0, 0, 0, 0)))  # its bound waits for a stage
     found = why_of(Facts.of(story.study), 1)
