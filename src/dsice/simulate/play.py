@@ -287,17 +287,13 @@ class _Waves:
             free: how many may begin.
         """
         terms = self._terms
-        samples = Samples()
-        if terms.samples > 1:
-            states = [
-                (trial.point, _status(trial, trial.number in running, trial.point in paused))
-                for trial in trials
-            ]
-            samples = Samples.of_trials(states, self._search.grid, terms.samples)
+        states = [
+            (trial.point, _status(trial, trial.number in running, trial.point in paused))
+            for trial in (trials if terms.samples > 1 else ())
+        ]
+        samples = Samples.of_trials(states, self._search.grid, terms.samples)
         wave = self._pend(samples.apart[:free])
-        owed = samples.owed - len(wave)
-        room = max(0, terms.trials - len(trials) - len(wave) - owed) // terms.samples
-        new = min(free - len(wave), room if trials else max(1, room))
+        new = min(free - len(wave), samples.room(terms.trials - len(trials), len(trials)))
         given = [self._given.popleft() for _ in range(min(new, len(self._given)))]
         wave += self._pend(given)
         if new > len(given):

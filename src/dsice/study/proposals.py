@@ -120,13 +120,13 @@ class Proposals:
             more -= free
             why = self._used
         samples = Samples.of(study, run.samples)
-        owed = samples.owed - self._measure(search, samples.apart[:free], Role.SAMPLE, wave)
-        new = free = free + owed - samples.owed
-        if run.trials is not None:  # each new point must get all its samples
-            room = max(0, run.trials - study.spent - owed) // run.samples
-            new = min(free, room if study.trials else max(1, room))
-            if new < free:
-                why = self._used
+        room = free
+        if run.trials is not None:
+            room = samples.room(run.trials - study.spent, len(study.trials))
+        free -= self._measure(search, samples.apart[:free], Role.SAMPLE, wave)
+        new = min(free, room)
+        if new < free:
+            why = self._used
         given = [self._given.popleft() for _ in range(min(new, len(self._given)))]
         self._measure(search, given, Role.GIVEN, wave)
         free, new = free - len(given), new - len(given)

@@ -15,6 +15,7 @@ class Samples:
     """The samples that are still to be measured.
 
     Attributes:
+        number: how many each point is to have.
         owed: their number, of all points that have not failed.
         apart: points of which another sample may begin now, separate in time from the earlier
             ones: no trial of the point is pending, and one of another point has begun since.
@@ -22,6 +23,7 @@ class Samples:
             directly after it.
     """
 
+    number: int = 1
     owed: int = 0
     apart: tuple[Point, ...] = ()
     beside: tuple[Point, ...] = ()
@@ -38,7 +40,7 @@ class Samples:
     def of_trials(cls, trials: Sequence[tuple[Point, Status]], grid: Grid, number: int) -> Samples:
         """As `of`, from the points and states of all trials in the order of their beginnings."""
         if number == 1:
-            return cls()
+            return cls(number)
         points: dict[Point, list[tuple[Point, Status]]] = {}
         for trial in trials:
             points.setdefault(grid.program(trial[0]), []).append(trial)
@@ -56,4 +58,14 @@ class Samples:
                 free = same != last and not states & {Status.WAITING, Status.RUNNING}
                 apart += [point] if free else []
                 beside += [point] * (missing - free)
-        return cls(owed, tuple(apart), tuple(beside))
+        return cls(number, owed, tuple(apart), tuple(beside))
+
+    def room(self, left: int, begun: int) -> int:
+        """How many new points may begin if each is to get all its samples.
+
+        Args:
+            left: trials that the budget still allows, including those that are `owed`.
+            begun: how many trials have begun.
+        """
+        points = max(0, left - self.owed) // self.number
+        return points if begun else max(1, points)
