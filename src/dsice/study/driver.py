@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -108,9 +109,18 @@ class Driver:
         self._proposals = Proposals(study, self._budget, self._record, lambda: self.stopping)
         self._guard = Guard(study, watch, self._record, self._proposals.renew)
         self._early = Early(study, self._proposals, self._record)
-        of_study = (study, self._proposals, journal, self._record, launcher)
-        around = (slots or Slots.plain(budget.parallel), watch, clock, lambda: self.stopping)
-        self._jobs = Jobs(*of_study, *around) if call is None else Calls(call, *of_study, *around)
+        make = Jobs if call is None else partial(Calls, call)
+        self._jobs = make(
+            study,
+            self._proposals,
+            journal,
+            self._record,
+            launcher,
+            slots or Slots.plain(budget.parallel),
+            watch,
+            clock,
+            lambda: self.stopping,
+        )
 
     @property
     def computing(self) -> bool:

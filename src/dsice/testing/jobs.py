@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Final
@@ -16,15 +17,15 @@ from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING)
 
 
-class Jobs:
+class Jobs(ABC):
     """The fixtures of a class of tests; see `dsice.testing.LauncherTests`."""
 
     batch: ClassVar[bool] = True
     unknown_id: ClassVar[str] = "999999"
 
+    @abstractmethod
     def new_launcher(self, folder: Path) -> Launcher:
         """Create the launcher; ``folder`` may hold its files. Called several times with it."""
-        raise NotImplementedError
 
     @pytest.fixture
     def make_launcher(self, tmp_path: Path) -> Callable[[], Launcher]:
