@@ -11,12 +11,14 @@ import os
 import random
 import runpy
 import select
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +32,7 @@ PRELOADED = (
     *(f"dsice.commands.{name}" for name in ("run", "simulate", "sweep")),
 )
 _LONGEST = 1_000_000  # bytes of a request
+_ANSWER = 16  # bytes of a number in an answer
 
 
 class Forked:
@@ -65,31 +68,39 @@ class Forked:
             tempfile.TemporaryFile("w+") as out,
             tempfile.TemporaryFile("w+") as err,
         ):
-            code = self._code(
-                {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)},
-                [empty.fileno(), out.fileno(), err.fileno()],
-                timeout,
-            )
+            files = [empty.fileno(), out.fileno(), err.fileno()]
+            pid, answers = self._started(arguments, cwd, env, files)
+            with answers:
+                if select.select([answers], [], [], timeout)[0]:
+                    code = int(answers.read(_ANSWER))
+                else:
+                    os.kill(pid, signal.SIGKILL)
+                    code = None
             out.seek(0)
             err.seek(0)
             if code is None:
                 raise subprocess.TimeoutExpired(command, timeout, out.read(), err.read())
             return subprocess.CompletedProcess(command, code, out.read(), err.read())
 
-    def _code(self, request: dict[str, object], files: list[int], timeout: float) -> int | None:
-        """The exit code of a command; None if it takes too long and was killed."""
+    def start(self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> int:
+        """Start ``dsice ARGUMENTS...`` without waiting for it, and return its process id."""
+        with Path(os.devnull).open("r+") as nothing:
+            pid, answers = self._started(arguments, cwd, env, [nothing.fileno()] * 3)
+        answers.close()
+        return pid
+
+    def _started(
+        self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], files: list[int]
+    ) -> tuple[int, FileIO]:
+        """The process id of a command with these standard files, and where its exit code comes."""
         told, tells = os.pipe()
-        with os.fdopen(told, "rb", buffering=0) as answers:
-            try:
-                data = json.dumps(request).encode()
-                socket.send_fds(self._socket, [data], [*files, tells])
-            finally:
-                os.close(tells)
-            pid = int(answers.read(16))
-            if not select.select([answers], [], [], timeout)[0]:
-                os.kill(pid, 9)
-                return None
-            return int(answers.read(16))
+        answers = FileIO(told)
+        request = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)}
+        try:
+            socket.send_fds(self._socket, [json.dumps(request).encode()], [*files, tells])
+        finally:
+            os.close(tells)
+        return int(answers.read(_ANSWER)), answers
 
 
 def serve(number: int) -> None:
@@ -111,9 +122,10 @@ def serve(number: int) -> None:
     # The parent of the command, which says its pid and its exit code.
     pid = os.fork()
     if pid:
-        os.write(files[3], str(pid).encode().ljust(16))
+        os.write(files[3], str(pid).encode().ljust(_ANSWER))
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        os.write(files[3], str(status).encode().ljust(16))
+        with suppress(BrokenPipeError):  # nobody waits for it
+            os.write(files[3], str(status).encode().ljust(_ANSWER))
         os._exit(0)
     os.close(files[3])
     for target, file in enumerate(files[:3]):

@@ -12,11 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from dsice.testing.jobs import is_running, until
+from tests.forked import Forked
 
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
 StudyFile = Callable[..., Path]
@@ -33,65 +33,12 @@ echo "- $CUDA_VISIBLE_DEVICES $DSICE_SLOT $3" >> "$log"
 
 
 @pytest.fixture
-def dsice(tmp_path: Path) -> Dsice:
+def dsice(tmp_path: Path, forked: Forked) -> Dsice:
     """``dsice`` on a machine with four pretended GPUs."""
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "dsice.cli", *map(str, arguments)],
-            cwd=tmp_path,
-            env=FOUR_GPUS,
-            capture_output=True,
-            text=True,
-        )
-
-    return run
-
-
-class Drivers:
-    """Starts drivers, as processes that are forked after the imports: these take longest."""
-
-    CODE = (
-        "import os, signal, sys\n"
-        "from dsice import hooks, terminal\n"
-        "from dsice.cli import main\n"
-        "from dsice.launch import local\n"
-        "from dsice.search import make_search, random\n"
-        "from dsice.study import frozen, run\n"
-        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
-        "for line in sys.stdin:\n"
-        "    pid = os.fork()\n"
-        "    if pid == 0:\n"
-        "        signal.signal(signal.SIGCHLD, signal.SIG_DFL)\n"
-        "        os.dup2(os.open(os.devnull, os.O_RDWR), 1)\n"
-        "        sys.exit(main(line.split()))\n"
-        "    print(pid, flush=True)\n"
+    return lambda *arguments: forked.run(
+        list(map(str, arguments)), cwd=tmp_path, env=FOUR_GPUS, timeout=300
     )
-
-    def __init__(self, folder: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", self.CODE],
-            cwd=folder,
-            env=FOUR_GPUS,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._process.communicate()
-
-    def start(self) -> int:
-        """Start a driver, and return its process id."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write("run study.toml --in out\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
 
 
 def kill(pid: int, folder: Path, chance: random.Random) -> None:
@@ -111,7 +58,7 @@ def log_length(folder: Path) -> int:
 
 
 def test_each_gpu_has_two_trials_at_any_time_across_kills(
-    dsice: Dsice, study_file: StudyFile, tmp_path: Path
+    dsice: Dsice, forked: Forked, study_file: StudyFile, tmp_path: Path
 ) -> None:
     chance = random.Random(0)
     study_file(
@@ -121,9 +68,9 @@ def test_each_gpu_has_two_trials_at_any_time_across_kills(
         run=f'gpus = "all"\ngpus_per_trial = 0.5\ntrials = {TRIALS}',
         program=LOGGING,
     )
-    with Drivers(tmp_path) as drivers:
-        for _ in range(KILLS):
-            kill(drivers.start(), tmp_path, chance)
+    for _ in range(KILLS):
+        driver = forked.start(["run", "study.toml", "--in", "out"], tmp_path, FOUR_GPUS)
+        kill(driver, tmp_path, chance)
     assert log_length(tmp_path) < 2 * TRIALS  # each kill met a driver at work
     done = dsice("run", "study.toml", "--in", "out")
     assert done.returncode == 0, done.stderr

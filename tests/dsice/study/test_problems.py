@@ -48,7 +48,10 @@ WRONG = (
     *("3", "-1", "0", "1.5", "nan", "inf", "true", '""', '"a b"', '"x"', "[]", "[3]", '[""]'),
     *("[[1]]", "[1, 2, 3]", '["a", 3]', "{}", "{ x = 3 }", "[{}]", "1979-05-27", "99999999999"),
 )
-NEEDED = ('command = ["run"], ', 'command = ["make"], ', "files = { }, ", "settings = [], ")
+NEEDED = (
+    *('command = ["run"], ', 'command = ["make"], ', "files = { }, ", "settings = [], "),
+    'pattern = "y", ',
+)
 PYDANTIC = re.compile(
     r"Input should| valid |constrained|tuple|\bdict|pydantic|Value error|instance|type=|validation"
     r"|None|list\[|Range|function-|union|\bstr\b|\bint\b|\bfloat\b|\bbool\b|nullable|model"
@@ -65,13 +68,7 @@ def keys_and_files() -> Iterator[tuple[str, str]]:
         for key in model.model_fields:
             for value in WRONG:
                 inside = form.format(f"{key} = {value}")
-                for needed in (
-                    'command = ["run"], ',
-                    'command = ["make"], ',
-                    "files = { }, ",
-                    "settings = [], ",
-                    'pattern = "y", ',
-                ):
+                for needed in NEEDED:
                     if needed.startswith(f"{key} = "):
                         inside = inside.replace(needed, "")
                 yield key, text(**{table: inside})
