@@ -12,7 +12,7 @@ import statistics
 from collections import deque
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from dsice.goal import Goal, Metrics
 from dsice.grid import Point
@@ -21,11 +21,8 @@ from dsice.search.base import Search
 from dsice.simulate.world import Result, World
 from dsice.study.machine_time import room
 from dsice.study.samples import Samples
+from dsice.study.spec import FEW, LATEST
 from dsice.study.task import Status
-
-# As the driver does it, see `dsice.study.spec.usual_seconds`.
-_FEW: Final = 5
-_LATEST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +148,7 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
     paused: dict[Point, _Trial] = {}
     queue: list[tuple[float, int, int]] = []  # when, which trial, in which of its jobs
     worked = 0.0
-    latest: deque[float] = deque(maxlen=_LATEST)
+    latest: deque[float] = deque(maxlen=LATEST)
     waves = _Waves(search, terms)
 
     def begin(points: Iterable[Point]) -> None:
@@ -167,7 +164,7 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
     while True:
         free = slots - len(running)
         limited = deadline < math.inf or terms.work is not None
-        usual = statistics.median(latest) if limited and len(latest) >= _FEW else 0.0
+        usual = statistics.median(latest) if limited and len(latest) >= FEW else 0.0
         if terms.work is not None:
             free = min(
                 free, room(terms.work, worked, len(running), usual or terms.expected, usual > 0)

@@ -24,8 +24,11 @@ from dsice.study.task import Status, Task
 SLOT: Final = "slot"
 """The field of a trial's slot, unless a parameter or a path has this name."""
 
-_FEW: Final = 5  # minimum number of trials for a meaningful median
-_LATEST: Final = 200
+FEW: Final = 5
+"""Minimum number of measured trials for a meaningful median of their times."""
+LATEST: Final = 200
+"""Maximum number of trials in this median, the newest ones."""
+
 _SHORTEST: Final = 10.0  # seconds: minimum of a learned time limit
 
 
@@ -152,8 +155,8 @@ def time_limit(study: Study, config: CommandConfig) -> float | None:
 
 def usual_seconds(study: Study) -> float | None:
     """The median time of the latest measured trials in seconds; None while there are few."""
-    latest = [t.seconds for t in study.finished[-_LATEST:] if t.status is Status.DONE]
-    return statistics.median(latest) if len(latest) >= _FEW else None
+    latest = [t.seconds for t in study.finished[-LATEST:] if t.status is Status.DONE]
+    return statistics.median(latest) if len(latest) >= FEW else None
 
 
 def _fixed_fields(study: Study) -> dict[str, Value]:
