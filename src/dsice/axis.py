@@ -176,6 +176,11 @@ class Axis:
         given: dict[str, Any] = {name: getattr(self, name) for name in _KEPT}
         return Axis(self.name, self.levels if levels is None else levels, **given | changed)
 
+    @property
+    def proposed(self) -> tuple[Value, ...]:
+        """The levels that are not retired."""
+        return tuple(level for level in self.levels if level not in self.retired)
+
     def __len__(self) -> int:
         return len(self.levels)
 

@@ -152,6 +152,7 @@ def tune(
     from dsice.study.config import parse
     from dsice.study.directory import StudyDirectory
     from dsice.study.first import points_of
+    from dsice.study.frozen import kept_levels
     from dsice.study.function import Function
     from dsice.study.generated import name_from, study_text, weights_of
     from dsice.study.run import Session, run_study
@@ -236,7 +237,8 @@ def tune(
             **{event: list(hook) for event, hook in hooks.items() if hook and not callable(hook)},
         },
     )
-    config = replace(parse(text, place.path, "dsice.tune"), goal=goal)
+    levels = kept_levels(text, place)
+    config = replace(parse(text, place.path, "dsice.tune", levels), goal=goal)
     if isinstance(grid, Grid):
         config = replace(config, grid=grid)
     require_quick(config.grid)

@@ -120,12 +120,11 @@ def _import(options: argparse.Namespace) -> int:
 
 def _study(options: argparse.Namespace) -> tuple[StudyConfig, Path]:
     from dsice.study.directory import StudyDirectory
-    from dsice.study.frozen import load_frozen, load_study_file
+    from dsice.study.frozen import load_for, load_frozen
 
     given: Path = options.study
     if not given.is_dir():
-        config = load_study_file(given)
-        return config, options.directory or Path("runs") / config.name
+        return load_for(given, options.directory)
     if options.directory is not None:
         raise InvalidInput(f"--in {options.directory}: {given} is a directory already")
     place = StudyDirectory.at(given)

@@ -113,7 +113,7 @@ def _run(options: argparse.Namespace) -> int:
     from dsice.launch.make import make_launcher
     from dsice.study.config import with_budget, with_first, with_sources
     from dsice.study.directory import StudyDirectory
-    from dsice.study.frozen import load_study_file
+    from dsice.study.frozen import load_for
     from dsice.study.learned import line
     from dsice.study.run import Session, run_study
     from dsice.study.task import Status
@@ -123,10 +123,9 @@ def _run(options: argparse.Namespace) -> int:
         key: getattr(options, key) for key in ("on", "parallel", "trials", "hours", "job_hours")
     }
     budget = {key: value for key, value in given.items() if value is not None}
-    config = with_budget(load_study_file(options.study), **budget)
-    config = with_first(config, options.first)
+    config, directory = load_for(options.study, options.directory)
+    config = with_first(with_budget(config, **budget), options.first)
     config = with_sources(config, options.learn_from, options.no_learn)
-    directory = options.directory or Path("runs") / config.name
     if options.dry_run:
         return _preview(options.study, config, directory, options.sample)
     if options.sample is not None:

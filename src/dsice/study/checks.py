@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
-from dsice.grid import Axis, Grid, check_name
+from dsice.grid import Axis, Grid, Value, check_name
 from dsice.launch import patterns
 from dsice.launch.output import finite
 from dsice.launch.usage import BUILT_IN
@@ -220,11 +220,17 @@ def within(where: str, text: str, known: list[str]) -> None:
         raise InvalidInput(f"{where}: {error}") from None
 
 
-def axis_of(name: str, entry: list[Level] | Range) -> Axis:
-    """Create an axis from a list of levels, or from a table that defines them."""
+def axis_of(name: str, entry: list[Level] | Range, kept: Sequence[Value] = ()) -> Axis:
+    """Create an axis from a list of levels, or from a table that defines them.
+
+    A continuous range has the levels ``kept`` if they are such of it.
+    """
     if isinstance(entry, list):
         return Axis(name, entry)
     axis = _axis_of(name, entry)
+    if axis.scale and kept and entry.levels in (None, len(kept)):
+        ends = (axis.levels[0], axis.levels[-1])
+        axis = axis.with_(kept) if (kept[0], kept[-1]) == ends else axis
     return axis if entry.was is None else axis.with_(was=entry.was)
 
 

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from dsice.errors import InvalidInput
 from dsice.files import read_regular
 from dsice.goal import Bound, Goal
-from dsice.grid import Grid, Point
+from dsice.grid import Grid, Point, Value
 from dsice.search import DEFAULT_SEARCH
 from dsice.study.beliefs import Belief, belief_of, for_search
 from dsice.study.checks import (
@@ -124,15 +125,31 @@ def load(path: Path) -> StudyConfig:
     return parse(text, path.resolve().parent, str(path))
 
 
-def parse(text: str, folder: Path, source: str = "study file") -> StudyConfig:
-    """Check the text of a study file; ``source`` names it in messages."""
+def parse(
+    text: str,
+    folder: Path,
+    source: str = "study file",
+    levels: Mapping[str, Sequence[Value]] = MappingProxyType({}),
+) -> StudyConfig:
+    """Check the text of a study file.
+
+    Args:
+        text: the file.
+        folder: of the file.
+        source: its name in messages.
+        levels: of continuous ranges by parameter, as chosen when the study began; others are
+            chosen now.
+
+    Raises:
+        InvalidInput: the file is invalid.
+    """
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{source}: not a TOML file: {error}") from None
     try:
         model = file_model(data)
-        return _checked(model.model_validate(data), folder, text)
+        return _checked(model.model_validate(data), folder, text, levels)
     except ValidationError as error:
         raise InvalidInput(f"{source}: {first_problem(error, model)}") from None
     except InvalidInput as error:
@@ -195,13 +212,15 @@ def with_sources(config: StudyConfig, places: Sequence[str], no_learn: bool) -> 
     return replace(config, learn_from=(*given, *here))
 
 
-def _checked(file: StudyFile, folder: Path, text: str) -> StudyConfig:
+def _checked(
+    file: StudyFile, folder: Path, text: str, levels: Mapping[str, Sequence[Value]]
+) -> StudyConfig:
     require_no_swallowed(file)
     axes = []
     beliefs: dict[str, Belief] = {}
     for name, entry in file.grid.items():
         with within_key(f"grid.{name}"):
-            axes.append(axis_of(name, entry))
+            axes.append(axis_of(name, entry, levels.get(name, ())))
             belief = belief_of(axes[-1], entry) if isinstance(entry, Range) else None
             if belief is not None:
                 beliefs[name] = belief

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dsice.errors import DamagedStudy, InvalidInput, OtherStudy
 from dsice.files import SMALL, read_regular, write_atomically
-from dsice.grid import Axis
+from dsice.grid import Axis, Value
 from dsice.study import learned
 from dsice.study.config import StudyConfig, load, parse
 from dsice.study.directory import StudyDirectory, write_json
@@ -19,6 +20,7 @@ from dsice.study.grown import Change, change_of, with_retired
 from dsice.study.journal import Lines
 from dsice.study.learned import Learned
 
+_LARGEST: Final = 100_000_000  # bytes of source.json, for a million levels
 _SOURCES: Final = "sources"
 _BELIEFS: Final = "beliefs"  # expected levels and weights
 
@@ -198,10 +200,13 @@ def announce(config: StudyConfig, directory: StudyDirectory) -> None:
 def _source(config: StudyConfig, directory: StudyDirectory) -> dict[str, Any]:
     # For a study from Python, this finds its function even in a copied directory.
     folder = "." if config.folder == directory.path else str(config.folder)
-    axes = [axis for axis in config.grid.axes if axis.retired]
-    retired = {axis.name: list(axis.retired) for axis in axes}
-    levels = {axis.name: list(axis.levels) for axis in axes}
-    return {"folder": folder, **({"retired": retired, "levels": levels} if axes else {})}
+    axes = config.grid.axes
+    found: dict[str, Any] = {
+        # Those of ranges, in case another version of dsice chooses others.
+        "levels": {a.name: list(a.levels) for a in axes if a.retired or a.scale is not None},
+        "retired": {a.name: list(a.retired) for a in axes if a.retired},
+    }
+    return {"folder": folder, **{key: axes for key, axes in found.items() if axes}}
 
 
 def load_frozen(directory: StudyDirectory) -> StudyConfig:
@@ -211,15 +216,14 @@ def load_frozen(directory: StudyDirectory) -> StudyConfig:
         InvalidInput: the copy is missing or damaged.
     """
     try:
-        source = json.loads(read_regular(directory.source_file, SMALL))
+        source = json.loads(read_regular(directory.source_file, _LARGEST))
         folder = directory.path / source["folder"]
         text = read_regular(directory.study_file, SMALL).decode()
         if directory.next_file.exists():
-            following = json.loads(read_regular(directory.next_file, SMALL))
+            following = json.loads(read_regular(directory.next_file, _LARGEST))
             if (found := _if_it_counts(following, directory)) is not None:
                 return found
-        config = parse(text, folder, str(directory.study_file))
-        return with_retired(config, source.get("retired", {}), source.get("levels", {}))
+        return _parsed(text, folder, directory.study_file, source)
     except InvalidInput:
         raise
     except OSError as error:
@@ -236,13 +240,63 @@ def load_frozen(directory: StudyDirectory) -> StudyConfig:
 def _if_it_counts(following: dict[str, Any], directory: StudyDirectory) -> StudyConfig | None:
     """The study file that `announce` stored, if the newest change event refers to it."""
     folder = directory.path / following["folder"]
-    config = parse(following["text"], folder, str(directory.next_file))
-    config = with_retired(config, following.get("retired", {}), following.get("levels", {}))
+    config = _parsed(following["text"], folder, directory.next_file, following)
     newest = None
     for event in Lines(directory.journal):
         if isinstance(event, Changed):
             newest = event.fingerprints
     return config if newest == fingerprints(config) else None
+
+
+def _parsed(text: str, folder: Path, file: Path, source: Mapping[str, Any]) -> StudyConfig:
+    """A study file with the levels and the retired levels that `_source` stored."""
+    levels, retired = source.get("levels", {}), source.get("retired", {})
+    own = {
+        name: [level for level in each if level not in retired.get(name, ())]
+        for name, each in levels.items()
+    }
+    return with_retired(parse(text, folder, str(file), own), retired, levels)
+
+
+def kept_levels(text: str, directory: StudyDirectory) -> dict[str, tuple[Value, ...]]:
+    """The levels of continuous ranges that the study in ``directory`` began with.
+
+    Only of those that the study file ``text`` defines in the same way: another version of dsice
+    may choose other levels for them.
+    """
+    try:
+        if not directory.journal.exists():
+            return {}
+        begun = load_frozen(directory)
+        before, now = (tomllib.loads(each)["grid"] for each in (begun.text, text))
+    except (InvalidInput, OSError, ValueError, KeyError):  # reported by whoever needs the file
+        return {}
+    return {
+        axis.name: axis.proposed
+        for axis in begun.grid.axes
+        if axis.scale and _range(before[axis.name]) == _range(now.get(axis.name))
+    }
+
+
+def _range(entry: object) -> object:
+    """What an entry of ``[grid]`` says of the levels of a continuous range."""
+    return [entry.get(key) for key in ("range", "log", "levels")] if isinstance(entry, dict) else 0
+
+
+def load_for(path: Path, directory: Path | None) -> tuple[StudyConfig, Path]:
+    """Read a study file, and say where its study is: by default in ``runs/NAME``.
+
+    Continuous ranges have the levels with which a study there began, see `kept_levels`.
+
+    Raises:
+        InvalidInput: it cannot be read, or a value is not accepted.
+    """
+    config = load_study_file(path)
+    directory = directory or Path("runs") / config.name
+    kept = kept_levels(config.text, StudyDirectory.at(directory))
+    if any(axis.proposed != kept.get(axis.name, axis.proposed) for axis in config.grid.axes):
+        config = parse(config.text, config.folder, str(path), kept)
+    return config, directory
 
 
 def load_study_file(path: Path) -> StudyConfig:

@@ -54,7 +54,7 @@ def change_of(study: Study, new: StudyConfig) -> tuple[StudyConfig, tuple[str, .
     if old.grid != new.grid:
         if study.by_index:
             raise InvalidInput("its journal is of format 1, and its grid stays as it is")
-        new = replace(new, grid=_grown(study, new.grid))
+        new = _on(_grown(study, new.grid), new)
         words += _grid_words(old.grid, new.grid)
         if isinstance(new.grid.rule, str | None) and old.grid.rule != new.grid.rule:
             words.append(f"rule 'allowed': {new.grid.rule or 'none'}")
@@ -77,7 +77,7 @@ def with_retired(
         axis.with_(levels[axis.name], retired=retired[axis.name]) if axis.name in retired else axis
         for axis in config.grid.axes
     ]
-    return replace(config, grid=_with_axes(config.grid, axes))
+    return _on(_with_axes(config.grid, axes), config)
 
 
 def why_without_points(why: bytes) -> bytes:
@@ -88,6 +88,12 @@ def why_without_points(why: bytes) -> bytes:
     for key in ("through", "direction", "best"):
         facts.pop(key, None)
     return json.dumps(facts).encode()
+
+
+def _on(grid: Grid, config: StudyConfig) -> StudyConfig:
+    """``config`` on a grid that has all its levels and others, which shift their indices."""
+    first = tuple(grid.point(config.grid.params(point)) for point in config.first)
+    return replace(config, grid=grid, first=first)
 
 
 def _with_axes(grid: Grid, axes: Sequence[Axis]) -> Grid:
@@ -157,8 +163,7 @@ def _grid_words(old: Grid, new: Grid) -> Iterator[str]:
         if was is None:
             yield f"parameter {axis.name!r} was added; it was {shown(axis.was or 0)} so far"
             continue
-        left = [level for level in axis.levels if level not in axis.retired]
-        there = [level for level in was.levels if level not in was.retired]
+        left, there = axis.proposed, was.proposed
         added = [shown(level) for level in left if level not in there]
         gone = [shown(level) for level in there if level not in left]
         if added:

@@ -217,3 +217,20 @@ def test_a_study_of_format_1_stays_as_it_is(tmp_path: Path) -> None:
     study.by_index = True
     with pytest.raises(OtherStudy, match="format 1"):
         frozen.accepted(study, config("[1, 2, 3]"))
+
+
+def test_first_settings_are_found_beside_removed_levels(
+    dsice: Dsice, study_file: StudyFile, program_calls: Callable[[], list[str]]
+) -> None:
+    study_file(grid=FIRST, run="trials = 15")
+    assert dsice("run", "study.toml", "--in", "out").returncode == 0
+    # Level 0 of a is removed: it comes before the others, and shifts their indices.
+    study_file(
+        top='minimize = "y"\nfirst = [{ a = 2, b = 9 }]',
+        grid="a = [1, 2, 3, 4]\nb = [1, 2, 3, 9]",
+        run="trials = 16",
+    )
+    done = dsice("run", "study.toml", "--in", "out")
+    assert done.returncode == 0, done.stderr
+    assert program_calls()[-1] == "2 9"
+    assert "Best" in done.stdout
