@@ -8,7 +8,8 @@
 
 The first campaign is that of the poster: 545 jobs of 9.0 hours (lognormal, sigma 0.3), 40 at once,
 on a grid of 61,440 points; the real driver, its journal and job folders, a simulated launcher. The
-second drives 10,000 trials with 1,000 at once, by random search, which costs nothing itself.
+second drives 10,000 trials with 1,000 at once, by random search, which costs nothing itself, on a
+grid of twice as many points; and reports them.
 
 Local trials run a program of 50 ms, two at once, with real processes and files. What such a program
 takes by itself is subtracted, so the rest is what running it in a study costs; beside it stands
@@ -52,13 +53,28 @@ search = "{search}"
 a = {{ integers = [0, 14] }}
 b = {{ integers = [0, 15] }}
 c = {{ integers = [0, 15] }}
-d = {{ integers = [0, 15] }}
+d = {{ integers = [0, {last}] }}
 [trial]
 command = ["true", "{{a}}", "{{b}}", "{{c}}", "{{d}}"]
 [run]
 parallel = {parallel}
 trials = {trials}
 """
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What something took.
+
+    Attributes:
+        cpu: of all its processes, in seconds.
+        wall: in seconds.
+        memory: of its largest process, in MB.
+    """
+
+    cpu: float
+    wall: float
+    memory: float
 
 
 @dataclass(frozen=True)
@@ -72,6 +88,8 @@ class Campaign:
     files: int
     opening: float  # seconds
     descriptors: int
+    report: Cost  # of 'dsice report', its start included
+    report_bytes: int
 
 
 def main() -> None:
@@ -95,7 +113,7 @@ def main() -> None:
 
 def _poster() -> None:
     print("The poster's campaign: 545 jobs of 9.0 h, 40 at once", flush=True)
-    done = _campaign("dsice", 40, 545)
+    done = _campaign("dsice", 40, 545, 15)
     runs = done.launcher.runs
     work = sum(end - begin for begin, end in runs) / 3600
     wall = max(end for _, end in runs) / 3600
@@ -112,7 +130,7 @@ def _poster() -> None:
 def _large(trials: int) -> None:
     at_once = max(1, trials // 10)
     print(f"{trials:,} trials, {at_once:,} at once", flush=True)
-    done = _campaign("random", at_once, trials)
+    done = _campaign("random", at_once, trials, 31)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     idle = _idle_seconds(done.launcher.runs, at_once)
     print(f"  slots idle before the last submission   {idle / 3600:.2f} h")
@@ -124,12 +142,17 @@ def _large(trials: int) -> None:
     )
     print(f"  file descriptors held while it ran      {done.descriptors}")
     print(f"  opening the finished study              {done.opening:.2f} s")
+    print(
+        f"  its report                              {done.report.cpu:.1f} s of CPU, "
+        f"{done.report_bytes / 1e6:.1f} MB"
+    )
 
 
-def _campaign(search: str, parallel: int, trials: int) -> Campaign:
+def _campaign(search: str, parallel: int, trials: int, last: int) -> Campaign:
     with tempfile.TemporaryDirectory(prefix="dsice-scale-", dir=_memory_disk()) as folder:
         place = StudyDirectory.at(folder)
-        config = parse(STUDY.format(search=search, parallel=parallel, trials=trials), place.path)
+        text = STUDY.format(search=search, parallel=parallel, trials=trials, last=last)
+        config = parse(text, place.path)
         freeze(config, place)
         chance = random.Random(0)
         descriptors = 0
@@ -155,7 +178,11 @@ def _campaign(search: str, parallel: int, trials: int) -> Campaign:
         opening = time.perf_counter() - opening
         files = sum(len(folders) + len(names) for _, folders, names in os.walk(folder))
         size = place.journal.stat().st_size
-        return Campaign(study, launcher, cpu, size, files, opening, descriptors)
+        report = _cost_of([sys.executable, "-m", "dsice", "report", str(place.path)], folder)
+        report_bytes = place.report.stat().st_size
+        return Campaign(
+            study, launcher, cpu, size, files, opening, descriptors, report, report_bytes
+        )
 
 
 def _memory_disk() -> str | None:
@@ -168,21 +195,6 @@ def _idle_seconds(runs: list[tuple[float, float]], slots: int) -> float:
     first, last = min(begin for begin, _ in runs), max(begin for begin, _ in runs)
     used = sum(min(end, last) - begin for begin, end in runs)
     return max(0.0, slots * (last - first) - used)
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What something took.
-
-    Attributes:
-        cpu: of all its processes, in seconds.
-        wall: in seconds.
-        memory: of its largest process, in MB.
-    """
-
-    cpu: float
-    wall: float
-    memory: float
 
 
 def _cost_of(command: list[str], folder: str) -> Cost:
@@ -207,7 +219,7 @@ def _local(trials: int) -> None:
             f"{1000 * program.wall:.1f} ms"
         )
         for search in ("random", "dsice"):
-            text = STUDY.format(search=search, parallel=2, trials=trials)
+            text = STUDY.format(search=search, parallel=2, trials=trials, last=15)
             arguments = ", ".join(json.dumps(word) for word in ("sh", "-c", PROGRAM))
             path = Path(folder) / f"{search}.toml"
             path.write_text(text.replace('"true"', arguments.replace("{", "{{").replace("}", "}}")))
@@ -282,7 +294,7 @@ def _real(trials: int) -> None:
         sys.exit("There is no Slurm here: tests/slurm/cluster.sh start")
     at_once = min(200, trials)
     with tempfile.TemporaryDirectory(prefix="dsice-scale-") as folder:
-        text = STUDY.format(search="random", parallel=at_once, trials=trials)
+        text = STUDY.format(search="random", parallel=at_once, trials=trials, last=15)
         text = text.replace('"true", ', '"sh", "-c", "echo \'{{\\"y\\": 1}}\'", ')
         text += 'on = "slurm"\n[run.slurm]\ntime = "5 min"\nmemory = "20 MB"\npoll = "1 s"\n'
         (Path(folder) / "study.toml").write_text(text)
@@ -315,7 +327,7 @@ def _steps(trials: int, kills: int = 10) -> None:
         'echo "{\\"y\\": $((($0-9)*($0-9) + ($1-4)*($1-4) + ($2-$0)*($2-$0) + ($3-7)*($3-7)))}"'
     )
     words = ", ".join(json.dumps(word) for word in ("sh", "-c", program))
-    text = STUDY.format(search="random", parallel=40, trials=trials)
+    text = STUDY.format(search="random", parallel=40, trials=trials, last=15)
     text = text.replace('"true"', words.replace("{", "{{").replace("}", "}}"))
     text += 'on = "allocation"\n[run.allocation]\npoll = "1 s"\ngrace = "1 s"\n'
     with tempfile.TemporaryDirectory(prefix="dsice-scale-") as folder:

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final, Literal
 
 from dsice.errors import InvalidInput
@@ -209,7 +210,7 @@ class Goal:
         object.__setattr__(goal, "bounds", settled)
         return goal
 
-    @property
+    @cached_property
     def metric(self) -> str:
         """The (first) objective's name."""
         return str(self.minimize if self.minimize is not None else self.maximize)
@@ -222,7 +223,7 @@ class Goal:
         senses = {"<=": "minimize", ">=": "maximize"}
         return (first, *((each.metric, senses[each.relation]) for each in others))
 
-    @property
+    @cached_property
     def metrics(self) -> tuple[str, ...]:
         """All metrics the goal reads: the objectives, then those of the bounds, without repeats."""
         swept = [each.metric for each in self.swept]

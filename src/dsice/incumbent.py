@@ -108,29 +108,30 @@ def incumbents(measured: Sequence[M], goal: Goal) -> list[Incumbent[M]]:
     """
     points: dict[Point, list[M]] = {}
     now: dict[Point, Standing[M]] = {}
+    keys: dict[Point, Key] = {}  # of what stands for each point
     found: list[Incumbent[M]] = []
     best: Point | None = None
-
-    def rank(point: Point) -> Key:
-        return _key(now[point].counted, goal)
-
     for after, each in enumerate(measured, 1):
-        points.setdefault(each.point, []).append(each)
-        before = None if best is None else rank(best)
-        now[each.point] = _standing(points[each.point], goal)
-        if before is None or best is None or rank(each.point) < before:
-            best = each.point
-        elif each.point != best:
+        point = each.point
+        points.setdefault(point, []).append(each)
+        before = None if best is None else keys[best]
+        now[point] = _standing(points[point], goal)
+        keys[point] = _key(now[point].counted, goal)
+        if before is None or keys[point] < before:
+            best = point
+        elif point != best:
             continue
         else:
             # It may have become worse than another.
-            best = min(now, key=rank)
+            best = min(keys, key=keys.__getitem__)
         found.append(Incumbent(after, each, now[best]))
     return found
 
 
-def _standing(measurements: Iterable[M], goal: Goal) -> Standing[M]:
-    of = tuple(sorted(measurements, key=lambda each: _key(each, goal)))
+def _standing(measurements: Sequence[M], goal: Goal) -> Standing[M]:
+    of = tuple(measurements)
+    if len(of) > 1:
+        of = tuple(sorted(of, key=lambda each: _key(each, goal)))
     return Standing(of, by_best=goal.of_repeats == "best")
 
 

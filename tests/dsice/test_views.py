@@ -142,7 +142,7 @@ def test_all_views_agree_on_what_counts(
     assert [step.trial for step in walk] == [1, 2, 3, 2]
     assert (walk[-1].value, walk[-1].repeats) == (value, repeats)
     assert [step.improved for step in walk] == [True, True, True, False]
-    assert sum(role.improved for role in roles_of(study)) == 3
+    assert sum(role.improved for role in roles_of(study, walk)) == 3
 
     facts = Facts.of(study)
     assert facts.best is study.best

@@ -48,7 +48,7 @@ def _explain(options: argparse.Namespace) -> int:
     console = answers()
     if options.trial is not None:
         _require(study, options.trial)
-        found = explanation_of(study, options.trial)
+        found = explanation_of(study, options.trial, walk_of(study))
         if options.json:
             say(json.dumps(asdict(found), indent=1))
         else:
@@ -56,8 +56,8 @@ def _explain(options: argparse.Namespace) -> int:
         return 0
     if not study.trials:
         raise InvalidInput(f"{options.directory} has no trials yet: nothing to explain")
-    roles, walk, effects = roles_of(study), walk_of(study), _effects(study)
-    relations = relations_of(study)
+    walk = walk_of(study)
+    roles, effects, relations = roles_of(study, walk), _effects(study), relations_of(study)
     if options.json:
         parts: dict[str, Sequence[Any]] = {"roles": roles, "walk": walk, "effects": effects}
         parts["sources"] = relations

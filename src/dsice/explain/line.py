@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -99,7 +99,7 @@ class TrialLine:
     positions: tuple[Position, ...]
 
 
-def line_of(study: Study, number: int) -> TrialLine | None:
+def line_of(study: Study, number: int, before: Sequence[Trial]) -> TrialLine | None:
     """The line on which a trial was found.
 
     Forecasts come from the search in its state at that time, which the journal determines.
@@ -107,6 +107,7 @@ def line_of(study: Study, number: int) -> TrialLine | None:
     Args:
         study: as it stands.
         number: of the trial, from 1.
+        before: the trials with a measurement when it was proposed, in the order of their ends.
 
     Returns:
         None if the trial was found on no line, or its journal does not say.
@@ -125,8 +126,8 @@ def line_of(study: Study, number: int) -> TrialLine | None:
         return None
     points = [places[step] for step in steps]
     forecasts = search_before(study, trial).forecast(points) if why.forecast else None
-    before = measured_before(study, trial)
     known = [t.number for t in before if t.point == ray.through]
+    earlier = {t.number for t in before}
     moving = [axis for axis, step in enumerate(ray.direction) if step]
     return TrialLine(
         trial=number,
@@ -142,28 +143,17 @@ def line_of(study: Study, number: int) -> TrialLine | None:
                 point=point,
                 params=grid.params(point),
                 forecast=None if forecasts is None else forecasts[k],
-                trials=tuple(_seen(study, each, trial, before) for each in there.get(point, ())),
+                trials=tuple(_seen(study, each, trial, earlier) for each in there.get(point, ())),
             )
             for k, (step, point) in enumerate(zip(steps, points, strict=True))
         ),
     )
 
 
-def measured_before(study: Study, trial: Trial) -> list[Trial]:
-    """The trials with a measurement when ``trial`` was proposed, in the order of their ends."""
-    found = []
-    for each, ended in study.history:
-        if each is trial and not ended:
-            break
-        if isinstance(each, Trial) and ended and each.status is Status.DONE:
-            found.append(each)
-    return found
-
-
-def _seen(study: Study, each: Trial, trial: Trial, before: Sequence[Trial]) -> OnLine:
+def _seen(study: Study, each: Trial, trial: Trial, before: Collection[int]) -> OnLine:
     goal = study.goal
     done = each.status is Status.DONE and goal.missing(each.metrics) is None
-    when = When.BEFORE if each in before else When.PENDING
+    when = When.BEFORE if each.number in before else When.PENDING
     if each.number >= trial.number:
         when = When.ITSELF if each is trial else When.LATER
     return OnLine(

@@ -18,6 +18,31 @@ def result(known: Trial | KnownResult) -> Metrics | None:
     return known.metrics if known.status is Status.DONE else None
 
 
+def known_before(study: Study, trial: Trial) -> tuple[list[Trial], tuple[int, ...]]:
+    """What was known when ``trial`` was proposed.
+
+    Returns:
+        The trials with a measurement, in the order of their ends, and the numbers of those that had
+        been proposed and not ended.
+    """
+    measured: list[Trial] = []
+    pending: dict[int, None] = {}
+    for each, ended in study.history:
+        if each is trial:
+            break
+        if isinstance(each, KnownResult):
+            continue
+        if ended and each.status is Status.DONE:
+            measured.append(each)
+        if each.status is Status.DISCARDED:
+            continue
+        if ended:
+            pending.pop(each.number, None)
+        else:
+            pending[each.number] = None
+    return measured, tuple(pending)
+
+
 def search_before(study: Study, trial: Trial | None) -> Search:
     """The study's search as it was when ``trial`` was about to be proposed; None: as it is now.
 

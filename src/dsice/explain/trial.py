@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dsice.explain.line import TrialLine, line_of, measured_before
-from dsice.explain.moment import result
-from dsice.explain.walk import walk_of
+from dsice.explain.line import TrialLine, line_of
+from dsice.explain.moment import known_before, result
+from dsice.explain.walk import Step
 from dsice.goal import Goal, Metrics
 from dsice.grid import Params
 from dsice.search.history import History
 from dsice.search.why import Estimate, Forecast, Why
-from dsice.study.facts import KnownResult, Trial
 from dsice.study.state import Study
 from dsice.study.task import Status
 
@@ -73,54 +73,46 @@ class Explanation:
         return _came(value, self.forecast.estimate)
 
 
-def explanation_of(study: Study, number: int) -> Explanation:
+def explanation_of(study: Study, number: int, walk: Sequence[Step]) -> Explanation:
     """Explain a trial.
 
     Args:
         study: as it stands.
         number: of the trial, from 1.
+        walk: the incumbents of the study, see `dsice.explain.walk`.
 
     Raises:
         InvalidInput: a bound waits for the result of a stage.
     """
     trial = study.trials[number - 1]
     goal = study.goal
-    history = History(study.config.grid, goal)
-    before = measured_before(study, trial)
-    for each in before:
-        history.add(each.point, result(each))
+    before, pending = known_before(study, trial)
     # As the search took it down; an older journal leaves it to be worked out.
-    best = trial.why.best if trial.why is not None else history.best()
+    why = trial.why
+    program = study.config.grid.program
+    known = before
+    if why is not None:
+        same = None if why.best is None else program(why.best)
+        known = [each for each in before if program(each.point) == same]
+    history = History(study.config.grid, goal)
+    for each in known:
+        history.add(each.point, result(each))
+    best = history.best() if why is None else why.best
     measured = trial.status is Status.DONE and goal.missing(trial.metrics) is None
     return Explanation(
         trial=number,
         params=trial.params,
         status=trial.status,
         reason=trial.reason,
-        why=trial.why,
+        why=why,
         best_before=tuple(t.number for t in before if t.point == best),
         best_metrics=None if best is None else history.metrics(best),
-        pending=_pending(study, trial),
+        pending=pending,
         metrics=trial.metrics if measured else {},
         feasible=goal.feasible(trial.metrics) if measured else None,
-        improved=any(step.by == number and step.improved for step in walk_of(study)),
-        line=line_of(study, number),
+        improved=any(step.by == number and step.improved for step in walk),
+        line=line_of(study, number, before),
     )
-
-
-def _pending(study: Study, trial: Trial) -> tuple[int, ...]:
-    """The trials that had been proposed and not ended when ``trial`` was proposed."""
-    under_way: dict[int, None] = {}
-    for each, ended in study.history:
-        if each is trial:
-            break
-        if isinstance(each, KnownResult) or each.status is Status.DISCARDED:
-            continue
-        if ended:
-            under_way.pop(each.number, None)
-        else:
-            under_way[each.number] = None
-    return tuple(under_way)
 
 
 def _came(value: float, estimate: Estimate) -> Came:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dsice.grid import Params, Point
+from dsice.incumbent import Incumbent
 from dsice.search.why import Role
 from dsice.study.facts import Trial
 from dsice.study.state import Study
@@ -65,15 +67,19 @@ class RoleCount:
     improved: int
 
 
-def walk_of(study: Study) -> tuple[Step, ...]:
+def walk_of(study: Study, incumbents: Sequence[Incumbent[Trial]] | None = None) -> tuple[Step, ...]:
     """The incumbents, in the order in which trials ended.
+
+    Args:
+        study: as it stands.
+        incumbents: those of its goal, where they are known already.
 
     Raises:
         InvalidInput: a bound waits for the result of a stage.
     """
     goal, names = study.goal, study.config.grid.names
     order = {trial.number: place for place, trial in enumerate(study.finished, 1)}
-    found = study.incumbents_for(goal)
+    found = study.incumbents_for(goal) if incumbents is None else incumbents
     steps: list[Step] = []
     for _, group in itertools.groupby(found, key=lambda each: each.best.point):
         first, *later = group
@@ -100,9 +106,9 @@ def walk_of(study: Study) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def roles_of(study: Study) -> tuple[RoleCount, ...]:
+def roles_of(study: Study, walk: Sequence[Step]) -> tuple[RoleCount, ...]:
     """How often each role was proposed, and how often it improved the best."""
-    improved = {step.by for step in walk_of(study) if step.improved}
+    improved = {step.by for step in walk if step.improved}
     by_role: dict[Role | None, list[Trial]] = {role: [] for role in (*Role, None)}
     for trial in study.trials:
         by_role[_role(trial)].append(trial)

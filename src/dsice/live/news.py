@@ -19,13 +19,14 @@ from dsice.report.html import PROGRAMS, page
 from dsice.report.parts import Parts, curve_parts, parts_of, section
 from dsice.report.words import parameter
 from dsice.study.facts import Trial
-from dsice.study.state import Study
+from dsice.study.state import Study, no_garbage
 from dsice.study.summary import batch_line, driver_line, progress, under_way
 from dsice.study.task import Status
 from dsice.text import plain
 from dsice.units import count
 
-_LOOK: Final = 1.0  # seconds between two looks at the disk, however many browsers ask
+_LOOK: Final = 1.0  # seconds between two looks at the disk, however many browsers ask, at least ...
+_REST: Final = 4.0  # ... and this many times as long as the last look took: a study may be large
 _LISTED: Final = 50
 """Most running trials that are listed."""
 
@@ -79,9 +80,10 @@ class News:
     def __init__(self, path: Path | str) -> None:
         self._followed = Followed(path)
         self._lock = threading.Lock()
-        self._looked = float("-inf")
+        self._look_at = float("-inf")
         self._made = 0
         self._study = self._followed.look()
+        self._facts: Facts  # made with the parts, by the first look
         self._current = _Current(Parts({}, {}, {}))
         self._reported = ""
 
@@ -109,17 +111,20 @@ class News:
             self._look()
             if not 1 <= number <= len(self._study.trials):
                 return None
-            facts = Facts.of(self._study)
-            found = details(facts, self._study.trials[number - 1]) | why_of(facts, number)
+            trial = self._study.trials[number - 1]
+            found = details(self._facts, trial) | why_of(self._facts, number)
             return json.dumps(found).encode()
 
     def _look(self) -> _Current:
-        if time.monotonic() < self._looked + _LOOK:
+        began = time.monotonic()
+        if began < self._look_at:
             return self._current
         self._study = self._followed.look()
         reported = _reported(self._study)
         if self._made != self._followed.version:
-            self._current = _packed(parts_of(self._study))
+            with no_garbage():
+                self._facts = Facts.of(self._study)
+                self._current = _packed(parts_of(self._study, self._facts))
             self._made = self._followed.version
         elif self._reported != reported:
             self._current.add(curve_parts(self._study))
@@ -127,7 +132,8 @@ class News:
         now = section("now", _now(self._study, self._followed.is_driven()))
         self._current.parts.sections["now"] = now
         self._current.put("section now", now)
-        self._looked = time.monotonic()
+        ended = time.monotonic()
+        self._look_at = ended + max(_LOOK, _REST * (ended - began))
         return self._current
 
 

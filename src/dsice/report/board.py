@@ -104,7 +104,7 @@ class Board:
 
         It contains ``keep``, the best trial and the last stage's result, where tuning started.
         """
-        always = [*filter(self.is_best, self.trials), *self.starts[-1:]]
+        always = [*self.best, *self.starts[-1:]]
         values = [row[field] for row in [*self.trials, *self.starts] if field in row]
         bounds = self.facts.goal.bounds
         metric = self.facts.goal.metric if field == "y" else bounds[int(field[1:])].metric
@@ -129,13 +129,12 @@ class Board:
         A ``small`` figure has smaller points and no legend.
         """
         field = x["field"]
-        best = [row for row in self.trials if self.is_best(row) and field in row]
-        best = [{**row, "group": self.groups.best} for row in best]
-        present = {row["group"] for row in self.trials if "y" in row and not self.is_best(row)}
+        best = [{**row, "group": self.groups.best} for row in self.best if field in row]
+        number = self.facts.best.number if self.facts.best else 0
+        present = {row["group"] for row in self.trials if "y" in row and row["trial"] != number}
         present |= {row["group"] for row in [*starts, *best]}
         encoding = {"x": x, "y": y, **self.groups.encoding(present if not small else ())}
         encoding["tooltip"] = tip()
-        number = self.facts.best.number if self.facts.best else 0
         size = 24 if small or len(self.trials) > _MANY else 42
         point = {"type": "point", "clip": True, "cursor": "pointer"}
         drawn = f"isValid(datum.y) && datum.trial !== {number}"
@@ -158,9 +157,11 @@ class Board:
             layers += [_name_layer(row, x, y, upwards) for row in starts]
         return layers
 
-    def is_best(self, row: Row) -> bool:
-        """Whether a row of ``trials`` is the best trial."""
-        return self.facts.best is not None and row["trial"] == self.facts.best.number
+    @property
+    def best(self) -> list[Row]:
+        """The row of ``trials`` that is the best trial, none or one."""
+        best = self.facts.best
+        return [row for row in self.trials if best is not None and row["trial"] == best.number]
 
     @property
     def objective(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from dsice.explain.effects import effects_of
 from dsice.explain.line import TrialLine
 from dsice.explain.related import relation_line, relations_of
 from dsice.explain.trial import Explanation, explanation_of
-from dsice.explain.walk import walk_of
+from dsice.explain.walk import Step, walk_of
 from dsice.explain.words import sentences, what_matters
 from dsice.report.board import Board
 from dsice.report.explain_figures import effect_figures, line_figure, pair_figure, walk_figure
@@ -54,8 +55,8 @@ class Explained:
         study, grid = facts.study, facts.study.config.grid
         named = [plain(sources_line(study), 500)] if study.sources else []
         related = [plain(relation_line(each), 300) for each in relations_of(study)]
-        walk, effects = walk_of(study), effects_of(study)
-        best = None if facts.best is None else explained(facts, facts.best.number)
+        walk, effects = walk_of(study, facts.incumbents), effects_of(study)
+        best = None if facts.best is None else explained(facts, facts.best.number, walk)
         why: tuple[str, ...] = ()
         line: tuple[Figure, ...] = ()
         if best is not None:
@@ -75,17 +76,18 @@ class Explained:
         )
 
 
-def explained(facts: Facts, number: int) -> Explanation | None:
+def explained(facts: Facts, number: int, walk: Sequence[Step]) -> Explanation | None:
     """Why a trial was proposed; None if unknown."""
     try:
-        return explanation_of(facts.study, number)
+        return explanation_of(facts.study, number, walk)
     except InvalidInput:  # a bound waits for the result of a stage
         return None
 
 
 def why_of(facts: Facts, number: int) -> dict[str, Any]:
     """Sentences about a trial, and the figure of its line, as plain data."""
-    found = explained(facts, number)
+    walk = walk_of(facts.study, facts.incumbents) if facts.settled else ()
+    found = explained(facts, number, walk)
     if found is None:
         return {"why": [], "line": None}
     line = None

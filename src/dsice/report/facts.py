@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, Self
 
 from dsice.domain import spans_decades
@@ -18,11 +18,11 @@ from dsice.study.summary import metric_text, other_results, repeats_text, second
 from dsice.study.task import Status
 from dsice.text import plain
 
-MOST_SHOWN: Final = 10_000
-"""Maximum number of trials that a report shows one by one: more make a page of 100 MB."""
+MOST_SHOWN: Final = 5_000
+"""Maximum number of trials that a report shows one by one: they make a page of some 7 MB."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """The facts of a study that its report uses.
 
@@ -36,8 +36,6 @@ class Facts:
         standings: the standing of each measured point, in the order of the trials that stand for
             them; empty before `settled`.
         order: rank of each finished trial in the order of ends, from 1, by trial number.
-        shown: the trials that tables and figures show one by one, in the order of proposal: all,
-            or of more than `MOST_SHOWN` a selection that contains the best ones.
     """
 
     study: Study
@@ -48,10 +46,10 @@ class Facts:
     incumbents: tuple[Incumbent[Trial], ...]
     standings: tuple[Standing[Trial], ...]
     order: dict[int, int]
-    shown: tuple[Trial, ...]
     # By trial number; reading and formatting what 100,000 trials returned takes long.
     _returned: dict[int, dict[str, str]] = field(default_factory=dict, repr=False, compare=False)
     _described: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
+    _decades: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, study: Study) -> Self:
@@ -74,20 +72,43 @@ class Facts:
             incumbents=incumbents,
             standings=tuple(standings(known, goal)),
             order={trial.number: place for place, trial in enumerate(study.finished, 1)},
-            shown=_selection(study.trials, [each.best for each in incumbents], known, goal),
         )
+
+    @cached_property
+    def best(self) -> Trial | None:
+        """The trial that stands for the best point within all bounds, or None."""
+        last = self.incumbents[-1].best if self.incumbents else None
+        return last if last is not None and self.goal.feasible(last.metrics) else None
+
+    @cached_property
+    def ranking(self) -> list[Trial]:
+        """The measured trials, best first; bounds must be `settled`."""
+        return sorted(self.measured, key=lambda trial: self.goal.key(trial.metrics))
+
+    @cached_property
+    def shown(self) -> tuple[Trial, ...]:
+        """The trials that tables and figures show one by one, in the order of proposal.
+
+        All, or of more than `MOST_SHOWN` a selection: those that were the best, good ones, the
+        newest, and others. Half of them are taken evenly from all, so that a picture of the whole
+        remains.
+        """
+        trials = self.study.trials
+        if len(trials) <= MOST_SHOWN:
+            return tuple(trials)
+        quarter = MOST_SHOWN // 4
+        were_best = (each.best for each in self.incumbents[-quarter:])
+        good = self.ranking[: quarter // 2] if self.settled else []
+        newest = trials[-(quarter // 2) :]
+        evenly = trials[:: -(-len(trials) // (2 * quarter))]
+        chosen = {trial.number for trial in (*were_best, *good, *newest, *evenly)}
+        return tuple(trial for trial in trials if trial.number in chosen)
 
     def within(self, trial: Trial) -> bool | None:
         """Whether a trial keeps all bounds; None if unknown."""
         if not self.settled or not _has(trial, self.goal):
             return None
         return self.goal.feasible(trial.metrics)
-
-    @property
-    def best(self) -> Trial | None:
-        """The trial that stands for the best point within all bounds, or None."""
-        last = self.incumbents[-1].best if self.incumbents else None
-        return last if last is not None and self.goal.feasible(last.metrics) else None
 
     @property
     def best_repeats(self) -> str:
@@ -103,7 +124,10 @@ class Facts:
 
     def spans_decades(self, name: str) -> bool:
         """Whether all figures draw a metric on a logarithmic scale."""
-        return spans_decades([trial.metrics[name] for trial in self.measured])
+        if name not in self._decades:
+            values = [trial.metrics[name] for trial in self.measured]
+            self._decades[name] = spans_decades(values)
+        return self._decades[name]
 
     def metric(self, name: str, value: float) -> str:
         """Format a measured metric, the same way everywhere."""
@@ -168,21 +192,3 @@ def _has(trial: Trial, goal: Goal) -> bool:
 
 def _finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
-
-
-def _selection(
-    trials: Sequence[Trial], incumbents: Sequence[Trial], known: Sequence[Trial], goal: Goal
-) -> tuple[Trial, ...]:
-    """At most `MOST_SHOWN` trials: those that were the best, good ones, the newest, and others.
-
-    Half of them are taken evenly from all, so that a picture of the whole remains.
-    """
-    if len(trials) <= MOST_SHOWN:
-        return tuple(trials)
-    quarter = MOST_SHOWN // 4
-    good = sorted(known, key=lambda trial: goal.key(trial.metrics))[: quarter // 2]
-    newest = trials[-(quarter // 2) :]
-    chosen = {trial.number for trial in (*incumbents[-quarter:], *good, *newest)}
-    evenly = trials[:: -(-len(trials) // (2 * quarter))]
-    chosen.update(trial.number for trial in evenly)
-    return tuple(trial for trial in trials if trial.number in chosen)

@@ -21,7 +21,7 @@ from dsice.report.details import all_details
 from dsice.report.facts import Facts
 from dsice.report.parts import SECTIONS, Parts, environment, parts_of
 from dsice.report.themes import THEMES
-from dsice.study.state import Study
+from dsice.study.state import Study, no_garbage
 from dsice.text import plain
 
 PROGRAMS: Final = ("data.js", "figures.js", "pictures.js", "table.js", "details.js")
@@ -59,10 +59,11 @@ def write_report(study: Study, path: Path | None = None) -> Path:
 
 def report(study: Study) -> str:
     """The report as HTML text."""
-    facts = Facts.of(study)
-    parts = parts_of(study, facts)
-    details = all_details(facts)
-    return page(study.config.name, parts, PROGRAMS, {"details": details}, drawn=bool(parts.figures))
+    with no_garbage():
+        facts = Facts.of(study)
+        parts = parts_of(study, facts)
+        more = {"details": all_details(facts)}
+        return page(study.config.name, parts, PROGRAMS, more, drawn=bool(parts.figures))
 
 
 def page(

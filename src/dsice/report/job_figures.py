@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from dsice.domain import Domain
@@ -14,6 +16,9 @@ from dsice.units import count, duration
 
 _UNITS: Final = (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0))
 _BINS: Final = 250
+_HIGHEST: Final = 420  # pixels of the figure of slots
+_MANY: Final = 5_000  # jobs; of more, bars that are no wider than a column become one
+_ROWS: Final = 100  # slots that are drawn of more jobs
 _LABELLED: Final = 6
 """Most pauses whose lengths are written beside them; of more, the tooltips tell."""
 
@@ -22,14 +27,19 @@ def slots_figure(timeline: Timeline) -> Figure:
     """When each job ran, in as many rows as jobs ran at once."""
     unit, seconds = _unit(timeline)
     x = _time(timeline, None)
-    height = round(min(max(timeline.slots * 22, 44), 420) / timeline.slots) * timeline.slots
+    many = len(timeline.spans) > _MANY
+    every = math.ceil(timeline.slots / (_ROWS if many else _HIGHEST))
+    slots = range(1, timeline.slots + 1, every)
+    height = round(min(max(len(slots) * 22, 44), _HIGHEST) / len(slots)) * len(slots)
     wide = timeline.seconds * 0.12
-    rows = [_bar(span, seconds, wide) for span in timeline.spans]
+    spans = [span for span in timeline.spans if every == 1 or span.slot % every == 1]
+    column = timeline.seconds * len(slots) / _MANY if many else 0.0
+    rows = [_bar(bar, seconds, wide) for bar in _bars(spans, column)]
     y: Spec = {
         "field": "slot",
         "type": "ordinal",
         "title": "slot",
-        "scale": {"domain": list(range(1, timeline.slots + 1)), "padding": 0.12},
+        "scale": {"domain": list(slots), "padding": 0.12},
         "axis": {"labelOverlap": True, "minExtent": 34, "maxExtent": 34, "grid": False},
     }
     domain = [name for name in OUTCOMES if any(row["outcome"] == name for row in rows)]
@@ -53,6 +63,10 @@ def slots_figure(timeline: Timeline) -> Figure:
         "encoding": {"x": x, "y": y, "text": {"field": "text"}},
     }
     notes = []
+    if every > 1:
+        notes.append(f"Drawn are {len(slots)} of {timeline.slots:,} slots.")
+    if len(rows) < len(spans):
+        notes.append("Short jobs that follow each other are one bar.")
     if timeline.pauses:
         idle = duration(sum(pause.seconds for pause in timeline.pauses))
         notes.append(f"Dashed rules: the study stood still, for {idle} in all, not drawn.")
@@ -128,7 +142,34 @@ def _time(timeline: Timeline, title: str | None) -> Spec:
     return quantity("begin", title, domain, grid=False, tickCount=TICKS)
 
 
-def _bar(span: Span, seconds: float, wide: float) -> Row:
+def _bars(spans: Sequence[Span], column: float) -> list[list[Span]]:
+    """The jobs of each bar: those of one slot that end within a ``column`` of its beginning."""
+    bars: list[list[Span]] = []
+    last: dict[int, list[Span]] = {}  # by slot
+    for span in spans:
+        bar = last.get(span.slot)
+        if bar is not None and span.end - bar[0].begin <= column:
+            bar.append(span)
+        else:
+            last[span.slot] = bar = [span]
+            bars.append(bar)
+    return bars
+
+
+def _bar(bar: Sequence[Span], seconds: float, wide: float) -> Row:
+    """The row of a bar: of one job, or of several, which has the most frequent outcome."""
+    if len(bar) > 1:
+        outcomes = Counter(map(outcome, bar)).most_common()
+        told = ", ".join(f"{number} {name}" for name, number in outcomes)
+        return {
+            "begin": bar[0].begin / seconds,
+            "end": bar[-1].end / seconds,
+            "slot": bar[0].slot,
+            "outcome": outcomes[0][0],
+            "text": "",
+            "tip": f"{len(bar)} jobs in {duration(bar[-1].end - bar[0].begin)}: {told}",
+        }
+    span = bar[0]
     lines = [
         f"{span.name[0].upper()}{span.name[1:]}: {outcome(span)}",
         f"attempt {span.attempt.number}" if len(span.task.attempts) > 1 else "",

@@ -37,8 +37,9 @@ def parallel_figure(board: Board) -> list[Figure]:
     metric = board.objective
     domain = board.domain("y")
     upwards = facts.goal.maximize is not None
-    ranking = sorted(measured, key=lambda trial: facts.goal.key(trial.metrics))
-    rank = {trial.number: k / max(len(ranking) - 1, 1) for k, trial in enumerate(ranking)}
+    chosen = {trial.number for trial in measured}
+    ranking = [trial.number for trial in facts.ranking if trial.number in chosen]
+    rank = {number: k / max(len(ranking) - 1, 1) for k, number in enumerate(ranking)}
     names = [*(plain(axis.name, 30) for axis in axes), metric]
     rows: list[Row] = []
     for trial in measured:
@@ -136,8 +137,7 @@ def _chosen(board: Board) -> Sequence[Trial]:
     measured = board.facts.measured
     if len(measured) <= _TRIALS:
         return measured
-    ranking = sorted(measured, key=lambda trial: board.facts.goal.key(trial.metrics))
-    chosen = {trial.number for trial in ranking[: _TRIALS // 2]}
+    chosen = {trial.number for trial in board.facts.ranking[: _TRIALS // 2]}
     latest = [trial.number for trial in measured if trial.number not in chosen]
     chosen.update(latest[-(_TRIALS - len(chosen)) :])
     return [trial for trial in measured if trial.number in chosen]

@@ -209,10 +209,11 @@ def columns(facts: Facts) -> list[str]:
 def table(facts: Facts) -> list[TableRow]:
     """The trials shown one by one, in the order of proposal."""
     names = facts.metric_names
-    points: dict[Point, list[int]] = {}
+    points: dict[Point, list[int]] = {trial.point: [] for trial in facts.shown}
     for trial in facts.measured:
-        points.setdefault(trial.point, []).append(trial.number)
-    return [_row(facts, trial, names, points.get(trial.point, [])) for trial in facts.shown]
+        if (numbers := points.get(trial.point)) is not None:
+            numbers.append(trial.number)
+    return [_row(facts, trial, names, points[trial.point]) for trial in facts.shown]
 
 
 def selection(facts: Facts) -> str:

@@ -66,16 +66,23 @@ class History:
         self._keys.pop(program, None)
 
     def _checked(self, metrics: Metrics) -> Metrics:
-        if (missing := self._goal.missing(metrics)) is not None:
-            raise InvalidInput(
-                f"the metric {missing!r} is missing: the goal is to {self._goal}, and the "
-                f"measurement has {sorted(metrics)}"
-            )
+        checked = {}
         for name in self._goal.metrics:
+            if name not in metrics:
+                raise InvalidInput(
+                    f"the metric {name!r} is missing: the goal is to {self._goal}, and the "
+                    f"measurement has {sorted(metrics)}"
+                )
             value = metrics[name]
-            if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-                raise InvalidInput(f"the metric {name!r} is {value!r}: a finite number is needed")
-        return {name: float(metrics[name]) for name in self._goal.metrics}
+            if type(value) is not float:  # the test for other numbers takes long
+                if not isinstance(value, Real) or isinstance(value, bool):
+                    value = math.nan
+                value = float(value)
+            if not math.isfinite(value):
+                what = f"the metric {name!r} is {metrics[name]!r}: a finite number is needed"
+                raise InvalidInput(what)
+            checked[name] = value
+        return checked
 
     def take_over(self, other: History) -> None:
         """Copy all measurements of a history with the same goal into this empty one."""

@@ -118,7 +118,7 @@ class Study(Results):
         Raises:
             DamagedStudy: an event is inconsistent with those before it.
         """
-        with _no_garbage():
+        with no_garbage():
             for event in events:
                 self._seen += 1
                 try:
@@ -348,18 +348,21 @@ class Study(Results):
         self.calls.append(Told(trial, Call.REPORT, report))
 
     @property
-    def history(self) -> list[tuple[Trial | KnownResult, bool]]:
+    def history(self) -> Iterator[tuple[Trial | KnownResult, bool]]:
         """All proposals and ends, in order.
 
         Pairs of a trial and False when it was proposed, a trial and True when it was measured or
         failed, and a known result and True.
         """
-        found: dict[tuple[int, bool], tuple[Trial | KnownResult, bool]] = {}
+        begun: set[int] = set()
+        ended: set[int] = set()
         for told in self.calls:
-            if told.call in (Call.PEND, Call.TELL):
-                ended = told.call is Call.TELL
-                found.setdefault((id(told.of), ended), (told.of, ended))
-        return list(found.values())
+            if told.call not in (Call.PEND, Call.TELL):
+                continue
+            seen = ended if told.call is Call.TELL else begun
+            if (key := id(told.of)) not in seen:
+                seen.add(key)
+                yield told.of, told.call is Call.TELL
 
     def look_at_jobs(self) -> Study:
         """Update which pending jobs have begun, and return this study.
@@ -372,7 +375,7 @@ class Study(Results):
 
 
 @contextmanager
-def _no_garbage() -> Iterator[None]:
+def no_garbage() -> Iterator[None]:
     """Suspend garbage collection, which would traverse all trials repeatedly."""
     enabled = gc.isenabled()
     gc.disable()

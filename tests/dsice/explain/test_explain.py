@@ -82,9 +82,10 @@ def test_every_trial_of_a_real_run(directory: Path, dsice: Dsice) -> None:
         if each.best.point != earlier and each.latest.point == each.best.point:
             improved.add(each.latest.number)
         earlier = each.best.point
+    walk = walk_of(study)
     lines = 0
     for trial in study.trials:
-        found = explanation_of(study, trial.number)
+        found = explanation_of(study, trial.number, walk)
         said = proposed[trial.number]["why"]
         assert found.why is not None
         assert found.why.as_json() == said
@@ -184,7 +185,8 @@ def test_expectations_are_worked_out_from_what_was_known_then(
 
 def test_the_story_of_a_real_run(directory: Path, dsice: Dsice) -> None:
     study = Study.open(directory)
-    walk, roles = walk_of(study), roles_of(study)
+    walk = walk_of(study)
+    roles = roles_of(study, walk)
     assert sum(each.proposed for each in roles) == 34
     assert sum(each.improved for each in roles) == sum(step.improved for step in walk)
     assert (walk[-1].trial, walk[-1].point) == (study.best.number, study.best.point)
@@ -219,10 +221,10 @@ def test_journals_from_before_are_explained_as_far_as_they_go(
     assert "did not take down why" in text.stdout
     assert "It measured y " in text.stdout or "It failed" in text.stdout
     assert "unknown: the journal does not say" in dsice("explain", "old").stdout
-    assert line_of(Study.open(tmp_path / "old"), 30) is None
+    assert line_of(Study.open(tmp_path / "old"), 30, []) is None
     more = dsice("run", directory.parent / "study.toml", "--in", "old", "--trials", 36)
     assert more.returncode == 0, more.stderr
-    assert explanation_of(Study.open(tmp_path / "old"), 36).why is not None
+    assert explanation_of(Study.open(tmp_path / "old"), 36, ()).why is not None
 
 
 def test_studies_that_have_only_begun(dsice: Dsice, study_file: StudyFile, tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def served(directory: Path, token: str = "") -> Iterator[Browser]:
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server looks at the disk whenever it is asked, and needs no megabyte of programs."""
     monkeypatch.setattr(news, "_LOOK", -1.0)
+    monkeypatch.setattr(news, "_REST", 0.0)
     monkeypatch.setattr("dsice.report.html.vega", lambda: "window.vegaEmbed = null;")
 
 

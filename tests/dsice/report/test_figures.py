@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,7 +10,10 @@ import vl_convert
 
 from dsice.report.facts import Facts
 from dsice.report.figures import Figures
+from dsice.report.job_figures import slots_figure
 from dsice.report.themes import THEMES
+from dsice.report.timeline import Timeline
+from tests.dsice.stories import DEMO, demo_story
 
 if TYPE_CHECKING:
     from tests.dsice.stories import Story, Tell
@@ -138,6 +143,34 @@ def test_what_lies_outside_the_picture_is_said(tell: Tell) -> None:
     measure(story, *({"gain": 1 + k / 10} for k in range(9)), {"gain": 1e6})
     (figure,) = Figures.of(story.study).progress
     assert "1 point far from the others lies outside the picture." in figure.note
+
+
+@pytest.mark.parametrize("rows", [1, 10, 100])
+def test_of_many_jobs_short_ones_are_drawn_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    story = demo_story(tmp_path, DEMO.replace("parallel = 2", "parallel = 20"), 300)
+    timeline = Timeline.of(story.study)
+    each = slots_figure(timeline).spec["layer"][0]["data"]["values"]
+    assert len(each) == len(timeline.spans) == 302
+    monkeypatch.setattr("dsice.report.job_figures._MANY", 100)
+    monkeypatch.setattr("dsice.report.job_figures._ROWS", rows)
+    figure = slots_figure(timeline)
+    bars = figure.spec["layer"][0]["data"]["values"]
+    drawn = {bar["slot"] for bar in bars}
+    assert len(drawn) <= rows
+    assert len(bars) <= 2 * 100  # at most one bar begins in a column, or is longer than one
+    for slot in drawn:
+        mine = [bar for bar in bars if bar["slot"] == slot]
+        alone = [bar for bar in each if bar["slot"] == slot]
+        assert (mine[0]["begin"], mine[-1]["end"]) == (alone[0]["begin"], alone[-1]["end"])
+        assert all(a["end"] <= b["begin"] for a, b in itertools.pairwise(mine))
+        told = [int(bar["tip"].split()[0]) if "jobs in" in bar["tip"] else 1 for bar in mine]
+        assert sum(told) == len(alone)
+    assert ("of 20 slots" in figure.note) == (rows < 20)
+    domain = figure.spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    assert drawn <= set(domain)
+    assert figure.spec["height"] > 0
 
 
 def test_without_measurements_only_jobs_are_drawn(tell: Tell) -> None:
