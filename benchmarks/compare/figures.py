@@ -42,6 +42,9 @@ _FAMILIES: Final[Mapping[str, str]] = {
     "opentuner": "#b3794c",
     "smac": "#7d8f5a",
     "botorch": "#b0727c",
+    "ax": "#8c6d9c",
+    "deephyper": "#6d86a8",
+    "syne-tune": "#a3875f",
 }
 
 

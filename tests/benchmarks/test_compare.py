@@ -388,14 +388,14 @@ def test_a_loop_of_somebody_else_is_turned_inside_out() -> None:
         simulate(Sweep(problem, breaks=True), problem, 1, 5, 0)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, kind in peers.KINDS.items() if kind.package and kind.cheap]
-)
+@pytest.mark.parametrize("name", [name for name, kind in peers.KINDS.items() if kind.package])
 def test_a_peer_solves_a_bounded_problem(name: str) -> None:
+    kind = peers.kind(name)
     if peers.version(name) is None:
-        pytest.skip(f"{peers.kind(name).package} is not installed: pip install '.[benchmark]'")
+        pytest.skip(f"{kind.package} is not installed: pip install '.[benchmark]'")
     problem = small()
-    run = measure(Key(name, problem.name, 1, 15, 0), problem)
+    workers = 1 if kind.sequential else 3
+    run = measure(Key(name, problem.name, workers, 15 if kind.cheap else 9, 0), problem)
     assert isinstance(run, Run), run
     assert min(run.costs) < math.inf
 

@@ -81,6 +81,11 @@ def _nevergrad(optimizer: str, *, cheap: bool = True) -> Kind:
     )
 
 
+def _syne_tune(scheduler: str, needs: str) -> Kind:
+    options = {"scheduler": scheduler}
+    return Kind("syne_tune_peer", "SyneTune", "syne-tune", options, cheap=False, needs=needs)
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     **{name: Kind("ours", "Ours", options={"name": name}, bounds=True) for name in SEARCHES},
     "local-search": Kind("local_search", "LocalSearch", bounds=True),
@@ -92,6 +97,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "optuna-gp": _optuna("gp", cheap=False),
     "smac": Kind("smac_peer", "Smac", "smac", told_budget=True, cheap=False),
     "botorch": Kind("botorch_peer", "BoTorch", "botorch", bounds=True, cheap=False),
+    "ax": Kind("ax_peer", "Ax", "ax-platform", bounds=True, cheap=False),
+    "deephyper": Kind("deephyper_peer", "DeepHyper", "deephyper", cheap=False),
+    "syne-tune-botorch": _syne_tune("BOTorch", needs="botorch"),
+    "syne-tune-cqr": _syne_tune("CQR", needs="huggingface_hub"),
     "kernel-tuner-ga": _kernel_tuner("genetic_algorithm", batches=True),
     "kernel-tuner-sa": _kernel_tuner("simulated_annealing"),
     "kernel-tuner-de": _kernel_tuner("diff_evo", batches=True),
