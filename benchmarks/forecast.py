@@ -1,4 +1,4 @@
-"""Whether `dsice simulate` foretells the best: ``python benchmarks/forecast.py``.
+"""Whether `dsice simulate` foretells the best: ``python -m benchmarks.forecast``.
 
 On each synthetic problem the first 48 trials of one study are the history. Worlds that agree with
 them are played to 150 trials, and so is the problem itself: medians over five worlds and over five

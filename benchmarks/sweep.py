@@ -1,4 +1,4 @@
-"""A range of bounds from one history: ``python benchmarks/sweep.py [--tables DIR]``.
+"""A range of bounds from one history: ``python -m benchmarks.sweep [--tables DIR]``.
 
 Each problem has a cost and a bounded metric. Of its true front, the points at a quarter and at
 three quarters give the range of bounds, the middle one the single bound of the study. 200 trials

@@ -1,4 +1,4 @@
-"""What an earlier study is worth: ``python benchmarks/transfer.py --tables DIR``.
+"""What an earlier study is worth: `python -m benchmarks.transfer --tables DIR`.
 
 DIR has ``pairs.json``, a list of target and source tables with the rank correlation of their
 values, and the tables, in itself or in a neighbouring folder. A source is a history: the first 30,
@@ -8,7 +8,8 @@ measured in virtual time
 - ``without`` a source;
 - with the ``source``;
 - ``shuffled``: with a source whose results were dealt to its points at random;
-- ``best first``: without a source, the source's best points being the first trials.
+- ``best first``: without a source, the source's best points being the first trials;
+- with the source by another tuner's method, if ``--ways`` names it (`benchmarks.transfer_peers`).
 
 Shown are ``auc`` and the last regret, as in ``benchmarks.compare``, as geometric means over pairs
 whose rank correlation is above .5, over the others (`misleading`), and over all for ``shuffled``.
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,9 +30,11 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.compare.peers.base import Task
 from benchmarks.compare.problems import Problem, from_file
 from benchmarks.compare.scores import geometric_mean, score
 from benchmarks.compare.simulate import simulate
+from benchmarks.transfer_peers import PEERS, Measured
 from dsice.goal import Metrics
 from dsice.grid import Axis, Grid, Point
 from dsice.search import make_search
@@ -159,17 +163,17 @@ def shuffled(results: Results, seed: int) -> Results:
     return [(point, found) for (point, _), found in zip(results, metrics, strict=True)]
 
 
-def best_of(pair: Pair, results: Results, count: int) -> list[Point]:
-    """The best of the source's points that are points of the target, best first."""
+def best_first(pair: Pair, results: Results) -> Measured:
+    """The source's measured points that are points of the target, best first, with their costs."""
     measured = [(metrics["cost"], point) for point, metrics in results if metrics is not None]
     found = []
-    for _, point in sorted(measured):
+    for cost, point in sorted(measured):
         params = pair.source.grid.params(point)
         try:
-            found.append(pair.target.grid.point(params))
+            found.append((pair.target.grid.point(params), cost))
         except ValueError:
             continue
-    return found[:count]
+    return found
 
 
 def run(
@@ -177,14 +181,23 @@ def run(
 ) -> tuple[float, float]:
     """``auc`` and last regret of one run."""
     table = pair.target
+    number = seed_of(table.name, seed)
+    if way in PEERS:
+        task = Task(table.grid, table.goal, workers, budget, number)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tuner = PEERS[way](task, best_first(pair, source))
+            done = simulate(tuner, table, workers, budget, seed)
+        tuner.close()
+        found = score(done, table, workers, budget, seed)
+        return found.auc, found.fin
     sources = {
         "source": [(pair.source.grid, source)],
         "shuffled": [(pair.source.grid, shuffled(source, seed))],
     }.get(way)
     options = {} if sources is None else {"sources": sources}
-    number = seed_of(table.name, seed)
     search = make_search("dsice", table.grid, table.goal, seed=number, capacity=workers, **options)
-    first = best_of(pair, source, workers) if way == "best first" else ()
+    first = [p for p, _ in best_first(pair, source)[:workers]] if way == "best first" else ()
     done = simulate(Asked(search, first), table, workers, budget, seed)
     found = score(done, table, workers, budget, seed)
     return found.auc, found.fin
@@ -201,8 +214,8 @@ def main(say: Callable[[str], object] = print) -> None:
     parser.add_argument("--budget", type=int, default=100)
     parser.add_argument("--history", type=int, default=100, help="evaluations of the source")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
-    parser.add_argument("--only", default="", help="pairs whose target's name has this")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=[*WAYS, *PEERS])
+    parser.add_argument("--only", nargs="+", default=[""], help="parts of 'SOURCE -> TARGET'")
     parser.add_argument("--cache", type=Path, help="a directory that keeps histories and results")
     options = parser.parse_args()
     related: dict[str, list[tuple[float, float]]] = {}
@@ -210,7 +223,7 @@ def main(say: Callable[[str], object] = print) -> None:
     say(f"{'':64}" + "".join(f"{way:>18}" for way in options.ways))
     kept: dict[str, tuple[float, float]] = {}
     for pair in pairs(options.tables):
-        if options.only not in pair.target.name:
+        if not any(part in pair.name for part in options.only):
             continue
         row = f"{pair.name:64}"
         for way in options.ways:

@@ -125,5 +125,13 @@ class Escape:
         return None
 
 
+def values(grid: Grid, point: Point) -> dict[str, int | str]:
+    """A point as level indices by name, for libraries that tell unordered axes by strings."""
+    return {
+        axis.name: level if axis.ordered else str(level)
+        for axis, level in zip(grid.axes, point, strict=True)
+    }
+
+
 class Unsuitable(Exception):
     """A library cannot do a task; the message says why."""

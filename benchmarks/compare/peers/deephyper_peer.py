@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from deephyper.hpo import CBO, HpProblem
 
-from benchmarks.compare.peers.base import Escape, Peer, Penalty, Task
+from benchmarks.compare.peers.base import Escape, Peer, Penalty, Task, values
 from dsice.goal import Metrics
 from dsice.grid import Grid, Point
 
@@ -54,8 +54,8 @@ class DeepHyper(Peer):
     def ask(self) -> Point | None:
         point = self._escape.due()
         if point is None:
-            (values,) = self._search.ask(1)
-            point = tuple(int(values[name]) for name in self._grid.names)
+            (found,) = self._search.ask(1)
+            point = tuple(int(found[name]) for name in self._grid.names)
         self._escape.note(point)
         return point
 
@@ -65,14 +65,6 @@ class DeepHyper(Peer):
 
     def close(self) -> None:
         self._folder.cleanup()
-
-
-def values(grid: Grid, point: Point) -> dict[str, int | str]:
-    """A point as DeepHyper's configuration; levels without an order are strings."""
-    return {
-        axis.name: level if axis.ordered else str(level)
-        for axis, level in zip(grid.axes, point, strict=True)
-    }
 
 
 def problem(grid: Grid, seed: int) -> HpProblem:

@@ -64,6 +64,6 @@ def space(grid: Grid) -> dict[str, Any]:
     return {
         axis.name: randint(0, len(axis.levels) - 1)
         if axis.ordered
-        else choice(list(range(len(axis.levels))))
+        else choice([str(level) for level in range(len(axis.levels))])
         for axis in grid.axes
     }
