@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from superres.checkpoint import Checkpoint
 from superres.cli import main
@@ -30,48 +32,67 @@ def saved(config: GeneratorConfig, folder: Path) -> Generator:
     return generator
 
 
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-@pytest.mark.parametrize("kind", ["onnx", "torchscript"])
-def test_exports_agree_with_the_network(kind: str, config: GeneratorConfig, tmp_path: Path) -> None:
-    if kind == "onnx":
-        pytest.importorskip("onnxscript")
-        runtime = pytest.importorskip("onnxruntime")
-    generator = saved(config, tmp_path / "network")
-    file = tmp_path / "new" / f"network.{kind}"
-    command = ["export", "--checkpoint", str(tmp_path / "network"), "--format", kind]
+SIZES = ((1, 3, 17, 23), (3, 3, 8, 5))
+# Runs in a process that knows nothing of this package: triples of a network, its input and output.
+TORCHSCRIPT = """
+import sys, numpy, torch, warnings
+warnings.simplefilter("ignore")
+for network, low, high in zip(sys.argv[1::3], sys.argv[2::3], sys.argv[3::3], strict=True):
+    found = torch.jit.load(network)(torch.from_numpy(numpy.load(low)))
+    numpy.save(high, found.detach().numpy())
+assert "superres" not in sys.modules
+"""
+
+
+def exported(name: str, kind: str, folder: Path) -> tuple[Generator, Path]:
+    """A network, and the file that the command makes of it."""
+    generator = saved(CONFIGS[name], folder / name)
+    file = folder / "new" / f"{name}.{kind}"
+    command = ["export", "--checkpoint", str(folder / name), "--format", kind]
     assert main([*command, "--out", str(file)]) == 0
-    for size in ((1, 3, 17, 23), (3, 3, 8, 5)):
+    return generator, file
+
+
+def require_same(found: NDArray[np.float32], generator: Generator, low: Tensor) -> None:
+    with torch.no_grad():
+        expected = generator(low)
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_onnx_agrees_with_the_network(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    generator, file = exported(name, "onnx", tmp_path)
+    session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    for size in SIZES:
         low = torch.rand(size)
-        with torch.no_grad():
-            expected = generator(low)
-        if kind == "onnx":
-            session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-            found = session.run(["high"], {"low": low.numpy()})[0]
-        else:
-            # A process that knows nothing of this package.
-            np.save(tmp_path / "low.npy", low.numpy())
-            code = (
-                "import sys, numpy, torch, warnings; warnings.simplefilter('ignore')\n"
-                "network = torch.jit.load(sys.argv[1])\n"
-                "low = torch.from_numpy(numpy.load(sys.argv[2]))\n"
-                "numpy.save(sys.argv[3], network(low).detach().numpy())\n"
-                "assert 'superres' not in sys.modules"
-            )
-            files = [str(file), str(tmp_path / "low.npy"), str(tmp_path / "high.npy")]
-            subprocess.run([sys.executable, "-c", code, *files], check=True)
-            found = np.load(tmp_path / "high.npy")
-        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=2e-5)
+        require_same(session.run(["high"], {"low": low.numpy()})[0], generator, low)
 
 
-def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
+def test_torchscript_agrees_with_the_network(tmp_path: Path) -> None:
+    files: list[Path] = []
+    wanted: list[tuple[Path, Generator, Tensor]] = []
+    for name in CONFIGS:
+        generator, network = exported(name, "torchscript", tmp_path)
+        for number, size in enumerate(SIZES):
+            low = torch.rand(size)
+            given, found = (tmp_path / f"{name}-{number}-{end}.npy" for end in ("low", "high"))
+            np.save(given, low.numpy())
+            files += [network, given, found]
+            wanted.append((found, generator, low))
+    subprocess.run([sys.executable, "-c", TORCHSCRIPT, *files], check=True)
+    for found, generator, low in wanted:
+        require_same(np.load(found), generator, low)
+
+
+def test_without_the_extra_one_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     saved(CONFIGS["dense"], tmp_path / "network")
-    code = (
-        "import sys; sys.modules['onnx'] = None\n"
-        "from superres.cli import main\n"
-        "sys.exit(main(['export', '--format', 'onnx', *sys.argv[1:]]))"
-    )
+    monkeypatch.setitem(sys.modules, "onnx", None)
     files = ["--checkpoint", str(tmp_path / "network"), "--out", str(tmp_path / "a.onnx")]
-    done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr == 'superres: onnx is not installed: pip install "dsice[export]"\n'
+    assert main(["export", "--format", "onnx", *files]) == 2
+    told = capsys.readouterr().err
+    assert told == 'superres: onnx is not installed: pip install "dsice[export]"\n'
     assert not (tmp_path / "a.onnx").exists()

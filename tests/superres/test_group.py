@@ -19,13 +19,14 @@ from superres.compute import Compute
 from superres.data import Dataset
 from superres.discriminator import Discriminator
 from superres.features import random_features
-from superres.group import joined
+from superres.group import Group, joined
 from superres.losses import LossWeights
 from superres.model import Generator, GeneratorConfig
 from superres.patches import Patches
 from superres.updates import DiscriminatorUpdate, FourTermUpdate, PixelUpdate
 
 ROOT = Path(__file__).parents[2]
+KINDS = ["four terms", "pixels", "discriminator"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
 
@@ -35,46 +36,53 @@ def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-def one_step(kind: str, data: Path) -> tuple[int, dict[str, Tensor]]:
-    """Gradients and terms of a step with four patches, by this process or by all together."""
-    with joined("cpu") as group:
-        compute = Compute(group=group)
-        torch.manual_seed(0)
-        generator, discriminator = Generator(GeneratorConfig(6, 4, 2)), Discriminator(4)
-        patches = Patches(Dataset(data), 4, 8, 0, share=(group.rank, group.size))
-        batch = patches.read(1)
-        if kind == "four terms":
-            weights = LossWeights(1e-2, 1e-1, 1e-3, 10)
-            update = FourTermUpdate(
-                generator, discriminator, random_features(), weights, 1e-3, compute, clip=0.1
-            )
-            terms = update(batch, 1.0)
-        elif kind == "pixels":
-            terms = PixelUpdate(generator, 1e-3, compute)(batch, 1.0)
-        else:
-            terms = DiscriminatorUpdate(generator, discriminator, compute)(batch)
-        found = group.averaged(terms)
-        for module in (generator, discriminator):
-            for name, parameter in module.named_parameters():
-                if parameter.grad is not None:
-                    found[f"{type(module).__name__} {name}"] = parameter.grad
-        return group.rank, found
+def one_step(kind: str, data: Path, group: Group) -> dict[str, Tensor]:
+    """Gradients and terms of a step with four patches, by all processes of a group together."""
+    compute = Compute(group=group)
+    torch.manual_seed(0)
+    generator, discriminator = Generator(GeneratorConfig(6, 4, 2)), Discriminator(4)
+    patches = Patches(Dataset(data), 4, 8, 0, share=(group.rank, group.size))
+    batch = patches.read(1)
+    if kind == "four terms":
+        weights = LossWeights(1e-2, 1e-1, 1e-3, 10)
+        update = FourTermUpdate(
+            generator, discriminator, random_features(), weights, 1e-3, compute, clip=0.1
+        )
+        terms = update(batch, 1.0)
+    elif kind == "pixels":
+        terms = PixelUpdate(generator, 1e-3, compute)(batch, 1.0)
+    else:
+        terms = DiscriminatorUpdate(generator, discriminator, compute)(batch)
+    found = group.averaged(terms)
+    for module in (generator, discriminator):
+        for name, parameter in module.named_parameters():
+            if parameter.grad is not None:
+                found[f"{type(module).__name__} {name}"] = parameter.grad
+    return found
 
 
-@pytest.mark.parametrize("kind", ["four terms", "pixels", "discriminator"])
-def test_two_processes_take_the_step_of_one_with_twice_the_batch(
-    kind: str, dataset: Dataset, tmp_path: Path
-) -> None:
-    done = torchrun("-m", "tests.superres.test_group", kind, dataset.folder, tmp_path)
+@pytest.fixture(scope="module")
+def steps(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the steps of all kinds, by two processes."""
+    folder = tmp_path_factory.mktemp("steps")
+    done = torchrun("-m", "tests.superres.test_group", dataset.folder, folder)
     assert done.returncode == 0, done.stderr
-    _, alone = one_step(kind, dataset.folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_take_the_step_of_one_with_twice_the_batch(
+    kind: str, dataset: Dataset, steps: Path
+) -> None:
+    with joined("cpu") as group:
+        alone = one_step(kind, dataset.folder, group)
     # The loss knows differences of scores only: the gradient of their common bias is rounding.
     largest = {
         module: max(float(value.abs().max()) for name, value in alone.items() if module in name)
         for module in {name.split(" ")[0] for name in alone}
     }
     for rank in (0, 1):
-        together = torch.load(tmp_path / f"{rank}.pt")
+        together = torch.load(steps / f"{kind} {rank}.pt")
         assert together.keys() == alone.keys()
         for name, value in alone.items():
             atol = 1e-5 * largest[name.split(" ")[0]]
@@ -116,5 +124,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(dataset: Dataset, tmp_path: Pa
 
 
 if __name__ == "__main__":
-    rank, found = one_step(sys.argv[1], Path(sys.argv[2]))
-    torch.save(found, Path(sys.argv[3]) / f"{rank}.pt")
+    with joined("cpu") as group:
+        for kind in KINDS:
+            found = one_step(kind, Path(sys.argv[1]), group)
+            torch.save(found, Path(sys.argv[2]) / f"{kind} {group.rank}.pt")

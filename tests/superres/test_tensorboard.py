@@ -38,16 +38,17 @@ def test_every_report_is_there(dataset: Dataset, tmp_path: Path) -> None:
         assert found[name] == wanted
 
 
-def test_without_the_extra_one_line_says_what_to_install(dataset: Dataset, tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['tensorboard'] = None\n"
-        "from superres.cli import main\n"
-        "sys.exit(main(['pretrain', *sys.argv[1:]]))"
-    )
+def test_without_the_extra_one_line_says_what_to_install(
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     files = [f"--data={dataset.folder}", f"--out={tmp_path / 'out'}", f"--tensorboard={tmp_path}"]
-    command = [sys.executable, "-c", code, *SMALL.split(), *files]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == (
+    assert main(["pretrain", *SMALL.split(), *files]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
         'superres: tensorboard is not installed: pip install "dsice[tensorboard]"'
     )
