@@ -6,6 +6,8 @@ one: its own memory, files, signals and exit code.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import random
@@ -16,20 +18,23 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from io import FileIO
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# Not dsice.cli, which each command runs as its main module.
+# What commands import when they need it.
 PRELOADED = (
     *("jinja2", "msgspec", "numpy", "pydantic", "rich.progress", "scipy.linalg", "scipy.optimize"),
-    *("scipy.stats", "dsice.exchange.learning", "dsice.explain.effects", "dsice.launch.local"),
-    *("dsice.repair", "dsice.report", "dsice.search", "dsice.several", "dsice.simulate"),
-    *("dsice.study.preview", "dsice.study.run", "dsice.terminal"),
-    *(f"dsice.commands.{name}" for name in ("best", "explain", "export", "import_", "report")),
-    *(f"dsice.commands.{name}" for name in ("run", "simulate", "sweep")),
+    *("scipy.stats", "dsice.cli", "dsice.exchange.learning", "dsice.explain.effects"),
+    *("dsice.explain.show", "dsice.hooks", "dsice.launch.local", "dsice.repair"),
+    *("dsice.report.html", "dsice.search.asynchronous", "dsice.search.random"),
+    *("dsice.search.stopping", "dsice.search.tradeoff", "dsice.several.show"),
+    *("dsice.simulate.answer", "dsice.study.preview", "dsice.study.run", "dsice.sweep.show"),
+    "dsice.terminal",
 )
 _LONGEST = 1_000_000  # bytes of a request
 _ANSWER = 16  # bytes of a number in an answer
@@ -103,15 +108,33 @@ class Forked:
         return int(answers.read(_ANSWER)), answers
 
 
+@cache
+def _prepare_reports() -> None:
+    """Compile the templates and bundle the JavaScript of reports: 1.3 s saved in each."""
+    from dsice.report.html import vega
+    from dsice.report.parts import environment
+
+    for name in environment().list_templates(["html"]):
+        environment().get_template(name)
+    vega()
+    gc.freeze()
+
+
 def serve(number: int) -> None:
     """Fork a process for each request, until the other end is closed; returns in each of them."""
+    gc.disable()  # leaves no holes in the memory that the processes share
     for name in PRELOADED:
         __import__(name)
+    del sys.modules["dsice.cli"]  # each command runs it as its main module
+    gc.freeze()  # at its end a process would visit, and so copy, each object: 0.2 s
     with socket.socket(fileno=number) as requests:
         while True:
             data, files, _, _ = socket.recv_fds(requests, _LONGEST, 4)
             if not data:
                 sys.exit()
+            request = json.loads(data)
+            if "report" in request["arguments"]:
+                _prepare_reports()
             if os.fork() == 0:
                 break
             for file in files:
@@ -127,19 +150,39 @@ def serve(number: int) -> None:
         with suppress(BrokenPipeError):  # nobody waits for it
             os.write(files[3], str(status).encode().ljust(_ANSWER))
         os._exit(0)
+    gc.enable()
     os.close(files[3])
     for target, file in enumerate(files[:3]):
         os.dup2(file, target)
         os.close(file)
-    request = json.loads(data)
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
     sys.argv = ["dsice", *request["arguments"]]
 
 
+def leave(code: object) -> None:
+    """End the process as the interpreter does, but without freeing each object: 0.07 s saved.
+
+    Returns if there is more to do than that.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        return
+    if isinstance(code, int):
+        os._exit(code)
+
+
 if __name__ == "__main__":
     serve(int(sys.argv[1]))
     sys.path[0] = str(Path.cwd())  # as of python -m
     random.seed()
-    runpy.run_module("dsice.cli", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("dsice.cli", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        leave(ended.code)
+        raise

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dsice.commands.arguments import Subparsers, duration
 from dsice.console import complain
 from dsice.errors import Interrupted, InvalidInput, OutOfTime
-from dsice.launch.names import ALLOCATION, NAMES, SLURM, TITLES
+from dsice.launch.names import ALLOCATION, NAMES, OWN, SLURM
 from dsice.text import one_line, say
 
 if TYPE_CHECKING:
@@ -79,8 +79,9 @@ def add(commands: Subparsers) -> None:
     parser.add_argument(
         "--on",
         choices=NAMES,
-        help="where trials run, instead of the file's: on this machine, as jobs of a batch system "
-        f"({', '.join(TITLES.values())}), or as steps in the Slurm allocation that this is started "
+        metavar="WHERE",  # the choices would be looked up in all installed packages
+        help=f"where trials run, instead of the file's: {', '.join(OWN)}, or a batch system of "
+        "another package; 'allocation' means as steps in the Slurm allocation that this is started "
         "in; settings are in the file's tables, such as [run.slurm]",
     )
     parser.add_argument(

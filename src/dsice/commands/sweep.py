@@ -56,7 +56,9 @@ def add(commands: Subparsers) -> None:
     )
     parser.add_argument("--trials", type=int, metavar="N", help="measure so many more")
     parser.add_argument("--parallel", type=int, metavar="N", help="trials at once")
-    parser.add_argument("--on", choices=NAMES, help="where they run, see 'dsice run'")
+    parser.add_argument(
+        "--on", choices=NAMES, metavar="WHERE", help="where they run, see 'dsice run'"
+    )
     parser.add_argument("--stop-after", type=duration, metavar="TIME", help="as with 'dsice run'")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(command=_sweep)

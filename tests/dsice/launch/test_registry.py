@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from dsice.cli import parser
 from dsice.errors import InvalidInput
 from dsice.launch.base import Launcher
 from dsice.launch.batch import BatchLauncher
@@ -174,3 +175,19 @@ class TestGridEngine(Jobs):
         spec.loader.exec_module(module)
         settings = module.GridEngineSettings(time=600, poll=0.2, grace=0.5, submit_rate=50)
         return BatchLauncher(module.GridEngine(), settings, folder / "batch")
+
+
+@pytest.mark.parametrize(
+    "command", ["status out", "run a.toml --on slurm", "sweep out --bound z 0:1"]
+)
+def test_packages_are_looked_through_only_for_a_launcher_that_is_not_ours(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: str) -> None:
+        raise AssertionError("it takes a tenth of a second, or seconds on a network file system")
+
+    monkeypatch.setattr("importlib.metadata.entry_points", refused)
+    installed.cache_clear()
+    parser().parse_args(command.split())
+    with pytest.raises(AssertionError, match="a tenth"):
+        parser().parse_args(["run", "a.toml", "--on", "gridengine"])
