@@ -48,8 +48,8 @@ _TRIAL = 250 * 800
 # Share of the time that a study may take; it goes last.
 _STUDY = 0.25
 
-# Seconds to compile the three networks.
-_COMPILATION = 90
+# Seconds to compile the three networks, on 16 cores.
+_COMPILATION = 140
 
 # What `dsice run` imports.
 _NEEDED = ("cloudpickle", "jinja2", "msgspec", "pydantic", "rich", "submitit", "vl_convert")
@@ -83,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report.save(options.out)
         _operations(report, setup, best, options)
         report.save(options.out)
-        _study(report, photos, Path(folder) / "study", options)
+        if options.study:
+            _study(report, photos, Path(folder) / "study", options)
         if options.compile:
             _errors(report, setup, compiled=True)
     for what in report.left_out:
@@ -135,7 +136,7 @@ def _rates(report: Report, setup: Setup, options: argparse.Namespace) -> Case:
     cases += [Case(s, p, True, large) for s in ("superres",) for p in PRECISIONS if options.compile]
     cases += [Case("published", "fp32", True, large)] if options.compile else []
     rows, fastest, best, base = [], 0.0, cases[2], 0.0
-    reserved = 60 * options.minutes * _STUDY + 40  # for the operations and the study
+    reserved = _reserved(options) + 20  # for the operations and the study
     for case in dict.fromkeys(cases):
         needed = reserved + (_COMPILATION if case.compiled else 15)
         if options.quick:
@@ -171,6 +172,13 @@ def _rates(report: Report, setup: Setup, options: argparse.Namespace) -> Case:
     return best
 
 
+def _reserved(options: argparse.Namespace) -> float:
+    """Seconds that have to be left for the operations and the study."""
+    if options.quick:
+        return 0
+    return 20 + (60 * options.minutes * _STUDY if options.study else 0)
+
+
 def _kept(function: Callable[..., Any], *arguments: object) -> tuple[Any]:
     """In a tuple, so that None is told from what was not attempted."""
     return (function(*arguments),)
@@ -181,7 +189,7 @@ def _operations(report: Report, setup: Setup, best: Case, options: argparse.Name
     for case in dict.fromkeys([eager, Case(best.side, best.precision, best.compiled, eager.batch)]):
         found = report.attempt(
             f"operations, {case}",
-            0 if options.quick else 60 * options.minutes * _STUDY + 20,
+            _reserved(options),
             partial(by_operation, setup, case),
         )
         if not found:
@@ -209,13 +217,13 @@ def _study(report: Report, photos: Path, folder: Path, options: argparse.Namespa
         report.left_out.append(f"the study: not installed: {', '.join(missing)}")
         return
     long = not options.quick
-    steps = ("--steps=400", "--warmup=100") if long else ("--steps=3", "--warmup=2")
+    steps = ("--steps=200", "--warmup=50") if long else ("--steps=3", "--warmup=2")
     size = [f"--preset={'dbpn-s' if long else 'tiny'}", "--batch=4", f"--patch={options.patch}"]
     program = [sys.executable, "-m", "superres.cli"]
     prepare = ["prepare", f"--photos={photos}", "--out={dir}", "--result={result}"]
     pretrain = ["pretrain", "--data={stage.prepare}", "--out={dir}", *size, *steps]
     tuned = ["finetune", "--from={stage.pretrain}", "--data={stage.prepare}", "--out={dir}", *size]
-    tuned += [f"--steps={100 if long else 2}", "--w-adv={w_adv}", "--w-vgg={w_vgg}"]
+    tuned += [f"--steps={50 if long else 2}", "--w-adv={w_adv}", "--w-vgg={w_vgg}"]
     files = ["--result={result}", "--progress={progress}"]
     text = f"""
 name = "gpu"
@@ -233,7 +241,7 @@ command = {json.dumps([*program, *tuned, *files])}
 [run]
 on = "local"
 parallel = 1
-trials = {4 if long else 2}
+trials = {3 if long else 2}
 """
     folder.mkdir()
     (folder / "study.toml").write_text(text)
@@ -285,6 +293,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--minutes", type=float, default=8, help="when everything is over (8)")
     add("--seconds", type=float, default=2, help="what a measurement takes (2)")
     add("--compile", action=argparse.BooleanOptionalAction, default=True, help="(on)")
+    add("--study", action=argparse.BooleanOptionalAction, default=True, help="(on)")
     add("--out", type=Path, metavar="FILE.md", help="write the tables, and FILE.json")
     add("--quick", action="store_true", help="tiny, patch 16, batch 2, eager: to see it run")
     options = parser.parse_args(arguments)

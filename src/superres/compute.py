@@ -108,8 +108,10 @@ class Compute:
             torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = not self.deterministic  # all patches have the same size
         if self.compiled:
+            from torch._functorch import config
+
             # The discriminator's graph is traversed twice, once for each network.
-            torch._functorch.config.donated_buffer = False
+            config.donated_buffer = False
 
     @property
     def memory_format(self) -> torch.memory_format:

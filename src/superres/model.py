@@ -17,11 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from superres.errors import UserError
+from superres.layouts import BLOCKS, IMAGES, OVERLAP, PADDING, Layout
 from superres.scale import DEFAULT_SCALE, check_scale
-
-# Projections (CVPR paper, section 4.1): kernels of 6, 8 and 12 pixels with strides of 2, 4 and 8.
-# The kernel is always 4 pixels wider than the stride, which the padding of 2 compensates.
-_OVERLAP, _PADDING = 4, 2
 
 # Normalisation of images in normalised networks, and its inverse with the authors' digits.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -172,44 +169,14 @@ def _conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
 
 
 def _up(channels: int, scale: int) -> nn.Sequential:
-    kernel = scale + _OVERLAP
-    deconv = nn.ConvTranspose2d(channels, channels, kernel, scale, _PADDING)
+    kernel = scale + OVERLAP
+    deconv = nn.ConvTranspose2d(channels, channels, kernel, scale, PADDING)
     return nn.Sequential(deconv, Activation())
 
 
 def _down(channels: int, scale: int) -> nn.Sequential:
-    kernel = scale + _OVERLAP
-    return nn.Sequential(nn.Conv2d(channels, channels, kernel, scale, _PADDING), Activation())
-
-
-def _convolve(convolution: nn.Module, maps: Sequence[Tensor], *, widely: bool = False) -> Tensor:
-    """Convolve the concatenation of `maps`, each (B, C, H, W).
-
-    On a CPU, many maps are convolved one by one and the results summed, as the concatenation would
-    double the memory of the maps. On a GPU, that would take many small kernels, and the sums would
-    cause more memory traffic than the concatenation.
-
-    Args:
-        convolution: a convolution of all channels of the maps.
-        maps: newest or oldest first, in the order of the weights.
-        widely: whether to sum in at least fp32.
-    """
-    assert isinstance(convolution, nn.Conv2d)
-    if len(maps) <= 2 or (maps[0].is_cuda and not widely):
-        whole: Tensor = convolution(torch.cat(list(maps), 1))
-        return _wide(whole) if widely else whole
-    padding = convolution.padding
-    assert not isinstance(padding, str)
-    first, *others = torch.split(convolution.weight, maps[0].shape[1], 1)
-    out = functional.conv2d(maps[0], first, convolution.bias, padding=padding)
-    out = _wide(out) if widely else out
-    for weight, part in zip(others, maps[1:], strict=True):
-        out = out + functional.conv2d(part, weight, padding=padding)
-    return out
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    kernel = scale + OVERLAP
+    return nn.Sequential(nn.Conv2d(channels, channels, kernel, scale, PADDING), Activation())
 
 
 class Projection(nn.Module):
@@ -229,22 +196,20 @@ class Projection(nn.Module):
 
     def __init__(self, channels: int, scale: int, *, up: bool, inputs: int = 1) -> None:
         super().__init__()
+        self.up = up
         there, back = (_up, _down) if up else (_down, _up)
         self.merge = _conv(channels * inputs, channels, 1) if inputs > 1 else nn.Sequential()
         self.project = there(channels, scale)
         self.back = back(channels, scale)
         self.correct = there(channels, scale)
 
-    def forward(self, *maps: Tensor) -> Tensor:
-        """Project maps, each (B, n_R, H, W), to (B, n_R, sH, sW), or to (B, n_R, H/s, W/s)."""
-        x = maps[0]
-        if self.merge:
-            convolution, activation = self.merge
-            x = activation(_convolve(convolution, maps))
-        first: Tensor = self.project(x)
-        residual: Tensor = self.back(first) - x
-        out: Tensor = first + self.correct(residual)
-        return out
+    def forward(self, *maps: Tensor, layout: Layout = IMAGES) -> Tensor:
+        """Project maps of one resolution, each (B, n_R, H, W) or as the layout has them."""
+        there, back = (layout.up, layout.down) if self.up else (layout.down, layout.up)
+        x = layout.merge(self.merge, maps) if self.merge else maps[0]
+        first = there(self.project, x)
+        residual = back(self.back, first) - x
+        return first + there(self.correct, residual)
 
 
 class Generator(nn.Module):
@@ -272,22 +237,28 @@ class Generator(nn.Module):
         if config.residual:  # start as the bicubic enlargement itself
             nn.init.zeros_(self.reconstruct.weight)
 
-    def forward(self, low: Tensor) -> Tensor:
-        """Enlarge `low` by the scale of the network."""
+    def forward(self, low: Tensor, layout: Layout | None = None) -> Tensor:
+        """Enlarge `low` by the scale of the network.
+
+        Args:
+            low: as above.
+            layout: of the high-resolution maps; None for the one that is fastest here.
+        """
+        layout = layout or _fastest(low)
         seen = low
         if self.config.normalised:
             seen = (low - _channels(low, _MEAN)) / _channels(low, _STD)
         x = self.extract(seen)
         if self.config.recurrences == 1:
-            highs, _ = self._project(x)
+            highs, _ = self._project(x, layout)
         else:
             highs = []
             for _ in range(self.config.recurrences):
-                found, x = self._project(x)
+                found, x = self._project(x, layout)
                 highs.append(found[0])  # oldest first, as in the authors' code
                 del found  # frees the others before the next recurrence
         # Every map's contribution may have 8 bits of mantissa, but not their sum.
-        out = _convolve(self.reconstruct, highs, widely=True)
+        out = layout.reconstruct(self.reconstruct, highs)
         if self.config.normalised:
             out = (out + _channels(out, _SHIFT)) / _channels(out, _FACTOR)
         if self.config.residual:
@@ -299,21 +270,31 @@ class Generator(nn.Module):
             )
         return out
 
-    def _project(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+    def _project(self, x: Tensor, layout: Layout) -> tuple[list[Tensor], Tensor]:
         """Run all units once, on (B, n_R, H, W).
 
         Returns:
             The high-resolution maps, newest first, and the newest low-resolution maps.
         """
-        highs: list[Tensor] = [self.ups[0](x)]
+        highs: list[Tensor] = [self.ups[0](x, layout=layout)]
         if self.config.stages == 1:
-            return highs, self.downs[0](highs[0])
+            return highs, self.downs[0](highs[0], layout=layout)
         lows: list[Tensor] = []
         # Dense connections: every unit sees all earlier maps of its resolution, newest first.
         for down, up in zip(self.downs, self.ups[1:], strict=True):
-            lows.insert(0, down(*highs))
-            highs.insert(0, up(*lows))
+            lows.insert(0, down(*highs, layout=layout))
+            highs.insert(0, up(*lows, layout=layout))
         return highs, lows[0]
+
+
+def _fastest(low: Tensor) -> Layout:
+    """The fastest layout of high-resolution maps for the input `low`.
+
+    What blocks need besides matrix products is fast only where it is compiled. In fp32, torch's
+    convolutions use TF32 on GPUs that have it, its matrix products do not.
+    """
+    on_gpu = low.is_cuda and torch.is_autocast_enabled("cuda")
+    return BLOCKS if on_gpu and torch.compiler.is_compiling() else IMAGES
 
 
 def _channels(like: Tensor, values: Sequence[float]) -> Tensor:

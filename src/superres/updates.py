@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from superres.compute import Compute
+from superres.compute import Compute, exactly
 from superres.discriminator import Discriminator
 from superres.features import FeatureNetwork
 from superres.feeding import Fed
@@ -154,7 +154,8 @@ class FourTermUpdate:
         self.optimiser = adam(generator, learning_rate)
         self.discriminator_optimiser = adam(discriminator, DISCRIMINATOR_LEARNING_RATE)
         self.scaler = compute.scaler()
-        self._features = compute.faster(compute.place(features))
+        self._features = compute.place(features)
+        self._feature_terms = compute.faster(self._seen_features)
         self._weights = weights
         self._ratios = weights.normalised()
         self._learning_rate = learning_rate
@@ -199,10 +200,7 @@ class FourTermUpdate:
         if ratios.vgg > 0 or ratios.style > 0:
             seen = image.detach() if self._detached else image
             with self._compute.autocast():
-                with torch.no_grad():
-                    wanted = self._features(real)
-                found = self._features(seen)
-            perceptual, style = feature_terms(found, wanted)
+                perceptual, style = self._feature_terms(seen, real)
         others = LossTerms(mse, perceptual, zero, style).weighted(ratios)
         gradient = _gradient(scale(others), image)
         if ratios.adv > 0:
@@ -220,6 +218,14 @@ class FourTermUpdate:
             rate = DISCRIMINATOR_LEARNING_RATE * factor
             _step(self.discriminator_optimiser, rate, self.scaler)
         return LossTerms(*(t.detach() for t in (mse, perceptual, adversarial, style))), gradient
+
+    def _seen_features(self, seen: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """The perceptual and the style term."""
+        with torch.no_grad():
+            wanted = self._features(real)
+        found = self._features(seen)
+        with exactly(seen):
+            return feature_terms(found, wanted)
 
 
 def adam(module: nn.Module, learning_rate: float) -> torch.optim.Adam:
