@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dsice.errors import Interrupted, InvalidInput
+from dsice.errors import GaveUp, Interrupted, InvalidInput
 from dsice.goal import Goal
 from dsice.grid import Grid
 from dsice.launch.usage import BUILT_IN
@@ -280,6 +280,8 @@ def tune(
                     sources=lambda: sources_of(config, place.path),
                 ),
             )
+    except GaveUp as error:
+        raise GaveUp(f"{error}{_misread(function, config.grid.names)}") from None
     except Interrupted:
         if told.error is not None:
             raise told.error from None
@@ -302,6 +304,21 @@ def _require_one_argument(function: Callable[..., object]) -> None:
             f"{called}{signature} cannot be called with one argument: dsice calls it with the "
             "dict of all parameters. Wrap it: lambda params: f(**params)"
         ) from None
+
+
+def _misread(function: Callable[..., object], names: Sequence[str]) -> str:
+    """A line on a function that seems to expect one parameter's value; else nothing."""
+    try:
+        only = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return ""
+    if len(only) != 1 or only[0] not in names:
+        return ""
+    called = getattr(function, "__name__", "the function")
+    return (
+        f"\n  Is {only[0]!r} in {called}({only[0]}) meant to be that parameter's value? It is the "
+        f"dict of all parameters: the value is {only[0]}[{only[0]!r}]."
+    )
 
 
 class Told:

@@ -103,6 +103,21 @@ def test_a_function_that_returns_nothing(tmp_path: Path) -> None:
     assert not [trial for trial in study.trials if trial.reason]
 
 
+@pytest.mark.parametrize("isolate", [True, False])
+def test_a_function_of_one_parameters_value_is_told_what_it_gets(
+    tmp_path: Path, isolate: bool
+) -> None:
+    grid = package.Grid([package.Axis.integers("a", 0, 9), package.Axis("b", [1, 2])])
+    more: dict[str, Any] = {"directory": tmp_path / "x", "progress": False, "isolate": isolate}
+    hint = r"Is 'a' in <lambda>\(a\) meant .* dict of all parameters: the value is a\['a'\]\."
+    with pytest.raises(GaveUp, match=hint):
+        package.tune(lambda a: {"y": a**2}, grid, "y", **more)  # type: ignore[operator]
+    more["directory"] = tmp_path / "y"
+    with pytest.raises(GaveUp) as other:
+        package.tune(lambda p: {"y": p**2}, grid, "y", **more)  # type: ignore[operator]
+    assert "meant" not in str(other.value)
+
+
 def test_how_many_in_a_row_is_a_number(dsice: Dsice, study_file: StudyFile) -> None:
     study_file(run="max_consecutive_failures = -1")
     done = dsice("run", "study.toml")
