@@ -24,7 +24,7 @@ from typing import IO, Any, Final, Self
 from dsice.errors import DsiceError, Interrupted, OutOfTime
 from dsice.files import open_private
 from dsice.grid import Value
-from dsice.launch.output import shown
+from dsice.launch.output import lines, log, shown
 from dsice.launch.processes import search_path
 from dsice.study import command
 from dsice.study.config import StudyConfig
@@ -38,6 +38,10 @@ from dsice.text import one_line
 SECONDS: Final = 60.0
 """How long a hook may take."""
 _LOG: Final = 1_000_000  # bytes of the log of hooks that are kept
+_TAIL: Final = 4000  # bytes of its end that are searched for a failure
+# What lines of the log begin with that say which hook is run, and that it failed.
+_BEGAN: Final = "--- "
+_FAILED: Final = "=== "
 
 
 class Hooks:
@@ -198,7 +202,10 @@ class Hooks:
                 self._tell(f"{call.event}: cannot start {call.arguments[0]!r}: {what}")
 
     def _tell(self, what: str) -> None:
-        self._complain(one_line(f"hook {what}; its output is in {self._directory / 'hooks.log'}"))
+        path = _log_of(self._directory)
+        self._complain(one_line(f"hook {what}; its output is in {path}"))
+        with suppress(OSError), open(path, "ab", opener=open_private) as file:
+            file.write(f"{_FAILED}{_now()} {one_line(what)}\n".encode())
 
     def _end_running(self) -> None:
         if (running := self._running) is not None:
@@ -224,19 +231,18 @@ class _Running:
 
     def __init__(self, call: _Call, directory: Path) -> None:
         self.event = call.event
-        with open(directory / "hooks.log", "ab", opener=open_private) as log, _file(call) as facts:
-            if log.tell() > _LOG:
-                log.truncate(0)
-            when = time.strftime("%Y-%m-%d %H:%M:%S")
-            log.write(f"--- {when} {call.event}: {shown(call.facts['text'])}\n".encode())
-            log.flush()
+        with open(_log_of(directory), "ab", opener=open_private) as file, _file(call) as facts:
+            if file.tell() > _LOG:
+                file.truncate(0)
+            file.write(f"{_BEGAN}{_now()} {call.event}: {shown(call.facts['text'])}\n".encode())
+            file.flush()
             self._process = subprocess.Popen(
                 call.arguments,
                 cwd=directory,
                 env=os.environ | {"PATH": search_path()},
                 stdin=facts,
-                stdout=log,
-                stderr=log,
+                stdout=file,
+                stderr=file,
                 start_new_session=True,
             )
         self._began = time.monotonic()
@@ -259,6 +265,22 @@ class _Running:
         if code < 0:
             return f"killed by signal {-code}"
         return f"exit code {code}" if code else ""
+
+
+def failure_of_last(directory: Path) -> str:
+    """When and how the hook that ran last failed; empty if none did."""
+    marks = [
+        line for line in lines(log(_log_of(directory), _TAIL)) if line.startswith((_BEGAN, _FAILED))
+    ]
+    return marks[-1].removeprefix(_FAILED) if marks and marks[-1].startswith(_FAILED) else ""
+
+
+def _log_of(directory: Path) -> Path:
+    return directory / "hooks.log"
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _file(call: _Call) -> IO[bytes]:

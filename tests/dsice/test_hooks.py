@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dsice.errors import GaveUp
-from dsice.hooks import Hooks
+from dsice.hooks import Hooks, failure_of_last
 from tests.dsice.stories import DEMO, Tell
 
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -90,3 +90,20 @@ def test_an_error_is_trouble_and_an_end(tell: Tell, tmp_path: Path) -> None:
     first, second = told(tmp_path)
     assert first.endswith(": 5 trials in a row failed alike: exit code 1")
     assert second.startswith("end: ")
+
+
+def test_the_last_hook_that_failed_is_known_until_one_does_not(tell: Tell, tmp_path: Path) -> None:
+    def end(command: str) -> None:
+        study = tell(DEMO.replace("[run]", f"[run]\non_end = {command}")).study
+        with Hooks(study.config, tmp_path, lambda line: None) as hooks:
+            hooks.look(study)
+
+    assert failure_of_last(tmp_path) == ""
+    end('["sh", "-c", "yes | head -c 9000; exit 3"]')
+    assert failure_of_last(tmp_path).endswith(" on_end: exit code 3")
+    end('["true"]')
+    assert failure_of_last(tmp_path) == ""
+    end('["no-such-program"]')
+    assert "on_end: cannot start 'no-such-program': No such file" in failure_of_last(tmp_path)
+    end('["sh", "-c", "yes | head -c 9000"]')
+    assert failure_of_last(tmp_path) == ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from dsice.hooks import failure_of_last
 from dsice.live.follow import Followed
 from dsice.report.details import details
 from dsice.report.explained import why_of
@@ -162,6 +163,7 @@ def _now(study: Study, driven: bool) -> dict[str, Any]:
             plain(line, 500) for line in (driver_line(study, False), batch_line(study)) if line
         ],
         "trouble": plain(study.trouble, 500) if driven else "",
+        "hook": plain(failure_of_last(study.directory.path), 500),
         "running": [_running(trial, driven) for trial in under_way[:_LISTED]],
         "more": count(more, "more trial") if more > 0 else "",
     }

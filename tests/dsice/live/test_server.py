@@ -244,3 +244,17 @@ def serving(
             yield server, server.stdout.readline().decode().split()[-1]
         finally:
             server.kill()
+
+
+def test_the_page_says_which_hook_failed(story: Story) -> None:
+    directory = story.study.directory.path
+    with served(directory) as browser:
+        assert "hook" not in browser.json("/part.json?name=section%20now")
+        (directory / "hooks.log").write_text(
+            "--- a on_best: b\n<i>\n=== a on_best: exit <code> 3\n"
+        )
+        shown = browser.json("/part.json?name=section%20now")
+        assert "A hook failed: a on_best: exit &lt;code&gt; 3; its output is in hooks.log" in shown
+        (directory / "hooks.log").unlink()
+        (directory / "hooks.log").symlink_to(__file__)  # followed by nobody
+        assert "hook" not in browser.json("/part.json?name=section%20now")
