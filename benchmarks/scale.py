@@ -128,7 +128,7 @@ def _poster() -> None:
 
 
 def _large(trials: int) -> None:
-    at_once = max(1, trials // 10)
+    at_once = min(max(1, trials // 10), 1000)
     print(f"{trials:,} trials, {at_once:,} at once", flush=True)
     done = _campaign("random", at_once, trials, 31)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -119,6 +119,21 @@ class Cluster:
         jobs = [line.split("|", 2) for line in found]
         return [[job, state] for job, state, name in jobs if name.startswith(self.name)]
 
+    def claims(self) -> Iterator[tuple[Path, Any]]:
+        """The claims of jobs, with their folders."""
+        for claim in sorted((self.folder / "out" / "trials").glob("*/*/claim.json")):
+            yield claim.parent, json.loads(claim.read_text())
+
+    def shims(self) -> list[int]:
+        """The process ids of the shims that run."""
+        claims = [claim for job, claim in self.claims() if not (job / "outcome.json").exists()]
+        pids = [claim["pid"] for claim in claims if claim["by"] == "job"]
+        return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+    def batch_jobs(self) -> list[str]:
+        """The id of the batch job that ran each trial."""
+        return [claim["batch_id"] for _, claim in self.claims()]
+
     def events(self) -> list[Any]:
         lines = (self.folder / "out" / "journal.jsonl").read_text().splitlines()
         return [json.loads(line) for line in lines]
@@ -167,6 +182,33 @@ def test_ten_kills(cluster: Cluster) -> None:
         driver.wait()
     cluster.run()
     assert_each_once(cluster, 100)
+
+
+@pytest.mark.parametrize("victim", ["driver", "shim", "batch job"])
+def test_ten_kills_where_a_job_runs_several_trials(cluster: Cluster, victim: str) -> None:
+    """Besides drivers, shims or the programs of whole batch jobs are killed."""
+    cluster.write(run="parallel = 8\nper_job = 5\ntrials = 80")
+    chance, killed = random.Random(1), 0
+    for _ in range(10):
+        driver = cluster.start()
+        time.sleep(chance.uniform(1.0, 4.0))  # the random moment
+        running = [pid for pid in cluster.shims() if victim != "driver"]
+        for pid in running[:2]:
+            with contextlib.suppress(OSError):
+                stat = Path(f"/proc/{pid}/stat").read_text()
+                parent = int(stat.rpartition(")")[2].split()[1])
+                os.kill(pid if victim == "shim" else parent, signal.SIGKILL)
+                killed += 1
+        driver.kill()
+        driver.wait()
+    cluster.run()
+    assert killed > 4 or victim == "driver"
+    calls = cluster.calls()
+    assert len(set(calls)) == cluster.status()["trials"]["done"] == 80
+    assert len(calls) <= 80 + killed  # nothing ran again but what was killed
+    until(lambda: not cluster.queue(), "orphans to leave the queue", 30)
+    sizes = Counter(job for job in cluster.batch_jobs() if job)
+    assert max(sizes.values()) == 5
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -52,7 +52,7 @@ def search_before(study: Study, trial: Trial | None) -> Search:
     Raises:
         InvalidInput: a bound waits for the result of a stage.
     """
-    capacity = study.config.run.parallel if trial is None else trial.capacity
+    capacity = study.config.run.under_way if trial is None else trial.capacity
     search = search_of(study, capacity, None if trial is None else trial.sweep)
     return replayed(search, study, trial)
 

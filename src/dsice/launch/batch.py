@@ -31,9 +31,11 @@ class _Followed:
     """A job that the batch system has accepted.
 
     Attributes:
-        batch_id: its id there.
-        name: its name there, since ids may be reused.
+        batch_id: the id of its batch job there.
+        name: the name of that, since ids may be reused.
         entry: the last answer about it.
+        shared: whether this batch job runs other jobs, too, which must not be ended with it.
+        begun: whether it is known to have been claimed.
         over_since: when it was first reported as ended, or no longer listed.
         told_at: when it was last told to end.
     """
@@ -41,12 +43,18 @@ class _Followed:
     batch_id: str
     name: str
     entry: Entry
+    shared: bool = False
+    begun: bool = False
     over_since: float | None = None
     told_at: float | None = None
 
 
 class BatchLauncher(Launcher):
     """Runs jobs in a batch system.
+
+    Jobs of one submission that have the same slot become one batch job, which runs them one after
+    another. Each is claimed when its turn comes, so those whose batch job ended before are like
+    jobs that never began. To end one of them, the shim is told by a file.
 
     Files take precedence over the scheduler: a job with an outcome has ended, whatever the
     scheduler says. A job that is over without an outcome gets one after some time, from the
@@ -80,6 +88,7 @@ class BatchLauncher(Launcher):
         # By name, the jobs of waves whose submission was interrupted.
         self._strays: defaultdict[str, list[JobFolder]] = defaultdict(list)
         self._told: set[str] = set()  # ids of jobs that were told to end
+        self._busy: set[str] = set()  # ids of batch jobs of which a job has ended
         self._longest = self._scheduler.longest_wave  # the current estimate of the system's limit
         self._allowance = 1.0  # submissions that are allowed now
         self._allowed_at = now()
@@ -110,11 +119,14 @@ class BatchLauncher(Launcher):
             states[job] = state = self._state(job, followed)
             if state not in _UNDER_WAY:
                 del self._followed[job]
+            if state is JobState.ENDED and followed.shared:
+                self._busy.add(followed.batch_id)
+        self._busy &= {followed.batch_id for followed in self._followed.values()}
         return states
 
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
         """End the jobs: revoke those that have not begun, tell those that run to end."""
-        ids = []
+        told = set()
         for job in jobs:
             if job in self._backlog:
                 self._backlog.remove(job)
@@ -126,8 +138,11 @@ class BatchLauncher(Launcher):
                 followed.told_at = self._now()
                 if not job.revoke():
                     job.ask_to_end()
-                ids.append(followed.batch_id)
-        self._tell_to_end(ids)
+                told.add(followed.batch_id)
+        for followed in self._followed.values():
+            if followed.told_at is None:
+                told.discard(followed.batch_id)  # others are to go on there
+        self._tell_to_end(sorted(told))
 
     def reattach(self, job: JobFolder) -> JobState:
         """Take over a job of an earlier driver, or revoke it if it was never submitted.
@@ -140,18 +155,18 @@ class BatchLauncher(Launcher):
         if job.has_ended():
             return JobState.ENDED
         found = Wave.of(job)
-        if found is not None and found[0].system != self._scheduler.SETTINGS.SYSTEM:
+        if found is not None and found.wave.system != self._scheduler.SETTINGS.SYSTEM:
             raise LaunchError(
-                f"{job.path} was handed to {found[0].system!r} and has not ended: resume with "
-                f"--on {found[0].system}"
+                f"{job.path} was handed to {found.wave.system!r} and has not ended: resume with "
+                f"--on {found.wave.system}"
             )
-        ids = found[0].ids() if found else []
+        ids = found.wave.ids() if found else []
         if found is None or not ids:
             # The driver was killed before the system answered. The system may have the job or not:
             # if so, it is told to drop it, and a revoked job does nothing.
             if job.claim("driver"):
                 if found is not None:
-                    self._strays[found[0].name].append(job)
+                    self._strays[found.wave.name].append(job)
                 return JobState.REVOKED
             owner = job.claimant()
             if owner is None or owner.by == "driver":
@@ -163,16 +178,17 @@ class BatchLauncher(Launcher):
                     f"{job.path} was begun as a process on {owner.host} and has not ended: resume "
                     "with --on local there"
                 )
-            name, batch_id = found[0].name if found else "", owner.batch_id
+            name, batch_id = found.wave.name if found else "", owner.batch_id
         else:
-            wave, index = found
-            name, batch_id = wave.name, ids[index]
+            name, batch_id = found.wave.name, ids[found.index]
             owner = job.claimant()
             if owner is not None and owner.by == "driver":
-                self._tell_to_end([batch_id])
+                if not found.shared:
+                    self._tell_to_end([batch_id])
                 return JobState.REVOKED
         state = JobState.QUEUED if owner is None else JobState.RUNNING
-        self._followed[job] = _Followed(batch_id, name, Entry(name, state))
+        shared = found is not None and found.shared
+        self._followed[job] = _Followed(batch_id, name, Entry(name, state), shared)
         return state
 
     @property
@@ -195,36 +211,57 @@ class BatchLauncher(Launcher):
         self._allowed_at = now
         while self._backlog and self._allowance >= 1 and self._retry.is_due():
             self._allowance -= 1
-            settings, jobs = self._next_jobs()
-            if settings is not None and jobs:
+            settings, batches = self._next_batches()
+            if settings is not None and batches:
+                several = max(batches, key=len)
+                limit = None
+                if len(several) > 1:
+                    limit = settings.time
+                    settings = settings.of_several([self._limit(job, settings) for job in several])
                 system, length = self._scheduler.SETTINGS.SYSTEM, self._scheduler.NAME_LENGTH
-                self._submit(Wave.create(system, self._folder, jobs, length), settings)
+                self._submit(Wave.create(system, self._folder, batches, length, limit), settings)
 
-    def _next_jobs(self) -> tuple[BatchSettings | None, list[JobFolder]]:
-        """The settings of the first waiting job, and the first jobs that share them."""
+    def _limit(self, job: JobFolder, settings: BatchSettings) -> float:
+        """The time limit of one of several jobs of a batch job."""
+        return job.spec().timeout or settings.time or 0.0
 
-        def needs(job: JobFolder) -> BatchSettings | None:
+    def _next_batches(self) -> tuple[BatchSettings | None, list[list[JobFolder]]]:
+        """The settings of the first waiting job, and the first batch jobs that share them."""
+
+        def needs(job: JobFolder) -> tuple[BatchSettings | None, int | JobFolder]:
             try:
                 spec = job.spec()
             except FileNotFoundError:  # somebody deleted it
-                return None
-            return self._settings.of(dict(spec.resources), spec.timeout)
+                return None, job
+            settings = self._settings.of(dict(spec.resources), spec.timeout)
+            return settings, job if spec.slot is None else spec.slot
 
-        settings, alike = next(groupby(self._backlog, needs))
-        jobs = list(islice(alike, self._longest))
-        free = []
-        for job in jobs:
-            self._backlog.popleft()
-            # A job that was claimed meanwhile must not be started: a submission that seemed to
-            # fail has reached the system.
-            owner = job.claimant()
-            if settings is None or (owner is not None and not owner.batch_id):
-                self._revoked.append(job)
-            elif owner is not None:
-                self._followed[job] = _Followed(owner.batch_id, "", Entry("", JobState.RUNNING))
-            else:
-                free.append(job)
-        return settings, free
+        settings: BatchSettings | None = None
+        found: list[list[JobFolder]] = []
+        for (wanted, _), together in islice(groupby(self._backlog, needs), self._longest):
+            if found and wanted != settings:
+                break
+            settings = wanted
+            found.append(list(together))
+        free = [[job for job in batch if self._taken_out(job, settings)] for batch in found]
+        return settings, [batch for batch in free if batch]
+
+    def _taken_out(self, job: JobFolder, settings: BatchSettings | None) -> bool:
+        """Take the first job out of the backlog; False if it must not be submitted."""
+        self._backlog.popleft()
+        # A job that was claimed meanwhile must not be started: a submission that seemed to fail
+        # has reached the system.
+        owner = job.claimant()
+        if settings is None or (owner is not None and not owner.batch_id):
+            self._revoked.append(job)
+        elif owner is not None:
+            earlier = Wave.of(job)
+            shared = earlier is not None and earlier.shared
+            entry = Entry("", JobState.RUNNING)
+            self._followed[job] = _Followed(owner.batch_id, "", entry, shared)
+        else:
+            return True
+        return False
 
     def _submit(self, wave: Wave, settings: BatchSettings) -> None:
         try:
@@ -237,15 +274,16 @@ class BatchLauncher(Launcher):
                 raise LaunchError(str(error)) from error
             self._retry.failed(str(error))
             if error.too_many:
-                self._longest = max(1, len(wave.jobs) // 2)
+                self._longest = max(1, len(wave.batches) // 2)
             return
         wave.keep_ids(ids)
         self._proven = True
         self._longest = min(2 * self._longest, self._scheduler.longest_wave)
         self._retry.succeeded()
-        for job, batch_id in zip(wave.jobs, ids, strict=True):
+        for batch, batch_id in zip(wave.batches, ids, strict=True):
             entry = Entry(wave.name, JobState.QUEUED)
-            self._followed[job] = _Followed(batch_id, wave.name, entry)
+            for job in batch:
+                self._followed[job] = _Followed(batch_id, wave.name, entry, len(batch) > 1)
 
     # -- following ---------------------------------------------------------------------------------
 
@@ -295,12 +333,23 @@ class BatchLauncher(Launcher):
 
     def _state(self, job: JobFolder, followed: _Followed) -> JobState:
         if not job.path.exists() and job.revoke():  # somebody deleted it
-            self._tell_to_end([followed.batch_id])
+            if followed.shared:
+                job.ask_to_end()
+            else:
+                self._tell_to_end([followed.batch_id])
             return JobState.LOST
         if job.has_ended():
             return JobState.ENDED
+        if followed.shared and followed.told_at is not None:
+            owner = job.claimant()
+            if owner is not None and owner.by == "driver":
+                return JobState.REVOKED
         if followed.over_since is None:
-            return followed.entry.state
+            if followed.shared and not followed.begun:
+                followed.begun = job.has_begun()
+            return (
+                followed.entry.state if followed.begun or not followed.shared else JobState.QUEUED
+            )
         if self._now() < followed.over_since + self._grace:
             return JobState.RUNNING
         return self._without_outcome(job, followed)
@@ -309,14 +358,19 @@ class BatchLauncher(Launcher):
         """Record an outcome for a job that is over and has left none."""
         entry = followed.entry
         if job.claim("driver"):
-            job.finish(Outcome(Kind.NOT_BEGUN, f"not begun: {entry.reason or 'ended at once'}"))
-            return JobState.REVOKED
+            behind = followed.batch_id in self._busy
+            why = entry.reason or (
+                "its batch job ended before its turn" if behind else "ended at once"
+            )
+            job.finish(Outcome(Kind.NOT_BEGUN, f"not begun: {why}"))
+            return JobState.ENDED if behind else JobState.REVOKED
         owner = job.claimant()
         if owner is None or owner.by == "driver":
             return JobState.REVOKED
         if owner.batch_id and owner.batch_id != followed.batch_id:
             # Another submission of the same job claimed it first: follow that one.
-            self._followed[job] = _Followed(owner.batch_id, "", Entry("", JobState.RUNNING))
+            entry = Entry("", JobState.RUNNING)
+            self._followed[job] = _Followed(owner.batch_id, "", entry, followed.shared)
             return JobState.RUNNING
         kind, reason = entry.kind, entry.reason
         told = kind is Kind.REMOVED and followed.batch_id in self._told

@@ -58,6 +58,11 @@ def kill_family(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    kill_orphans()
+
+
+def kill_orphans() -> None:
+    """Kill all children of this process, among them orphans that it adopted."""
     # A killed orphan may leave children that are adopted in turn, hence the loop.
     while children := own_children():
         for child in children:

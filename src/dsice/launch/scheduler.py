@@ -17,8 +17,9 @@ from dsice.launch.job import Kind
 from dsice.launch.output import shown
 from dsice.launch.processes import search_path
 from dsice.launch.script import Form, ScriptExecutor, Submitter
+from dsice.launch.series import run_batch_jobs
 from dsice.launch.settings import BatchSettings
-from dsice.launch.shim import SAFE_PATH_ADDED, run_batch_job
+from dsice.launch.shim import SAFE_PATH_ADDED
 from dsice.launch.wave import Wave
 
 PATIENCE: Final = 60.0
@@ -97,15 +98,15 @@ class Scheduler(ABC):
 
     @property
     def longest_wave(self) -> int:
-        """The maximum number of jobs in a wave."""
+        """The maximum number of batch jobs in a wave."""
         return 1
 
     def submit(self, wave: Wave, settings: BatchSettings) -> list[str]:
-        """Submit the jobs of a wave, and return their ids in order.
+        """Submit the batch jobs of a wave, and return their ids in order.
 
         Raises:
             SchedulerError: the system refused, or its answer is unclear. It may have accepted
-                the jobs all the same; they would find nothing to do.
+                them all the same; they would find nothing to do.
         """
         try:
             executor = self.executor(wave, settings)
@@ -116,7 +117,8 @@ class Scheduler(ABC):
         environment = _without_outer_job(self.OUTER)
         executor.ask = lambda command: self.ask(*command, environment=environment)
         executor.look_up = lambda answer: self._look_up(wave.name, answer)
-        jobs = executor.map_array(run_batch_job, [str(job.path) for job in wave.jobs])
+        paths = [[str(job.path) for job in batch] for batch in wave.batches]
+        jobs = executor.map_array(run_batch_jobs, paths, [wave.limit] * len(paths))
         return [job.job_id for job in jobs]
 
     def _look_up(self, name: str, answer: str) -> str:

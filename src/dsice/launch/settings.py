@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -14,6 +15,7 @@ from dsice.launch.names import LSF, PBS, PJM, SLURM
 from dsice.units import DURATION, seconds
 
 _MARGIN: Final = 300.0  # seconds that a job gets beyond its program's own time limit
+_BETWEEN: Final = 10.0  # seconds that each of several jobs gets to begin and end
 _MEMORY: Final = re.compile(r"\s*(\d+)\s*([MG])i?B?(\s*x\s*attempt)?\s*")
 _WORD: Final = re.compile(r"[A-Za-z0-9_.,:;=@%+/\[\]&|*-]+")
 
@@ -150,6 +152,14 @@ class BatchSettings(Resources):
                 f"{settings.time:g} s in [run.{self.SYSTEM}]"
             )
         return settings
+
+    def of_several(self, limits: Sequence[float]) -> Self:
+        """The settings of a batch job that runs several jobs with these one after another.
+
+        Args:
+            limits: the time limit of each, in seconds.
+        """
+        return self.model_copy(update={"time": sum(limits) + _BETWEEN * len(limits) + _MARGIN})
 
     @property
     def gpu_count(self) -> int:

@@ -6,6 +6,7 @@ something outside of the program failed: the machine, the scheduler, the out-of-
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -32,6 +33,7 @@ SAFE_PATH_ADDED: Final = "DSICE_SAFE_PATH_ADDED"
 
 _PATIENCE: Final = 3600.0  # seconds to wait while the disk is full
 _RETRY: Final = 5.0
+_LOOK: Final = 1.0  # seconds between looks for the file that tells a job to end
 _NO_FAILURE: Final = (Kind.OK, Kind.CANCELLED)
 _ENDED_BY_SIGNAL: Final = (-signal.SIGTERM, 128 + signal.SIGTERM)
 _SIGNALS_TOGETHER: Final = 1.0  # seconds between the SIGTERMs of a program and its shim, at most
@@ -42,37 +44,46 @@ def run_job(path: str, seen: Callable[[], None] = lambda: None) -> None:
 
     ``seen`` is called when the outcome can be read.
     """
-    _run_once(JobFolder(path), "", seen)
-
-
-def run_batch_job(path: str) -> None:
-    """As `run_job`, for a job of a batch system, which may end and restart it.
-
-    A restarted job (after a preemption, or when its node failed) keeps its id: it owns its
-    folder already and runs again. A job that is told to end by anybody but the driver leaves no
-    outcome: the driver learns from the batch system what happened to it.
-    """
-    import submitit  # has started this process; too slow to import for local jobs
-
-    _run_once(JobFolder(path), submitit.JobEnvironment().job_id, None)
+    run_once(JobFolder(path), "", seen, Cancellation())
 
 
 def run_step(path: str, step: str) -> None:
-    """As `run_batch_job`, for a job that is a step of an allocation, by its id."""
-    _run_once(JobFolder(path), step, None)
+    """As `run_job`, for a job that is a step of an allocation, by its id."""
+    run_once(JobFolder(path), step, None, Cancellation())
 
 
-def _run_once(job: JobFolder, batch_id: str, seen: Callable[[], None] | None) -> None:
-    cancellation = _Cancellation()
+def run_once(
+    job: JobFolder,
+    batch_id: str,
+    seen: Callable[[], None] | None,
+    cancellation: Cancellation,
+    limit: float | None = None,
+    watches: bool = False,
+) -> None:
+    """Run a job unless it is claimed already, and record its outcome.
+
+    Args:
+        job: to run.
+        batch_id: of its batch job or step; empty outside of one.
+        seen: called when the outcome can be read.
+        cancellation: by signals.
+        limit: its time limit in seconds if its specification has none.
+        watches: whether it ends also when its folder says that it should, see
+            `JobFolder.ask_to_end`.
+    """
     with job.running(batch_id) as held:
         if not held:
             return
+        if watches:
+            cancellation.also = job.is_asked_to_end
         started = time.time()
         fault = ""
         try:
-            outcome = _run(job, job.spec(), cancellation, batch_id)
+            spec = job.spec()
+            spec = replace(spec, timeout=limit) if spec.timeout is None else spec
+            outcome = _run(job, spec, cancellation, batch_id)
         except Exception as error:  # the driver must know of any error
-            outcome = _ended(Kind.NOT_STARTED, started, f"{type(error).__name__}: {error}")
+            outcome = ended(Kind.NOT_STARTED, started, f"{type(error).__name__}: {error}")
             fault = fault_behind(error)
         # Without disk space or file server, programs fail in their own ways.
         if outcome.kind not in _NO_FAILURE and (fault := fault or fault_in(job.path)):
@@ -80,11 +91,11 @@ def _run_once(job: JobFolder, batch_id: str, seen: Callable[[], None] | None) ->
         # In a batch system others can end a job as well, and only the system knows why.
         by_others = batch_id and not job.is_asked_to_end()
         if not (outcome.kind is Kind.CANCELLED and by_others):
-            _finish(job, outcome, seen)
+            finish(job, outcome, seen)
             _drop_empty_logs(job)
 
 
-def _finish(job: JobFolder, outcome: Outcome, seen: Callable[[], None] | None) -> None:
+def finish(job: JobFolder, outcome: Outcome, seen: Callable[[], None] | None) -> None:
     """Record the outcome; wait while the disk is full, alive by the lock of the job."""
     deadline = time.monotonic() + _PATIENCE
     while True:
@@ -109,10 +120,15 @@ class _Cancelled(BaseException):
     """The job was told to end."""
 
 
-class _Cancellation:
-    """Records SIGTERM from its creation on; while ``interrupts`` is set, it interrupts `wait`."""
+class Cancellation:
+    """Records SIGTERM from its creation on; while ``interrupts`` is set, it interrupts `wait`.
+
+    Attributes:
+        also: another way to learn that the job should end, asked every second; or None.
+    """
 
     def __init__(self) -> None:
+        self.also: Callable[[], bool] | None = None
         self.asked = False
         self.interrupts = False
         signal.signal(signal.SIGTERM, self._ask)
@@ -138,22 +154,36 @@ class _Cancellation:
             self.interrupts = True
             if self.asked:
                 raise _Cancelled
-            return process.wait(timeout)
+            return self._waited(process, timeout)
         finally:
             self.interrupts = False
 
+    def _waited(self, process: subprocess.Popen[bytes], timeout: float | None) -> int:
+        if self.also is None:
+            return process.wait(timeout)
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                return process.wait(min(_LOOK, max(end - time.monotonic(), 0.0)))
+            except subprocess.TimeoutExpired:
+                if self.also():
+                    raise _Cancelled from None
+                if time.monotonic() >= end:
+                    raise
 
-def _ended(kind: Kind, started: float, reason: str = "", **more: Any) -> Outcome:
+
+def ended(kind: Kind, started: float, reason: str = "", **more: Any) -> Outcome:
+    """The outcome of a job that ends here and now."""
     host = socket.gethostname()
     return Outcome(kind, reason, started=started, ended=time.time(), host=host, **more)
 
 
-def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: str) -> Outcome:
+def _run(job: JobFolder, spec: JobSpec, cancellation: Cancellation, batch_id: str) -> Outcome:
     adopt_orphans()
     started = time.time()
     memory = MemoryWatch()
     if spec.flaw:
-        return _ended(Kind.NOT_STARTED, started, spec.flaw)
+        return ended(Kind.NOT_STARTED, started, spec.flaw)
     _make_files(spec)
     if spec.cores:
         os.sched_setaffinity(0, spec.cores)  # inherited by processes started from now on
@@ -178,46 +208,46 @@ def _run(job: JobFolder, spec: JobSpec, cancellation: _Cancellation, batch_id: s
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             kind = Kind.LOST if fault_behind(error) else Kind.NOT_STARTED
-            return _ended(kind, started, f"cannot start {spec.command[0]!r}: {what}")
+            return ended(kind, started, f"cannot start {spec.command[0]!r}: {what}")
         follower = _follower(job, spec)
         try:
             code = cancellation.wait(process, spec.timeout)
         except subprocess.TimeoutExpired:
             ask_to_end(process)
             reason = f"not finished within its time limit of {spec.timeout:g} s"
-            return _ended(Kind.TIMEOUT, started, reason)
+            return ended(Kind.TIMEOUT, started, reason)
         except _Cancelled:
             ask_to_end(process)
-            return _ended(Kind.CANCELLED, started, "cancelled")
+            return ended(Kind.CANCELLED, started, "cancelled")
         finally:
             meter.end()
             kill_family(process)
             if follower is not None:
                 follower.end()
     if batch_id and code in _ENDED_BY_SIGNAL and cancellation.comes_within(_SIGNALS_TOGETHER):
-        return _ended(Kind.CANCELLED, started, "cancelled")  # all processes of a job get the signal
+        return ended(Kind.CANCELLED, started, "cancelled")  # all processes of a job get the signal
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL) and memory.was_exceeded():
-        return _ended(Kind.OUT_OF_MEMORY, started, "killed for using more memory than it may")
+        return ended(Kind.OUT_OF_MEMORY, started, "killed for using more memory than it may")
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        return _ended(Kind.SIGNAL, started, f"killed by {name}{_last_words(job)}")
+        return ended(Kind.SIGNAL, started, f"killed by {name}{_last_words(job)}")
     if code > 0:
-        return _ended(Kind.EXIT, started, f"exit code {code}{_last_words(job)}", exit_code=code)
+        return ended(Kind.EXIT, started, f"exit code {code}{_last_words(job)}", exit_code=code)
     try:
         metrics, others = _metrics(job, spec, began_ns)
     except OSError as error:
         what = f"its metrics cannot be read: {error.filename}: {error.strerror}"
         kind = Kind.LOST if fault_behind(error) else Kind.NO_METRICS
-        return _ended(kind, started, what, exit_code=0)
+        return ended(kind, started, what, exit_code=0)
     except ValueError as error:
-        return _ended(Kind.NO_METRICS, started, str(error), exit_code=0)
+        return ended(Kind.NO_METRICS, started, str(error), exit_code=0)
     measured, unknown = meter.found()
     for name, builtin in spec.measured.items():
         if builtin in measured:
             metrics[name] = measured[builtin]
         else:
             others[name] = unknown[builtin]
-    return _ended(Kind.OK, started, metrics=metrics, others=others, exit_code=0)
+    return ended(Kind.OK, started, metrics=metrics, others=others, exit_code=0)
 
 
 def _metrics(

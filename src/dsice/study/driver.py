@@ -189,6 +189,7 @@ class Driver:
                 trials=run.trials,
                 hours=run.hours,
                 job_hours=run.job_hours,
+                per_job=run.per_job,
             )
         )
         if (further := self._further) is not None:
@@ -261,18 +262,19 @@ class Driver:
 
     def _fill(self) -> str:
         """Give every free slot a trial; returns the reason if no trials are left."""
-        free = min(self._budget.parallel - len(self._jobs.running), len(self._jobs.free_slots()))
-        if free <= 0:
+        slots = min(self._budget.parallel - self._jobs.busy, len(self._jobs.free_slots()))
+        if slots <= 0:
             return ""
         why = self._no_time()
         if why or self._out_of_time:
             return why
-        free, why = self._affordable(free)
+        free, why = self._affordable(slots * self._per_job())
         if not free:
             return why
         with self._journal.together(later=not self._jobs.durable_first):
             wave, why = self._proposals.wave(free)
-            specs = self._jobs.begin(wave)
+            # The last ones are spread evenly, so that they end at the same time.
+            specs = self._jobs.begin(wave, -(-len(wave) // slots))
         self._submit(wave, specs)
         return why
 
@@ -289,6 +291,13 @@ class Driver:
         if end >= self._leave_at and not self._launcher.survives:
             self._out_of_time = True
         return ""
+
+    def _per_job(self) -> int:
+        """How many trials a job should run, so that all have ended when the hours are over."""
+        most, usual = self._budget.per_job, usual_seconds(self.study)
+        if self._deadline == inf or not usual:
+            return most
+        return min(most, max(1, int((self._deadline - self._clock.now()) / usual)))
 
     def _affordable(self, free: int) -> tuple[int, str]:
         """How many of ``free`` trials the machine time allows, and why not all of them."""

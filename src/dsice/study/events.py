@@ -135,6 +135,7 @@ class SessionBegan(Event, tag="session"):
     hours: float | None = None
     job_hours: float | None = None
     on: str = "local"
+    per_job: int = 1
 
     opens = True
 

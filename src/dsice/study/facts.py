@@ -47,7 +47,7 @@ class Trial(Task):
         given: the parameter values by which the journal identifies the point, None in format 1.
             They belong to the grid of that time, which may have grown since.
         why_json: why the search proposed it, as JSON; empty if unknown.
-        capacity: maximum number of trials at once in the session that proposed it.
+        capacity: maximum number of trials under way in the session that proposed it.
         sweep: number of the sweep that it was proposed for, or None.
         reports: its reports that contained something new.
     """
@@ -227,6 +227,7 @@ class Session:
         started: Unix time in seconds.
         seen: its last sign of life, Unix time.
         parallel: maximum number of trials at once.
+        per_job: how many trials each job runs, one after another.
         trials: maximum number of trials in all, or None.
         hours: maximum hours in all, or None.
         job_hours: maximum machine time in all, or None.
@@ -248,6 +249,7 @@ class Session:
     why: str = ""
     sweep: int | None = None
     job_hours: float | None = None
+    per_job: int = 1
 
 
 @dataclass(slots=True)

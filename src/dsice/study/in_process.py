@@ -66,7 +66,7 @@ class Calls(Jobs):
                 self._conclude(task, None, JobState.LOST)
         super().take_over()
 
-    def begin(self, tasks: Sequence[Task]) -> list[JobSpec]:
+    def begin(self, tasks: Sequence[Task], each: int = 1) -> list[JobSpec]:
         """Record the next attempt of each task."""
         for task in tasks:
             self._record(AttemptBegan(**task.reference, attempt=len(task.attempts) + 1))

@@ -73,8 +73,10 @@ class Jobs:
         self._watch = watch
         self._clock = clock
         self._stopping = stopping
-        self._submitted: set[JobFolder] = set()  # in this session
-        self._stillborn = 0
+        self._submitted: dict[JobFolder, int] = {}  # in this session, and as which batch job
+        self._batches = 0
+        self._stillborn: set[int] = set()  # batch jobs in a row
+        self._cancelled: set[JobFolder] = set()
 
     @property
     def trials(self) -> list[Trial]:
@@ -108,13 +110,25 @@ class Jobs:
         newest = [task.attempts[-1] for task in self.running.values()]
         return self._slots.free([Held(attempt.slot, attempt.devices) for attempt in newest])
 
-    def begin(self, tasks: Sequence[Task]) -> list[JobSpec]:
-        """Record the next attempt of each task, to be submitted once the record is durable."""
-        free = iter(self.free_slots())
+    @property
+    def busy(self) -> int:
+        """How many slots running trials, and stages, have."""
+        slots = [task.attempts[-1].slot for task in self.running.values()]
+        return slots.count(None) + len({slot for slot in slots if slot is not None})
+
+    def begin(self, tasks: Sequence[Task], each: int = 1) -> list[JobSpec]:
+        """Record the next attempt of each task, to be submitted once the record is durable.
+
+        Args:
+            tasks: to begin.
+            each: how many trials are given the same slot, to run one after another.
+        """
+        free = self.free_slots()
         specs = []
-        for task in tasks:
+        for index, task in enumerate(tasks):
             own = config_of(self._study, task).resources.gpus
-            slot = next(free) if isinstance(task, Trial | Finalist) else self._slots.whole(own)
+            is_trial = isinstance(task, Trial | Finalist)
+            slot = free[index // each] if is_trial else self._slots.whole(own)
             specs.append(next_job(self._study, task, slot))
             number, devices = slot.number, list(slot.devices)
             self._record(
@@ -131,7 +145,11 @@ class Jobs:
         """Submit the newest attempt of each task, as one batch."""
         jobs = []
         self._journal.check()  # a driver that has been superseded must not start anything
+        before: JobSpec | None = None
         for task, spec in zip(tasks, specs, strict=True):
+            if before is None or spec.slot is None or spec.slot != before.slot:
+                self._batches += 1
+            before = spec
             make_folder(task.folder.work)
             if isinstance(task, Trial | Finalist):
                 write_json(task.folder.params, task.params, durably=False)
@@ -143,7 +161,7 @@ class Jobs:
     def _follow(self, task: Task) -> None:
         """Note that this session has begun the newest attempt of a task."""
         self.running[task.job] = task
-        self._submitted.add(task.job)
+        self._submitted[task.job] = self._batches
         if isinstance(task, Trial):
             self._watch.began(task)
 
@@ -176,7 +194,9 @@ class Jobs:
 
     def cancel(self, jobs: Sequence[JobFolder] | None = None) -> None:
         """End jobs, by default all that run."""
-        self._launcher.cancel(list(self.running) if jobs is None else list(jobs))
+        jobs = list(self.running) if jobs is None else list(jobs)
+        self._cancelled.update(jobs)
+        self._launcher.cancel(jobs)
 
     def interrupt(self, how: Stop) -> None:
         """React at once to a request to stop; may be called from a signal handler."""
@@ -222,14 +242,17 @@ class Jobs:
 
     def _count_stillborn(self, task: Task, state: JobState) -> None:
         """Give up when jobs of this session repeatedly end before they begin."""
-        if self._stopping() or task.job not in self._submitted:
+        if self._stopping() or task.job not in self._submitted or task.job in self._cancelled:
             return
-        self._stillborn = self._stillborn + 1 if state is JobState.REVOKED else 0
-        if self._stillborn >= _MAX_STILLBORN:
+        if state is JobState.REVOKED:
+            self._stillborn.add(self._submitted[task.job])
+        else:
+            self._stillborn.clear()
+        if len(self._stillborn) >= _MAX_STILLBORN:
             job, reason = task.job.path, task.attempts[-1].reason
             why = f"{fault}: {reason}" if (fault := fault_in(job)) else reason
             raise LaunchError(
-                f"jobs end before they begin, {self._stillborn} in a row. Of the last: {why}; "
+                f"jobs end before they begin, {len(self._stillborn)} in a row. Of the last: {why}; "
                 f"its files are in {job}"
             )
 

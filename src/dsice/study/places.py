@@ -22,6 +22,11 @@ def with_slots(config: StudyConfig) -> tuple[StudyConfig, Slots]:
         InvalidInput: it requests resources that do not exist, or that its launcher cannot provide.
     """
     run = config.run
+    if run.per_job > 1 and run.batch is None:
+        raise InvalidInput(
+            f"key 'run.per_job' = {run.per_job}: it is about jobs of batch systems, and the trials "
+            f"run on {run.on!r}, where each costs next to nothing"
+        )
     if run.on != LOCAL:
         for key in _OF_THIS_MACHINE:
             if getattr(run, key) is not None:

@@ -275,7 +275,9 @@ def _where(config: StudyConfig, slots: Slots) -> str:
             facts.append(f"{len(first.cores)} cores for each trial, the first on {first.cores}")
         return "; ".join(facts)
     scheduler = make_scheduler(batch)
-    return f"jobs of {scheduler.TITLE}, one per trial, handed over with {scheduler.SUBMIT}"
+    number = config.run.per_job
+    trials = "one per trial" if number == 1 else f"each of {number} trials, one after another"
+    return f"jobs of {scheduler.TITLE}, {trials}, handed over with {scheduler.SUBMIT}"
 
 
 def _time(config: StudyConfig) -> Iterator[str]:
@@ -329,7 +331,7 @@ def _first_point(config: StudyConfig, sources: Sequence[Learned]) -> Point | Non
         config.grid,
         goal,
         seed=config.seed,
-        capacity=config.run.parallel,
+        capacity=config.run.under_way,
         **options,
     )
     points = search.ask()

@@ -66,7 +66,7 @@ class Proposals:
         self.search = self.computed(self._make_search)
 
     def _make_search(self) -> Search:
-        search = search_of(self._study, self._budget.parallel, self._study.sessions[-1].sweep)
+        search = search_of(self._study, self._budget.under_way, self._study.sessions[-1].sweep)
         self.goal = search.goal
         self._given = self._still_given()
         replay(search, self._study.calls, self._useful)

@@ -225,7 +225,7 @@ class Study(Results):
 
     def _begin_session(self, event: SessionBegan) -> None:
         budget = {"parallel": event.parallel, "trials": event.trials, "hours": event.hours}
-        budget["job_hours"] = event.job_hours
+        budget |= {"job_hours": event.job_hours, "per_job": event.per_job}
         run = self.config.run.model_copy(update={**budget, "on": event.on})
         self.config = replace(self.config, run=run)
         self.sessions.append(
@@ -236,6 +236,7 @@ class Study(Results):
                 trials=event.trials,
                 hours=event.hours,
                 job_hours=event.job_hours,
+                per_job=event.per_job,
                 host=event.host,
                 pid=event.pid,
                 on=event.on,
@@ -258,7 +259,7 @@ class Study(Results):
             point=point,
             why_json=b"" if isinstance(event.why, UnsetType) else bytes(event.why),
             given=event.params,
-            capacity=session.parallel if session else 1,
+            capacity=session.parallel * session.per_job if session else 1,
             sweep=session.sweep if session else None,
         )
         if trial.sweep is not None:

@@ -183,6 +183,8 @@ class RunConfig(Table):
             as steps in the Slurm allocation in which the driver runs.
         parallel: maximum number of trials at once; if omitted with ``gpus`` given, as many as
             these allow.
+        per_job: how many trials a job of the batch system runs, one after another, for trials that
+            are short beside a job's time in the queue. Up to ``parallel`` jobs are under way.
         gpus: GPUs of this machine for the trials: how many, or which by number, UUID or name of a
             MIG instance, or ``"all"``; None: trials get no GPUs.
         gpus_per_trial: GPUs per trial, 1 by default; with 0.5 two trials share one.
@@ -210,6 +212,7 @@ class RunConfig(Table):
 
     on: Name = LOCAL
     parallel: Annotated[int, Field(ge=1, le=100_000)] = 1
+    per_job: Annotated[int, Field(ge=1, le=1000)] = 1
     gpus: (
         Annotated[int, Field(ge=1)]
         | Literal["all"]
@@ -228,6 +231,11 @@ class RunConfig(Table):
     on_end: Annotated[tuple[Text, ...], Field(strict=False)] = ()
     on_trouble: Annotated[tuple[Text, ...], Field(strict=False)] = ()
     allocation: AllocationSettings | None = None
+
+    @property
+    def under_way(self) -> int:
+        """Maximum number of trials that have been proposed and not ended."""
+        return self.parallel * self.per_job
 
     @property
     def settings(self) -> BatchSettings | AllocationSettings | None:

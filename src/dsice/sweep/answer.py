@@ -138,7 +138,7 @@ def answer_of(study: Study, swept: Swept, limits: Sequence[float] = ()) -> Answe
     chosen = list(limits) or np.linspace(swept.strictest, swept.loosest, ROWS).tolist()
     chosen = sorted(set(chosen), key=lambda limit: swept.sign * limit)
     search = Dsice(
-        study.config.grid, goal, seed=study.config.seed, capacity=study.config.run.parallel
+        study.config.grid, goal, seed=study.config.seed, capacity=study.config.run.under_way
     )
     replayed(search, study)
     prospects = search.prospects([[limit] for limit in chosen])

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from dsice.launch.base import Launcher
-from dsice.launch.make import make_launcher, settings_of
+from dsice.launch.base import JobState, Launcher
+from dsice.launch.batch import BatchLauncher
+from dsice.launch.job import JobFolder
+from dsice.launch.make import make_launcher, make_scheduler, settings_of
 from dsice.launch.names import ALLOCATION, LOCAL, PBS, PJM, SLURM
 from dsice.launch.settings import AllocationSettings
 from dsice.testing import LauncherTests
@@ -58,6 +62,54 @@ class TestPjm(Cluster):
 
 @pytest.mark.slurm
 class TestPbs(Cluster):
+    system = PBS
+
+
+class Accompanied(BatchLauncher):
+    """Each job is the second of three in its batch job."""
+
+    def submit(self, jobs: Sequence[JobFolder]) -> None:
+        for job in jobs:
+            spec = job.spec()
+            slot = next(_numbers)
+            (job.path / "spec.json").unlink()
+            job.create(replace(spec, slot=slot))
+            others = []
+            for place in ("before", "behind"):
+                other = JobFolder(job.path.parent / f"{job.path.name}-{place}-{slot}")
+                other.create(replace(spec, command=("true",), needs_metrics=False, slot=slot))
+                others.append(other)
+            super().submit([others[0], job, others[1]])
+
+    def poll(self) -> dict[JobFolder, JobState]:
+        states = super().poll()
+        return {job: state for job, state in states.items() if "-b" not in job.path.name}
+
+
+_numbers = count()
+
+
+class Together(Cluster):
+    """A batch system whose batch jobs run several jobs each."""
+
+    def new_launcher(self, folder: Path) -> Launcher:
+        settings = settings_of(self.system).model_validate(self.settings)
+        return Accompanied(make_scheduler(settings), settings, folder / "batch")
+
+
+@pytest.mark.slurm
+class TestSlurmTogether(Together):
+    system = SLURM
+
+
+@pytest.mark.slurm
+class TestPjmTogether(Together):
+    system = PJM
+    settings: ClassVar = TestPjm.settings
+
+
+@pytest.mark.slurm
+class TestPbsTogether(Together):
     system = PBS
 
 

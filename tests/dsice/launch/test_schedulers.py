@@ -295,7 +295,7 @@ def submitted(system: str, folder: Path, count: int = 1, **given: object) -> lis
         job.create(JobSpec("study.1\n.1", ("true",), str(folder)))
         jobs.append(job)
     scheduler = SYSTEMS[system]()
-    wave = Wave.create(system, folder / "batch", jobs, scheduler.NAME_LENGTH)
+    wave = Wave.create(system, folder / "batch", [[job] for job in jobs], scheduler.NAME_LENGTH)
     return scheduler.submit(wave, settings)
 
 

@@ -26,7 +26,7 @@ def test_the_script_that_is_shown_is_the_one_that_is_submitted(
     scheduler = make_scheduler(settings)
     job = JobFolder(tmp_path / "job")
     job.create(JobSpec("a.1", ("true",), str(tmp_path)))
-    wave = Wave.create(system, tmp_path / "batch", [job], scheduler.NAME_LENGTH)
+    wave = Wave.create(system, tmp_path / "batch", [[job]], scheduler.NAME_LENGTH)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     before = sorted(tmp_path.rglob("*"))
     shown = scheduler.script(wave, settings)  # without any of its commands being there

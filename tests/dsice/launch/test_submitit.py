@@ -20,7 +20,7 @@ from submitit.slurm.slurm import SlurmExecutor, _make_sbatch_string
 
 from dsice.launch.job import JobFolder, JobSpec
 from dsice.launch.script import Form, ScriptExecutor, ScriptJobEnvironment
-from dsice.launch.shim import run_batch_job
+from dsice.launch.series import run_batch_jobs
 from dsice.launch.slurm import _Executor
 
 FORM = Form(("echo",), "#ECHO", "ECHO_JOBID", re.compile(r"echo .*\.sh (\d+)"))
@@ -122,7 +122,7 @@ def test_what_a_job_script_starts_loads_no_numpy(
 ) -> None:
     job = JobFolder(tmp_path / "job")
     job.create(JobSpec("job", ("sh", "-c", "echo '{\"y\": 1}'"), str(tmp_path)))
-    Echo(tmp_path / "wave", FORM).submit(run_batch_job, str(job.path))
+    Echo(tmp_path / "wave", FORM).submit(run_batch_jobs, [str(job.path)], None)
     code = (
         "from dsice.launch import task; task.main(); import sys; assert 'numpy' not in sys.modules"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -343,18 +344,79 @@ def test_cancelling(tmp_path: Path) -> None:
     assert len(study.with_status(Status.DONE)) == 25
 
 
+def test_several_trials_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each slot gets its trials at once, and none before all of them have ended."""
+    run = 'parallel = 2\nper_job = 3\ntrials = 22\non = "slurm"\nslurm = { time = 60 }'
+    bench = Bench(tmp_path, search="random", run=run)
+    submit = bench.machine.submit
+    batches: list[tuple[int | None, int]] = []
+
+    def noted(jobs: Sequence[JobFolder]) -> None:
+        submit(jobs)
+        slots = [job.spec().slot for job in jobs]
+        batches.extend((slot, len(list(group))) for slot, group in groupby(slots))
+
+    monkeypatch.setattr(bench.machine, "submit", noted)
+    study = bench.run()
+    assert len(study.with_status(Status.DONE)) == 22
+    # At last, four trials are left for two slots.
+    assert batches == [(None, 1), *[(slot, 3) for slot in [0, 1] * 3], (0, 2), (1, 2)]
+    assert bench.machine.busiest == 6
+    assert {trial.capacity for trial in study.trials} == {6}
+    assert study.sessions[-1].per_job == 3
+
+
+def test_a_batch_job_that_never_begins_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = 'parallel = 1\nper_job = 5\ntrials = 25\non = "slurm"\nslurm = { time = 60 }'
+    bench = Bench(tmp_path, run=run)
+    submit, poll, sizes = bench.machine.submit, bench.machine.poll, []
+
+    def revoked(jobs: Sequence[JobFolder]) -> None:
+        if jobs[0].spec().slot is not None:
+            sizes.append(len(jobs))
+            for job in jobs:
+                job.revoke()
+        submit(jobs)
+
+    def states() -> dict[JobFolder, JobState]:
+        if not sizes:
+            return poll()
+        found = dict.fromkeys(bench.machine.attached, JobState.REVOKED)
+        bench.machine.attached.clear()
+        return found
+
+    monkeypatch.setattr(bench.machine, "submit", revoked)
+    monkeypatch.setattr(bench.machine, "poll", states)
+    with pytest.raises(LaunchError, match="before they begin, 3 in a row"):
+        bench.run()
+    assert sizes == [5, 5, 5]
+
+
 class Crash(BaseException):
     """The driver is gone: nothing of it runs any more."""
 
 
-@pytest.mark.parametrize("search", ["dsice-2018", "dsice-2024", "random"])
+TOGETHER = 'parallel = 2\nper_job = 2\ntrials = 8\non = "slurm"\nslurm = { time = 60 }'
+
+
+@pytest.mark.parametrize(
+    ("search", "run"),
+    [
+        ("dsice-2018", "parallel = 3\ntrials = 8"),
+        ("dsice-2024", "parallel = 3\ntrials = 8"),
+        ("random", "parallel = 3\ntrials = 8"),
+        ("random", TOGETHER),
+    ],
+)
 def test_a_crash_at_every_step(
-    tmp_path: Path, search: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, search: str, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no machine crashes here
 
     def bench_at(name: str) -> Bench:
-        return Bench(tmp_path / name, search=search, run="parallel = 3\ntrials = 8")
+        return Bench(tmp_path / name, search=search, run=run)
 
     unbroken = bench_at("unbroken")
     expected = results(unbroken.run())
