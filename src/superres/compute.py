@@ -7,8 +7,8 @@ threads, on a GPU with `deterministic`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Literal, ParamSpec, TypeVar
 
@@ -145,10 +145,33 @@ class Compute:
         low = torch.float16 if self.precision == "fp16" else torch.bfloat16
         return torch.autocast(kind, low, enabled=self.precision != "fp32")
 
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """The context in which a lack of memory on the GPU, or of a compiler, is a `UserError`."""
+        try:
+            yield
+        except torch.cuda.OutOfMemoryError as error:
+            raise UserError(
+                f"{self.device} has too little memory, a smaller --batch or --patch needs less: "
+                f"{_first_lines(error)}"
+            ) from error
+        except RuntimeError as error:
+            compiler = type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
+            if not (self.compiled and compiler):
+                raise
+            raise UserError(
+                f"--compile is impossible here, leave it out: {_first_lines(error)}"
+            ) from error
+
     def scaler(self) -> torch.amp.GradScaler:
         """The scaler of losses, which does nothing unless the precision is fp16."""
         kind = torch.device(self.device).type
         return torch.amp.GradScaler(kind, enabled=self.precision == "fp16")
+
+
+def _first_lines(error: Exception) -> str:
+    """The first paragraph of a message of torch's, whose first line may be a mere heading."""
+    return " ".join(str(error).strip().split("\n\n")[0].split())[:300] or type(error).__name__
 
 
 def _best_precision(device: str) -> Precision:

@@ -98,7 +98,8 @@ def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
     Raises:
         Diverged: the training diverged.
         Stopped: it was asked to stop.
-        UserError: the snapshot belongs to another training.
+        UserError: the snapshot belongs to another training, the GPU's memory does not suffice, or
+            nothing can be compiled here.
     """
     compute = conditions.compute
     look_every = _LOOK_EVERY if compute.on_gpu else 1
@@ -107,7 +108,9 @@ def run(course: Course, patches: Patches, conditions: Conditions) -> Monitor:
     done = _restore(course, monitor, conditions)
     group = compute.group
     for step, batch in enumerate(batches(patches, done + 1, course.steps, compute), done + 1):
-        monitor.watch(step, group.averaged(course(step, batch)))
+        with compute.explained():
+            terms = course(step, batch)
+        monitor.watch(step, group.averaged(terms))
         last = step == course.steps
         every = conditions.validate_every
         due = every and not last and step % every == 0

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -55,3 +59,26 @@ def test_a_gpu_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 def test_on_the_cpu_auto_is_fp32() -> None:
     assert Compute.choose("cpu", "auto") == Compute("cpu", "fp32")
     assert Compute.choose("cpu", "bf16").precision == "bf16"
+
+
+def test_too_little_memory_of_a_gpu_is_said_in_one_line() -> None:
+    message = r"^cpu has too little memory.*--batch.*tried 2 GiB, much is free$"
+    with pytest.raises(UserError, match=message), Compute().explained():
+        raise torch.cuda.OutOfMemoryError("tried 2 GiB,\nmuch is free\n\nSee the documentation")
+
+
+def test_a_machine_without_a_compiler_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(graph: object, inputs: object) -> Callable[..., Any]:
+        raise FileNotFoundError("no compiler: g++")
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=failing))
+    compute = Compute(compiled=True)
+    torch.compiler.reset()
+    with pytest.raises(UserError, match=r"--compile.*no compiler: g\+\+$"), compute.explained():
+        compute.faster(torch.nn.Linear(2, 2))(torch.ones(1, 2))
+    torch.compiler.reset()
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match=r"^other$"), Compute(compiled=True).explained():
+        raise RuntimeError("other")
