@@ -18,8 +18,10 @@ from dsice.grid import Axis, Grid
 from dsice.optuna import DsiceSampler
 from dsice.report.facts import Facts
 from dsice.report.summary import columns, table
-from dsice.study.config import parse
+from dsice.search import make_search
+from dsice.study.config import load, parse
 from dsice.study.state import Study
+from dsice.study.task import Status
 from tests.conftest import Dsice
 
 PROGRAM = """
@@ -34,7 +36,7 @@ with seen.open("a") as log:
     log.write(" ".join(sys.argv[1:]) + "\\n")
 loss = {"adam": 0.5, "sgd": 0.1}[params["optimizer"]] + (params["lr"] - 2) ** 2
 loss += (params.get("momentum", 0.6) - 0.6) ** 2 + 0.05 * params.get("nesterov", True)
-print(json.dumps({"loss": loss}))
+print(json.dumps({"loss": loss, "size": params["lr"]}))
 """
 
 STUDY = """
@@ -109,6 +111,57 @@ def test_a_study(write: Any, dsice: Dsice, tmp_path: Path) -> None:
         again = dsice("run", "study.toml", "--in", f"from-{source}", "--trials", 3)
         assert "every allowed point is measured" in again.stdout + again.stderr
         assert not (tmp_path / "seen").exists()
+
+
+def test_a_sweep_answers_each_bound_and_measures_where_parameters_apply(
+    write: Any, dsice: Dsice, tmp_path: Path
+) -> None:
+    write(run="trials = 10\nparallel = 2")
+    assert dsice("run", "study.toml", "--in", "out").returncode == 0
+    options = ("--bound", "size", "1:3", "--at", "1,2,3", "--trials", 8, "--json")
+    done = dsice("sweep", "out", *options)
+    assert done.returncode == 0, done.stderr
+    trials = Study.open(tmp_path / "out").trials
+    assert [trial.number for trial in trials if trial.sweep == 1] == list(range(11, 19))
+    # The program itself requires that it gets momentum and nesterov exactly where they apply.
+    assert {trial.status for trial in trials} == {Status.DONE}
+    seen = (tmp_path / "seen").read_text().splitlines()
+    assert len(seen) == len(set(seen)) == 18
+    rows = json.loads(done.stdout)["bounds"]
+    assert [row["limit"] for row in rows] == [1, 2, 3]
+    for row in rows:
+        kept = [t.metrics["loss"] for t in trials if t.metrics["size"] <= row["limit"]]
+        assert row["objective"] == min(kept)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_simulation_plays_each_program_once(
+    write: Any, dsice: Dsice, tmp_path: Path, gaps: bool
+) -> None:
+    config = load(write(run="trials = 14"))
+    grid = config.grid
+    losses = {p: 2 * p[1] + abs(p[3] - 1) + 0.3 * p[0] - 0.1 * p[2] for p in grid}
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*NAMES, "loss", "seconds"], restval="")
+        writer.writeheader()
+        rows = sorted(losses.items())
+        for point, loss in rows[::2] if gaps else rows:
+            writer.writerow(grid.params(point) | {"loss": loss, "seconds": 60 + point[3]})
+    command = ("simulate", "study.toml", "--table", "t.csv", "--repetitions", 1)
+    done = dsice(*command, "--parallel", "1,2", "--json")
+    assert done.returncode == 0, done.stderr
+    one, two = json.loads(done.stdout)["slots"]
+    assert one["speed_up"]["median"] == 1 < two["speed_up"]["median"] <= 2
+    if gaps:  # what is between is drawn from a model
+        return
+    search = make_search("dsice", grid, config.goal)
+    asked = list(config.first)
+    while len(asked) < 14:
+        search.tell(asked[-1], {"loss": losses[asked[-1]]})
+        asked += search.ask(1)
+    assert len(set(asked)) == 14
+    assert one["best"]["100%"]["median"] == pytest.approx(min(losses[p] for p in asked))
+    assert one["wall_hours"]["median"] == pytest.approx(sum(60 + p[3] for p in asked) / 3600)
 
 
 def test_a_table_may_say_anything_of_what_does_not_apply(
