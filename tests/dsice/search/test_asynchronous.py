@@ -109,6 +109,7 @@ def test_a_wave_is_what_single_questions_would_have_given(workers: int) -> None:
     assert [single.ask(1)[0] for _ in range(12)] == wave.ask(12)
 
 
+@pytest.mark.usefixtures("few_candidates")
 @pytest.mark.parametrize("options", [{}, {"repeats": 2, "tolerance": 1e-9}])
 @pytest.mark.parametrize("bounds", [[], ["z <= 9"]])
 def test_replayed_calls_restore_a_long_run(bounds: list[str], options: dict[str, Any]) -> None:

@@ -33,11 +33,13 @@ def results(grid: Grid, cost: Any, count: int = 60, seed: int = 0) -> Results:
     return [(point, {"y": cost(grid.params(point))}) for point in list(points)[:count]]
 
 
-def followed(search: Search, measure: Any, workers: int, budget: int) -> list[Point]:
-    """The points in the order of asking; the oldest job ends first."""
+def followed(
+    search: Search, measure: Any, workers: int, budget: int, until: Point | None = None
+) -> list[Point]:
+    """The points in the order of asking; the oldest job ends first; ends where ``until`` is."""
     asked: list[Point] = []
     running: list[Point] = []
-    while len(asked) < budget or running:
+    while until not in asked and (len(asked) < budget or running):
         points = search.ask(min(workers - len(running), budget - len(asked)))
         asked += points
         running += points
