@@ -20,12 +20,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import ClassVar, Final
 
 from dsice.errors import InvalidInput, LaunchError
 from dsice.files import SMALL, open_private, read_regular, write_atomically
 from dsice.launch.base import JobState, Launcher
-from dsice.launch.job import JobFolder, Kind, Outcome
+from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.names import ALLOCATION
 from dsice.launch.output import last_line, shown
 from dsice.launch.scheduler import asked
@@ -66,6 +66,7 @@ class AllocationLauncher(Launcher):
     """
 
     pause = 0.25
+    _SYSTEM: ClassVar[str] = "Slurm"
 
     def __init__(self, settings: AllocationSettings) -> None:
         self._settings = settings
@@ -89,14 +90,18 @@ class AllocationLauncher(Launcher):
             InvalidInput: this process is not in an allocation.
             LaunchError: srun is missing.
         """
-        own_allocation()
+        self._require()
         for job in jobs:
             spec = job.spec()
             settings = self._settings.of(dict(spec.resources))
             note = {"system": ALLOCATION, "allocation": self._allocation}
             write_atomically(job.wave_file, json.dumps(note), durably=False)
             with open(_log(job), "wb", opener=open_private) as log:
-                srun = _start(job, spec.name, settings, log)
+                command, env = self._command(job, spec, settings)
+                try:
+                    srun = _Srun(command, env, log.fileno())
+                except OSError as error:
+                    raise LaunchError(f"cannot run {command[0]!r}: {error.strerror}") from error
             self._followed[job] = _Followed(self._allocation, srun)
 
     def poll(self) -> dict[JobFolder, JobState]:
@@ -142,7 +147,7 @@ class AllocationLauncher(Launcher):
                 job.ask_to_end()
                 steps.append(owner.batch_id)
         if steps:
-            self._ask("scancel", "--signal=TERM", *steps)
+            self._tell(steps)
 
     def reattach(self, job: JobFolder) -> JobState:
         """Take over a job of an earlier driver, or revoke it if it has not begun.
@@ -214,9 +219,36 @@ class AllocationLauncher(Launcher):
         """Query the steps of each allocation in which jobs are followed."""
         self._steps = {}
         for allocation in {followed.allocation for followed in self._followed.values()}:
-            found = self._ask("squeue", "-h", "-s", "-j", allocation, "-o", "%i")
+            found = self._under_way(allocation)
             if found is not None:
-                self._steps[allocation] = set(found.split())
+                self._steps[allocation] = found
+
+    # -- what differs between systems --------------------------------------------------------------
+
+    def _require(self) -> None:
+        """Check that steps can be started.
+
+        Raises:
+            InvalidInput: they cannot.
+        """
+        own_allocation()
+
+    def _command(
+        self, job: JobFolder, spec: JobSpec, settings: AllocationSettings
+    ) -> tuple[list[str], dict[str, str]]:
+        """The command that runs a step and lives as long as that does, and its environment."""
+        return _srun_of(job, spec.name, settings)
+
+    def _under_way(self, allocation: str) -> set[str] | None:
+        """The ids of the steps of an allocation that live; None if that is not known."""
+        found = self._ask("squeue", "-h", "-s", "-j", allocation, "-o", "%i")
+        return None if found is None else set(found.split())
+
+    def _tell(self, steps: Sequence[str]) -> None:
+        """Tell steps to end, whose folders say so already."""
+        self._ask("scancel", "--signal=TERM", *steps)
+
+    # -- ends --------------------------------------------------------------------------------------
 
     def _without_outcome(self, job: JobFolder, followed: _Followed) -> JobState:
         """Record an outcome for a job that is over and has left none."""
@@ -254,7 +286,7 @@ class AllocationLauncher(Launcher):
             self._trouble = f"{command[0]}: {error}"
             return None
         if done.returncode and _NO_SUCH_JOB not in done.stderr.lower():
-            self._trouble = f"Slurm says: {shown(' '.join(done.stderr.split()))}"
+            self._trouble = f"{self._SYSTEM} says: {shown(' '.join(done.stderr.split()))}"
             return None
         self._trouble = ""
         return done.stdout
@@ -268,8 +300,8 @@ def own_allocation() -> str:
     """
     if not (found := os.environ.get("SLURM_JOB_ID", "")):
         raise InvalidInput(
-            "on = 'allocation' needs a Slurm allocation, and this is none (SLURM_JOB_ID is not "
-            "set): start dsice in a batch job or in salloc"
+            "on = 'allocation' needs a job of Slurm, PBS or TCS, and this is in none (SLURM_JOB_ID, "
+            "PBS_NODEFILE and PJM_O_NODEINF are not set): start dsice in a batch job or in salloc"
         )
     return found
 
@@ -298,7 +330,9 @@ def _cpus_of_nodes(text: str) -> list[int]:
     return nodes
 
 
-def _start(job: JobFolder, name: str, settings: AllocationSettings, log: IO[bytes]) -> _Srun:
+def _srun_of(
+    job: JobFolder, name: str, settings: AllocationSettings
+) -> tuple[list[str], dict[str, str]]:
     # Steps must not inherit the requests of the allocation itself.
     kept = ("SLURM_CONF", "SLURM_JOB_ID", "SLURM_JOBID", "SLURM_WORKING_CLUSTER")
     env = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_") or k in kept}
@@ -326,10 +360,7 @@ def _start(job: JobFolder, name: str, settings: AllocationSettings, log: IO[byte
         "dsice.launch.step",
         str(job.path),
     ]
-    try:
-        return _Srun(command, env, log.fileno())
-    except OSError as error:
-        raise LaunchError(f"cannot run 'srun': {error.strerror}") from error
+    return command, env
 
 
 class _Srun:

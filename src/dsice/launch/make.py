@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,9 +65,11 @@ def make_launcher(
         return LocalLauncher()
     if system == ALLOCATION:
         from dsice.launch.allocation import AllocationLauncher
+        from dsice.launch.nodes import Nodes, NodesLauncher
 
         own = settings if isinstance(settings, AllocationSettings) else AllocationSettings()
-        return AllocationLauncher(own)
+        nodes = None if "SLURM_JOB_ID" in os.environ else Nodes.own()
+        return AllocationLauncher(own) if nodes is None else NodesLauncher(own, nodes, folder)
     from dsice.launch.batch import BatchLauncher
 
     if odd := re.search(r"[^\w./+@:,=~-]", str(folder)):

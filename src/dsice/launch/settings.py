@@ -249,15 +249,19 @@ class LsfSettings(BatchSettings):
 
 
 class AllocationSettings(Resources):
-    """``[run.allocation]``: each trial's part of the Slurm allocation in which the driver runs.
+    """``[run.allocation]``: each trial's part of the allocation in which the driver runs.
 
     Attributes:
         directives: further options of ``srun``.
-        poll: minimum number of seconds between two queries to Slurm; few are needed.
+        remote: the remote shell in a job of PBS or TCS, as an argument list that a node's name and
+            a command are appended to; by default ``pbs_tmrsh`` or ``pjrsh`` where they exist, else
+            ``ssh``.
+        poll: minimum number of seconds between two queries to Slurm, or a node; few are needed.
         grace: seconds for which a shared file system may hide a new file from other machines.
     """
 
     directives: Lines = ()
+    remote: Lines = ()
     poll: Duration = 5.0
     grace: Duration = 5.0
 

@@ -47,11 +47,6 @@ def run_job(path: str, seen: Callable[[], None] = lambda: None) -> None:
     run_once(JobFolder(path), "", seen, Cancellation())
 
 
-def run_step(path: str, step: str) -> None:
-    """As `run_job`, for a job that is a step of an allocation, by its id."""
-    run_once(JobFolder(path), step, None, Cancellation())
-
-
 def run_once(
     job: JobFolder,
     batch_id: str,

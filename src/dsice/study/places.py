@@ -81,9 +81,12 @@ def slots_of(config: StudyConfig) -> int | None:
 
 def _in_allocation(config: StudyConfig) -> tuple[StudyConfig, Slots]:
     from dsice.launch.allocation import own_allocation, places
+    from dsice.launch.nodes import Nodes
 
     run = config.run
-    own_allocation()
+    nodes = None if "SLURM_JOB_ID" in os.environ else Nodes.own()
+    if nodes is None:
+        own_allocation()
     settings = run.allocation or AllocationSettings()
     own = settings
     for where, program in {**config.stages, "": config.trial}.items():
@@ -91,8 +94,13 @@ def _in_allocation(config: StudyConfig) -> tuple[StudyConfig, Slots]:
             own = settings.of(program.resources.model_dump(exclude_none=True))
         except InvalidInput as error:
             raise InvalidInput(f"{f'[stage.{where}]' if where else '[trial]'}: {error}") from None
-    if "parallel" in run.model_fields_set:
-        return config, Slots.plain(run.parallel)
+    parallel = run.parallel if "parallel" in run.model_fields_set else None
+    if nodes is not None:
+        slots = nodes.slots(own, parallel)
+        run = run.model_copy(update={"parallel": len(slots.all)})
+        return replace(config, run=run), slots
+    if parallel is not None:
+        return config, Slots.plain(parallel)
     room = places(own)  # of the trial, the last program
     if room is None:
         raise InvalidInput("key 'run.parallel' is needed: the allocation does not say its cores")

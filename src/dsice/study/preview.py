@@ -263,7 +263,7 @@ def _slots(config: StudyConfig) -> tuple[StudyConfig, Slots, list[str]]:
 def _where(config: StudyConfig, slots: Slots) -> str:
     batch = config.run.batch
     if config.run.on == ALLOCATION:
-        return "steps in the Slurm allocation that the command is started in"
+        return "inside the job of Slurm, PBS or TCS that the command is started in"
     if batch is None:
         first = slots.all[0]
         shared = slots.trials_per_device

@@ -180,7 +180,7 @@ class RunConfig(Table):
 
     Attributes:
         on: where trials run: on this machine, as jobs of the batch system whose table is read, or
-            as steps in the Slurm allocation in which the driver runs.
+            inside the job of Slurm, PBS or TCS in which the driver runs.
         parallel: maximum number of trials at once; if omitted with ``gpus`` given, as many as
             these allow.
         per_job: how many trials a job of the batch system runs, one after another, for trials that
@@ -207,7 +207,7 @@ class RunConfig(Table):
         on_end: a program that is called with the reason when a session of the study ends.
         on_trouble: a program that is called on problems: jobs that cannot be started, failures in a
             row, a stage that failed.
-        allocation: settings of every step in a Slurm allocation.
+        allocation: each trial's part of the job in which the driver runs.
     """
 
     on: Name = LOCAL

@@ -21,6 +21,7 @@ from dsice.launch.names import ALLOCATION, LOCAL, PBS, PJM, SLURM
 from dsice.launch.settings import AllocationSettings
 from dsice.testing import LauncherTests
 
+Patch = pytest.MonkeyPatch
 QUICK = {"time": "10 min", "poll": 0.3, "grace": 1, "memory": "100 MB", "submit_rate": 50}
 STAND_INS = Path(__file__).parents[2] / "slurm" / "bin"
 
@@ -111,6 +112,28 @@ class TestPjmTogether(Together):
 @pytest.mark.slurm
 class TestPbsTogether(Together):
     system = PBS
+
+
+class TestNodes(LauncherTests):
+    """On the nodes of a job of PBS, by a remote shell that runs commands here."""
+
+    unknown_id = "123.node1.0"
+
+    @pytest.fixture(autouse=True)
+    def in_a_job(self, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Patch) -> None:
+        """Within a job of PBS on two nodes."""
+        folder = tmp_path_factory.mktemp("nodes")
+        (folder / "nodes").write_text("node1\nnode1\nnode2\n")
+        (folder / "pbs_tmrsh").write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n')
+        (folder / "pbs_tmrsh").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.setenv("PBS_JOBID", "123.server")
+        monkeypatch.setenv("PBS_NODEFILE", str(folder / "nodes"))
+        monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+    def new_launcher(self, folder: Path) -> Launcher:
+        settings = AllocationSettings(poll=0.3, grace=0.5)
+        return make_launcher(ALLOCATION, settings, folder / "batch")
 
 
 @contextmanager
