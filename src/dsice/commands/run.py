@@ -81,8 +81,8 @@ def add(commands: Subparsers) -> None:
         choices=NAMES,
         metavar="WHERE",  # the choices would be looked up in all installed packages
         help=f"where trials run, instead of the file's: {', '.join(OWN)}, or a batch system of "
-        "another package; 'allocation' means inside the job of Slurm, PBS or TCS that this is started "
-        "in; settings are in the file's tables, such as [run.slurm]",
+        "another package; 'allocation' means inside the job of Slurm, PBS or TCS that this is "
+        "started in; settings are in the file's tables, such as [run.slurm]",
     )
     parser.add_argument(
         "--stop-after",

@@ -300,8 +300,9 @@ def own_allocation() -> str:
     """
     if not (found := os.environ.get("SLURM_JOB_ID", "")):
         raise InvalidInput(
-            "on = 'allocation' needs a job of Slurm, PBS or TCS, and this is in none (SLURM_JOB_ID, "
-            "PBS_NODEFILE and PJM_O_NODEINF are not set): start dsice in a batch job or in salloc"
+            "on = 'allocation' needs a job of Slurm, PBS or TCS, and this is in none "
+            "(SLURM_JOB_ID, PBS_NODEFILE and PJM_O_NODEINF are not set): start dsice in a batch "
+            "job or in salloc"
         )
     return found
 
