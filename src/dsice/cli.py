@@ -37,6 +37,7 @@ from dsice.commands.arguments import find_directory
 from dsice.commands.parser import Parser
 from dsice.console import CannotWrite, complain, written
 from dsice.errors import DsiceError
+from dsice.signals import handled
 from dsice.version import __version__
 
 # In the order of --help.
@@ -148,16 +149,8 @@ def _noted(interrupts: list[int]) -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield  # ignored, or seen to by whoever runs us
         return
-    try:
-        signal.signal(signal.SIGINT, note)
-    except ValueError:  # not in the main thread
+    with handled(note, signal.SIGINT):
         yield
-        return
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGINT) is note:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def parser() -> argparse.ArgumentParser:

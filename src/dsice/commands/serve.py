@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Final
 
 from dsice.commands.arguments import Subparsers, add_directory
+from dsice.signals import handled
 from dsice.text import say
 
 PORT: Final = 8765
@@ -68,9 +69,5 @@ def _interrupted_by_signals() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(interrupt, signal.SIGINT, signal.SIGTERM):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from types import FrameType
 from typing import Any, TypeVar
 
 from dsice.errors import DsiceError
 from dsice.launch.processes import die_with_parent
+from dsice.signals import handled
 from dsice.study.spec import thread_limits
 
 Job = TypeVar("Job")
@@ -97,19 +98,19 @@ def _serve(connection: Connection) -> None:
 def _without_interrupts() -> Iterator[None]:
     """Within, a Ctrl-C waits; processes that are started do not hear it at all."""
     heard: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+
     # The mask is inherited; here, where another thread may get the signal, it is not enough.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    if is_main:
-        signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if is_main:
-            signal.signal(signal.SIGINT, before)
-    if heard and before is not signal.SIG_IGN:
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    with handled(note, signal.SIGINT):
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # what waits comes to ``note``
+    if heard and not ignored:
         raise KeyboardInterrupt
 
 

@@ -14,6 +14,7 @@ from dsice.errors import DsiceError, Interrupted, InvalidInput
 from dsice.files import read_regular, write_atomically
 from dsice.launch.base import Launcher
 from dsice.launch.slots import Slots
+from dsice.signals import handled
 from dsice.study import frozen, learned, share
 from dsice.study.clock import SystemClock
 from dsice.study.config import StudyConfig
@@ -271,15 +272,6 @@ def _stopped_by_signals(
         if driver.computing:
             raise KeyboardInterrupt
 
-    try:
-        nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        heard = [n for n in _SIGNALS if not (nohup and n == signal.SIGHUP)]
-        before = {number: signal.signal(number, handle) for number in heard}
-    except ValueError:  # not in the main thread: the caller handles signals
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    with handled(handle, *(n for n in _SIGNALS if not (nohup and n == signal.SIGHUP))):
         yield
-        return
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
