@@ -15,9 +15,9 @@ from benchmarks.algorithm.steps import chosen_step, step_of
 from benchmarks.algorithm.walk import walk_figure
 from dsice.grid import Point
 from dsice.search import make_search
+from dsice.study.codec import of
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
-from dsice.study.events import of
 from dsice.study.state import Study
 
 STUDY = """

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from dsice.launch.job import JobSpec
+from dsice.study.codec import of
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
-from dsice.study.events import of
 from dsice.study.frozen import freeze
 from dsice.study.state import Study
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 from dsice.errors import DamagedStudy, DsiceError, InvalidInput
 from dsice.files import make_folder, open_regular, read_regular, write_atomically
 from dsice.launch.job import JobFolder, Kind
+from dsice.study.codec import LaterVersion, UnreadableLine, decode, encode, healed
 from dsice.study.directory import StudyDirectory, TaskFolder
 from dsice.study.events import (
     AttemptBegan,
@@ -24,16 +25,11 @@ from dsice.study.events import (
     Discarded,
     Event,
     Header,
-    LaterVersion,
     Proposed,
     Retried,
     SessionBegan,
-    UnreadableLine,
     Verdict,
     Voided,
-    decode,
-    encode,
-    healed,
 )
 from dsice.study.facts import Stage, Trial
 from dsice.study.frozen import header_of, load_frozen

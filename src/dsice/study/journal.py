@@ -18,15 +18,8 @@ from typing import IO, Final, Protocol, Self, TypeVar
 
 from dsice.errors import DamagedStudy, DsiceError, InvalidInput, StudyLocked
 from dsice.files import open_private, open_regular
-from dsice.study.events import (
-    FORMAT,
-    Event,
-    Header,
-    LaterVersion,
-    UnreadableLine,
-    decode,
-    encode,
-)
+from dsice.study.codec import LaterVersion, UnreadableLine, decode, encode
+from dsice.study.events import FORMAT, Event, Header
 from dsice.study.sessions import Sessions
 
 E = TypeVar("E", bound=Event)

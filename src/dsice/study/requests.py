@@ -20,19 +20,9 @@ from dsice.files import make_folder, read_regular, write_atomically
 from dsice.grid import Params
 from dsice.study import frozen
 from dsice.study.clock import SystemClock
+from dsice.study.codec import UnreadableLine, decode, encode
 from dsice.study.directory import StudyDirectory
-from dsice.study.events import (
-    FORMAT,
-    Added,
-    Discarded,
-    Event,
-    Imported,
-    Known,
-    Retried,
-    UnreadableLine,
-    decode,
-    encode,
-)
+from dsice.study.events import FORMAT, Added, Discarded, Event, Imported, Known, Retried
 from dsice.study.journal import Journal
 from dsice.study.state import Study
 from dsice.study.task import Status

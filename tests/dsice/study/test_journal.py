@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dsice.errors import DamagedStudy, DsiceError, InvalidInput, StudyLocked
-from dsice.study import events
+from dsice.study import codec
 from dsice.study.events import AttemptBegan, Event, Header, Proposed, SweepEnded
 from dsice.study.journal import Journal, Lines
 
@@ -72,14 +72,14 @@ def test_every_flipped_bit_is_told_and_mended(path: Path) -> None:
         for bit in range(8):
             changed = bytearray(line)
             changed[index] ^= 1 << bit
-            with pytest.raises(events.UnreadableLine):
-                events.decode(bytes(changed))
+            with pytest.raises(codec.UnreadableLine):
+                codec.decode(bytes(changed))
     chance = random.Random(0)
-    original = events.decode(line)[0]
+    original = codec.decode(line)[0]
     for _ in range(20):
         changed = bytearray(line)
         changed[chance.randrange(len(line))] ^= 1 << chance.randrange(8)
-        assert events.healed(bytes(changed)) == original
+        assert codec.healed(bytes(changed)) == original
     path.write_bytes(whole.replace(line, bytes(changed)))
     with pytest.raises(DamagedStudy, match=r"journal\.jsonl: line 2 cannot be read.*dsice repair"):
         list(Lines(path))
@@ -143,7 +143,7 @@ def test_lines_with_and_without_checksums_do_not_mix(path: Path) -> None:
         list(Lines(path))
     path.write_bytes(
         b'{"event": "study", "dsice": "0.1.0", "name": "x"}\n'
-        + events.encode(AttemptBegan(trial=1, attempt=1))
+        + codec.encode(AttemptBegan(trial=1, attempt=1))
     )
     with pytest.raises(DamagedStudy, match=r"line 2 .*has a checksum, and no line before"):
         list(Lines(path))

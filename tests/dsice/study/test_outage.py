@@ -14,10 +14,11 @@ from dsice.errors import DamagedStudy, GaveUp, InvalidInput
 from dsice.launch.job import JobSpec, Kind, Outcome
 from dsice.launch.simulated import SimulatedLauncher, VirtualClock
 from dsice.repair.plan import Repair
+from dsice.study.codec import encode
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
-from dsice.study.events import AttemptEnded, Event, Voided, encode
+from dsice.study.events import AttemptEnded, Event, Voided
 from dsice.study.frozen import freeze
 from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study

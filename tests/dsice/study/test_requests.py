@@ -15,8 +15,9 @@ from dsice.errors import InvalidInput
 from dsice.launch.job import Kind, Outcome
 from dsice.search.why import Role
 from dsice.study import requests
+from dsice.study.codec import encode
 from dsice.study.driver import Driver
-from dsice.study.events import Added, Discarded, Event, Imported, Retried, Verdict, encode
+from dsice.study.events import Added, Discarded, Event, Imported, Retried, Verdict
 from dsice.study.frozen import freeze
 from dsice.study.journal import Journal, Lines
 from dsice.study.requests import Wish, ask

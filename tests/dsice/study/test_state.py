@@ -10,9 +10,9 @@ import pytest
 
 from dsice.errors import DamagedStudy, InvalidInput
 from dsice.goal import Goal
+from dsice.study.codec import of
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
-from dsice.study.events import of
 from dsice.study.facts import Trial
 from dsice.study.frozen import freeze
 from dsice.study.state import Study

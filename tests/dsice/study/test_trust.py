@@ -19,9 +19,9 @@ from dsice.errors import DamagedStudy, InvalidInput, OtherStudy, StudyLocked
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.repair.plan import Repair
 from dsice.study import frozen
+from dsice.study.codec import of
 from dsice.study.config import parse
 from dsice.study.driver import Driver
-from dsice.study.events import of
 from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
 from dsice.study.task import Status
