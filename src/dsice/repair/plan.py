@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from dsice.errors import DamagedStudy, DsiceError, InvalidInput
-from dsice.files import make_folder, open_regular, read_regular, write_atomically
-from dsice.launch.job import JobFolder, Kind
-from dsice.study.codec import LaterVersion, UnreadableLine, decode, encode, healed
+from dsice.files import make_folder, read_regular, write_atomically
+from dsice.launch.job import JobFolder
+from dsice.repair.found import Damage, given_up, identity_of, in_order, jobs_in, scan
+from dsice.study.codec import encode
 from dsice.study.directory import StudyDirectory, TaskFolder
 from dsice.study.events import (
     AttemptBegan,
@@ -28,12 +29,11 @@ from dsice.study.events import (
     Proposed,
     Retried,
     SessionBegan,
-    Verdict,
     Voided,
 )
 from dsice.study.facts import Stage, Trial
 from dsice.study.frozen import header_of, load_frozen
-from dsice.study.journal import Lines, lines_of
+from dsice.study.journal import Lines
 from dsice.study.state import Study
 from dsice.study.task import Status, Task
 from dsice.study.unknown import numbers_in, unknown_folders
@@ -41,58 +41,6 @@ from dsice.units import count
 
 _SHOWN: Final = 60  # bytes of a damaged line
 _CLOCKS: Final = 600.0  # seconds by which clocks of machines may differ
-
-
-@dataclass(frozen=True, slots=True)
-class _Damage:
-    """A line of a journal that cannot be read."""
-
-    number: int
-    line: bytes
-    why: str
-    event: Event | None  # what it was, if that is certain
-
-
-def _scan(path: Path) -> Iterator[Event | _Damage]:
-    """Each line of a journal: its event, or what is wrong with it; a torn last line is nothing."""
-    checking = False
-    with open(path, "rb", opener=open_regular) as file:
-        for number, line in enumerate(lines_of(file, path), 1):
-            try:
-                event, checked = decode(line.removesuffix(b"\n"))
-                if checking and not checked:
-                    raise UnreadableLine("its checksum is missing")
-            except LaterVersion as error:
-                raise InvalidInput(f"{path}: line {number}: {error}. Use that version") from None
-            except UnreadableLine as error:
-                if line.endswith(b"\n"):
-                    yield _Damage(number, line, str(error), healed(line[:-1]))
-                continue
-            checking = checked
-            yield event
-
-
-def _in_order(lines: list[Event | _Damage]) -> tuple[list[Event | _Damage], int]:
-    """``lines`` with the first events of sessions in their order, and how many were not in it.
-
-    They exchange places among each other, so that two exchanged lines are exchanged back.
-    """
-    firsts: dict[str, tuple[int, Event]] = {}
-    for place, line in enumerate(lines):
-        if isinstance(line, Event) and line.opens:
-            firsts.setdefault(line.session, (place, line))
-    ordered: dict[str, Event] = {}
-    for token in firsts:
-        chain = []
-        while token in firsts and token not in ordered and token not in chain:
-            chain.append(token)
-            token = firsts[token][1].after
-        ordered |= {before: firsts[before][1] for before in reversed(chain)}
-    moved = 0
-    for (place, found), right in zip(firsts.values(), ordered.values(), strict=True):
-        moved += found is not right
-        lines[place] = right
-    return lines, moved
 
 
 @dataclass(slots=True)
@@ -129,11 +77,11 @@ class Repair:
         directory.require_study()
         repair = cls(directory)
         repair._study = Study(load_frozen(directory), directory)
-        lines, moved = _in_order(list(_scan(directory.journal)))
+        lines, moved = in_order(list(scan(directory.journal)))
         if moved:
             repair.findings.append(f"{count(moved, 'session')} of the journal began out of order")
         for found in lines:
-            if not isinstance(found, _Damage):
+            if not isinstance(found, Damage):
                 repair._take(found)
                 continue
             fate = "is lost" if found.event is None else "had one bit changed and is mended"
@@ -167,7 +115,7 @@ class Repair:
             DsiceError: a job still runs in a folder that is to be set aside; nothing was changed.
         """
         for path in self.set_aside:
-            for job in _jobs(path):
+            for job in jobs_in(path):
                 if job.is_alive():
                     raise DsiceError(f"{job.path} is to be set aside, and its job still runs")
         place = self.directory.path
@@ -178,7 +126,7 @@ class Repair:
         before = read_regular(self.directory.journal)
         write_atomically(kept / self.directory.journal.name, before)
         for path in self.set_aside:
-            for job in _jobs(path):
+            for job in jobs_in(path):
                 job.revoke()  # one that waits in a queue must not begin any more
             target = kept / path.relative_to(place)
             make_folder(target.parent)
@@ -257,7 +205,7 @@ class Repair:
                 self._keep(missing)
             trial = self._study.trials[number - 1]
             if trial.attempts[attempt - 1].verdict is None:
-                self._keep(self._stamped(_given_up(trial), event))
+                self._keep(self._stamped(given_up(trial), event))
 
     def _find_ends(self, event: Retried | Discarded) -> None:
         """Bring back the ends of the trials that ``event`` takes back; their results do not count.
@@ -275,7 +223,7 @@ class Repair:
                 continue
             outcome = trial.job.outcome()
             if outcome is not None and outcome.ended <= event.t:
-                self._keep(self._stamped(_given_up(trial), event))
+                self._keep(self._stamped(given_up(trial), event))
 
     def _stamped(self, event: Event, like: Event) -> Event:
         """An event that is to come before another one, with the time and session that fit."""
@@ -301,9 +249,9 @@ class Repair:
     def _params_in(self, folder: TaskFolder) -> dict[str, Any] | None:
         """The parameters that a trial's folder says it measures; None if it does not, or cannot."""
         said = []
-        for job in _jobs(folder.path):
+        for job in jobs_in(folder.path):
             outcome = job.outcome()
-            said += [_identity_of(job), outcome.identity if outcome else {}]
+            said += [identity_of(job), outcome.identity if outcome else {}]
         found = [each["params"] for each in said if "params" in each and self._is_ours(each)]
         if not found:
             if any(said):
@@ -326,8 +274,8 @@ class Repair:
         if self._study.format >= 2:
             return
         for number in range(1, len(self._study.trials) + 1):
-            for job in _jobs(self.directory.trial(number).path):
-                if found := _identity_of(job).get("study"):
+            for job in jobs_in(self.directory.trial(number).path):
+                if found := identity_of(job).get("study"):
                     self._study.id = found
                     return
 
@@ -397,7 +345,7 @@ class Repair:
     def _see_to_attempt(self, job: JobFolder, adopt: bool) -> None:
         task = self._task_of(job)
         number = int(job.path.name.removeprefix("attempt-"))
-        fits = _identity_of(job) in ({}, task.identity(number))
+        fits = identity_of(job) in ({}, task.identity(number))
         if adopt and fits and number == len(task.attempts) + 1:
             self._adopt_attempts(task)
             self.findings.append(f"{self._named(job.path)} is not in the journal: adopted")
@@ -412,7 +360,7 @@ class Repair:
             if task.status is not Status.RUNNING:
                 continue
             outcome = task.job.outcome()
-            said = [_identity_of(task.job), outcome.identity if outcome else {}]
+            said = [identity_of(task.job), outcome.identity if outcome else {}]
             own = task.identity(len(task.attempts))
             if any(each not in ({}, own) for each in said):
                 self.findings.append(f"{self._named(task.job.path)} is of another trial: set aside")
@@ -424,7 +372,7 @@ class Repair:
             if number != len(task.attempts) + 1:
                 continue
             if task.attempts and task.attempts[-1].verdict is None:
-                self._append(_given_up(task))
+                self._append(given_up(task))
             began = AttemptBegan(**task.reference, attempt=number)
             with suppress(OSError, DamagedStudy):
                 spec = task.folder.job(number).spec()
@@ -448,33 +396,3 @@ class Repair:
 
     def _named(self, path: Path) -> str:
         return str(path.relative_to(self.directory.path))
-
-
-def _jobs(path: Path) -> list[JobFolder]:
-    """The jobs in the folder of a trial, or in that of an attempt."""
-    if path.name.startswith("attempt-"):
-        return [JobFolder(path)]
-    return [TaskFolder(path).job(number) for number in numbers_in(path, "attempt-")]
-
-
-def _identity_of(job: JobFolder) -> dict[str, Any]:
-    """What a job says that it measures; empty if it does not say."""
-    try:
-        return dict(job.spec().identity)
-    except (OSError, DamagedStudy):
-        return {}
-
-
-def _given_up(task: Task) -> AttemptEnded:
-    """The end of an attempt that another one followed."""
-    outcome = task.job.outcome()
-    return AttemptEnded(
-        **task.reference,
-        attempt=len(task.attempts),
-        verdict=Verdict.AGAIN,
-        kind=outcome.kind if outcome else Kind.LOST,
-        reason=outcome.reason if outcome else "lost",
-        started=outcome.started if outcome else 0.0,
-        ended=outcome.ended if outcome else 0.0,
-        host=outcome.host if outcome else "",
-    )
