@@ -294,8 +294,8 @@ class Driver:
 
     def _per_job(self) -> int:
         """How many trials a job should run, so that all have ended when the hours are over."""
-        most, usual = self._budget.per_job, usual_seconds(self.study)
-        if self._deadline == inf or not usual:
+        most = self._budget.per_job
+        if most == 1 or self._deadline == inf or not (usual := usual_seconds(self.study)):
             return most
         return min(most, max(1, int((self._deadline - self._clock.now()) / usual)))
 

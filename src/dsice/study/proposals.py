@@ -114,15 +114,16 @@ class Proposals:
         free -= len(wave)
         why = ""
         more = 0  # slots for paused trials, when no others may begin
-        if run.trials is not None and study.spent + free > run.trials:
+        left = None if run.trials is None else run.trials - study.spent
+        if left is not None and free > left:
             more = free
-            free = max(0, run.trials - study.spent)
+            free = max(0, left)
             more -= free
             why = self._used
         samples = Samples.of(study, run.samples)
         room = free
-        if run.trials is not None:
-            room = samples.room(run.trials - study.spent, len(study.trials))
+        if left is not None:
+            room = samples.room(left, len(study.trials))
         free -= self._measure(search, samples.apart[:free], Role.SAMPLE, wave)
         new = min(free, room)
         if new < free:
