@@ -213,17 +213,13 @@ class BatchLauncher(Launcher):
             self._allowance -= 1
             settings, batches = self._next_batches()
             if settings is not None and batches:
-                several = max(batches, key=len)
                 limit = None
-                if len(several) > 1:
+                if max(map(len, batches)) > 1:
                     limit = settings.time
-                    settings = settings.of_several([self._limit(job, settings) for job in several])
+                    limits = [[_limit(job, settings) for job in batch] for batch in batches]
+                    settings = settings.of_several(max(limits, key=sum))
                 system, length = self._scheduler.SETTINGS.SYSTEM, self._scheduler.NAME_LENGTH
                 self._submit(Wave.create(system, self._folder, batches, length, limit), settings)
-
-    def _limit(self, job: JobFolder, settings: BatchSettings) -> float:
-        """The time limit of one of several jobs of a batch job."""
-        return job.spec().timeout or settings.time or 0.0
 
     def _next_batches(self) -> tuple[BatchSettings | None, list[list[JobFolder]]]:
         """The settings of the first waiting job, and the first batch jobs that share them."""
@@ -409,6 +405,11 @@ class BatchLauncher(Launcher):
             self._told.update(ids)
             self._scheduler.cancel(ids)
         self._strays.clear()
+
+
+def _limit(job: JobFolder, settings: BatchSettings) -> float:
+    """The time limit of one of several jobs of a batch job, in seconds."""
+    return job.spec().timeout or settings.time or 0.0
 
 
 def _is_same(followed: _Followed, entry: Entry) -> bool:

@@ -132,7 +132,7 @@ def preview(
     lines += _row("Directory", state)
     lines += [line for text in _time(config) for line in _row("Time", text)]
     if config.run.batch is not None and point is not None:
-        lines += _job_script(config.run.batch, specs[-1], place)
+        lines += _job_script(config.run.batch, specs[-1], place, config.run.per_job)
     warnings += [*_absent(study, specs, place), *_in_the_way(config, place)]
     return Preview(tuple(lines), tuple(dict.fromkeys(warnings)))
 
@@ -338,8 +338,12 @@ def _first_point(config: StudyConfig, sources: Sequence[Learned]) -> Point | Non
     return points[0] if points else None
 
 
-def _job_script(batch: BatchSettings, spec: JobSpec, place: StudyDirectory) -> list[str]:
+def _job_script(
+    batch: BatchSettings, spec: JobSpec, place: StudyDirectory, per_job: int
+) -> list[str]:
     settings = batch.of(dict(spec.resources), spec.timeout)
+    if per_job > 1:
+        settings = settings.of_several([spec.timeout or settings.time or 0.0] * per_job)
     scheduler = make_scheduler(settings)
     name = spec.name[: scheduler.NAME_LENGTH - 9] + "-01234567"
     text = scheduler.script(Wave(batch.SYSTEM, place.batch / name), settings)

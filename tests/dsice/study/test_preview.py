@@ -136,6 +136,15 @@ def test_jobs_of_a_batch_system(
     assert any(warning.startswith("there is no ") for warning in found.warnings)
 
 
+def test_several_trials_a_job(study_file: StudyFile) -> None:
+    path = study_file(run='per_job = 3\nparallel = 2\n[run.slurm]\ntime = "2 h"')
+    text = " ".join(previewed(path, "slurm")[0].split())
+    assert "jobs of Slurm, each of 3 trials, one after another, handed over with sbatch" in text
+    assert "#SBATCH --time=366" in text  # three times two hours, half a minute, and five
+    (warning,) = [each for each in previewed(path, "local")[1].warnings if "per_job" in each]
+    assert "it is about jobs of batch systems, and the trials run on 'local'" in warning
+
+
 def test_a_study_that_has_begun_and_one_that_cannot_go_on(
     dsice: Dsice, study_file: StudyFile, tmp_path: Path
 ) -> None:
