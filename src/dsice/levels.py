@@ -136,7 +136,7 @@ def _tidy(value: float) -> float:
 def _values(
     values: Sequence[float], first: float, last: float, levels: int | None
 ) -> Sequence[float]:
-    """``values`` without rounding errors; integers if all are and the ends are ints."""
+    """``values`` without rounding errors; as integers if all are whole and both ends are ints."""
     tidy = [_tidy(value) for value in values]
     tidy[0] = float(first)
     if levels is not None and len(tidy) > 1:

@@ -116,7 +116,7 @@ class Curves:
         return None if found < 0 else min(found, self.last)
 
     def is_news(self, point: Point, step: float, metrics: Metrics) -> bool:
-        """Whether a report is the first at its rung, or of a divergence, and not out of order."""
+        """Whether a report is in order, and either the first at its rung or a divergence."""
         rung = self.rung(step)
         if rung is None or rung < self.reached(point):
             return False

@@ -41,7 +41,7 @@ class History:
         self._keys: dict[Point, Key] = {}  # of `key`, once computed, by `Grid.program`
 
     def add(self, point: Point, metrics: Metrics | None, seconds: float | None = None) -> None:
-        """Record one measurement, None if it failed, and how long it took, if known.
+        """Record one measurement, None if it failed, and its duration, if known.
 
         Raises:
             InvalidInput: a metric of the goal is missing or not a finite number.
