@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from benchmarks.curve_peers import Optuna, SyneTune
 from dsice.goal import Goal
 from dsice.grid import Axis, Grid, Point
 from dsice.search import make_search
@@ -69,20 +70,21 @@ class Method(Protocol):
     def start(self) -> Point | None:
         """The trial for a free worker: a new one, or one that was paused."""
 
-    def report(self, point: Point, index: int, value: float) -> list[Point]:
-        """Hear the value at a step; returns the running trials that end now."""
+    def report(self, point: Point, index: int, value: float, ran: float) -> list[Point]:
+        """Hear the value at a step, ``ran`` after the start; returns the trials that end now."""
 
-    def result(self, point: Point, value: float) -> None:
+    def result(self, point: Point, value: float, ran: float) -> None:
         """Hear that a trial has run to its full length."""
 
 
 class Ours:
-    """``dsice``: with reports or, for comparison, with whole trials only."""
+    """``dsice``: with reports if it may ``pause`` or not, else with whole trials only."""
 
     def __init__(self, problem: Problem, workers: int, seed: int, **options: Any) -> None:
-        if options:
+        if "pause" in options:  # else it hears of whole trials only
             options["steps"] = problem.steps
         self._steps = problem.steps
+        self._ran: dict[Point, float] = {}
         self._search = make_search(
             "dsice", problem.grid, GOAL, seed=seed, capacity=workers, **options
         )
@@ -90,115 +92,125 @@ class Ours:
     def start(self) -> Point | None:
         return next(iter(self._search.ask(1)), None)
 
-    def report(self, point: Point, index: int, value: float) -> list[Point]:
+    def report(self, point: Point, index: int, value: float, ran: float) -> list[Point]:
+        self._ran[point] = ran
         self._search.report(point, self._steps[index], {"loss": value})
-        ending = self._search.ending()
-        for each in ending:
-            self._search.end(each)
-        return ending
+        return self._end(self._search.ending())
 
-    def result(self, point: Point, value: float) -> None:
-        self._search.tell(point, {"loss": value})
+    def _end(self, points: list[Point]) -> list[Point]:
+        for point in points:
+            self._search.end(point, seconds=self._ran[point])
+        return points
+
+    def result(self, point: Point, value: float, ran: float) -> None:
+        self._search.tell(point, {"loss": value}, seconds=ran)
+
+
+class Ruled(Ours):
+    """``dsice`` proposes; a fixed rule pauses trials in place of its model.
+
+    Args:
+        rule: ``halving``: as `Asha`, with eta 3 from 1/9 on. ``median``: a trial pauses where its
+            value is above the median of all at that step, of five and more, from 1/9 on; the
+            model says which of them go on.
+    """
+
+    _SOONEST: Final = 1 / 9
+    _LEAST: Final = 5
+
+    def __init__(self, problem: Problem, workers: int, seed: int, rule: str) -> None:
+        halves = rule == "halving"
+        super().__init__(problem, workers, seed, pause=not halves, end_below=0.0, durations=True)
+        self._halving = Asha(problem, workers, seed, 3, 2) if halves else None
+        self._values: list[list[float]] = [[] for _ in problem.steps]
+
+    def start(self) -> Point | None:
+        if self._halving is not None and (point := self._halving.promoted()) is not None:
+            self._search.pend(point)
+            return point
+        return super().start()
+
+    def report(self, point: Point, index: int, value: float, ran: float) -> list[Point]:
+        self._ran[point] = ran
+        self._search.report(point, self._steps[index], {"loss": value})
+        if self._halving is not None:
+            return self._end(self._halving.report(point, index, value, ran))
+        known = self._values[index]
+        known.append(value)
+        is_late = self._steps[index] >= self._SOONEST * self._steps[-1]
+        if is_late and len(known) >= self._LEAST and value > np.median(known):
+            return self._end([point])
+        return []
 
 
 class Asha:
-    """Random points and asynchronous successive halving (Li et al. 2020): eta 4 from 1/64 on.
+    """Random points and asynchronous successive halving (Li et al. 2020).
 
-    A trial stops at each rung; a free worker goes on with one that is among the best quarter of
+    A trial stops at each rung; a free worker goes on with one that is among the best of
     its rung, else begins a new one.
+
+    Args:
+        eta: one in so many is promoted, and rungs are so many times apart.
+        rungs: their number.
     """
 
-    _ETA: Final = 4
-
-    def __init__(self, problem: Problem, workers: int, seed: int) -> None:
+    def __init__(
+        self, problem: Problem, workers: int, seed: int, eta: int = 4, rungs: int = 3
+    ) -> None:
         last = problem.steps[-1]
+        self._eta = eta
         self._rungs = [
-            next(k for k, step in enumerate(problem.steps) if step >= last / self._ETA**power)
-            for power in (3, 2, 1)
+            next(k for k, step in enumerate(problem.steps) if step >= last / eta**power)
+            for power in range(rungs, 0, -1)
         ]
         self._reached: list[dict[Point, float]] = [{} for _ in self._rungs]
         self._promoted: list[set[Point]] = [set() for _ in self._rungs]
         self._order = iter(_shuffled(problem.grid, seed))
 
     def start(self) -> Point | None:
+        found = self.promoted()
+        return next(self._order, None) if found is None else found
+
+    def promoted(self) -> Point | None:
+        """A paused trial that goes on now."""
         for reached, promoted in reversed(list(zip(self._reached, self._promoted, strict=True))):
-            best = sorted(reached, key=lambda point: reached[point])[: len(reached) // self._ETA]
+            best = sorted(reached, key=lambda point: reached[point])[: len(reached) // self._eta]
             for point in best:
                 if point not in promoted:
                     promoted.add(point)
                     return point
-        return next(self._order, None)
+        return None
 
-    def report(self, point: Point, index: int, value: float) -> list[Point]:
+    def report(self, point: Point, index: int, value: float, ran: float) -> list[Point]:
         if index not in self._rungs:
             return []
         self._reached[self._rungs.index(index)][point] = value
         return [point]
 
-    def result(self, point: Point, value: float) -> None:
+    def result(self, point: Point, value: float, ran: float) -> None:
         pass
 
 
-class Optuna:
-    """TPE (multivariate, constant liar) with a pruner. A point that was proposed before is new."""
-
-    def __init__(self, problem: Problem, workers: int, seed: int, pruner: str) -> None:
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        last = problem.steps[-1]
-        pruners: dict[str, Callable[[], Any]] = {
-            "none": optuna.pruners.NopPruner,
-            "median": optuna.pruners.MedianPruner,
-            "halving": optuna.pruners.SuccessiveHalvingPruner,
-            "hyperband": lambda: optuna.pruners.HyperbandPruner(max_resource=last),
-        }
-        sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
-        self._study = optuna.create_study(sampler=sampler, pruner=pruners[pruner]())
-        self._pruned = optuna.trial.TrialState.PRUNED
-        self._space = {
-            axis.name: optuna.distributions.IntDistribution(0, len(axis) - 1)
-            for axis in problem.grid.axes
-        }
-        self._steps = problem.steps
-        self._trials: dict[Point, Any] = {}
-        self._known: dict[Point, float] = {}
-
-    def start(self) -> Point | None:
-        for _ in range(100):
-            trial = self._study.ask(self._space)
-            point = tuple(trial.params.values())
-            if point in self._known:  # its result is known, and costs nothing
-                self._study.tell(trial, self._known[point])
-            elif point in self._trials:
-                self._study.tell(trial, state=self._pruned)
-            else:
-                self._trials[point] = trial
-                return point
-        return None
-
-    def report(self, point: Point, index: int, value: float) -> list[Point]:
-        trial = self._trials[point]
-        trial.report(value if math.isfinite(value) else 1e30, self._steps[index])
-        if not trial.should_prune():
-            return []
-        self._study.tell(self._trials.pop(point), state=self._pruned)
-        return [point]
-
-    def result(self, point: Point, value: float) -> None:
-        self._known[point] = value
-        self._study.tell(self._trials.pop(point), value)
-
-
 METHODS: Final[dict[str, Callable[[Problem, int, int], Method]]] = {
-    "dsice": lambda p, w, s: Ours(p, w, s, pause=True),
-    "dsice, no pause": lambda p, w, s: Ours(p, w, s, pause=False),
+    "dsice": lambda p, w, s: Ours(p, w, s, pause=True, durations=True),
+    "dsice, no pause": lambda p, w, s: Ours(p, w, s, pause=False, durations=True),
+    "dsice, time no matter": lambda p, w, s: Ours(p, w, s, pause=True),
     "dsice, full length": Ours,
+    "dsice, full, per second": lambda p, w, s: Ours(p, w, s, durations=True),
+    "dsice + halving": lambda p, w, s: Ruled(p, w, s, "halving"),
+    "dsice + median": lambda p, w, s: Ruled(p, w, s, "median"),
     "random + ASHA": Asha,
     "TPE, full length": lambda p, w, s: Optuna(p, w, s, "none"),
     "TPE + median": lambda p, w, s: Optuna(p, w, s, "median"),
     "TPE + halving": lambda p, w, s: Optuna(p, w, s, "halving"),
     "TPE + Hyperband": lambda p, w, s: Optuna(p, w, s, "hyperband"),
+    "TPE + Wilcoxon": lambda p, w, s: Optuna(p, w, s, "wilcoxon"),
+    "Syne Tune ASHA": lambda p, w, s: SyneTune(p, w, s, "ASHA"),
+    "Syne Tune BOHB": lambda p, w, s: SyneTune(p, w, s, "BOHB"),
+    "Syne Tune CQR": lambda p, w, s: SyneTune(p, w, s, "ASHACQR"),
+    "Syne Tune MOBSTER": lambda p, w, s: SyneTune(p, w, s, "MOBSTER"),
+    "Syne Tune HyperTune": lambda p, w, s: SyneTune(p, w, s, "HyperTune"),
+    "Syne Tune DyHPO": lambda p, w, s: SyneTune(p, w, s, "DyHPO"),
 }
 
 
@@ -221,13 +233,21 @@ class Run:
     cpu: float = 0.0
 
 
-def play(problem: Problem, method: Method, workers: int, budget: float, seed: int) -> Run:
-    """One campaign in virtual time."""
+def play(
+    problem: Problem,
+    method: Method,
+    workers: int,
+    budget: float,
+    seed: int,
+    until: int | None = None,
+) -> Run:
+    """One campaign in virtual time; ``until``: it ends within so many of `SHARES`, by index."""
     noise = np.random.default_rng([seed, 77])
     share = np.diff([0, *problem.steps]) / problem.steps[-1]
     run = Run()
     done: dict[Point, int] = {}  # steps run
     life: dict[Point, int] = {}  # how often it was started
+    ran: dict[Point, float] = {}  # time
     running: set[Point] = set()
     queue: list[tuple[float, int, Point, int]] = []
     now, count, best = 0.0, 0, math.inf
@@ -236,6 +256,7 @@ def play(problem: Problem, method: Method, workers: int, budget: float, seed: in
         nonlocal count
         count += 1
         length = share[done[point]] * problem.seconds[point] * math.exp(SIGMA * noise.normal())
+        ran[point] += length
         heapq.heappush(queue, (now + length, count, point, life[point]))
 
     while True:
@@ -243,6 +264,7 @@ def play(problem: Problem, method: Method, workers: int, budget: float, seed: in
         while len(running) < workers and (point := method.start()) is not None:
             run.begun += point not in done
             done.setdefault(point, 0)
+            ran.setdefault(point, 0.0)
             life[point] = life.get(point, 0) + 1
             running.add(point)
             go_on(point)
@@ -261,14 +283,16 @@ def play(problem: Problem, method: Method, workers: int, budget: float, seed: in
         if index == len(problem.steps) - 1:
             running.discard(point)
             run.complete += 1
-            method.result(point, value)
+            method.result(point, value, ran[point])
             best = min(best, value)
             run.regret = (best - problem.scale[0]) / problem.scale[1]
             for k, limit in enumerate(problem.limits):
                 if best <= limit:
                     run.work[k] = min(run.work[k], now * workers)
+            if until is not None and run.work[until] < math.inf:
+                return run
         else:
-            ending = set(method.report(point, index, value))
+            ending = set(method.report(point, index, value, ran[point]))
             running -= ending
             if point not in ending:
                 go_on(point)
@@ -288,10 +312,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--method", nargs="*", choices=[*METHODS], default=[*METHODS])
     parser.add_argument("--workers", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first seed")
+    parser.add_argument(
+        "--until",
+        type=int,
+        choices=[round(100 * share) for share in SHARES],
+        metavar="PERCENT",
+        help="end a run within so many percent, which saves time",
+    )
     parser.add_argument("--budget", type=float)
     parser.add_argument("--even", action="store_true", help="all trials are equally long")
     options = parser.parse_args(arguments)
     budget = options.budget or BUDGETS.get(options.workers, 100.0)
+    until = None if options.until is None else SHARES.index(options.until / 100)
     paths = sorted(options.data.glob("*.npz"))
     if not paths:
         parser.error(f"there are no curves in {options.data}")
@@ -310,10 +343,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     options.workers,
                     budget,
                     seed,
+                    until,
                 )
-                for seed in range(options.seeds)
+                for seed in range(options.first, options.first + options.seeds)
             ]
-            print(f"  {name:20}" + _row(runs), flush=True)
+            print(f"  {name:23}" + _row(runs), flush=True)
 
 
 def _row(runs: Sequence[Run]) -> str:

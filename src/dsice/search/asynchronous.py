@@ -68,8 +68,8 @@ class Dsice(Search):
             of a trial. None: trials do not report.
         end_below: once some trials have run to their end, `ending` contains the trials whose
             probability of becoming the best feasible one is smaller than this. 0: none.
-        pause: whether a trial that ended early can be resumed where it stopped. Then trials also
-            end where starting another is worth more, and may be handed out again.
+        pause: whether a trial that ended early can be resumed where it stopped. Then trials end
+            where they are unlikely to be among the best third, and may be handed out again.
         sources: results of earlier studies of related programs: for each a grid and points with
             their metrics, None where the measurement failed; see `dsice.search.sources`.
         durations: whether measurements are to be worth their time: the search then prefers what
@@ -146,7 +146,7 @@ class Dsice(Search):
         if anew and self._fit.event != len(self.ledger.events):
             self._fit, self._epoch = self._fit_now(), None
         epoch = self._current_epoch()
-        due = self._stopping.due(epoch.chances, epoch.chance_of_new)
+        due = self._stopping.due(epoch.chances, epoch.standings)
         return list(dict.fromkeys(diverged + due))
 
     @one_blas_thread()
@@ -168,7 +168,7 @@ class Dsice(Search):
         if self.ledger.curves is None or not self.ledger.ended or not self._is_guided():
             return None
         epoch = self._current_epoch()
-        return self._stopping.to_resume(epoch.chances, epoch.chance_of_new)
+        return self._stopping.to_resume(epoch.chances, epoch.chance_of_new, epoch.lengths)
 
     def _hear(self) -> None:
         if self._is_guided():

@@ -174,18 +174,20 @@ class Search(ABC):
         """The pending points to end now, least promising first (`end`); ``anew``: by a new fit."""
         return []
 
-    def end(self, point: Point) -> None:
+    def end(self, point: Point, *, seconds: float | None = None) -> None:
         """Record that the trial at the pending ``point`` was ended early.
 
-        Its reports remain known. A search with ``pause`` may hand it out again.
+        Its reports remain known. A search with ``pause`` may hand it out again. One with
+        ``durations`` uses how many seconds it has run in all.
 
         Raises:
-            InvalidInput: ``point`` is not pending.
+            InvalidInput: ``point`` is not pending, or the seconds are not positive.
         """
         self._check(point)
+        ran = None if seconds is None else positive("seconds", seconds)
         if self.ledger.canonical(point) not in self.pending:
             raise InvalidInput(f"{point!r} is not pending, so that it cannot end")
-        self.ledger.end(point)
+        self.ledger.end(point, ran)
         self._hear()
 
     def resume(self, count: int = 1) -> list[Point]:

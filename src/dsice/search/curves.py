@@ -33,6 +33,9 @@ _FALL: Final = 0.15  # expected correlation of two steps: their ratio to this po
 _FALL_COUNT: Final = 3.0  # weighted as this many trials
 DIVERGED: Final = 1e300  # a value beyond this, or none that is finite, says that a trial diverged
 _FINITE: Final = 3  # trials with a finite value at a step, so that another's is its own fault
+# Over all trials, bad ones included, a value tells more of the last one than among the good ones,
+# which matter: the lag is -log of the correlation times this.
+_DISTRUST: Final = 2.0
 _MANY: Final = 8  # with this many complete trials, it is also learned from them alone
 
 Rungs = NDArray[np.intp]
@@ -200,7 +203,7 @@ class Curves:
 
         Returns:
             for each point, the metrics with the same standard scores as its latest values; and for
-            each metric the *lags*, -log of the correlation of such a value with the last one.
+            each metric the *lags*, from the correlation of such a value with the last one.
         """
         rows = np.array([self._rows[p] for p in points], dtype=np.intp)
         rung = np.array([self._reached[row] for row in rows], dtype=np.intp)
@@ -208,7 +211,7 @@ class Curves:
         for name, learned in self.transitions().items():
             values = np.array(self._values[name])[rows, rung]
             levels[name] = self._signs[name] * learned.level(values, rung)
-            lags[name] = -np.log(learned.correlations[rung])
+            lags[name] = -_DISTRUST * np.log(learned.correlations[rung])
         metrics: list[Metrics] = [
             {name: float(found[k]) for name, found in levels.items()} for k in range(len(points))
         ]

@@ -42,6 +42,7 @@ OBLIQUE_ON_WALKS: Final = 4  # ... and through each candidate that a walk reache
 LEARNED: Final = 10  # lines along differences of good points, likewise
 LEARNED_ON_WALKS: Final = 1
 WALKS: Final = 2  # steps along the acquisition function for each proposal
+BEST: Final = 1 / 3  # share of all trials that count as the best
 CLEAR: Final = 0.35  # largest lag of an unfinished trial through which lines are laid
 # Expected improvement, in standard deviations of the targets, below which far points are added.
 SPENT: Final = 3e-3
@@ -95,6 +96,8 @@ class Epoch:
             self._pool.scatter(far, ANYWHERE)
         self._unfinished = unfinished
         self._chances: dict[Point, float] = {}
+        self._standings: dict[Point, float] = {}
+        self._lengths: dict[Point, float] = {}
         self._chance_of_new = 0.0
         if ledger.curves is not None:
             self._judge()
@@ -110,14 +113,19 @@ class Epoch:
         return found if len(found) >= CENTRES else evaluated
 
     def _judge(self) -> None:
-        """Compute the chances of the unfinished trials, and that of the best new point."""
+        """Compute chances and lengths of the unfinished trials and of the best new point."""
         leader = self.propose()
         self._proposal = None
         if self._unfinished:
             found = self._model.chances_to_lead(self._unfinished)
             self._chances = dict(zip(self._unfinished, found.tolist(), strict=True))
+            found = self._model.chances_in_best(BEST, self._unfinished)
+            self._standings = dict(zip(self._unfinished, found.tolist(), strict=True))
         if leader is not None:
             self._chance_of_new = float(self._model.chances_to_lead([leader])[0])
+            lengths = self._model.lengths([leader, *self._unfinished])
+            ratios = (lengths[1:] / lengths[0]).tolist()
+            self._lengths = dict(zip(self._unfinished, ratios, strict=True))
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -212,6 +220,16 @@ class Epoch:
     def chances(self) -> Mapping[Point, float]:
         """The probability of each unfinished trial to become the best, as of the fit."""
         return self._chances
+
+    @property
+    def standings(self) -> Mapping[Point, float]:
+        """The probability of each unfinished trial to end among the best, as of the fit."""
+        return self._standings
+
+    @property
+    def lengths(self) -> Mapping[Point, float]:
+        """The expected length of each unfinished trial, as a multiple of the best new point's."""
+        return self._lengths
 
     @property
     def chance_of_new(self) -> float:

@@ -7,7 +7,7 @@ probability of success. All of them are handled as logarithms.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,10 +46,10 @@ class Prediction:
 class Objective(Factor):
     """The quantity to minimise; its factor is the expected improvement on the best feasible point.
 
-    The reference is the lowest posterior mean at a feasible measured point, not the lowest
-    measurement, which may be luck: the "plug-in" of V. Picheny, T. Wagner, D. Ginsbourger, "A
-    benchmark of kriging-based infill criteria for noisy optimization", Structural and
-    Multidisciplinary Optimization 48 (2013).
+    The reference is the lowest posterior mean at a feasible point that was measured, or is foreseen
+    unless its trial is paused, not the lowest measurement, which may be luck: the "plug-in" of
+    V. Picheny, T. Wagner, D. Ginsbourger, "A benchmark of kriging-based infill criteria for noisy
+    optimization", Structural and Multidisciplinary Optimization 48 (2013).
 
     Args:
         goal: defines the cost and which points are feasible.
@@ -65,6 +65,7 @@ class Objective(Factor):
         self._goal = goal
         self._by_violation = by_violation
         self._eligible: list[bool] = []
+        self._paused: set[int] = set()
         self._best = 0.0
         self._best_target = 0.0  # the lowest of the eligible points
         self.unit = 0.0
@@ -80,9 +81,20 @@ class Objective(Factor):
 
     def learn(self, row: int, metrics: Metrics | None) -> None:  # noqa: D102
         super().learn(row, metrics)
+        self._paused.discard(row)
         self._eligible[row] = metrics is not None and (
             self._by_violation or self._goal.feasible(metrics)
         )
+
+    def pause(self, rows: Iterable[int]) -> None:
+        """The trials at these rows are paused: nothing need be better than they may become."""
+        self._paused.update(rows)
+
+    @property
+    def _rivals(self) -> list[int]:
+        """The rows of the eligible points that are not paused; all of them if all are."""
+        eligible = [row for row, is_eligible in enumerate(self._eligible) if is_eligible]
+        return [row for row in eligible if row not in self._paused] or eligible
 
     def _transformed(self, values: Array) -> Array:
         return of_costs(values)
@@ -90,7 +102,7 @@ class Objective(Factor):
     def _targets(self) -> Array:
         targets = super()._targets()
         values, known = np.array(self._values), ~np.isnan(targets)
-        best = int(np.flatnonzero(self._eligible)[targets[self._eligible].argmin()])
+        best = min(self._rivals, key=lambda row: float(targets[row]))
         self._best_target = float(targets[best])
         worse = targets[known] > targets[best]
         if not self._by_violation and worse.any():
@@ -101,25 +113,32 @@ class Objective(Factor):
 
     def update(self) -> None:  # noqa: D102
         super().update()
-        self._best = float(self.means_measured()[self._eligible].min())
+        self._best = float(self.means_measured()[self._rivals].min())
 
     def _log_factor(self, mean: Array, deviation: Array) -> Array:
         return log_expected_improvement(self._best, mean, deviation)
 
     def chances_to_lead(self, rows: Sequence[int], points: Points) -> Array:
-        """Probabilities of ending below the lowest posterior mean of all other eligible points.
+        """Probabilities of ending below the lowest posterior mean of all rivals.
 
         Args:
             rows: rows of the points; -1 for points that were not appended.
             points: the points.
         """
         mean, deviation = self.at_points(points)
-        means = np.where(self._eligible, self.means_measured(), np.inf)
+        means = np.full(len(self._eligible), np.inf)
+        means[self._rivals] = self.means_measured()[self._rivals]
         leader = int(np.argmin(means))
         lowest = np.full(len(points), means[leader])
         means[leader] = np.inf
         lowest[np.array(rows) == leader] = means.min()
         return np.asarray(ndtr((lowest - mean) / deviation))
+
+    def chances_in_best(self, share: float, points: Points) -> Array:
+        """Probabilities of ending in the best ``share`` of all eligible points."""
+        mean, deviation = self.at_points(points)
+        limit = np.quantile(self.means_measured()[self._eligible], share)
+        return np.asarray(ndtr((limit - mean) / deviation))
 
     @property
     def key(self) -> str:  # noqa: D102

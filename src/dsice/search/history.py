@@ -38,6 +38,7 @@ class History:
         self._points: dict[Point, Point] = {}  # canonical points, by `Grid.program`
         self._foreseen: dict[Point, Metrics] = {}  # by `Grid.program`
         self._seconds: dict[Point, list[float]] = {}  # by `Grid.program`
+        self._expected: dict[Point, float] = {}  # seconds that are foreseen, by `Grid.program`
         self._keys: dict[Point, Key] = {}  # of `key`, once computed, by `Grid.program`
 
     def add(self, point: Point, metrics: Metrics | None, seconds: float | None = None) -> None:
@@ -57,12 +58,14 @@ class History:
         if checked is not None:
             measurements.append(checked)
 
-    def foresee(self, point: Point, metrics: Metrics) -> None:
-        """Use ``metrics`` as the result at ``point`` until there is one."""
+    def foresee(self, point: Point, metrics: Metrics, seconds: float | None = None) -> None:
+        """Use ``metrics``, after ``seconds``, as the result at ``point`` until there is one."""
         program = self._grid.program(point)
         self._points.setdefault(program, point)
         self._measured.setdefault(program, [])
         self._foreseen[program] = metrics
+        if seconds is not None:
+            self._expected[program] = seconds
         self._keys.pop(program, None)
 
     def _checked(self, metrics: Metrics) -> Metrics:
@@ -120,9 +123,12 @@ class History:
         }
 
     def seconds(self, point: Point) -> float | None:
-        """How long a measurement at ``point`` took on average; None if unknown."""
-        found = self._seconds.get(self._grid.program(point))
-        return math.fsum(each / len(found) for each in found) if found else None
+        """How long a measurement at ``point`` took on average, or may take; None if unknown."""
+        program = self._grid.program(point)
+        found = self._seconds.get(program)
+        if not found:
+            return self._expected.get(program)
+        return math.fsum(each / len(found) for each in found)
 
     def succeeded(self, point: Point) -> bool:
         """Whether ``point`` has been measured and has not failed."""

@@ -25,7 +25,7 @@ class Event(NamedTuple):
         is_skip: whether the point is skipped without a result.
         step: that of a report.
         is_end: whether the trial was ended early.
-        seconds: how long the measurement took, if known.
+        seconds: how long the measurement took, or had taken when it was ended, if known.
     """
 
     point: Point
@@ -64,6 +64,7 @@ class Ledger:
         self._goal = goal
         self._steps = steps
         self._ended: dict[Point, None] = {}
+        self._lengths: dict[Point, float] = {}  # expected seconds of trials that were ended
         self.curves: Final = None if steps is None else Curves(goal, steps)
         self._canonical: dict[Point, Point] = {}  # by `Grid.program`
         self._numbers: dict[Point, int] = {}
@@ -174,12 +175,15 @@ class Ledger:
         self.events.append(Event(point, False, metrics, step=step))
         return True
 
-    def end(self, point: Point) -> None:
-        """Record that a pending trial was ended early."""
+    def end(self, point: Point, seconds: float | None = None) -> None:
+        """Record that a pending trial was ended early, after ``seconds`` in all, if known."""
         point = self.canonical(point)
         self._pending.pop(point, None)
         self._ended[point] = None
-        self.events.append(Event(point, False, is_end=True))
+        done = 0.0 if self.curves is None else 1 - self.curves.left(point)
+        if seconds is not None and done:
+            self._lengths[point] = seconds / done
+        self.events.append(Event(point, False, is_end=True, seconds=seconds))
 
     def foreseen(self) -> dict[str, dict[Point, float]]:
         """Use predictions from reports as the results of unfinished trials.
@@ -192,7 +196,7 @@ class Ledger:
             return {}
         found, lags = self.curves.foreseen(points)
         for point, metrics in zip(points, found, strict=True):
-            self.history.foresee(point, metrics)
+            self.history.foresee(point, metrics, self._lengths.get(point))
         return {name: dict(zip(points, each.tolist(), strict=True)) for name, each in lags.items()}
 
     def until(self, count: int) -> Ledger:
@@ -229,7 +233,7 @@ class Ledger:
         elif event.step is not None:
             self.report(event.point, event.step, event.metrics or {})
         elif event.is_end:
-            self.end(event.point)
+            self.end(event.point, event.seconds)
         else:
             self.submit(event.point)
 

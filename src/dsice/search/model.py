@@ -95,6 +95,8 @@ class Model:
                 factor.learn(row, metrics)
             for _ in pending:
                 factor.append()
+            if isinstance(factor, Objective):
+                factor.pause(k for k, p in enumerate(self.evaluated) if p in ledger.ended)
             found = self._lags(factor, lags or {})
             factor.fit(covariance, points, weights, sample, slots, found, sources)
         if (duration := self._duration) is not None:
@@ -222,9 +224,27 @@ class Model:
             return np.ones(len(points))
         at = np.array(points, dtype=np.intp)
         found = self._objective.chances_to_lead([self._row.get(p, -1) for p in points], at)
+        return found * self._chances_to_hold(at)
+
+    def chances_in_best(self, share: float, points: Sequence[Point]) -> Array:
+        """The probability of each of ``points`` to end feasible, in the best ``share`` of all."""
+        if isinstance(self._objective, Tradeoff):
+            return np.ones(len(points))
+        at = np.array(points, dtype=np.intp)
+        return self._objective.chances_in_best(share, at) * self._chances_to_hold(at)
+
+    def _chances_to_hold(self, points: Points) -> Array:
+        """The probability of each of ``points`` to succeed and to keep the bounds."""
+        logs = np.zeros(len(points))
         for factor in (*self._constraints, *self._feasibility):
-            found = found * np.exp(factor.expect(at)[2])
-        return found
+            logs += factor.expect(points)[2]
+        return np.exp(logs)
+
+    def lengths(self, points: Sequence[Point]) -> Array:
+        """The expected durations at ``points`` in a common unit; 1 if they are not modelled."""
+        if self._duration is None:
+            return np.ones(len(points))
+        return np.exp(-self._duration.expect(np.array(points, dtype=np.intp))[2])
 
     def rival(self, point: Point) -> Point | None:
         """The incumbent; for a front, the one at the bound where ``point`` gains most."""

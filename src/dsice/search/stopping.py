@@ -10,15 +10,16 @@ from dsice.grid import Point
 from dsice.search.ledger import Ledger
 
 KNOWN: Final = 3  # complete trials required before others end for good
-# A trial is paused when its chance, divided by its remaining share of the length, is less than this
-# share of the chance of the best new point.
-PAUSE: Final = 0.1
+PAUSE: Final = 0.1  # a trial is paused when its chance to end among the best is smaller
 SOONEST: Final = 0.11  # share of its length before which no trial ends: starts are often misleading
 KEPT: Final = 10  # one in this many trials always runs to its end
 
 
 class Stopping:
-    """Decides on ends and pauses by the probability that a trial becomes the best feasible one.
+    """Decides on ends and pauses.
+
+    A trial ends for good by its probability to become the best feasible one. It is paused by that
+    to end in the best third of all: of many good ones under way, each is unlikely to be the best.
 
     Args:
         ledger: the results and reports.
@@ -41,34 +42,42 @@ class Stopping:
         history = self._ledger.history
         return [p for p in self._ledger.pending if curves.has_diverged(p) and p not in history]
 
-    def due(self, chances: Mapping[Point, float], of_new: float) -> list[Point]:
+    def due(self, chances: Mapping[Point, float], standings: Mapping[Point, float]) -> list[Point]:
         """The pending points that should end now, the least promising first.
 
         Args:
             chances: probabilities of unfinished trials to become the best.
-            of_new: the probability of the most promising new point.
+            standings: those to end among the best.
         """
         found = [
             (chances[point], point)
             for point in self._ledger.pending
             if point in chances and point not in self._ledger.history and not self._is_kept(point)
         ]
-        return [point for chance, point in sorted(found) if self._ends(point, chance, of_new)]
+        return [p for chance, p in sorted(found) if self._ends(p, chance, standings[p])]
 
-    def _ends(self, point: Point, chance: float, of_new: float) -> bool:
+    def _ends(self, point: Point, chance: float, standing: float) -> bool:
         left = self._left(point)
         if not self._end_below or not 0 < left <= 1 - SOONEST:
             return False  # also if its result is about to arrive
         if self._pause:
-            return chance < PAUSE * of_new * left  # (20)
+            return standing < PAUSE  # (20)
         return chance < self._end_below and self._ledger.successes >= KNOWN
 
-    def to_resume(self, chances: Mapping[Point, float], of_new: float) -> Point | None:
-        """The paused point that should resume, if any."""
+    def to_resume(
+        self, chances: Mapping[Point, float], of_new: float, lengths: Mapping[Point, float]
+    ) -> Point | None:
+        """The paused point that should resume, if any: it promises more for the rest of its length.
+
+        Args:
+            chances: as in `due`.
+            of_new: the probability of the most promising new point.
+            lengths: lengths of unfinished trials, as multiples of that of this point.
+        """
         if not self._pause:
             return None
         rates = [
-            (chances[p] / max(self._left(p), 0.01), p)
+            (chances[p] / max(self._left(p), 0.01) / lengths.get(p, 1.0), p)
             for p in self._ledger.ended
             if p in chances and not self._has_diverged(p)
         ]

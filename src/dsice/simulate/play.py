@@ -201,7 +201,7 @@ def play(search: Search, world: World, slots: int, terms: Terms) -> Play:
             trial = running.pop(numbers[point])
             worked += trial.stop(now)
             paused[point] = trial
-            search.end(point)
+            search.end(point, seconds=trial.ran or None)
 
 
 class _Trial:
@@ -256,9 +256,13 @@ class _Trial:
         self._stopped, self._ended = True, now
         return (self._share - self._before) * self.result.seconds
 
+    @property
+    def ran(self) -> float:
+        """Seconds that it has run in all."""
+        return self._share * self.result.seconds
+
     def as_job(self) -> Job:
-        ran = self._share * self.result.seconds
-        return Job(self.point, self._submitted, self._ended, self.result, ran, self._stopped)
+        return Job(self.point, self._submitted, self._ended, self.result, self.ran, self._stopped)
 
 
 class _Waves:

@@ -15,6 +15,7 @@ from dsice.goal import Metrics
 from dsice.grid import Params, Point
 from dsice.search.why import Role, Why
 from dsice.study.directory import TaskFolder
+from dsice.study.events import Verdict
 from dsice.study.task import Ending, Reference, Report, Status, Task
 from dsice.text import plain
 from dsice.units import number, setting
@@ -100,6 +101,13 @@ class Trial(Task):
     def spent_seconds(self) -> float:
         """Total run time of all its attempts that count, in seconds."""
         return sum(attempt.seconds for attempt in self.attempts if not attempt.void)
+
+    @property
+    def measured_seconds(self) -> float:
+        """How long the measurement ran so far: with ``pause``, those before a pause count too."""
+        earlier = self.attempts[:-1] if self.study.config.trial.progress.pause else []
+        paused = sum(each.seconds for each in earlier if each.verdict is Verdict.STOPPED)
+        return paused + self.seconds
 
     @property
     def is_given(self) -> bool:
@@ -212,11 +220,13 @@ class Told(NamedTuple):
         of: a trial or a known result.
         call: its kind.
         report: for `Call.REPORT`.
+        seconds: for `Call.STOP`, how long it had run; 0 if unknown.
     """
 
     of: Trial | KnownResult
     call: Call
     report: Report | None = None
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)

@@ -172,10 +172,11 @@ class Proposals:
         """Tell the search of a trial that has ended for good."""
         if (search := self.search) is None:
             return
+        seconds = seconds_of(trial)
         if verdict is Verdict.STOPPED:
-            self.computed(lambda: search.end(trial.point))
+            self.computed(lambda: search.end(trial.point, seconds=seconds))
         else:
-            result, seconds = self._useful(trial), seconds_of(trial)
+            result = self._useful(trial)
             self.computed(lambda: search.tell(trial.point, result, seconds=seconds))
 
     def _useful(self, known: Trial | KnownResult) -> Metrics | None:

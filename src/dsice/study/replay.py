@@ -12,7 +12,7 @@ from dsice.study.task import Status
 
 def seconds_of(known: Trial | KnownResult) -> float | None:
     """How long a measurement took; None if unknown."""
-    return (known.seconds or None) if isinstance(known, Trial) else None
+    return (known.measured_seconds or None) if isinstance(known, Trial) else None
 
 
 def replay(
@@ -39,4 +39,4 @@ def replay(
         elif told.report is not None:
             search.report(point, told.report.share, told.report.metrics)
         elif point in search.pending:
-            search.end(point)
+            search.end(point, seconds=told.seconds or None)

@@ -327,7 +327,7 @@ class Study(Results):
             case Verdict.STOPPED:
                 if isinstance(task, Trial) and event.attempt == len(task.attempts):
                     task.status, task.reason = Status.STOPPED, event.reason
-                    self.calls.append(Told(task, Call.STOP))
+                    self.calls.append(Told(task, Call.STOP, seconds=task.measured_seconds))
                 return
             case Verdict.DONE:
                 task.status = Status.DONE

@@ -14,6 +14,7 @@ from dsice.search import make_search
 from dsice.search.asynchronous import Dsice
 from dsice.search.curves import Curves, rungs_of
 from dsice.search.ledger import Ledger
+from dsice.search.stopping import Stopping
 
 GRID = Grid([Axis("x", list(range(9))), Axis("y", list(range(9)))])
 GOAL = Goal(minimize="loss")
@@ -29,6 +30,15 @@ def dsice(**options: object) -> Dsice:
     search = make_search("dsice", GRID, GOAL, seed=3, capacity=4, steps=STEPS, **options)
     assert isinstance(search, Dsice)
     return search
+
+
+def ledger_with(reached: dict[Point, int]) -> Ledger:
+    """A ledger with a pending trial at each point, which has reported at a step."""
+    ledger = Ledger(GRID, GOAL, STEPS)
+    for point, step in reached.items():
+        ledger.submit(point)
+        ledger.report(point, step, {"loss": value(point, step)})
+    return ledger
 
 
 def run(search: Dsice, most: int) -> tuple[list[Point], list[Point], int]:
@@ -129,6 +139,67 @@ def test_replayed_calls_lead_to_the_same_proposal() -> None:
         else:
             copy.pend(event.point)
     assert copy.ask(3) == search.ask(3)
+
+
+def test_a_trial_that_ended_tells_how_long_its_point_takes() -> None:
+    ledger = Ledger(GRID, GOAL, STEPS)
+    for point in ((1, 1), (2, 2)):
+        ledger.submit(point)
+        ledger.report(point, 2, {"loss": 3.0})
+    ledger.end((1, 1), 10.0)
+    copy = ledger.until(len(ledger.events))
+    for each in (ledger, copy):
+        each.foreseen()
+        assert each.history.seconds((1, 1)) == 40.0
+        assert each.history.seconds((2, 2)) is None
+    ledger.submit((1, 1))
+    ledger.record((1, 1), {"loss": 2.0}, 35.0)
+    assert ledger.history.seconds((1, 1)) == 35.0
+    with pytest.raises(InvalidInput, match="seconds"):
+        dsice().end(dsice().ask()[0], seconds=-1.0)
+
+
+def test_trials_pause_that_are_unlikely_to_be_among_the_best() -> None:
+    stopping = Stopping(ledger_with({(k, 0): 4 for k in range(6)}), 0.02, pause=True)
+    points: list[Point] = [(k, 0) for k in range(6)]
+    standings = dict(zip(points, [0.5, 0.05, 0.2, 0.01, 0.9, 0.3], strict=True))
+    chances = {point: standing / 10 for point, standing in standings.items()}
+    assert stopping.due(chances, standings) == [(3, 0), (1, 0)]
+
+
+def test_a_paused_trial_goes_on_where_the_rest_of_it_promises_more_for_its_time() -> None:
+    ledger = ledger_with({(0, 0): 4, (1, 0): 4})
+    for point in list(ledger.pending):
+        ledger.end(point)
+    stopping = Stopping(ledger, 0.02, pause=True)
+    chances: dict[Point, float] = {(0, 0): 0.2, (1, 0): 0.3}  # half of each is left
+    even: dict[Point, float] = {(0, 0): 1.0, (1, 0): 1.0}
+    assert stopping.to_resume(chances, 0.5, even) == (1, 0)
+    assert stopping.to_resume(chances, 0.7, even) is None
+    assert stopping.to_resume(chances, 0.3, {(0, 0): 1.0, (1, 0): 3.0}) == (0, 0)
+    assert Stopping(ledger, 0.02, pause=False).to_resume(chances, 0.1, even) is None
+
+
+def test_what_a_paused_trial_may_become_is_no_bar_to_new_points() -> None:
+    """The improvement expected elsewhere is that on trials that run, not on those that do not."""
+    gains: list[float] = []
+    for is_paused in (False, True):
+        search = dsice(pause=True)
+        points = search.ask(4)
+        best = min(points, key=lambda point: value(point, 8))
+        for point in points:
+            search.report(point, 4, {"loss": value(point, 4)})
+            if point != best:
+                search.tell(point, {"loss": value(point, 8)})
+        if is_paused:
+            search.end(best)
+        more = [point for point in GRID if not search.is_known(point)][:6]
+        for point in more:
+            search.tell(point, {"loss": 60.0 + value(point, 8)})
+        found = search.forecast([(6, 2)])
+        assert found is not None
+        gains.append(found[0].rating or -math.inf)
+    assert gains[1] > gains[0]
 
 
 def test_repeated_and_late_reports_change_nothing() -> None:

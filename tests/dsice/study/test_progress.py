@@ -13,13 +13,23 @@ import pytest
 from dsice.errors import InvalidInput
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, Kind, Outcome
+from dsice.search.asynchronous import Dsice
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
-from dsice.study.events import EndAsked, Event, Reported
+from dsice.study.events import (
+    AttemptBegan,
+    AttemptEnded,
+    EndAsked,
+    Event,
+    Proposed,
+    Reported,
+    Verdict,
+)
 from dsice.study.facts import Trial
 from dsice.study.journal import Journal, Lines
 from dsice.study.progress import Listener
+from dsice.study.replay import replay
 from dsice.study.state import Study
 from dsice.study.task import Attempt, Status
 
@@ -167,6 +177,43 @@ def test_some_trials_end_early(tmp_path: Path, pause: bool) -> None:
     again = bench.look()
     assert [t.status for t in again.trials] == [t.status for t in study.trials]
     assert [t.reports for t in again.trials] == [t.reports for t in study.trials]
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_a_search_hears_how_long_trials_ran_before_they_ended(tmp_path: Path, pause: bool) -> None:
+    bench = Bench(tmp_path, pause=pause)
+    study = Study(bench.config, bench.place)
+    events: list[Event] = [
+        Proposed(trial=1, params={"a": 1, "b": 2}),
+        AttemptBegan(trial=1, attempt=1),
+        Reported(trial=1, step=4, share=0.25, metrics={"loss": 1.0}),
+        AttemptEnded(
+            attempt=1,
+            trial=1,
+            verdict=Verdict.STOPPED,
+            kind=Kind.CANCELLED,
+            started=100.0,
+            ended=105.0,
+        ),
+    ]
+    last: list[Event] = [
+        AttemptBegan(trial=1, attempt=2),
+        AttemptEnded(
+            attempt=2,
+            trial=1,
+            verdict=Verdict.DONE,
+            kind=Kind.OK,
+            metrics={"loss": 0.5},
+            started=200.0,
+            ended=212.0,
+        ),
+    ]
+    for more, seconds in ((events, [5.0]), (last, [5.0, 17.0 if pause else 12.0])):
+        study.apply(more)
+        search = Dsice(bench.config.grid, study.goal, steps=[0.25, 0.5, 1.0], pause=pause)
+        replay(search, study.calls, lambda known: known.metrics)
+        heard = [event.seconds for event in search.ledger.events if event.seconds is not None]
+        assert heard == seconds
 
 
 def test_without_a_length_nothing_is_recorded(tmp_path: Path) -> None:
