@@ -191,7 +191,9 @@ def test_ten_kills_where_a_job_runs_several_trials(cluster: Cluster, victim: str
     chance, killed = random.Random(1), 0
     for _ in range(10):
         driver = cluster.start()
-        time.sleep(chance.uniform(1.0, 4.0))  # the random moment
+        if victim != "driver":
+            until(lambda d=driver: cluster.shims() or d.poll() is not None, "a program")  # type: ignore[misc]
+        time.sleep(chance.uniform(0.5, 2.0))  # the random moment
         running = [pid for pid in cluster.shims() if victim != "driver"]
         for pid in running[:2]:
             with contextlib.suppress(OSError):
