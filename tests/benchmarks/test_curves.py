@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,16 @@ def test_work_is_counted_and_trials_go_on_where_they_were(curves: Path) -> None:
     for name in ("dsice", "random + ASHA"):
         run = play(problem, METHODS[name](problem, 4, 0), 4, 40.0, 0)
         assert run.begun > run.complete > 0
+        assert run.work == sorted(run.work)
+
+
+def test_other_tuners_play_by_the_same_rules(curves: Path) -> None:
+    problem = Problem(curves / "small.npz")
+    for name, package in (("TPE + median", "optuna"), ("Syne Tune ASHA", "syne_tune")):
+        if find_spec(package) is None:
+            continue
+        run = play(problem, METHODS[name](problem, 4, 0), 4, 40.0, 0, 0)
+        assert run.begun >= run.complete > 0
         assert run.work == sorted(run.work)
 
 
