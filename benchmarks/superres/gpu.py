@@ -6,6 +6,7 @@ and not much time: everything ends within --minutes, what there was no time for 
   errors      a step in every precision, eager and compiled, against fp64
   rates       images per second of ours, loading included, and of the re-created published step,
               its loader left out; the share of the peak that matrix products reach here
+  projections as torch's convolutions and as matrix products, which compiled networks use
   operations  where the time of a step goes
   study       a short study of two stages through dsice, if what that needs is installed
 
@@ -33,7 +34,16 @@ from typing import Any
 
 import torch
 
-from benchmarks.superres.on_gpu import Case, Setup, by_operation, count_flop, errors, peak, rate
+from benchmarks.superres.on_gpu import (
+    Case,
+    Setup,
+    by_operation,
+    count_flop,
+    errors,
+    peak,
+    projections,
+    rate,
+)
 from benchmarks.superres.photographs import draw, tiles
 from benchmarks.superres.reporting import Report
 from superres.compute import Precision
@@ -122,6 +132,13 @@ def _rates(report: Report, setup: Setup, options: argparse.Namespace) -> Case:
         for p in PRECISIONS
     }
     report.figures |= {"flop an image": flop, "peaks": peaks}
+    found = report.attempt("projections", 10, partial(projections, setup, options.batch, seconds))
+    if found:
+        report.figures["projections"] = found
+        report.say("## Projections in bf16")
+        report.say()
+        rows = [[name, f"{value / 1e12:.3g}"] for name, value in found.items()]
+        report.table(["", "TFLOP/s"], rows)
     report.say("## Rates")
     report.say()
     report.say(f"A step takes {flop / 1e9:.4g} GFLOP an image. Peaks of matrix products, TFLOP/s:")

@@ -6,18 +6,21 @@ import copy
 import gc
 import sys
 import time
+from collections.abc import Callable
 from collections.abc import Generator as Steps
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import DeviceType  # type: ignore[attr-defined]
+from torch.nn.functional import conv2d, conv_transpose2d
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.superres import published
-from benchmarks.superres.turns import Counter, peak_flops
+from benchmarks.superres.turns import Counter, fastest, peak_flops
 from superres.compute import Compute, Precision, to_tensor
 from superres.data import Dataset
 from superres.discriminator import Discriminator
@@ -254,6 +257,38 @@ def peak(precision: Precision, device: str, seconds: float) -> float:
         return peak_flops(kind, device, torch.get_num_threads(), seconds)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def projections(setup: Setup, batch: int, seconds: float) -> dict[str, float]:
+    """Operations a second that projections reach in bf16, as convolutions and as matrix products.
+
+    Those of a network at 4x, whose kernels have 8 pixels: the matrices are those of
+    `superres.layouts.Blocks`.
+    """
+    _reset(setup.device)
+    channels, side, scale = PRESETS[setup.preset].generator.nr, setup.patch, 4
+    options: dict[str, Any] = {"device": setup.device, "dtype": torch.bfloat16}
+
+    def images(side: int) -> Tensor:
+        image = torch.randn(batch, channels, side, side, **options)
+        return image.contiguous(memory_format=torch.channels_last)
+
+    low, high = images(side), images(scale * side)
+    kernels = torch.randn(channels, channels, 2 * scale, 2 * scale, **options)
+    kernels = kernels.contiguous(memory_format=torch.channels_last)
+    rows = batch * (side + 1) ** 2
+    pixels = torch.randn(rows, 4 * channels, **options)
+    blocks = torch.randn(rows, scale * scale * channels, **options)
+    matrix = torch.randn(scale * scale * channels, 4 * channels, **options)
+    torch.backends.cudnn.benchmark = True
+    ways: dict[str, Callable[[], Tensor]] = {
+        "up, transposed convolution": lambda: conv_transpose2d(low, kernels, None, scale, 2),
+        "up, matrix product": lambda: pixels @ matrix.t(),
+        "down, convolution": lambda: conv2d(high, kernels, None, scale, 2),
+        "down, matrix product": lambda: blocks @ matrix,
+    }
+    operations = 2.0 * batch * (side * channels * 2 * scale) ** 2
+    return {name: operations * fastest(way, setup.device, seconds) for name, way in ways.items()}
 
 
 @dataclass(frozen=True, slots=True)

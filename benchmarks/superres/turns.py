@@ -85,9 +85,8 @@ def peak_flops(dtype: str, device: str, threads: int, seconds: float) -> float:
         return functional.conv2d(image, weight, padding=1)
 
     return max(
-        product * _fastest(lambda: a @ b, device, seconds),
-        convolution
-        * _fastest(lambda: functional.conv2d(image, weight, padding=1), device, seconds),
+        product * fastest(lambda: a @ b, device, seconds),
+        convolution * fastest(lambda: functional.conv2d(image, weight, padding=1), device, seconds),
     )
 
 
@@ -140,7 +139,7 @@ def _measure(contender: Loop[T], task: Task, seconds: float, count: bool) -> Tur
     return Turn(done / wall, cpu / done, peak, flop)
 
 
-def _fastest(function: Callable[[], object], device: str, seconds: float) -> float:
+def fastest(function: Callable[[], object], device: str, seconds: float) -> float:
     """Calls a second of the fastest of all calls within `seconds`."""
     function()
     _wait(device)

@@ -19,6 +19,7 @@ from benchmarks.superres.on_gpu import (
     by_operation,
     count_flop,
     errors,
+    projections,
     rate,
 )
 from benchmarks.superres.photographs import draw, tiles
@@ -52,6 +53,12 @@ def test_rates_and_operations(setup: Setup) -> None:
     assert seconds == sorted(seconds, reverse=True)
 
 
+def test_projections_are_timed_in_both_forms(setup: Setup) -> None:
+    found = projections(setup, 2, 0.01)
+    assert len(found) == 4
+    assert min(found.values()) > 0
+
+
 def test_what_does_not_fit_is_no_error(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object) -> None:
         raise torch.OutOfMemoryError
@@ -83,6 +90,7 @@ def test_the_tables_and_the_study(
     monkeypatch.setattr(gpu, "errors", lambda *arguments: found)
     monkeypatch.setattr(gpu, "count_flop", lambda setup: 5e11)
     monkeypatch.setattr(gpu, "peak", lambda *arguments: 8e14)
+    monkeypatch.setattr(gpu, "projections", lambda *arguments: {"up, matrix product": 4e14})
     monkeypatch.setattr(gpu, "by_operation", lambda *arguments: [Operation("conv", 0.02, 7)])
 
     def rated(setup: Setup, case: Case, seconds: float) -> Rate | None:
@@ -102,6 +110,7 @@ def test_the_tables_and_the_study(
     text = out.read_text()
     assert "Left out" not in text
     assert "| bf16 | 1.0e-06 | 2.0e-06 | 3.0e-06 | 4.0e-06 |" in text
+    assert "| up, matrix product | 400 |" in text
     assert "A step takes 500 GFLOP an image." in text
     assert "| superres, bf16, eager, batch 2 | 640 | 80 | 40% | 12.5 | 5.21 |" in text
     assert "| superres, bf16, eager, batch 8 | does not fit |" in text
