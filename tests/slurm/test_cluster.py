@@ -145,7 +145,7 @@ def test_a_cancelled_job_is_told_by_sigterm(tmp_path: Path) -> None:
     eventually(lambda: output.exists() and "ready" in output.read_text())
     run("scancel", number)
     eventually(lambda: state(number) == "CANCELLED")
-    assert "told" in output.read_text()
+    eventually(lambda: "told" in output.read_text())
 
 
 def test_a_requeued_job_runs_again_and_knows_it(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Final
 from dsice.files import read_regular
 from dsice.launch.job import JobFolder
 from dsice.launch.shim import Cancellation, run_once
+from dsice.text import say
 
 _OF_THE_NODE: Final = ("HOME", "HOSTNAME", "OLDPWD", "PWD", "SHLVL", "TMPDIR", "_")
 _LARGEST: Final = 10_000_000  # bytes of an environment
@@ -45,7 +46,7 @@ def _say_alive(folders: Sequence[str]) -> None:
             words = Path(f"/proc/{owner.pid}/cmdline").read_bytes().split(b"\0")
         # Some file systems of clusters have no locks.
         if job.is_alive() or owner.batch_id.encode() in words:
-            print(owner.batch_id)
+            say(owner.batch_id)
 
 
 if __name__ == "__main__":

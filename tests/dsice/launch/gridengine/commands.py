@@ -5,6 +5,7 @@ It is called by each of these names. What it knows of jobs is in the folder FAKE
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,10 +34,12 @@ def qsub(script: Path) -> None:
             number += 1
     job = GRID / str(number)
     (job / "name").write_text(options["-N"])
+    # As the real one does: whoever submits may delete or rename the script at once.
+    spooled = shutil.copy(script, job / "script")
     env = {"HOME": os.environ["HOME"], "PATH": "/usr/bin:/bin", "JOB_ID": str(number)}
     with (job / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["bash", script], env=env, stdout=log, stderr=log, start_new_session=True
+            ["bash", spooled], env=env, stdout=log, stderr=log, start_new_session=True
         )
     (job / "pid").write_text(str(process.pid))
     print(f'Your job {number} ("{options["-N"]}") has been submitted')
