@@ -61,7 +61,8 @@ class Stopping:
         if not self._end_below or not 0 < left <= 1 - SOONEST:
             return False  # also if its result is about to arrive
         if self._pause:
-            return standing < PAUSE  # (20)
+            # One that has just been resumed would cost its start each time, and get nowhere.
+            return standing < PAUSE and self._ledger.has_gone_on(point)  # (20)
         return chance < self._end_below and self._ledger.successes >= KNOWN
 
     def to_resume(

@@ -167,6 +167,19 @@ def test_trials_pause_that_are_unlikely_to_be_among_the_best() -> None:
     assert stopping.due(chances, standings) == [(3, 0), (1, 0)]
 
 
+def test_a_resumed_trial_reports_before_it_pauses_again() -> None:
+    point: Point = (0, 0)
+    ledger = ledger_with({point: 2})
+    stopping = Stopping(ledger, 0.02, pause=True)
+    unlikely = ({point: 0.001}, {point: 0.01})
+    assert stopping.due(*unlikely) == [point]
+    ledger.end(point)
+    ledger.submit(point)
+    assert stopping.due(*unlikely) == []
+    ledger.report(point, 4, {"loss": 1.0})
+    assert stopping.due(*unlikely) == [point]
+
+
 def test_a_paused_trial_goes_on_where_the_rest_of_it_promises_more_for_its_time() -> None:
     ledger = ledger_with({(0, 0): 4, (1, 0): 4})
     for point in list(ledger.pending):
