@@ -87,6 +87,14 @@ class Job:
         assert len(study.with_status(Status.DONE)) == 8
         return study
 
+    def start_and_kill(self) -> None:
+        """Kill a driver while two programs run, which wait for the gate to go."""
+        (self.folder / "gate").touch()
+        driver = self.start()
+        until(lambda: len(self.log()) == 2, "two programs")
+        driver.kill()
+        driver.communicate()
+
     def log(self) -> list[list[str]]:
         try:
             return [line.split() for line in (self.folder / "log").read_text().splitlines()]
@@ -96,11 +104,7 @@ class Job:
 
 def test_a_study_on_two_nodes_and_a_kill(tmp_path: Path) -> None:
     job = Job(tmp_path)
-    (tmp_path / "gate").touch()
-    driver = job.start()
-    until(lambda: len(job.log()) == 2, "two programs")
-    driver.kill()
-    driver.communicate()
+    job.start_and_kill()
     (tmp_path / "gate").unlink()
     job.run()
     lines = job.log()
@@ -120,11 +124,7 @@ def test_fujitsus_variables(tmp_path: Path) -> None:
 
 def test_the_next_job_goes_on(tmp_path: Path) -> None:
     first = Job(tmp_path)
-    (tmp_path / "gate").touch()
-    driver = first.start()
-    until(lambda: len(first.log()) == 2, "two programs")
-    driver.kill()
-    driver.communicate()
+    first.start_and_kill()
     for claim in (tmp_path / "out").glob("trials/*/*/claim.json"):  # the job ends, and all in it
         os.kill(json.loads(claim.read_text())["pid"], signal.SIGKILL)
     (tmp_path / "gate").unlink()
