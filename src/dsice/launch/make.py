@@ -72,14 +72,20 @@ def make_launcher(
         return AllocationLauncher(own) if nodes is None else NodesLauncher(own, nodes, folder)
     from dsice.launch.batch import BatchLauncher
 
-    if odd := re.search(r"[^\w./+@:,=~-]", str(folder)):
+    if odd := odd_in(str(folder)):
         raise InvalidInput(
             f"{str(folder.parent)!r}: job scripts of batch systems cannot name a folder with "
-            f"{odd[0]!r}; choose another with --in"
+            f"{odd!r}; choose another with --in"
         )
     if not isinstance(settings, BatchSettings):
         settings = settings_of(system)()
     return BatchLauncher(make_scheduler(settings), settings, folder)
+
+
+def odd_in(path: str) -> str:
+    """The first character of a path that a job script or a remote shell cannot name, or nothing."""
+    found = re.search(r"[^\w./+@:,=~-]", path)
+    return found[0] if found else ""
 
 
 def make_scheduler(settings: BatchSettings) -> Scheduler:

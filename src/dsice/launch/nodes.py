@@ -9,7 +9,6 @@ its node: by the lock of its claim, and by its process. A file in its folder tel
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 import sys
@@ -24,7 +23,7 @@ from dsice.launch.allocation import AllocationLauncher
 from dsice.launch.base import JobState
 from dsice.launch.devices import visible_devices
 from dsice.launch.job import JobFolder, JobSpec
-from dsice.launch.make import make_scheduler
+from dsice.launch.make import make_scheduler, odd_in
 from dsice.launch.names import PBS, PJM
 from dsice.launch.settings import AllocationSettings, BatchSettings, PbsSettings, PjmSettings
 from dsice.launch.shim import SAFE_PATH_ADDED
@@ -126,8 +125,8 @@ class NodesLauncher(AllocationLauncher):
 
     def _require(self) -> None:
         for what in (str(self._folder), sys.executable):
-            if odd := re.search(r"[^\w./+@:,=~-]", what):
-                raise InvalidInput(f"{what!r}: a remote shell cannot be given {odd[0]!r}")
+            if odd := odd_in(what):
+                raise InvalidInput(f"{what!r}: a remote shell cannot be given {odd!r}")
         environment = self._folder / "environment.json"
         if not environment.exists():
             make_folder(self._folder, private=True)
