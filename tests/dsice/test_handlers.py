@@ -34,12 +34,12 @@ def test_handlers_are_in_force_within_the_block_and_the_former_ones_afterwards()
 
 
 def test_a_handler_that_was_set_within_stays() -> None:
-    before = signal.getsignal(signal.SIGUSR1)
+    before, other = (signal.getsignal(n) for n in (signal.SIGUSR1, signal.SIGUSR2))
     try:
         with handled(lambda number, frame: None, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGUSR2) is before
+        assert signal.getsignal(signal.SIGUSR2) is other
     finally:
         signal.signal(signal.SIGUSR1, before)
 
