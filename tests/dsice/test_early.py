@@ -21,7 +21,7 @@ Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
 StudyFile = Callable[..., Path]
 
 KILLS = 20
-TRIALS = 40
+TRIALS = 48  # all points of the grid, so that most are hopeless, whatever is tried first
 # Trains from its checkpoint on. Told to end, it finishes its step.
 TRAINING = """#!/bin/sh
 trap 'stop=1' TERM
@@ -46,7 +46,7 @@ def test_twenty_kills(
     chance = random.Random(1)
     study_file(
         top='minimize = "loss"',
-        grid="a = { integers = [0, 19] }\nb = { integers = [0, 19] }",
+        grid="a = { integers = [0, 15] }\nb = { integers = [5, 7] }",
         command='["{study}/program.sh", "{a}", "{b}"]',
         run=f"parallel = 4\ntrials = {TRIALS}",
         program=TRAINING,
@@ -73,7 +73,7 @@ def test_twenty_kills(
         assert ran == list(range(1, len(ran) + 1)), "a step was run twice, or left out"
         assert trial.status in (Status.DONE, Status.STOPPED)
         assert len(ran) == 16 or trial.status is Status.STOPPED
-    assert len(study.with_status(Status.STOPPED)) >= TRIALS // 4
+    assert len(study.with_status(Status.STOPPED)) >= TRIALS // (4 if pause == "true" else 2)
     facts = json.loads(dsice("status", "killed", "--json").stdout)
     assert facts["trials"]["stopped"] == len(facts["ended_early"])
     assert facts["trials"]["failed"] == 0
