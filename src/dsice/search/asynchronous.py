@@ -153,7 +153,8 @@ class Dsice(Search):
     def resume(self, count: int = 1) -> list[Point]:  # noqa: D102
         if self.ledger.curves is None or not self.ledger.ended or not self._is_guided():
             return []
-        points = self._stopping.worth_finishing(self._current_epoch().chances)[:count]
+        epoch = self._current_epoch()
+        points = self._stopping.worth_finishing(epoch.chances, epoch.standings)[:count]
         for point in points:
             self._whys[point] = self._why(point)
             self._submit(point)
@@ -168,7 +169,9 @@ class Dsice(Search):
         if self.ledger.curves is None or not self.ledger.ended or not self._is_guided():
             return None
         epoch = self._current_epoch()
-        return self._stopping.to_resume(epoch.chances, epoch.chance_of_new, epoch.lengths)
+        return self._stopping.to_resume(
+            epoch.chances, epoch.standings, epoch.chance_of_new, epoch.lengths
+        )
 
     def _hear(self) -> None:
         if self._is_guided():

@@ -65,7 +65,6 @@ class Ledger:
         self._steps = steps
         self._ended: dict[Point, None] = {}
         self._lengths: dict[Point, float] = {}  # expected seconds of trials that were ended
-        self._left: dict[Point, float] = {}  # shares of their lengths that were left then
         self.curves: Final = None if steps is None else Curves(goal, steps)
         self._canonical: dict[Point, Point] = {}  # by `Grid.program`
         self._numbers: dict[Point, int] = {}
@@ -181,15 +180,10 @@ class Ledger:
         point = self.canonical(point)
         self._pending.pop(point, None)
         self._ended[point] = None
-        self._left[point] = left = 1.0 if self.curves is None else self.curves.left(point)
-        done = 1 - left
+        done = 0.0 if self.curves is None else 1 - self.curves.left(point)
         if seconds is not None and done:
             self._lengths[point] = seconds / done
         self.events.append(Event(point, False, is_end=True, seconds=seconds))
-
-    def has_gone_on(self, point: Point) -> bool:
-        """Whether a trial has reported a further step since it was last ended, if it ever was."""
-        return self.curves is None or self.curves.left(point) != self._left.get(point)
 
     def foreseen(self) -> dict[str, dict[Point, float]]:
         """Use predictions from reports as the results of unfinished trials.

@@ -61,40 +61,51 @@ class Stopping:
         if not self._end_below or not 0 < left <= 1 - SOONEST:
             return False  # also if its result is about to arrive
         if self._pause:
-            # One that has just been resumed would cost its start each time, and get nowhere.
-            return standing < PAUSE and self._ledger.has_gone_on(point)  # (20)
+            return standing < PAUSE  # (20)
         return chance < self._end_below and self._ledger.successes >= KNOWN
 
     def to_resume(
-        self, chances: Mapping[Point, float], of_new: float, lengths: Mapping[Point, float]
+        self,
+        chances: Mapping[Point, float],
+        standings: Mapping[Point, float],
+        of_new: float,
+        lengths: Mapping[Point, float],
     ) -> Point | None:
         """The paused point that should resume, if any: it promises more for the rest of its length.
 
         Args:
             chances: as in `due`.
+            standings: as in `due`.
             of_new: the probability of the most promising new point.
             lengths: lengths of unfinished trials, as multiples of that of this point.
         """
-        if not self._pause:
-            return None
         rates = [
             (chances[p] / max(self._left(p), 0.01) / lengths.get(p, 1.0), p)
-            for p in self._ledger.ended
-            if p in chances and not self._has_diverged(p)
+            for p in self._resumable(standings)
         ]
         rate, point = max(rates, default=(0.0, None))
         return point if rate > of_new else None
 
-    def worth_finishing(self, chances: Mapping[Point, float]) -> list[Point]:
+    def worth_finishing(
+        self, chances: Mapping[Point, float], standings: Mapping[Point, float]
+    ) -> list[Point]:
         """The paused points that may still become the best, the most promising first."""
+        found = [(-chances[p], p) for p in self._resumable(standings)]
+        return [point for chance, point in sorted(found) if -chance >= self._end_below]
+
+    def _resumable(self, standings: Mapping[Point, float]) -> list[Point]:
+        """The paused points that would not pause at once again, which costs their start each time.
+
+        Args:
+            standings: as in `due`; others are not known yet.
+        """
         if not self._pause:
             return []
-        found = [
-            (-chances[p], p)
+        return [
+            p
             for p in self._ledger.ended
-            if p in chances and not self._has_diverged(p)
+            if p in standings and standings[p] >= PAUSE and not self._has_diverged(p)
         ]
-        return [point for chance, point in sorted(found) if -chance >= self._end_below]
 
     def _has_diverged(self, point: Point) -> bool:
         return self._ledger.curves is not None and self._ledger.curves.has_diverged(point)

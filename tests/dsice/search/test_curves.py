@@ -167,30 +167,30 @@ def test_trials_pause_that_are_unlikely_to_be_among_the_best() -> None:
     assert stopping.due(chances, standings) == [(3, 0), (1, 0)]
 
 
-def test_a_resumed_trial_reports_before_it_pauses_again() -> None:
-    point: Point = (0, 0)
-    ledger = ledger_with({point: 2})
-    stopping = Stopping(ledger, 0.02, pause=True)
-    unlikely = ({point: 0.001}, {point: 0.01})
-    assert stopping.due(*unlikely) == [point]
-    ledger.end(point)
-    ledger.submit(point)
-    assert stopping.due(*unlikely) == []
-    ledger.report(point, 4, {"loss": 1.0})
-    assert stopping.due(*unlikely) == [point]
-
-
 def test_a_paused_trial_goes_on_where_the_rest_of_it_promises_more_for_its_time() -> None:
     ledger = ledger_with({(0, 0): 4, (1, 0): 4})
     for point in list(ledger.pending):
         ledger.end(point)
     stopping = Stopping(ledger, 0.02, pause=True)
     chances: dict[Point, float] = {(0, 0): 0.2, (1, 0): 0.3}  # half of each is left
+    good: dict[Point, float] = {(0, 0): 0.9, (1, 0): 0.9}
     even: dict[Point, float] = {(0, 0): 1.0, (1, 0): 1.0}
-    assert stopping.to_resume(chances, 0.5, even) == (1, 0)
-    assert stopping.to_resume(chances, 0.7, even) is None
-    assert stopping.to_resume(chances, 0.3, {(0, 0): 1.0, (1, 0): 3.0}) == (0, 0)
-    assert Stopping(ledger, 0.02, pause=False).to_resume(chances, 0.1, even) is None
+    assert stopping.to_resume(chances, good, 0.5, even) == (1, 0)
+    assert stopping.to_resume(chances, good, 0.7, even) is None
+    assert stopping.to_resume(chances, good, 0.3, {(0, 0): 1.0, (1, 0): 3.0}) == (0, 0)
+    assert Stopping(ledger, 0.02, pause=False).to_resume(chances, good, 0.1, even) is None
+
+
+def test_no_trial_resumes_that_would_pause_at_once() -> None:
+    ledger = ledger_with({(0, 0): 4, (1, 0): 4})
+    stopping = Stopping(ledger, 0.02, pause=True)
+    chances: dict[Point, float] = {(0, 0): 0.3, (1, 0): 0.2}
+    standings: dict[Point, float] = {(0, 0): 0.05, (1, 0): 0.5}
+    assert stopping.due(chances, standings) == [(0, 0)]
+    for point in list(ledger.pending):
+        ledger.end(point)
+    assert stopping.to_resume(chances, standings, 0.1, {}) == (1, 0)
+    assert stopping.worth_finishing(chances, standings) == [(1, 0)]
 
 
 def test_what_a_paused_trial_may_become_is_no_bar_to_new_points() -> None:
