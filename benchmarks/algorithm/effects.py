@@ -33,17 +33,17 @@ def effects_figure(study: Study) -> Spec:
     panels = []
     for place, metric in enumerate(metrics):
         model = MetricModel(moment, metric)
-        bands, strengths = [], []
+        bands, variances = [], []
         for k in range(len(axes)):
-            mean, deviation, strength = model.effect(k)
+            mean, deviation, variance = model.effect(k)
             both = zip(mean.tolist(), deviation.tolist(), strict=True)
             bands.append(
                 [{"x": x, "mean": m, "low": m - d, "high": m + d} for x, (m, d) in enumerate(both)]
             )
-            strengths.append(strength)
+            variances.append(variance)
         rows = [row for band in bands for row in band]
         domain = [min(row["low"] for row in rows) - 0.05, max(row["high"] for row in rows) + 0.05]
-        for k, (axis, band, strength) in enumerate(zip(axes, bands, strengths, strict=True)):
+        for k, (axis, band, variance) in enumerate(zip(axes, bands, variances, strict=True)):
             y = {
                 "field": "mean",
                 "type": "quantitative",
@@ -52,7 +52,7 @@ def effects_figure(study: Study) -> Spec:
                 "scale": {"domain": domain, "nice": False},
             }
             look = {"labels": place == len(metrics) - 1, "grid": False, **few(axis, 3)}
-            panel = _effect_panel(axis, band, strength, y, look)
+            panel = _effect_panel(axis, band, variance, y, look)
             title = {"text": axis.name, "frame": "group", "fontSize": 12, "offset": 4}
             panel |= {"width": width, "height": 110, "title": title if place == 0 else None}
             panels.append(panel)
@@ -74,10 +74,10 @@ def _known(moment: Moment, metric: str) -> Array:
     return targets[~np.isnan(targets)]
 
 
-def _effect_panel(axis: Axis, band: list[Row], strength: float, y: Spec, look: Spec) -> Spec:
+def _effect_panel(axis: Axis, band: list[Row], variance: float, y: Spec, look: Spec) -> Spec:
     across = levels_axis(axis)
     x = {**across, "title": None, "axis": {**across["axis"], **look}}
-    words = [{"text": "strength " + (f"{strength:.2f}" if strength >= 0.005 else "0.00")}]
+    words = [{"text": "variance " + (f"{variance:.2f}" if variance >= 0.005 else "0.00")}]
     above = text(SOFT, align="left", baseline="bottom", dy=-3)
     spread, middle = area(), {"type": "line", "color": BLUE, "strokeWidth": 2}
     if not axis.ordered:

@@ -165,7 +165,7 @@ class Moment:
 
 
 class MetricModel:
-    """The model of one metric at a moment, its strengths and noise learned at that moment.
+    """The model of one metric at a moment, with the hyperparameters learned at that moment.
 
     The search learns them only now and then, so that its own may be some results older.
     """
@@ -193,7 +193,7 @@ class MetricModel:
         return field.mean(white) + self._centre, scale * np.sqrt(field.variance())
 
     def effect(self, axis: int) -> tuple[Array, Array, float]:
-        """What an axis does by itself: mean and deviation by level, and its strength.
+        """An axis' main effect, mean and std by level, and the sum of its terms' variances.
 
         Averaged over all levels of the other axes, the covariance is 1 + sum_t w_t R_t of this
         axis, as all other terms have mean zero.
@@ -203,15 +203,15 @@ class MetricModel:
         matrix += np.diag(self._noise / self._weights[self._known])
         pull = np.linalg.solve(matrix, values)
         mine = [k for k, (of, _) in enumerate(self._anova.terms) if of == axis]
-        strengths = self._anova.strengths[mine]
+        variances = self._anova.variances[mine]
         levels = np.zeros((self._anova.shape[axis], points.shape[1]), dtype=np.intp)
         levels[:, axis] = np.arange(len(levels))
-        across = np.tensordot(strengths, self._anova.axis_terms(axis, levels, points), 1)
-        own = np.diag(np.tensordot(strengths, self._anova.axis_terms(axis, levels, levels), 1))
+        across = np.tensordot(variances, self._anova.axis_terms(axis, levels, points), 1)
+        own = np.diag(np.tensordot(variances, self._anova.axis_terms(axis, levels, levels), 1))
         variance = own - np.einsum("ij,ji->i", across, np.linalg.solve(matrix, across.T))
         scale2 = self._squared_scale(float(values @ pull))
         deviation = np.sqrt(scale2 * np.maximum(variance, 0.0))
-        return across @ pull, deviation, float(strengths.sum())
+        return across @ pull, deviation, float(variances.sum())
 
     def _squared_scale(self, energy: float) -> float:
         return (energy + SCALE_COUNT) / (len(self._known) + SCALE_COUNT)

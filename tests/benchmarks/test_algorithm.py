@@ -114,10 +114,10 @@ def test_the_surface_passes_near_what_was_measured(study: Study) -> None:
 def test_the_effect_of_an_axis_has_mean_zero_over_its_levels(study: Study) -> None:
     model = MetricModel(Moment.before(study, None), study.goal.metric)
     for axis in range(3):
-        mean, deviation, strength = model.effect(axis)
+        mean, deviation, variance = model.effect(axis)
         assert mean.mean() == pytest.approx(0, abs=1e-9)
         assert (deviation >= 0).all()
-        assert strength > 0
+        assert variance > 0
 
 
 def test_costs_keep_their_order_among_the_targets(study: Study) -> None:

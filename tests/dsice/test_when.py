@@ -202,7 +202,7 @@ def test_the_covariance_of_conditional_axes(a: str | None, b: str | None, seed: 
     tested = grid(a, b)
     random = np.random.default_rng(seed)
     blank = Anova.of(tested)
-    anova = blank.with_strengths(random.uniform(0.1, 1, len(blank.terms)))
+    anova = blank.with_variances(random.uniform(0.1, 1, len(blank.terms)))
     raw = np.array(list(itertools.product(*map(range, tested.shape))))
     matrix = anova.covariance(raw, raw)
     assert np.linalg.eigvalsh(matrix).min() > -1e-8
@@ -214,7 +214,7 @@ def test_the_covariance_of_conditional_axes(a: str | None, b: str | None, seed: 
     for axis in range(4):
         mine = [k for k, (of, _) in enumerate(anova.terms) if of == axis]
         terms = anova.axis_terms(axis, raw, raw)
-        product *= 1 + np.tensordot(anova.strengths[mine], terms, 1)
+        product *= 1 + np.tensordot(anova.variances[mine], terms, 1)
     np.testing.assert_allclose(product, matrix)
 
 

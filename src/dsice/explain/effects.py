@@ -43,7 +43,7 @@ from dsice.threads import one_blas_thread
 
 LEAST: Final = 5  # results before which nothing is said
 _ACTIVE: Final = 600  # maximum number of results in the model
-_FITTED: Final = 300  # results that strengths are learned from at most
+_FITTED: Final = 300  # results that the variances are learned from at most
 _LEVELS: Final = 256  # levels of an axis that are looked at, at most
 _JITTER: Final = 1e-6
 
@@ -244,7 +244,7 @@ class _Decomposition:
     def _weighed(self, axis: int, values: Array) -> Array:
         """sum_t w_t R_t of an axis."""
         mine = [k for k, (of, _) in enumerate(self._anova.terms) if of == axis]
-        return np.asarray(np.tensordot(self._anova.strengths[mine], values, 1))
+        return np.asarray(np.tensordot(self._anova.variances[mine], values, 1))
 
     def effects(self, most_pairs: int) -> Effects:
         """All effects and interactions."""

@@ -2,11 +2,10 @@
 
     k(x, x') = prod_i (1 + sum_t w_it R_it(x_i, x'_i))
 
-with the terms R_it of each axis (`dsice.gp.axis`) and their variances w_it >= 0, called
-*strengths* in the code. Multiplied out, it is a sum over all sets of axes: a constant, a function
-of each axis, of each pair of axes, and so on, each with mean zero along each of its axes. An axis
-without effect has variance 0. On the line through a point along one axis, the process is that
-axis' spline.
+with the terms R_it of each axis (`dsice.gp.axis`) and their variances w_it >= 0. Multiplied out,
+it is a sum over all sets of axes: a constant, a function of each axis, of each pair of axes, and
+so on, each with mean zero along each of its axes. An axis without effect has variance 0. On the
+line through a point along one axis, the process is that axis' spline.
 
 The terms of a conditional axis (`dsice.when`) are 0 if it does not apply at x or at x': there the
 process depends on the other axes alone.
@@ -36,11 +35,11 @@ class Anova:
     Args:
         shape: number of levels of each axis.
         ordered: for each axis, whether its levels have an order.
-        strengths: the variance of each of `terms`; all 1 by default.
+        variances: the variance of each of `terms`; all 1 by default.
         whens: the conditions of the conditional axes, by axis.
 
     Attributes:
-        terms: (axis, name) of each term, in the order of the strengths.
+        terms: (axis, name) of each term, in the order of `variances`.
         whens: as given.
     """
 
@@ -48,7 +47,7 @@ class Anova:
         self,
         shape: Sequence[int],
         ordered: Sequence[bool],
-        strengths: Array | None = None,
+        variances: Array | None = None,
         whens: Mapping[int, When] | None = None,
     ) -> None:
         self.shape: Final = tuple(shape)
@@ -58,7 +57,7 @@ class Anova:
             for axis, (n, o) in enumerate(zip(shape, ordered, strict=True))
             for name in term_names(n, o)
         )
-        self.strengths: Final = np.ones(len(self.terms)) if strengths is None else strengths
+        self.variances: Final = np.ones(len(self.terms)) if variances is None else variances
         axes = np.array([axis for axis, _ in self.terms], dtype=int)
         self._slices: Final = [np.flatnonzero(axes == axis) for axis in range(len(shape))]
         self.whens: Final = dict(whens or {})
@@ -84,12 +83,12 @@ class Anova:
         A conditional axis has one more level, for points where it does not apply.
         """
         tables = table(self.shape[axis], self.ordered[axis])
-        factor = 1 + np.tensordot(self.strengths[self._slices[axis]], tables, 1)  # (6)
+        factor = 1 + np.tensordot(self.variances[self._slices[axis]], tables, 1)  # (6)
         return np.pad(factor, (0, int(axis in self.whens)), constant_values=1.0)
 
-    def with_strengths(self, strengths: Array) -> Anova:
+    def with_variances(self, variances: Array) -> Anova:
         """The covariance of the same grid with other variances."""
-        return Anova(self.shape, self.ordered, strengths, self.whens)
+        return Anova(self.shape, self.ordered, variances, self.whens)
 
     def applies(self, axis: int, points: Points) -> NDArray[np.bool_] | None:
         """Whether an axis applies at ``points``, shape (len(points),); None if it always does."""
@@ -110,7 +109,7 @@ class Anova:
 
     def by_axis(self) -> list[Array]:
         """The variances of the terms of each axis."""
-        return [self.strengths[mine] for mine in self._slices]
+        return [self.variances[mine] for mine in self._slices]
 
     def covariance(self, a: Points, b: Points) -> Array:
         """The covariance of points ``a`` with points ``b``, shape (len(a), len(b)).
@@ -179,7 +178,7 @@ class Anova:
         values = terms(self.shape[axis], self.ordered[axis], at, to)
         if axis in self.whens:
             values = values * ((at < self.shape[axis]) & (to < self.shape[axis]))
-        return np.asarray(1 + np.tensordot(self.strengths[self._slices[axis]], values, 1))
+        return np.asarray(1 + np.tensordot(self.variances[self._slices[axis]], values, 1))
 
     def axis_terms(self, axis: int, a: Points, b: Points) -> Array:
         """R of each term of one axis, shape (terms, len(a), len(b))."""

@@ -2,8 +2,8 @@
 
 The values are modelled as y ~ N(0, s2 (K + noise / weight)) with K of `dsice.gp.anova`. The
 scale s2 is integrated out under an inverse-gamma prior, which guards against overconfidence with
-few measurements. The logarithms of the hyperparameters, the variances of the kernel terms
-(*strengths*) and the noise, have normal priors. The gradient is exact.
+few measurements. The logarithms of the hyperparameters, the variances of the kernel terms and the
+noise, have normal priors. The gradient is exact.
 
 Source: C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press
 (2006), sections 5.4.1 and 2.7; https://gaussianprocess.org/gpml.
@@ -26,7 +26,7 @@ from dsice.gp.lags import kinship
 from dsice.threads import one_blas_thread
 
 # Prior of the natural logarithms: mean and standard deviation.
-STRENGTH: Final = (-1.0, 1.5)
+VARIANCE: Final = (-1.0, 1.5)
 NOISE: Final = (-3.0, 1.5)
 RELATION: Final = (0.0, 1.5)  # variance of the coefficient of a feature
 # Standard deviation of a variance's prior around the value learned by another model of these axes.
@@ -91,9 +91,9 @@ def learn(
         bounds=[_LIMITS] * len(start),
         options={"maxiter": _ITERATIONS, "maxfun": 2 * _ITERATIONS, "ftol": _CLOSE},
     )
-    strengths, relations, noise = evidence.apart(found.x)
+    variances, relations, noise = evidence.apart(found.x)
     return Learned(
-        covariance.with_strengths(evidence.untied(strengths)),
+        covariance.with_variances(evidence.untied(variances)),
         noise,
         relations,
         evidence.by_axis(found.x),
@@ -114,9 +114,9 @@ class _Axis:
         self._place = place  # the place of each point among the levels
         self._of_level = (np.arange(len(levels))[:, None] == place).astype(float)
 
-    def factor(self, strengths: Array) -> Array:
+    def factor(self, variances: Array) -> Array:
         """The factor of the axis between its levels."""
-        return np.asarray(1 + np.tensordot(strengths, self.terms, 1))
+        return np.asarray(1 + np.tensordot(variances, self.terms, 1))
 
     def at_points(self, factor: Array) -> Array:
         """Expand a matrix between levels to one between points."""
@@ -153,8 +153,8 @@ class _Evidence:
         self._kinship = None if lags is None else kinship(lags, lags)
         self._features = np.zeros((len(values), 0)) if features is None else features
         self._counts = [len(SHARES[n]) if n else 0 for n in _term_counts(covariance)]
-        means = [np.full(n, STRENGTH[0]) for n in self._counts]
-        deviations = [np.full(n, STRENGTH[1]) for n in self._counts]
+        means = [np.full(n, VARIANCE[0]) for n in self._counts]
+        deviations = [np.full(n, VARIANCE[1]) for n in self._counts]
         for axis, logs in enumerate(expected or ()):
             if logs is not None and len(logs) == self._counts[axis]:
                 means[axis], deviations[axis] = logs, np.full(len(logs), TAUGHT)
@@ -175,21 +175,21 @@ class _Evidence:
         ends = np.cumsum(self._counts)
         return tuple(logs[end - n : end] for end, n in zip(ends, self._counts, strict=True))
 
-    def untied(self, strengths: Array) -> Array:
+    def untied(self, variances: Array) -> Array:
         """Expand the learned variances to those of all terms."""
         first, untied = 0, []
         for axis in self._axes:
-            untied.append(strengths[first : first + len(axis.shares)] @ axis.shares)
+            untied.append(variances[first : first + len(axis.shares)] @ axis.shares)
             first += len(axis.shares)
-        return np.concatenate(untied) if untied else strengths
+        return np.concatenate(untied) if untied else variances
 
     def __call__(self, logs: Array) -> tuple[float, Array]:
-        strengths, relations, noise = self.apart(logs)
+        variances, relations, noise = self.apart(logs)
         count = len(self._values)
         product = np.ones((count, count)) if self._kinship is None else self._kinship.copy()
         factors, first = [], 0
         for axis in self._axes:
-            factor = axis.factor(strengths[first : first + len(axis.shares)])
+            factor = axis.factor(variances[first : first + len(axis.shares)])
             first += len(axis.shares)
             product *= axis.at_points(factor)
             factors.append(factor)
@@ -212,14 +212,14 @@ class _Evidence:
         related = slope if self._kinship is None else slope * self._kinship
         for k, feature in enumerate(self._features.T):
             pulled = relations[k] * (feature @ related @ feature)
-            gradient[len(strengths) + k] = -0.5 * pulled
+            gradient[len(variances) + k] = -0.5 * pulled
         slope *= product
         place = 0
         for axis, factor in zip(self._axes, factors, strict=True):
             # All pairs of points of the same levels have the same terms and the same factor.
             share = axis.summed(slope) / np.where(np.abs(factor) < 1e-10, 1e-10, factor)
             for term in axis.terms:
-                gradient[place] = -0.5 * strengths[place] * np.vdot(share, term)
+                gradient[place] = -0.5 * variances[place] * np.vdot(share, term)
                 place += 1
         gradient[-1] = -0.5 * noise * (on_diagonal @ self._per_weight)
         off = (logs - self.prior_mean) / self._prior_deviation

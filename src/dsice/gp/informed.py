@@ -28,7 +28,7 @@ class Informed(Anova):
     """
 
     def __init__(self, base: Anova, features: Sequence[Feature], relations: Array) -> None:
-        super().__init__(base.shape, base.ordered, base.strengths, base.whens)
+        super().__init__(base.shape, base.ordered, base.variances, base.whens)
         self.features: Final = tuple(features)
         self.relations: Final = relations
 

@@ -70,17 +70,17 @@ class Bridge:
                 found[at] = value
         return found
 
-    def factors(self, strengths: Sequence[Array], points: Points) -> list[Factor]:
+    def factors(self, variances: Sequence[Array], points: Points) -> list[Factor]:
         """The factors of the covariance with ``points``, one for each axis of the source.
 
         Args:
-            strengths: variances of the kernel terms of each axis.
+            variances: those of the kernel terms, by axis.
             points: points of the source.
         """
         return [
             Factor(axis, at, places, own, points[:, k])
             for k, (axis, at, places, own) in enumerate(
-                zip(self.source.axes, self._from, self._places, strengths, strict=True)
+                zip(self.source.axes, self._from, self._places, variances, strict=True)
             )
         ]
 
@@ -93,20 +93,20 @@ class Factor:
     """
 
     def __init__(
-        self, axis: Axis, at: int | None, places: Array | None, strengths: Array, levels: Levels
+        self, axis: Axis, at: int | None, places: Array | None, variances: Array, levels: Levels
     ) -> None:
-        unknown = at is None or places is None or not len(strengths)
+        unknown = at is None or places is None or not len(variances)
         self.axis: Final = None if unknown else at
         self._kind = (len(axis), axis.ordered)
         self._places = places
-        self._strengths = strengths
+        self._variances = variances
         self._levels = levels
         self._table: Array | None = None
         if unknown or places is None:
             self._table = np.ones((1, len(levels)))
             self._own = np.ones(1)
         elif has_table(len(axis)) and len(places) * len(levels) <= 4_000_000:
-            whole = 1 + np.tensordot(strengths, table(*self._kind), 1)
+            whole = 1 + np.tensordot(variances, table(*self._kind), 1)
             weights = _weights(places, len(axis))
             self._table = weights @ whole[:, levels]
             self._own = np.einsum("ij,jk,ik->i", weights, whole, weights)
@@ -117,7 +117,7 @@ class Factor:
             return self._table if self.axis is None else self._table[points[:, self.axis]]
         at = self._nearest(points)
         values = terms(*self._kind, np.maximum(at, 0)[:, None], self._levels)
-        return np.where(at[:, None] < 0, 1.0, 1 + np.tensordot(self._strengths, values, 1))
+        return np.where(at[:, None] < 0, 1.0, 1 + np.tensordot(self._variances, values, 1))
 
     def variance(self, points: Points) -> Array:
         """Variance at the target's points, shape (len(points),) or (1,)."""
@@ -125,7 +125,7 @@ class Factor:
             return self._own if self.axis is None else self._own[points[:, self.axis]]
         at = self._nearest(points)
         values = terms(*self._kind, np.maximum(at, 0), np.maximum(at, 0))
-        return np.where(at < 0, 1.0, 1 + np.tensordot(self._strengths, values, 1))
+        return np.where(at < 0, 1.0, 1 + np.tensordot(self._variances, values, 1))
 
     def _nearest(self, points: Points) -> Points:
         assert self._places is not None

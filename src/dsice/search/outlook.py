@@ -56,8 +56,8 @@ class Outlook:
         return np.asarray(BELIEVED * self.at(points).mean(axis=1))  # (17)
 
     @property
-    def strengths(self) -> list[Array | None] | None:
-        """For each axis, the prior mean of the logarithms of its hyperparameters."""
+    def log_variances(self) -> list[Array | None] | None:
+        """For each axis, the prior mean of the logarithms of its variances; None if no sources."""
         if not self._features:
             return None
         found: list[Array | None] = []

@@ -109,7 +109,7 @@ class Quantity(ABC):
             weights[sample],
             None if lags is None else lags[sample],
             features=self._outlook.at(points[sample]),
-            expected=self._outlook.strengths,
+            expected=self._outlook.log_variances,
         )
         self._expected = self._outlook.expected(points)
         self._posterior = Posterior(

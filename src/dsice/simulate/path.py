@@ -25,7 +25,7 @@ from dsice.gp.evidence import SCALE_COUNT, learn
 from dsice.grid import Grid
 from dsice.threads import one_blas_thread
 
-LEARNED: Final = 300  # results that strengths are learned from at most
+LEARNED: Final = 300  # results that the variances are learned from at most
 _PRODUCTS: Final = 1024  # in a draw from the prior
 _SUPPORTS: Final = 200  # levels of a long ordered axis at which it is drawn; straight between them
 _JITTER: Final = 1e-6
@@ -36,7 +36,7 @@ class Fit:
     """A Gaussian process fitted to values at points.
 
     Attributes:
-        covariance: with learned strengths.
+        covariance: with the learned variances.
         noise: variance of one measurement, in units of the covariance.
         points: shape (N, axes).
         values: less `centre`, shape (N,).
@@ -142,8 +142,8 @@ def _axis_draws(
     # normal, and its variance is 1 as well.
     constant = chance.choice((-1.0, 1.0), size=_PRODUCTS)
     draws = np.broadcast_to(constant, (len(supports), _PRODUCTS)).copy()
-    strengths = covariance.strengths[[a == axis for a, _ in covariance.terms]]
-    if not len(strengths):
+    variances = covariance.variances[[a == axis for a, _ in covariance.terms]]
+    if not len(variances):
         return supports, constant, draws
     normal = chance.standard_normal((len(supports), _PRODUCTS))
     if not ordered:  # each level for itself, less the mean
@@ -151,9 +151,9 @@ def _axis_draws(
         return (
             supports,
             constant,
-            draws + math.sqrt(float(strengths[0]) / (1 - 1 / levels)) * normal,
+            draws + math.sqrt(float(variances[0]) / (1 - 1 / levels)) * normal,
         )
-    matrix = np.tensordot(strengths, terms(levels, ordered, supports[:, None], supports), 1)
+    matrix = np.tensordot(variances, terms(levels, ordered, supports[:, None], supports), 1)
     values, vectors = np.linalg.eigh(matrix)
     varied = (vectors * np.sqrt(np.maximum(values, 0))) @ normal
     return supports, constant, draws + varied

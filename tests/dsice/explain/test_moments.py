@@ -29,7 +29,7 @@ class Model:
     def __init__(self, grid: Grid) -> None:
         random = np.random.default_rng(0)
         plain = Anova.of(grid)
-        anova = plain.with_strengths(random.uniform(0.2, 1.5, len(plain.terms)))
+        anova = plain.with_variances(random.uniform(0.2, 1.5, len(plain.terms)))
         self.shape = grid.shape
         points = np.array([[random.integers(n) for n in grid.shape] for _ in range(7)])
         pull = random.normal(size=len(points))
@@ -40,7 +40,7 @@ class Model:
         for axis, each in enumerate(levels):
             mine = [k for k, (of, _) in enumerate(anova.terms) if of == axis]
             found = anova.level_terms(axis, np.array(each), points)
-            across.append(np.tensordot(anova.strengths[mine], found, 1))
+            across.append(np.tensordot(anova.variances[mine], found, 1))
         self.moments = Moments(anova, levels, across, pull)
         self.across, self.pull = across, pull
         self.applies = np.stack(

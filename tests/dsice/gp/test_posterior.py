@@ -15,7 +15,7 @@ SHAPE, ORDERED = (9, 4, 300, 2, 1), (True, False, True, True, True)
 
 def anova(random: Any, shape: tuple[int, ...] = SHAPE, ordered: Any = ORDERED) -> Anova:
     blank = Anova(shape, ordered)
-    return blank.with_strengths(random.uniform(0.1, 1, len(blank.terms)))
+    return blank.with_variances(random.uniform(0.1, 1, len(blank.terms)))
 
 
 def draw(random: Any, count: int, shape: tuple[int, ...] = SHAPE) -> Any:
@@ -26,7 +26,7 @@ def draw(random: Any, count: int, shape: tuple[int, ...] = SHAPE) -> Any:
 def test_the_covariance_is_the_product_over_the_axes() -> None:
     random = np.random.default_rng(0)
     covariance = anova(random, (5, 3), (True, False))
-    w = covariance.strengths
+    w = covariance.variances
     first, second = table(5, True), table(3, False)
     everything = np.stack([v.ravel() for v in np.indices((5, 3))], axis=1)
     expected = np.kron(1 + np.tensordot(w[:3], first, 1), 1 + w[3] * second[0])
@@ -77,7 +77,7 @@ def test_a_rough_prediction_has_the_mean_and_a_larger_deviation() -> None:
     assert (rough_variance < covariance.variance(points[110:])).all()
 
 
-def test_an_axis_without_strength_does_nothing() -> None:
+def test_an_axis_without_variance_does_nothing() -> None:
     covariance = Anova((5, 4), (True, True), np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0]))
     a, b = np.array([[2, 0], [2, 3]]), np.array([[4, 1]])
     left, right = covariance.covariance(a, b)
@@ -134,7 +134,7 @@ def test_a_slot_forgets_its_candidate() -> None:
     assert field.variance()[1] == pytest.approx(other.variance()[0])
 
 
-def test_strengths_tell_which_axes_act() -> None:
+def test_learned_variances_tell_which_axes_act() -> None:
     random = np.random.default_rng(2)
     shape = (12, 12, 5)
     points = draw(random, 120, shape)
@@ -142,9 +142,9 @@ def test_strengths_tell_which_axes_act() -> None:
     values = (values - values.mean()) / values.std()
     learned = learn(Anova(shape, (True, True, False)), points, values, np.ones(120))
     found = learned.covariance
-    strength = dict(zip(found.terms, found.strengths, strict=True))
-    assert strength[0, "smooth"] > 30 * max(strength[1, "smooth"], strength[1, "rough"])
-    assert strength[2, "any"] > 30 * max(strength[1, "smooth"], strength[1, "rough"])
+    variance = dict(zip(found.terms, found.variances, strict=True))
+    assert variance[0, "smooth"] > 30 * max(variance[1, "smooth"], variance[1, "rough"])
+    assert variance[2, "any"] > 30 * max(variance[1, "smooth"], variance[1, "rough"])
     assert learned.noise < 0.01
 
 
@@ -162,7 +162,7 @@ def test_learning_does_not_depend_on_what_was_learned_before() -> None:
     points, values = draw(random, 40), random.normal(size=40)
     once = learn(Anova(SHAPE, ORDERED), points, values, np.ones(40))
     again = learn(once.covariance, points, values, np.ones(40))
-    assert np.array_equal(once.covariance.strengths, again.covariance.strengths)
+    assert np.array_equal(once.covariance.variances, again.covariance.variances)
 
 
 @pytest.mark.parametrize("informed", [False, True])

@@ -116,11 +116,11 @@ def test_a_number_between_two_levels_lies_between_them() -> None:
     target = Grid([Axis("size", [8, 16, 24, 1000, 1])])
     source = Grid([Axis("size", [8, 32])])
     bridge = Bridge(target, source)
-    strengths = [np.array([0.5])]
-    (factor,) = bridge.factors(strengths, np.array([[0], [1]]))
+    variances = [np.array([0.5])]
+    (factor,) = bridge.factors(variances, np.array([[0], [1]]))
     at = np.arange(5)[:, None]
     found = factor.covariance(at)
-    exact = Anova((2,), (True,), strengths[0]).covariance(
+    exact = Anova((2,), (True,), variances[0]).covariance(
         np.array([[0], [1]]), np.array([[0], [1]])
     )
     assert found[0] == pytest.approx(exact[0])
