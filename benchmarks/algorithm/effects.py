@@ -35,8 +35,8 @@ def effects_figure(study: Study) -> Spec:
         model = MetricModel(moment, metric)
         bands, variances = [], []
         for k in range(len(axes)):
-            mean, deviation, variance = model.effect(k)
-            both = zip(mean.tolist(), deviation.tolist(), strict=True)
+            mean, std, variance = model.effect(k)
+            both = zip(mean.tolist(), std.tolist(), strict=True)
             bands.append(
                 [{"x": x, "mean": m, "low": m - d, "high": m + d} for x, (m, d) in enumerate(both)]
             )
@@ -59,8 +59,8 @@ def effects_figure(study: Study) -> Spec:
     return {
         "title": {
             "text": "What each axis does by itself",
-            "subtitle": "mean over all other axes ± one deviation, in the units of the targets; "
-            f"learned from {count(len(moment.history), 'result')}",
+            "subtitle": "mean over all other axes ± one standard deviation, in the units of the "
+            f"targets; learned from {count(len(moment.history), 'result')}",
         },
         "spacing": {"row": 8, "column": 16},
         "align": "all",

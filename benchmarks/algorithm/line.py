@@ -39,10 +39,10 @@ def line_figure(step: Step) -> Spec:
     across = levels_axis(axis)
     bare = {**across, "title": None, "axis": None}
     later = moment.target_of(goal.cost(step.trial.metrics))
-    mean, deviation = MetricModel(moment, goal.metric).along(step.line)
+    mean, std = MetricModel(moment, goal.metric).along(step.line)
     band = [
         {"x": k, "mean": m, "low": m - d, "high": m + d}
-        for k, (m, d) in enumerate(zip(mean.tolist(), deviation.tolist(), strict=True))
+        for k, (m, d) in enumerate(zip(mean.tolist(), std.tolist(), strict=True))
     ]
     points = _points_on(step, mean.tolist(), later)
     ends = [row["low"] for row in band] + [row["high"] for row in band] + [later]
@@ -78,7 +78,7 @@ def line_figure(step: Step) -> Spec:
             "text": f"Trial {step.trial.number}: a step along {axis.name} from the best point",
             "subtitle": [
                 f"The model on that line after {count(len(moment.history), 'result')}, with "
-                f"{waiting} under way: mean ± one deviation.",
+                f"{waiting} under way: mean ± one standard deviation.",
                 f"The step found {goal.metric} {number(found)}; the best before was "
                 f"{number(before)}.",
             ],
@@ -86,7 +86,7 @@ def line_figure(step: Step) -> Spec:
         "spacing": 26,
         "vconcat": [
             {"width": WIDTH - 70, "height": 270, "layer": upper},
-            {"width": WIDTH - 70, "height": 66, "layer": _promise(step, across)},
+            {"width": WIDTH - 70, "height": 66, "layer": _acquisition(step, across)},
         ],
         "resolve": {"scale": {"x": "shared"}},
     }
@@ -137,14 +137,14 @@ def _kinds(points: Sequence[Row]) -> Spec:
     }
 
 
-def _promise(step: Step, across: Spec) -> list[Spec]:
-    """How promising each free point is, in parts of the most promising one's."""
+def _acquisition(step: Step, across: Spec) -> list[Spec]:
+    """The acquisition value of each free point, relative to the largest."""
     moment, line = step.moment, step.line
     grid = moment.study.config.grid
     taken = {*moment.measured, *moment.pending}
     free = [k for k, point in enumerate(line) if point not in taken and grid.allows(point)]
-    ratings = moment.ratings([line[k] for k in free])
-    shares = np.exp(ratings - ratings.max()).tolist()
+    logs = moment.log_acquisition([line[k] for k in free])
+    shares = np.exp(logs - logs.max()).tolist()
     rows = [{"x": k, "y": share} for k, share in zip(free, shares, strict=True)]
     at = step.trial.point[step.axis]
     proposed = [row for row in rows if row["x"] == at]
@@ -168,7 +168,7 @@ def _promise(step: Step, across: Spec) -> list[Spec]:
 
 
 def _factors(moment: Moment) -> list[str]:
-    """What the rating multiplies, but for the preference for the middle."""
+    """The factors of the acquisition function."""
     factors = ["expected improvement"]
     if bounds := moment.study.goal.bounds:
         holds = "bound holds" if len(bounds) == 1 else "bounds hold"

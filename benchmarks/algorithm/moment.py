@@ -144,8 +144,8 @@ class Moment:
         rise = (np.median(costs) - costs[0]) / (np.median(targets) - targets[0])
         return float(targets[0] - (costs[0] - cost) / rise)
 
-    def ratings(self, candidates: Sequence[Point]) -> Array:
-        """Logarithms of expected improvement times probabilities, as the search works them out."""
+    def log_acquisition(self, candidates: Sequence[Point]) -> Array:
+        """Logarithm of the acquisition function at ``candidates``."""
         config, slots = self.study.config, np.arange(len(candidates))
         model = Model(config.grid, self.study.goal, self.ledger, Random(0), len(slots))
         model.fill(slots, np.array(candidates, dtype=np.intp))
@@ -184,7 +184,7 @@ class MetricModel:
         self._anova, self._noise = found.covariance, found.noise + _JITTER
 
     def along(self, candidates: Sequence[Point]) -> tuple[Array, Array]:
-        """Mean and deviation of the targets at ``candidates``."""
+        """Mean and std of the targets at ``candidates``."""
         slots = np.arange(len(candidates))
         field = Posterior(self._anova, self._noise, self._points, self._weights, len(slots))
         field.fill(slots, np.array(candidates, dtype=np.intp))
@@ -210,8 +210,8 @@ class MetricModel:
         own = np.diag(np.tensordot(variances, self._anova.axis_terms(axis, levels, levels), 1))
         variance = own - np.einsum("ij,ji->i", across, np.linalg.solve(matrix, across.T))
         scale2 = self._squared_scale(float(values @ pull))
-        deviation = np.sqrt(scale2 * np.maximum(variance, 0.0))
-        return across @ pull, deviation, float(variances.sum())
+        std = np.sqrt(scale2 * np.maximum(variance, 0.0))
+        return across @ pull, std, float(variances.sum())
 
     def _squared_scale(self, energy: float) -> float:
         return (energy + SCALE_COUNT) / (len(self._known) + SCALE_COUNT)

@@ -106,17 +106,17 @@ def test_the_surface_passes_near_what_was_measured(study: Study) -> None:
     targets = moment.targets(study.goal.metric)
     known = ~np.isnan(targets)
     points = [point for point, k in zip(moment.measured, known, strict=True) if k]
-    mean, deviation = MetricModel(moment, study.goal.metric).along(points)
+    mean, std = MetricModel(moment, study.goal.metric).along(points)
     assert np.abs(mean - targets[known]).mean() < 0.3
-    assert (deviation > 0).all()
+    assert (std > 0).all()
 
 
 def test_the_effect_of_an_axis_has_mean_zero_over_its_levels(study: Study) -> None:
     model = MetricModel(Moment.before(study, None), study.goal.metric)
     for axis in range(3):
-        mean, deviation, variance = model.effect(axis)
+        mean, std, variance = model.effect(axis)
         assert mean.mean() == pytest.approx(0, abs=1e-9)
-        assert (deviation >= 0).all()
+        assert (std >= 0).all()
         assert variance > 0
 
 

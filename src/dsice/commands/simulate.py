@@ -68,8 +68,8 @@ def add(commands: Subparsers) -> None:
         "--spread",
         type=float,
         metavar="S",
-        help="of --duration: deviation of the logarithm (0: all the same; 0.3: two thirds of them "
-        "within 30 %% or so)",
+        help="of --duration: standard deviation of the logarithm (0: all the same; 0.3: two thirds "
+        "of them within 30 %% or so)",
     )
     parser.add_argument(
         "--queue",

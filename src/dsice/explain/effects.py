@@ -59,7 +59,7 @@ class Effect:
         levels: the levels that are evaluated: all, unless there are more than 256.
         mean: the effect at each level, in standard deviations of the results' targets
             (`dsice.search.targets`); below 0 is better (for a bound: on the safe side).
-        deviation: its posterior standard deviation.
+        std: its posterior standard deviation.
         estimates: the expected metric at each level, in its own units.
         share: first-order Sobol' index: of the variance of the model over the grid, 0 to 1.
         total: total Sobol' index, with all interactions; about 0 if the axis does not matter.
@@ -68,7 +68,7 @@ class Effect:
     axis: str
     levels: tuple[Value, ...]
     mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    std: tuple[float, ...]
     estimates: tuple[Estimate, ...]
     share: float
     total: float
@@ -180,9 +180,9 @@ class _Scale(ABC):
     metric: str
     targets: Array
 
-    def estimates(self, mean: Array, deviation: Array) -> tuple[Estimate, ...]:
-        """The metric, in its own units, where the targets are ``mean`` +- ``deviation``."""
-        ends = self._metric(np.stack([mean, mean - deviation, mean + deviation]))
+    def estimates(self, mean: Array, std: Array) -> tuple[Estimate, ...]:
+        """The metric, in its own units, where the targets are ``mean`` +- ``std``."""
+        ends = self._metric(np.stack([mean, mean - std, mean + std]))
         middle, low, high = ends[0], ends[1:].min(axis=0), ends[1:].max(axis=0)
         columns = zip(middle.tolist(), low.tolist(), high.tolist(), strict=True)
         return tuple(Estimate(*each) for each in columns)
@@ -299,13 +299,13 @@ class _Decomposition:
             "ij,ji->i", across, cho_solve(self._factor, across.T)
         )
         mean = across @ self._pull
-        deviation = np.sqrt(self._scale2 * np.maximum(variance, 0.0))
+        std = np.sqrt(self._scale2 * np.maximum(variance, 0.0))
         return Effect(
             axis=there.name,
             levels=tuple(there.levels[level] for level in self._levels[axis]),
             mean=tuple(mean.tolist()),
-            deviation=tuple(deviation.tolist()),
-            estimates=self._scale.estimates(self._centre + constant + mean, deviation),
+            std=tuple(std.tolist()),
+            estimates=self._scale.estimates(self._centre + constant + mean, std),
             share=share,
             total=total,
         )

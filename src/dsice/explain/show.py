@@ -84,8 +84,8 @@ def _show_line(console: Console, line: TrialLine, goal: Goal) -> None:
     console.print(
         Text(
             f"{signs['band'] * 2}{signs['mean']}{signs['band'] * 2} expected then, with one "
-            f"deviation  {signs[When.BEFORE]} measured before  {signs[When.ITSELF]} this trial  "
-            f"{signs[When.LATER]} measured later",
+            f"standard deviation  {signs[When.BEFORE]} measured before  {signs[When.ITSELF]} this "
+            f"trial  {signs[When.LATER]} measured later",
             style="dim",
         )
     )
@@ -100,7 +100,7 @@ def _rows(line: TrialLine) -> list[Position]:
 
 
 def _range(positions: Sequence[Position], is_objective: bool) -> Domain:
-    """The ends of the picture: means and measurements, and some room for deviations."""
+    """The ends of the picture: means and measurements, and some room for their errors."""
     values = [p.expected.mean for p in positions if p.expected is not None]
     if is_objective or not values:
         values += [seen.value for p in positions for seen in p.trials if seen.value is not None]
@@ -226,7 +226,7 @@ def _show_effects(console: Console, effects: Effects) -> None:
 
 
 def _shape(effect: Effect, bars: str) -> tuple[str, str]:
-    """The metric to expect as a row of bars, and its two ends with their deviations in words."""
+    """The effect as a row of bars, and its two ends in words, with one standard deviation."""
     means = [estimate.mean for estimate in effect.estimates]
     low, high = min(means), max(means)
     domain = Domain(low, high, log=covers_decades(means))

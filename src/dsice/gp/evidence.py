@@ -154,15 +154,13 @@ class _Evidence:
         self._features = np.zeros((len(values), 0)) if features is None else features
         self._counts = [len(SHARES[n]) if n else 0 for n in _term_counts(covariance)]
         means = [np.full(n, VARIANCE[0]) for n in self._counts]
-        deviations = [np.full(n, VARIANCE[1]) for n in self._counts]
+        stds = [np.full(n, VARIANCE[1]) for n in self._counts]
         for axis, logs in enumerate(expected or ()):
             if logs is not None and len(logs) == self._counts[axis]:
-                means[axis], deviations[axis] = logs, np.full(len(logs), TAUGHT)
+                means[axis], stds[axis] = logs, np.full(len(logs), TAUGHT)
         extra = self._features.shape[1]
         self.prior_mean = np.array([*np.concatenate(means), *[RELATION[0]] * extra, NOISE[0]])
-        self._prior_deviation = np.array(
-            [*np.concatenate(deviations), *[RELATION[1]] * extra, NOISE[1]]
-        )
+        self._prior_std = np.array([*np.concatenate(stds), *[RELATION[1]] * extra, NOISE[1]])
 
     def apart(self, logs: Array) -> tuple[Array, Array, float]:
         """Split all logarithms into variances of the terms, relations and noise."""
@@ -222,8 +220,8 @@ class _Evidence:
                 gradient[place] = -0.5 * variances[place] * np.vdot(share, term)
                 place += 1
         gradient[-1] = -0.5 * noise * (on_diagonal @ self._per_weight)
-        off = (logs - self.prior_mean) / self._prior_deviation
-        return value + 0.5 * off @ off, gradient + off / self._prior_deviation
+        off = (logs - self.prior_mean) / self._prior_std
+        return value + 0.5 * off @ off, gradient + off / self._prior_std
 
 
 def _term_counts(covariance: Anova) -> list[int]:

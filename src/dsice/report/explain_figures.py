@@ -102,7 +102,7 @@ def line_figure(line: TrialLine, grid: Grid, metric: str, log: bool = False) -> 
         name=f"line-{line.trial}",
         title=f"The line of trial {line.trial}, {way}",
         note="The curve is what the search expected when it proposed the trial, the band one "
-        "deviation about it.",
+        "standard deviation to either side.",
         spec=framed(f"{line.quantity} {way}, expected and measured", layers, 260),
     )
 
@@ -235,7 +235,7 @@ def pair_figure(pair: Interaction, effects: Effects, grid: Grid) -> Figure:
             "sign": "better together" if value < 0 else "worse together",
             "size": 0.85 * abs(value) / most,
             "tip": f"{first.axis} = {words.parameter(a)}\n{second.axis} = {words.parameter(b)}\n"
-            f"{'better' if value < 0 else 'worse'} by {number(abs(value))} deviations",
+            f"{'better' if value < 0 else 'worse'} by {number(abs(value))} standard deviations",
         }
         for a, row in zip(first.levels, pair.mean, strict=True)
         for b, value in zip(second.levels, row, strict=True)

@@ -25,16 +25,16 @@ _LOG_2PI: Final = math.log(2 * math.pi)
 _FAR: Final = -3e4
 
 
-def log_expected_improvement(best: float | Array, mean: Array, deviation: Array) -> Array:
-    """Logarithm of E max(best - f, 0) for f normal with ``mean`` and positive ``deviation``.
+def log_expected_improvement(best: float | Array, mean: Array, std: Array) -> Array:
+    """Logarithm of E max(best - f, 0) for f normal with ``mean`` and positive ``std``.
 
-    With u = (best - mean) / deviation it is log(deviation) + log h(u), h(u) = phi(u) + u Phi(u).
+    With u = (best - mean) / std it is log(std) + log h(u), h(u) = phi(u) + u Phi(u).
     Below -1 the two terms cancel; there
     h(u) = phi(u) (1 - (pi / 2)^(1/2) |u| erfcx(|u| / 2^(1/2))), accurate until the bracket, near
     1 / u^2, is lost in rounding (S. Ament et al., "Unexpected Improvements to Expected Improvement
     for Bayesian Optimization", NeurIPS 2023, section 4.1).
     """
-    u = np.asarray((best - mean) / deviation)
+    u = np.asarray((best - mean) / std)
     near, far = u > -1, u < _FAR
     answer = np.empty_like(u)
     z = u[near]
@@ -44,9 +44,9 @@ def log_expected_improvement(best: float | Array, mean: Array, deviation: Array)
     answer[~near & ~far] = bracket - 0.5 * (z**2 + _LOG_2PI)
     z = -u[far]
     answer[far] = -2 * np.log(z) - 0.5 * (z**2 + _LOG_2PI)
-    return np.asarray(answer + np.log(deviation))  # (14)
+    return np.asarray(answer + np.log(std))  # (14)
 
 
-def log_probability_below(limit: float | Array, mean: Array, deviation: Array) -> Array:
-    """Logarithm of P(f <= limit) for f normal with ``mean`` and positive ``deviation``."""
-    return np.asarray(log_ndtr((limit - mean) / deviation))
+def log_probability_below(limit: float | Array, mean: Array, std: Array) -> Array:
+    """Logarithm of P(f <= limit) for f normal with ``mean`` and positive ``std``."""
+    return np.asarray(log_ndtr((limit - mean) / std))

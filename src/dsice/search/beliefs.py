@@ -23,8 +23,7 @@ from dsice.grid import Axis, Grid, Point
 EVEN: Final = 0.25
 """Share of the first points, and of the density, that beliefs leave even."""
 NARROW: Final = 8
-"""The deviation of what is expected around a level is the number of levels by so much, 1 at least.
-"""
+"""The standard deviation around an expected level is this part of the number of levels, or 1."""
 CHOSEN: Final = 3.0  # times another's, the least weight of an expected choice
 FADING: Final = 10.0  # beta: results after which beliefs weigh as the density itself
 
@@ -117,8 +116,8 @@ def around(at: int, levels: int, ordered: bool) -> list[float]:
     levels, it is as likely as all others together.
     """
     if ordered and levels > 2:
-        deviation = max(1.0, levels / NARROW)
-        return [math.exp(-0.5 * ((k - at) / deviation) ** 2) for k in range(levels)]
+        std = max(1.0, levels / NARROW)
+        return [math.exp(-0.5 * ((k - at) / std) ** 2) for k in range(levels)]
     return [max(CHOSEN, levels - 1) if k == at else 1.0 for k in range(levels)]
 
 

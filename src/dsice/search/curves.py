@@ -71,26 +71,26 @@ class Transitions:
     Attributes:
         caps: values are clipped at these maxima, by rung.
         means: means of the values, by rung.
-        deviations: standard deviations of the values over all trials, by rung.
+        stds: standard deviations of the values over all trials, by rung.
         correlations: correlations of the value at each rung with the last one.
         horizon: the furthest rung that enough trials have reached to be compared.
     """
 
     caps: Array
     means: Array
-    deviations: Array
+    stds: Array
     correlations: Array
     horizon: int
 
     def scores(self, values: Array, rung: Rungs) -> Array:
         """Standardise ``values`` by mean and standard deviation of their rungs."""
         capped = np.minimum(values, self.caps[rung])
-        return np.asarray((capped - self.means[rung]) / self.deviations[rung])
+        return np.asarray((capped - self.means[rung]) / self.stds[rung])
 
     def level(self, values: Array, rung: Rungs) -> Array:
         """The values at the horizon with the same standard scores."""
         at = self.horizon
-        return np.asarray(self.means[at] + self.deviations[at] * self.scores(values, rung))
+        return np.asarray(self.means[at] + self.stds[at] * self.scores(values, rung))
 
 
 class Curves:
@@ -226,7 +226,7 @@ def _learned(values: Array, rungs: Array) -> Transitions:
         rungs: their steps.
     """
     count = len(rungs)
-    caps, means, deviations = np.full(count, np.inf), np.zeros(count), np.ones(count)
+    caps, means, stds = np.full(count, np.inf), np.zeros(count), np.ones(count)
     squares = np.ones(count)  # squared correlation of a rung with the next
     horizon = 0
     for k in range(count):
@@ -236,7 +236,7 @@ def _learned(values: Array, rungs: Array) -> Transitions:
     start = int(np.argmax((~np.isnan(values)).any(axis=0)))
     first = capped[:, start][~np.isnan(capped[:, start])]
     if len(first):
-        means[: start + 1], deviations[: start + 1] = first.mean(), first.std() or 1.0
+        means[: start + 1], stds[: start + 1] = first.mean(), first.std() or 1.0
         horizon = start
     for k in range(start):
         squares[k] = (rungs[k] / rungs[k + 1]) ** (2 * _FALL)
@@ -248,7 +248,7 @@ def _learned(values: Array, rungs: Array) -> Transitions:
         if n >= 3 and horizon == k:
             horizon = k + 1
         if n < 3 or x.std() == 0 or y.std() == 0:
-            means[k + 1], deviations[k + 1] = means[k], deviations[k]
+            means[k + 1], stds[k + 1] = means[k], stds[k]
             squares[k] = expected
             if n:
                 means[k + 1] += y.mean() - x.mean()
@@ -257,18 +257,18 @@ def _learned(values: Array, rungs: Array) -> Transitions:
         slope = max(float(dx @ (y - y.mean())) / float(dx @ dx), 1e-3 * y.std() / x.std())
         left = y - y.mean() - slope * dx
         noise = float(left @ left) / max(n - 2, 1)
-        explained = slope**2 * deviations[k] ** 2
+        explained = slope**2 * stds[k] ** 2
         seen = explained / (explained + noise)  # (18)
         missed = ((n - 2) * (1 - seen) + _FALL_COUNT * (1 - expected)) / (n - 2 + _FALL_COUNT)
         squares[k] = 1 - missed
         means[k + 1] = y.mean() + slope * (means[k] - x.mean())
-        deviations[k + 1] = math.sqrt(explained + noise)
+        stds[k + 1] = math.sqrt(explained + noise)
     correlations = np.ones(count)
     for k in reversed(range(count - 1)):
         correlations[k] = correlations[k + 1] * math.sqrt(squares[k])
     for k in range(count - 1):  # noise of single reports is counted at each rung on the way
         correlations[k] = max(correlations[k], _direct(capped[:, k], capped[:, -1]))
-    return Transitions(caps, means, deviations, np.maximum(correlations, 1e-3), horizon)
+    return Transitions(caps, means, stds, np.maximum(correlations, 1e-3), horizon)
 
 
 def _direct(x: Array, y: Array) -> float:

@@ -52,9 +52,9 @@ class Duration(Factor):
         self._middle, self._spread = float(logs.mean()), float(logs.std())
         return np.asarray((logs - self._middle) / (self._spread or 1.0))
 
-    def _log_factor(self, mean: Array, deviation: Array) -> Array:
+    def _log_factor(self, mean: Array, std: Array) -> Array:
         # The mean of a lognormal variable.
-        return np.asarray(-self._spread * mean - 0.5 * (self._spread * deviation) ** 2)  # (23)
+        return np.asarray(-self._spread * mean - 0.5 * (self._spread * std) ** 2)  # (23)
 
     def seconds(self, log_factors: Array) -> Array:
         """The expected seconds that belong to logarithms of the factor."""

@@ -115,8 +115,8 @@ class Objective(Factor):
         super().update()
         self._best = float(self.means_measured()[self._rivals].min())
 
-    def _log_factor(self, mean: Array, deviation: Array) -> Array:
-        return log_expected_improvement(self._best, mean, deviation)
+    def _log_factor(self, mean: Array, std: Array) -> Array:
+        return log_expected_improvement(self._best, mean, std)
 
     def chances_to_lead(self, rows: Sequence[int], points: Points) -> Array:
         """Probabilities of ending below the lowest posterior mean of all rivals.
@@ -125,20 +125,20 @@ class Objective(Factor):
             rows: rows of the points; -1 for points that were not appended.
             points: the points.
         """
-        mean, deviation = self.at_points(points)
+        mean, std = self.at_points(points)
         means = np.full(len(self._eligible), np.inf)
         means[self._rivals] = self.means_measured()[self._rivals]
         leader = int(np.argmin(means))
         lowest = np.full(len(points), means[leader])
         means[leader] = np.inf
         lowest[np.array(rows) == leader] = means.min()
-        return np.asarray(ndtr((lowest - mean) / deviation))
+        return np.asarray(ndtr((lowest - mean) / std))
 
     def chances_in_best(self, share: float, points: Points) -> Array:
         """Probabilities of ending in the best ``share`` of all eligible points."""
-        mean, deviation = self.at_points(points)
+        mean, std = self.at_points(points)
         limit = np.quantile(self.means_measured()[self._eligible], share)
-        return np.asarray(ndtr((limit - mean) / deviation))
+        return np.asarray(ndtr((limit - mean) / std))
 
     @property
     def key(self) -> str:  # noqa: D102
@@ -149,9 +149,9 @@ class Objective(Factor):
         """The estimated quantity: the objective's name or ``violation``."""
         return "violation" if self._by_violation else self._goal.metric
 
-    def estimates(self, mean: Array, deviation: Array) -> list[Estimate]:
+    def estimates(self, mean: Array, std: Array) -> list[Estimate]:
         """Convert mean and std of the targets to estimates in the quantity's units."""
-        at = np.stack([mean - deviation, mean, mean + deviation])
+        at = np.stack([mean - std, mean, mean + std])
         low, middle, high = to_costs(at, self._known_targets, self._known)
         if self._by_violation:
             low, middle, high = (np.maximum(cost, 0.0) for cost in (low, middle, high))
@@ -159,17 +159,17 @@ class Objective(Factor):
             low, middle, high = -high, -middle, -low
         return estimates_of(middle, low, high)
 
-    def chances(self, mean: Array, deviation: Array) -> Array:
+    def chances(self, mean: Array, std: Array) -> Array:
         """Probabilities of being better than the best eligible point that was measured."""
-        return np.asarray(ndtr((self._best_target - mean) / deviation))
+        return np.asarray(ndtr((self._best_target - mean) / std))
 
     def predict(self, points: Points, slots: Slots | None = None) -> Prediction:
         """Predict the objective at any points, optionally the candidates in ``slots``."""
-        mean, deviation, log_factors = self.expect(points, slots)
+        mean, std, log_factors = self.expect(points, slots)
         return Prediction(
             self.quantity,
-            self.estimates(mean, deviation),
-            self.chances(mean, deviation),
+            self.estimates(mean, std),
+            self.chances(mean, std),
             [()] * len(points),
             log_factors,
         )
@@ -198,12 +198,12 @@ class Constraint(Factor):
     def _taught(self, values: Array) -> Array:
         return of_bound(values, self._limit)
 
-    def _log_factor(self, mean: Array, deviation: Array) -> Array:
-        return log_probability_below(0.0, mean, deviation)
+    def _log_factor(self, mean: Array, std: Array) -> Array:
+        return log_probability_below(0.0, mean, std)
 
-    def estimates(self, mean: Array, deviation: Array) -> list[Estimate]:
+    def estimates(self, mean: Array, std: Array) -> list[Estimate]:
         """Convert mean and std of the targets to estimates in the metric's units."""
-        at = np.stack([mean - deviation, mean, mean + deviation])
+        at = np.stack([mean - std, mean, mean + std])
         low, middle, high = self._sign * to_values(at, self._known, self._limit)
         return estimates_of(middle, np.minimum(low, high), np.maximum(low, high))
 
@@ -224,8 +224,8 @@ class Feasibility(Factor):
     def _taught(self, values: Array) -> Array:
         return values
 
-    def _log_factor(self, mean: Array, deviation: Array) -> Array:
-        return log_probability_below(-0.5, -mean, deviation)
+    def _log_factor(self, mean: Array, std: Array) -> Array:
+        return log_probability_below(-0.5, -mean, std)
 
 
 def estimates_of(middle: Array, low: Array, high: Array) -> list[Estimate]:

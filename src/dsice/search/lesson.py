@@ -111,7 +111,7 @@ class Lesson:
                 self._memory[keys[k]] = value
         return np.array([self._memory[key] for key in keys])
 
-    def deviation(self, points: Points) -> Array:
+    def std(self, points: Points) -> Array:
         """Posterior standard deviation of the targets there."""
         found = []
         for start in range(0, len(points), _CHUNK):
@@ -128,7 +128,7 @@ class Lesson:
         return self.standardised(self.mean(points))
 
     def standardised(self, targets: Array) -> Array:
-        """Targets relative to the mean and deviation of the means over the grid."""
+        """Targets relative to the mean and std of the means over the grid."""
         shift, scale = self.standard
         return np.asarray((targets - shift) / scale)
 

@@ -164,8 +164,8 @@ class Model:
         """Logarithm of the acquisition function at the candidates in ``slots``."""
         return np.asarray(sum(factor.log_factor(slots) for factor in self._factors))  # (13)
 
-    def rating(self, slots: Slots) -> Array:
-        """What the candidates in ``slots`` are ranked by: also durations and beliefs."""
+    def scores(self, slots: Slots) -> Array:
+        """Score the candidates in ``slots``: the log acquisition value, durations and beliefs."""
         logs = self.log_acquisition(slots)
         if self._duration is not None:
             logs = logs + self._duration.log_factor(slots)  # (23)
@@ -174,7 +174,7 @@ class Model:
         return logs
 
     def roughly(self, candidates: Points) -> Array:
-        """A cheap estimate of it for points without a slot, to choose those worth one."""
+        """Score points without a slot roughly and cheaply, to choose those worth one."""
         logs = np.asarray(sum(factor.rough_log_factor(candidates) for factor in self._all))
         return logs + self._fade * self._beliefs.log_density(candidates) if self._beliefs else logs
 
@@ -187,20 +187,20 @@ class Model:
         logs = prediction.log_factors
         bounds = []
         for constraint in self._constraints:
-            mean, deviation, log_chances = constraint.expect(at, slots)
+            mean, std, log_chances = constraint.expect(at, slots)
             logs = logs + log_chances
-            estimates = constraint.estimates(mean, deviation)
+            estimates = constraint.estimates(mean, std)
             bounds.append((str(constraint.bound), estimates, np.exp(log_chances)))
         succeeds = None
         for feasibility in self._feasibility:
             _, _, log_chances = feasibility.expect(at, slots)
             logs = logs + log_chances
             succeeds = np.exp(log_chances)
-        ratings = logs + self._fade * self._beliefs.log_density(at) if self._beliefs else logs
+        scores = logs + self._fade * self._beliefs.log_density(at) if self._beliefs else logs
         seconds = None
         if self._duration is not None:
             per_second = self._duration.expect(at, slots)[2]
-            ratings, seconds = ratings + per_second, self._duration.seconds(per_second)
+            scores, seconds = scores + per_second, self._duration.seconds(per_second)
         return [
             Forecast(
                 quantity=prediction.quantity,
@@ -212,7 +212,7 @@ class Model:
                 ),
                 success=None if succeeds is None else float(succeeds[k]),
                 gain=math.exp(logs[k]) * self.unit if self.unit else None,
-                rating=float(ratings[k]),
+                score=float(scores[k]),
                 seconds=None if seconds is None else float(seconds[k]),
             )
             for k in range(len(points))

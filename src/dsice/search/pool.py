@@ -1,4 +1,4 @@
-"""The candidates of an epoch: points in numbered slots, with their acquisition values."""
+"""The candidates of an epoch: points in numbered slots, with their scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Pool:
 
     Args:
         grid: the points.
-        model: computes acquisition values; it holds the candidates' rows in the same slots.
+        model: scores the candidates; it holds the candidates' rows in the same slots.
         size: number of candidates kept when full; the capacity is twice as large.
 
     Attributes:
@@ -37,7 +37,7 @@ class Pool:
         self.origins = [ANYWHERE] * (2 * size)
         self._apart: set[Point] = set()  # candidates that are on no line
         self._free = list(range(2 * size - 1, -1, -1))
-        self._values = np.full(2 * size, -np.inf)  # ratings: see `Model.rating`
+        self._scores = np.full(2 * size, -np.inf)
 
     def __len__(self) -> int:
         return len(self._slot)
@@ -49,13 +49,13 @@ class Pool:
 
     @property
     def leader(self) -> Point | None:
-        """The candidate with the largest rating."""
-        return self._at[int(np.argmax(self._values))] if self._slot else None
+        """The candidate with the largest score (`Model.scores`)."""
+        return self._at[int(np.argmax(self._scores))] if self._slot else None
 
     @property
     def largest(self) -> float:
-        """Its rating, a logarithm; -inf without candidates."""
-        return float(self._values.max())
+        """Its score; -inf without candidates."""
+        return float(self._scores.max())
 
     def at(self, slot: int) -> Point:
         """The candidate in a slot."""
@@ -107,7 +107,7 @@ class Pool:
             leading = np.argsort(-values, kind="stable")[:most]
             new = [new[k] for k in np.sort(leading).tolist()]
         if len(new) > len(self._free):
-            ranking = np.argsort(-self._values[self.slots], kind="stable")
+            ranking = np.argsort(-self._scores[self.slots], kind="stable")
             candidates = list(self._slot)
             kept = max(0, 2 * self._size - max(len(new), self._size))
             self._remove([candidates[k] for k in ranking[kept:].tolist()])
@@ -121,7 +121,7 @@ class Pool:
             self.origins[slot] = found[point]
             self._programs[slot] = self._grid.program(point)
         self._model.fill(slots, np.array(new, dtype=np.intp))
-        self._values[slots] = self._model.rating(slots)
+        self._scores[slots] = self._model.scores(slots)
         return True
 
     def discard(self, point: Point) -> None:
@@ -136,10 +136,10 @@ class Pool:
         for point in candidates:
             slot = self._slot.pop(point)
             self._apart.discard(point)
-            self._values[slot] = -np.inf
+            self._scores[slot] = -np.inf
             self._free.append(slot)
 
     def refresh(self) -> None:
-        """Recompute all acquisition values after the model changed."""
+        """Score all candidates again after the model changed."""
         if slots := sorted(self._slot.values()):
-            self._values[slots] = self._model.rating(np.array(slots, dtype=np.intp))
+            self._scores[slots] = self._model.scores(np.array(slots, dtype=np.intp))

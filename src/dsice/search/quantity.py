@@ -178,7 +178,7 @@ class Factor(Quantity):
     """A quantity that contributes a factor to the acquisition function."""
 
     @abstractmethod
-    def _log_factor(self, mean: Array, deviation: Array) -> Array:
+    def _log_factor(self, mean: Array, std: Array) -> Array:
         """Logarithm of the factor, from mean and standard deviation of the targets."""
 
     def log_factor(self, slots: Slots | slice) -> Array:
@@ -191,5 +191,5 @@ class Factor(Quantity):
 
     def expect(self, points: Points, slots: Slots | None = None) -> tuple[Array, Array, Array]:
         """Mean and std of the targets at any points, and the logarithm of the factor."""
-        mean, deviation = self.at_points(points) if slots is None else self.at_slots(slots)
-        return mean, deviation, self._log_factor(mean, deviation)
+        mean, std = self.at_points(points) if slots is None else self.at_slots(slots)
+        return mean, std, self._log_factor(mean, std)

@@ -106,5 +106,5 @@ def _standardised(values: Array) -> Array:
         return np.zeros_like(values)
     values = values / largest  # the square of a large number would overflow
     centred = values - values.mean()
-    deviation = float(centred.std())
-    return centred / deviation if deviation > 1e-12 else np.zeros_like(values)
+    std = float(centred.std())
+    return centred / std if std > 1e-12 else np.zeros_like(values)

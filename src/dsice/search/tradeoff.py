@@ -189,21 +189,21 @@ class Tradeoff:
         ]
         parts = self._parts(moments)
         chosen = parts.argmax(axis=0)
-        mean, deviation = moments[0]
-        low, middle, high = (self._objective.costs(mean + k * deviation) for k in (-1, 0, 1))
+        mean, std = moments[0]
+        low, middle, high = (self._objective.costs(mean + k * std) for k in (-1, 0, 1))
         if self._goal.maximize is not None:
             low, middle, high = -high, -middle, -low
         bounds: list[list[BoundForecast]] = [[] for _ in points]
         for k, (each, quantity) in enumerate(zip(self._goal.swept, self._swept, strict=True)):
-            mean_k, deviation_k = moments[k + 1]
+            mean_k, std_k = moments[k + 1]
             known = quantity.values[~np.isnan(quantity.values)]
             ends = [
-                each.sign * from_range(mean_k + at * deviation_k, *self._ranges[k], known)
+                each.sign * from_range(mean_k + at * std_k, *self._ranges[k], known)
                 for at in (-1, 0, 1)
             ]
             estimates = estimates_of(ends[1], np.minimum(*ends[::2]), np.maximum(*ends[::2]))
             thresholds = self._thresholds[chosen, k]
-            probabilities = ndtr((thresholds - mean_k) / deviation_k)
+            probabilities = ndtr((thresholds - mean_k) / std_k)
             for found, limit, estimate, probability in zip(
                 bounds, self._limits[chosen, k], estimates, probabilities, strict=True
             ):
@@ -212,7 +212,7 @@ class Tradeoff:
         return Prediction(
             self._goal.metric,
             estimates_of(middle, low, high),
-            np.asarray(ndtr((self._bests[chosen] - mean) / deviation)),
+            np.asarray(ndtr((self._bests[chosen] - mean) / std)),
             [tuple(found) for found in bounds],
             np.asarray(logsumexp(parts, axis=0)) - math.log(len(parts)),
         )
@@ -252,8 +252,8 @@ class Tradeoff:
             logs = _log_gains(bests[k : k + 1], thresholds[k : k + 1], moments)[0] + others
             chances = np.exp(_log_chances(thresholds[k : k + 1], moments[1:])[0] + others)
             lead = np.argsort(-logs)[:8]  # chosen by targets; the gain is in costs
-            mean, deviation = moments[0][0][lead], moments[0][1][lead]
-            costs = self._objective.costs(mean[:, None] + deviation[:, None] * _QUANTILES)
+            mean, std = moments[0][0][lead], moments[0][1][lead]
+            costs = self._objective.costs(mean[:, None] + std[:, None] * _QUANTILES)
             known = float(self._objective.costs(bests[k : k + 1])[0])
             gains = np.maximum(known - costs, 0.0).mean(axis=1) * chances[lead]
             top = int(gains.argmax())
@@ -270,13 +270,13 @@ def _to_range(low: float, high: float, known: Array) -> Callable[[Array], Array]
 
 
 def _log_gains(bests: Array, thresholds: Array, moments: Sequence[tuple[Array, Array]]) -> Array:
-    mean, deviation = moments[0]
-    logs = log_expected_improvement(bests[:, None], mean[None], deviation[None])
+    mean, std = moments[0]
+    logs = log_expected_improvement(bests[:, None], mean[None], std[None])
     return np.asarray(logs + _log_chances(thresholds, moments[1:]))
 
 
 def _log_chances(thresholds: Array, moments: Sequence[tuple[Array, Array]]) -> Array:
     logs = np.zeros((len(thresholds), len(moments[0][0])))
-    for column, (mean, deviation) in zip(thresholds.T, moments, strict=True):
-        logs += log_probability_below(column[:, None], mean[None], deviation[None])
+    for column, (mean, std) in zip(thresholds.T, moments, strict=True):
+        logs += log_probability_below(column[:, None], mean[None], std[None])
     return logs

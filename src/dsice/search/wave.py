@@ -132,8 +132,8 @@ class InformedPoints:
     def _estimate(self, lesson: Lesson, point: Point) -> Estimate:
         """A source's prediction of the objective, in its own unit."""
         at = np.array([point], dtype=np.intp)
-        mean, deviation = lesson.mean(at)[0], lesson.deviation(at)[0]
-        ends = np.array([mean, mean - deviation, mean + deviation])
+        mean, std = lesson.mean(at)[0], lesson.std(at)[0]
+        ends = np.array([mean, mean - std, mean + std])
         middle, low, high = to_costs(ends, lesson.targets, lesson.values).tolist()
         if self._goal.maximize is not None:
             middle, low, high = -middle, -high, -low
@@ -146,7 +146,6 @@ def _log_chances(lessons: Sequence[Lesson], points: Points, limit: float) -> Arr
         return np.zeros(len(points))
     sign = 1.0 if limit == 0.0 else -1.0
     found = [
-        log_ndtr((limit - sign * lesson.mean(points)) / lesson.deviation(points))
-        for lesson in lessons
+        log_ndtr((limit - sign * lesson.mean(points)) / lesson.std(points)) for lesson in lessons
     ]
     return np.asarray(np.maximum(np.mean(found, axis=0), -10.0))

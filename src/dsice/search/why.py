@@ -29,7 +29,7 @@ class Role(StrEnum):
     FAR = "far"
     """Drawn from all over the grid, and promising."""
     GRID = "grid"
-    """On none of the lines, where the grid is so small that all of it is rated."""
+    """On none of the lines, where the grid is so small that all of it is scored."""
     REPEAT = "repeat"
     """The best point once more, so that luck does not decide."""
     RESUME = "resume"
@@ -132,7 +132,7 @@ class Forecast:
         gain: expected improvement times the probabilities of bounds and success, in the
             objective's units; None without such a unit. If a metric is swept, the mean over all
             its bounds.
-        rating: logarithm of the acquisition value, plus beliefs, per expected second if durations
+        score: logarithm of the acquisition value, plus beliefs, per expected second if durations
             are modelled; candidates are ranked by it.
         seconds: how long the measurement is expected to take; None if durations are not modelled.
     """
@@ -143,7 +143,7 @@ class Forecast:
     bounds: tuple[BoundForecast, ...]
     success: float | None
     gain: float | None
-    rating: float
+    score: float
     seconds: float | None = None
 
     @property
@@ -216,7 +216,7 @@ class Why:
                 ],
                 "success": forecast.success,
                 "gain": forecast.gain,
-                "rating": forecast.rating,
+                "rating": forecast.score,  # the name in journals
             }
             if forecast.seconds is not None:
                 facts["expected"]["seconds"] = forecast.seconds
@@ -248,7 +248,7 @@ class Why:
                 ),
                 success=said["success"],
                 gain=said["gain"],
-                rating=said["rating"],
+                score=said["rating"],
                 seconds=said.get("seconds"),
             )
         return cls(

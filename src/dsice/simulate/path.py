@@ -41,7 +41,7 @@ class Fit:
         points: shape (N, axes).
         values: less `centre`, shape (N,).
         centre: the values' mean.
-        scale: deviation that one unit of the covariance stands for.
+        scale: standard deviation that one unit of the covariance stands for.
         inverse: A^-1, shape (N, N).
         explained: share of the values' variance that the model predicts, each value from all the
             others; 0 or less where it predicts nothing.

@@ -68,7 +68,7 @@ class Lasting:
 
     Attributes:
         mean: in seconds.
-        spread: deviation of the natural logarithm; 0: all the same.
+        spread: standard deviation of the natural logarithm; 0: all the same.
     """
 
     mean: float

@@ -113,7 +113,7 @@ def test_every_trial_of_a_real_run(directory: Path, dsice: Dsice) -> None:
         assert itself[0].expected.mean == pytest.approx(expected[0].estimate.mean)
         assert found.forecast is not None
         assert expected[0].estimate.mean == pytest.approx(found.forecast.estimate.mean)
-        assert expected[0].rating == pytest.approx(found.forecast.rating, rel=1e-6)
+        assert expected[0].score == pytest.approx(found.forecast.score, rel=1e-6)
         if found.line.through_trial is not None:
             assert study.trials[found.line.through_trial - 1].point == found.line.through
         for position in found.line.positions:

@@ -28,13 +28,13 @@ REFERENCE = {
 
 
 @pytest.mark.parametrize("u", REFERENCE)
-@pytest.mark.parametrize("deviation", [1.0, 1e-3])
-def test_the_logarithm_is_exact(u: float, deviation: float) -> None:
-    mean = np.array([2.0 - u * deviation])
-    found = log_expected_improvement(2.0, mean, np.array([deviation]))
+@pytest.mark.parametrize("std", [1.0, 1e-3])
+def test_the_logarithm_is_exact(u: float, std: float) -> None:
+    mean = np.array([2.0 - u * std])
+    found = log_expected_improvement(2.0, mean, np.array([std]))
     # The subtraction of means loses digits of u, and u^2 / 2 loses twice as many.
-    rounding = 4e-16 / deviation * max(1.0, abs(u))
-    assert found[0] - np.log(deviation) == pytest.approx(REFERENCE[u], rel=1e-12, abs=rounding)
+    rounding = 4e-16 / std * max(1.0, abs(u))
+    assert found[0] - np.log(std) == pytest.approx(REFERENCE[u], rel=1e-12, abs=rounding)
 
 
 @pytest.mark.parametrize("seam", [-1.0, -5.0, -3e4])

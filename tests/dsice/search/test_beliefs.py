@@ -136,7 +136,7 @@ def test_what_does_not_apply_is_not_believed_in() -> None:
     assert len(asked) == len(set(asked)) == grid.allowed_count == 6
 
 
-def test_ratings_count_beliefs_and_gains_do_not() -> None:
+def test_scores_count_beliefs_and_gains_do_not() -> None:
     known = results(GRID, lambda params: bowl(params, 11, 4), count=20)
     at = [(2, 14, 0), (11, 5, 5)]
     found = []
@@ -151,7 +151,7 @@ def test_ratings_count_beliefs_and_gains_do_not() -> None:
     assert density[0] > 0 > density[1]
     for without, believed, log in zip(*found, density.tolist(), strict=True):
         assert believed.gain == pytest.approx(without.gain)
-        assert believed.rating - without.rating == pytest.approx(10 / len(known) * log)
+        assert believed.score - without.score == pytest.approx(10 / len(known) * log)
 
 
 def test_beliefs_do_not_decide_when_a_search_with_a_tolerance_ends() -> None:

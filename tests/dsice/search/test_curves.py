@@ -211,7 +211,7 @@ def test_what_a_paused_trial_may_become_is_no_bar_to_new_points() -> None:
             search.tell(point, {"loss": 60.0 + value(point, 8)})
         found = search.forecast([(6, 2)])
         assert found is not None
-        gains.append(found[0].rating or -math.inf)
+        gains.append(found[0].score or -math.inf)
     assert gains[1] > gains[0]
 
 

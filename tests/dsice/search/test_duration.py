@@ -127,18 +127,18 @@ def test_goals_of_all_kinds(goal: Goal) -> None:
     assert found["cost"] <= 1
 
 
-def test_what_is_proposed_has_the_largest_rating() -> None:
+def test_what_is_proposed_has_the_largest_score() -> None:
     made = search(durations=True)
     run(made, 30)
     forecasts = made.forecast(unknown := [p for p in GRID if not made.is_known(p)])
     assert forecasts is not None
-    ratings = [forecast.rating for forecast in forecasts]
+    scores = [forecast.score for forecast in forecasts]
     (point,) = made.ask()
     why = made.why(point)
     assert why is not None
     assert why.forecast is not None
-    assert why.forecast.rating == pytest.approx(max(ratings), abs=1e-6)
-    assert ratings[unknown.index(point)] == pytest.approx(max(ratings), abs=1e-6)
+    assert why.forecast.score == pytest.approx(max(scores), abs=1e-6)
+    assert scores[unknown.index(point)] == pytest.approx(max(scores), abs=1e-6)
     assert why.forecast.seconds == pytest.approx(seconds(point), rel=0.5)
     assert Why.from_json(json.loads(json.dumps(why.as_json()))) == why
     gains = [forecast.gain for forecast in forecasts]
@@ -154,12 +154,12 @@ def test_the_factor_is_one_over_the_expected_seconds(spread: float) -> None:
     targets = duration._transformed(known)
     logs = np.log(known)
     assert targets * logs.std() + logs.mean() == pytest.approx(logs)
-    mean, deviation = np.array([-0.7, 0.3, 2.0]), np.array([0.1, 0.8, 0.5])
+    mean, std = np.array([-0.7, 0.3, 2.0]), np.array([0.1, 0.8, 0.5])
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
-    at = (mean[:, None] + deviation[:, None] * nodes) * logs.std() + logs.mean()
+    at = (mean[:, None] + std[:, None] * nodes) * logs.std() + logs.mean()
     expected = np.exp(at) @ weights / math.sqrt(2 * math.pi)
     relative = expected / math.exp(logs.mean())
-    log_factors = duration._log_factor(mean, deviation)
+    log_factors = duration._log_factor(mean, std)
     assert np.exp(log_factors) == pytest.approx(1 / relative)
     assert duration.seconds(log_factors) == pytest.approx(expected)
 

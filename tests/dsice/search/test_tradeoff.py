@@ -58,7 +58,7 @@ def test_a_range_of_one_bound_expects_what_that_bound_does(relation: str, failin
     assert one is not None
     assert many is not None
     for expected, found in zip(one, many, strict=True):
-        assert found.rating == pytest.approx(expected.rating)
+        assert found.score == pytest.approx(expected.score)
         assert found.estimate.mean == pytest.approx(expected.estimate.mean)
         assert found.bounds[0].probability == pytest.approx(
             next(b.probability for b in expected.bounds if b.bound.startswith("g"))

@@ -140,7 +140,7 @@ def test_random_points_are_told_as_such_and_strangers_have_no_reason() -> None:
 
 
 @pytest.mark.parametrize("goal", [COST, BOUNDED], ids=["free", "bounded"])
-def test_the_rating_told_is_the_largest_of_all_and_to_ask_changes_nothing(goal: Goal) -> None:
+def test_the_score_told_is_the_largest_of_all_and_to_ask_changes_nothing(goal: Goal) -> None:
     """On a small grid every point is a candidate: what won must beat all others."""
     asked, silent = (make_search("dsice", SMALL, goal, seed=1) for _ in range(2))
     everywhere = list(SMALL)
@@ -157,7 +157,7 @@ def test_the_rating_told_is_the_largest_of_all_and_to_ask_changes_nothing(goal: 
             assert number < 8
         else:
             assert why.forecast is not None
-            assert why.forecast.rating == pytest.approx(max(f.rating for f in forecasts))
+            assert why.forecast.score == pytest.approx(max(f.score for f in forecasts))
             again = forecasts[free.index(point)]
             assert numbers(again) == pytest.approx(numbers(why.forecast), rel=1e-6)
         for search in (asked, silent):
@@ -250,5 +250,5 @@ def test_a_search_that_was_only_told_results_forecasts_what_one_that_asked_does(
     (forecast,) = told.forecast([proposed]) or []
     # To rounding: products with one column and with many differ in it on some processors.
     assert numbers(forecast) == pytest.approx(numbers(why.forecast), rel=1e-9)
-    assert forecast.rating == pytest.approx(why.forecast.rating, rel=1e-9)
+    assert forecast.score == pytest.approx(why.forecast.score, rel=1e-9)
     assert told.ask(1) == [proposed]  # the questions changed nothing

@@ -55,14 +55,14 @@ def test_drawn_functions_have_the_mean_and_covariance_of_the_posterior(
     drawn = np.array([Path(fit, np.random.default_rng([7, k]))(asked) for k in range(draws)])
     # The same surface, worked out another way.
     field = Posterior(fit.covariance, fit.noise, measured, np.ones(12), 1)
-    mean, deviation = [], []
+    mean, std = [], []
     for point in asked:
         field.fill(np.array([0]), point[None])
         mean.append(float(field.mean(field.whiten(fit.values), np.array([0]))[0]))
-        deviation.append(fit.scale * float(field.variance(np.array([0]))[0]) ** 0.5)
-    error = np.array(deviation) / draws**0.5
+        std.append(fit.scale * float(field.variance(np.array([0]))[0]) ** 0.5)
+    error = np.array(std) / draws**0.5
     assert np.all(np.abs(drawn.mean(axis=0) - fit.centre - mean) < 4 * error)
-    assert drawn.std(axis=0) == pytest.approx(deviation, rel=4 / (2 * draws) ** 0.5)
+    assert drawn.std(axis=0) == pytest.approx(std, rel=4 / (2 * draws) ** 0.5)
     exact = fit.covariance.covariance(asked, asked)
     across = fit.covariance.covariance(asked, measured)
     exact -= across @ fit.inverse @ across.T

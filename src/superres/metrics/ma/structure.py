@@ -16,7 +16,7 @@ from scipy.ndimage import correlate1d
 Array = NDArray[np.float64]
 
 RADIUS = 5
-"""Of the Gaussian window, in pixels; its deviation is 1.5 pixels."""
+"""Of the Gaussian window, in pixels; its standard deviation is 1.5 pixels."""
 
 # C2 of the paper for grey levels up to 255. The sub-bands compared here have other ranges, very
 # small ones in the second comparison, but the authors keep the constant, and so do the forests.
