@@ -101,7 +101,7 @@ def test_a_moment_knows_what_was_known(study: Study) -> None:
     assert len(Moment.before(study, None).history) == len(study.finished)
 
 
-def test_the_surface_passes_near_what_was_measured(study: Study) -> None:
+def test_the_model_passes_near_what_was_measured(study: Study) -> None:
     moment = Moment.before(study, None)
     targets = moment.targets(study.goal.metric)
     known = ~np.isnan(targets)

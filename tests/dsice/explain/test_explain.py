@@ -255,7 +255,7 @@ def test_studies_that_have_only_begun(dsice: Dsice, study_file: StudyFile, tmp_p
     assert "has no trials yet" in nothing.stderr
 
 
-def test_effects_are_those_of_the_surface_averaged_over_the_grid(directory: Path) -> None:
+def test_effects_are_those_of_the_model_averaged_over_the_grid(directory: Path) -> None:
     """Against averages over all points of the grid, taken one by one."""
     from dsice.explain import effects as module
 
@@ -272,11 +272,11 @@ def test_effects_are_those_of_the_surface_averaged_over_the_grid(directory: Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module._Decomposition, "effects", watched)
         effects_of(study)
-    (surface,) = captured
+    (model,) = captured
     shape = study.config.grid.shape
     everywhere = np.array(list(itertools.product(*map(range, shape))), dtype=np.intp)
-    covariance = surface._anova.covariance(everywhere, surface._points)
-    values = (covariance @ surface._pull).reshape(shape)
+    covariance = model._anova.covariance(everywhere, model._points)
+    values = (covariance @ model._pull).reshape(shape)
     variance = values.var()
     axes = range(len(shape))
     alone = {}

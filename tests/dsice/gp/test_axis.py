@@ -75,7 +75,7 @@ def test_ten_thousand_levels_need_no_table() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.03, 0.1, 1.0])
-def test_on_one_axis_the_surface_is_the_d_spline(alpha: float) -> None:
+def test_on_one_axis_the_process_is_the_d_spline(alpha: float) -> None:
     """A prior flat along straight lines, else of precision alpha^2 D'D, and noise 1."""
     n, settings, values = 15, [0, 4, 7, 9, 14], np.array([3.0, 1.0, 0.7, 2.0, 5.0])
     bends = np.tri(3 * n + 2) @ np.tri(3 * n + 2)

@@ -53,7 +53,7 @@ def test_drawn_functions_have_the_mean_and_covariance_of_the_posterior(
     half, last = levels // 2 + 3, levels - 1
     asked = points((0, 0, 0), (5, 1, half), (6, 1, half), (11, 2, last), tuple(measured[0]))
     drawn = np.array([Path(fit, np.random.default_rng([7, k]))(asked) for k in range(draws)])
-    # The same surface, worked out another way.
+    # The same model, computed another way.
     field = Posterior(fit.covariance, fit.noise, measured, np.ones(12), 1)
     mean, std = [], []
     for point in asked:
