@@ -11,10 +11,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from dsice.allowed import Rule
 from dsice.axis import Axis, Value, check_name
+from dsice.counts import Counts, counted
 from dsice.errors import InvalidInput
 from dsice.ratios import Ratios
 from dsice.when import Conditions, When
@@ -26,38 +27,6 @@ __all__ = ["Axis", "Counts", "Grid", "Params", "Point", "Value", "check_name"]
 
 Params = dict[str, Value]
 Point = tuple[int, ...]
-
-_COUNTED: Final = 100_000  # maximum number of points to examine when counting distinct ones
-
-
-class Counts(NamedTuple):
-    """The numbers of points of a grid.
-
-    Attributes:
-        points: all points without those of retired levels. Points that differ only in parameters
-            that do not apply there are counted once.
-        allowed: points that the rule allows; None if they cannot be counted.
-        distinct: number of these with equivalent points counted once; None if they cannot be
-            counted.
-        least: lower bound on the number of allowed points.
-    """
-
-    points: int
-    allowed: int | None
-    distinct: int | None
-    least: int
-
-    def __str__(self) -> str:
-        """``61,440 points, 14,190 distinct``."""
-        parts = [f"{self.points:,} points" if self.points > 1 else "1 point"]
-        if self.allowed is None:
-            known = f"at least {self.least:,} allowed" if self.least else "allowed ones not counted"
-            parts.append(known)
-        elif self.allowed < self.points:
-            parts.append(f"{self.allowed:,} allowed" if self.allowed else "none allowed")
-        if self.distinct is not None and self.allowed != self.distinct:
-            parts.append(f"{self.distinct:,} distinct")
-        return ", ".join(parts)
 
 
 class Grid:
@@ -312,29 +281,7 @@ class Grid:
         return self._counts
 
     def _counted(self) -> Counts:
-        allowed = self.allowed_count
-        distinct = None if allowed is None else self._distinct(allowed)
-        least = self._rule.points.least if self._rule is not None else self.size
-        return Counts(self.size, allowed, distinct, least)
-
-    def _distinct(self, allowed: int) -> int | None:
-        """Number of ``allowed`` points, with equivalent ones counted once."""
-        if self._ratios is None or not allowed:
-            return allowed
-        if self._rule is None:
-            combined = math.prod(self.shape[axis] for axis in self._in_ratios)
-            return None if combined > _COUNTED else allowed // combined * self._ratios.count()
-        found = self._rule.points.tied(self._in_ratios, _COUNTED)
-        if found is None:
-            return None
-        axes, combinations, each = found
-        ratios = [axes.index(axis) for axis in self._in_ratios]
-        others = [k for k, axis in enumerate(axes) if axis not in self._in_ratios]
-        programs = {
-            (*self._ratios.key([row[k] for k in ratios]), *(row[k] for k in others))
-            for row in combinations.tolist()
-        }
-        return len(programs) * each
+        return counted(self.shape, self.size, self._rule, self._ratios, self._in_ratios)
 
     def params(self, point: Point) -> Params:
         """The parameter values at ``point``, by name; without those that do not apply there."""
