@@ -12,7 +12,6 @@ import json
 import os
 import re
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from typing import ClassVar, Final
 from dsice.errors import InvalidInput, LaunchError
 from dsice.files import SMALL, open_private, read_regular, write_atomically
 from dsice.launch.base import JobState, Launcher
+from dsice.launch.detached import Detached
 from dsice.launch.job import JobFolder, JobSpec, Kind, Outcome
 from dsice.launch.names import ALLOCATION
 from dsice.launch.output import last_line, shown
@@ -34,7 +34,6 @@ from dsice.launch.shim import SAFE_PATH_ADDED
 
 _PATIENCE: Final = 60.0  # seconds to wait for an answer of Slurm
 _AGAIN: Final = 30.0  # seconds until a step that does not end is told again
-_MOST_HANDLES: Final = 500  # below usual limits on open files; further processes are polled
 _NO_SUCH_JOB: Final = "invalid job id"
 
 
@@ -50,7 +49,7 @@ class _Followed:
     """
 
     allocation: str
-    srun: _Srun | None = None
+    srun: Detached | None = None
     over_since: float | None = None
     told_at: float | None = None
 
@@ -72,7 +71,7 @@ class AllocationLauncher(Launcher):
         self._settings = settings
         self._allocation = os.environ.get("SLURM_JOB_ID", "")
         self._followed: dict[JobFolder, _Followed] = {}
-        self._leaving: list[_Srun] = []
+        self._leaving: list[Detached] = []
         self._told: set[JobFolder] = set()
         self._asked_at = -float("inf")
         self._steps: dict[str, set[str]] = {}  # by allocation, the ids of steps under way
@@ -99,7 +98,7 @@ class AllocationLauncher(Launcher):
             with open(_log(job), "wb", opener=open_private) as log:
                 command, env = self._command(job, spec, settings)
                 try:
-                    srun = _Srun(command, env, log.fileno())
+                    srun = Detached(command, env, log.fileno())
                 except OSError as error:
                     raise LaunchError(f"cannot run {command[0]!r}: {error.strerror}") from error
             self._followed[job] = _Followed(self._allocation, srun)
@@ -362,53 +361,6 @@ def _srun_of(
         str(job.path),
     ]
     return command, env
-
-
-class _Srun:
-    """A process that continues when nobody follows it any more.
-
-    Not `subprocess.Popen`, which warns if its object is deleted before its process ends.
-
-    Attributes:
-        handle: a process file descriptor to wait for its end, or -1.
-    """
-
-    def __init__(self, command: list[str], env: Mapping[str, str], log: int) -> None:
-        self._ended = False
-        self.handle = -1
-        self._pid = os.posix_spawnp(
-            command[0],
-            command,
-            env,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, log, 1),
-                (os.POSIX_SPAWN_DUP2, log, 2),
-            ],
-            setsid=True,  # unaffected by Ctrl-C and the end of the driver
-        )
-        if (handle := os.pidfd_open(self._pid)) < _MOST_HANDLES:
-            self.handle = handle
-        else:
-            os.close(handle)
-
-    def has_ended(self) -> bool:
-        """Whether the process has ended."""
-        if not self._ended:
-            try:
-                self._ended = os.waitpid(self._pid, os.WNOHANG)[0] != 0
-            except ChildProcessError:
-                self._ended = True
-        return self._ended
-
-    def terminate(self) -> None:
-        """Tell the process to end."""
-        if not self.has_ended():
-            os.kill(self._pid, signal.SIGTERM)
-
-    def __del__(self) -> None:
-        if self.handle >= 0:
-            os.close(self.handle)
 
 
 def _log(job: JobFolder) -> Path:
