@@ -174,6 +174,8 @@ def test_slots_of_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_elsewhere_there_are_no_nodes(tmp_path: Path) -> None:
     assert Nodes.own({}) is None
+    assert places(tmp_path, "a\nb\n") is not None
+    assert places(tmp_path, "a\nb\n", SLURM_JOB_ID="7") is None
     with pytest.raises(InvalidInput, match="names no node"):
         places(tmp_path, "\n")
     with pytest.raises(InvalidInput, match="cannot read"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,7 +67,7 @@ def make_launcher(
         from dsice.launch.nodes import Nodes, NodesLauncher
 
         own = settings if isinstance(settings, AllocationSettings) else AllocationSettings()
-        nodes = None if "SLURM_JOB_ID" in os.environ else Nodes.own()
+        nodes = Nodes.own()
         return AllocationLauncher(own) if nodes is None else NodesLauncher(own, nodes, folder)
     from dsice.launch.batch import BatchLauncher
 

@@ -53,9 +53,13 @@ class Nodes:
     def own(cls, environment: Mapping[str, str] = os.environ) -> Self | None:
         """Those of this process; None if it is in no job of PBS or TCS.
 
+        In a job of Slurm, its step manager starts the trials, whatever else is set.
+
         Raises:
             InvalidInput: the file that lists them cannot be read.
         """
+        if "SLURM_JOB_ID" in environment:
+            return None
         for system, (job, file) in _VARIABLES.items():
             if job in environment and file in environment:
                 try:

@@ -84,7 +84,7 @@ def _in_allocation(config: StudyConfig) -> tuple[StudyConfig, Slots]:
     from dsice.launch.nodes import Nodes
 
     run = config.run
-    nodes = None if "SLURM_JOB_ID" in os.environ else Nodes.own()
+    nodes = Nodes.own()
     if nodes is None:
         own_allocation()
     settings = run.allocation or AllocationSettings()
