@@ -1,11 +1,4 @@
-"""The sampler that Optuna calls, and how trials of several processes avoid each other's points.
-
-**No point twice.** Optuna's storages provide no locks, but any process can read what another has
-written. A trial therefore first writes a claim to its point and then checks all other trials. If
-none has that point, the trial owns it: of two that claim one point, the one that checks last sees
-the other's claim. If another trial has it, the claim is withdrawn and another point is chosen; the
-trial with the lower number checks a few times more, as the other may be about to withdraw.
-"""
+"""The sampler that Optuna calls."""
 
 from __future__ import annotations
 
@@ -14,6 +7,7 @@ import random
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Literal
 
 import optuna
@@ -26,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from dsice.errors import InvalidInput
 from dsice.grid import Grid, Point
 from dsice.optuna.beliefs import Beliefs, check, require_known, weights_of
+from dsice.optuna.claims import LOOKS, all_trials, claim, claimed, is_kept
 from dsice.optuna.draws import Draws
 from dsice.optuna.learned import LearnedSpace
 from dsice.optuna.levels import MOST, Levels, levels_of
@@ -33,11 +28,10 @@ from dsice.optuna.pruner import reports_of
 from dsice.optuna.record import Record
 from dsice.optuna.reports import Reports
 from dsice.optuna.space import Space, check_distributions
-from dsice.optuna.trials import CLAIM, Earlier
+from dsice.optuna.trials import Earlier
 from dsice.pace import require_quick
 from dsice.search.base import at_least, positive
 
-_LOOKS: Final = 5
 _FIXED: Final = "fixed_params"
 
 _logger = optuna.logging.get_logger("optuna.samplers.dsice")
@@ -163,7 +157,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
                 return {}  # the grid does not determine how the user will ask for its values
             if self._given is not None:
                 return {name: each for name, each in self._given.items() if not each.single()}
-            self._learned.update(_trials(study))
+            self._learned.update(all_trials(study))
             return self._learned.distributions()
 
     def sample_relative(  # noqa: D102
@@ -224,9 +218,9 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         with self._lock:
             if self._grid is not None and param_name in self._grid.levels:
                 return self._of_grid(study, trial, param_name, param_distribution)
-            claimed = _claimed(study, trial)
-            if param_name in claimed and _contains(param_distribution, claimed[param_name]):
-                return claimed[param_name]
+            chosen = claimed(study, trial)
+            if param_name in chosen and _contains(param_distribution, chosen[param_name]):
+                return chosen[param_name]
             levels = levels_of(param_name, param_distribution, self._levels)
             return self._drawn(study, trial, param_name, levels)
 
@@ -246,7 +240,7 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
             # This trial may have revealed further parameters.
             ended = copy.copy(trial)
             ended.state, ended.values = state, values
-            trials = [ended if each.number == trial.number else each for each in _trials(study)]
+            trials = [ended if each.number == trial.number else each for each in all_trials(study)]
             record.update(trials, -1)
             waiting = any(each.state == TrialState.WAITING for each in trials)
             if record.whole and record.is_measured and not waiting:
@@ -274,27 +268,17 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
         }
         draw = random.Random(f"{self._seed} {trial.number}")
         while True:
-            trials = _trials(study)
+            trials = all_trials(study)
             record.update(trials, trial.number)
             point = record.complete(fixed, draw) if fixed else record.propose()
             if point is None:
                 return self._without_new(study, trial, record, fixed)
             params = record.space.params(point)
-            _claim(study, trial, params)
-            if self._is_mine(study, trial, record, point):
+            claim(study, trial, params)
+            if is_kept(trial.number, partial(_holders, study, trial, record, point)):
                 break
-            _claim(study, trial, {})
+            claim(study, trial, {})
         return params
-
-    def _is_mine(self, study: Study, trial: FrozenTrial, record: Record, point: Point) -> bool:
-        """Whether no other trial has ``point``, which this one has claimed."""
-        for _ in range(_LOOKS):
-            others = record.holders(point, _trials(study), trial.number)
-            if not others:
-                return True
-            if min(others) < trial.number:
-                break
-        return False
 
     def _without_new(
         self, study: Study, trial: FrozenTrial, record: Record, fixed: Mapping[str, Any]
@@ -306,29 +290,12 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
             raise optuna.TrialPruned(f"{record.reason}: the study ends")
         point = record.again(fixed)
         if point is None:  # nothing is measured yet
-            return self._at_random(study, trial, record, fixed)
-        if record.whole and not self._warned:
+            point = record.space.random(fixed, random.Random(f"{self._seed} {trial.number}"))
+        elif record.whole and not self._warned:
             self._warned = True
             _logger.warning(f"DsiceSampler measures points again: {record.reason}.")
         params = record.space.params(point)
-        _claim(study, trial, params)
-        return params
-
-    def _at_random(
-        self, study: Study, trial: FrozenTrial, record: Record, fixed: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Values of a random point that other trials are measuring."""
-        draw = random.Random(f"{self._seed} {trial.number}")
-        grid = record.space.grid
-        drawn = tuple(
-            draw.randrange(n) if k is None else k
-            for k, n in zip(record.space.indices(fixed), grid.shape, strict=True)
-        )
-        point = grid.nearest(drawn)
-        if point is None:
-            raise InvalidInput(f"the rule {grid.rule!r} allows no point of the grid")
-        params = record.space.params(point)
-        _claim(study, trial, params)
+        claim(study, trial, params)
         return params
 
     # -- single parameters -------------------------------------------------------------------------
@@ -338,11 +305,11 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
     ) -> Any:
         """The value of this trial's point on the user's grid."""
         assert self._grid is not None
-        if not _claimed(study, trial):
+        if not claimed(study, trial):
             self.sample_relative(study, trial, {})
-        claimed = _claimed(study, trial)
-        if name in claimed:
-            value = claimed[name]
+        chosen = claimed(study, trial)
+        if name in chosen:
+            value = chosen[name]
         else:
             value = self._drawn(study, trial, name, self._grid.levels[name])
         if not _contains(distribution, value):
@@ -355,13 +322,13 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
     def _drawn(self, study: Study, trial: FrozenTrial, name: str, levels: Levels) -> Any:
         """Draw a value with the fewest trials that agree with this one in all else so far."""
         draw = random.Random(f"{self._seed} {trial.number} {name}")
-        before = _claimed(study, trial)
+        before = claimed(study, trial)
         before.pop(name, None)
         if self._record is not None and self._record.space.branches and name in self._record.space:
             # Only values that were asked for count: others may have been claimed for another point.
             before = {known: value for known, value in before.items() if known in trial.params}
         while True:
-            trials = _trials(study)
+            trials = all_trials(study)
             index = Draws(trials, trial.number, name, levels, self._levels).pick(draw)
             if len(trials) == 1:  # as the search begins
                 if name in self._beliefs:
@@ -370,14 +337,14 @@ class DsiceSampler(BaseSampler):  # type: ignore[misc]  # Optuna is not read by 
                 elif levels.ordered:
                     index = levels.count // 2
             value = levels.value(index)
-            _claim(study, trial, {**before, name: value})
-            for _ in range(_LOOKS):
-                found = Draws(_trials(study), trial.number, name, levels, self._levels)
+            claim(study, trial, {**before, name: value})
+            for _ in range(LOOKS):
+                found = Draws(all_trials(study), trial.number, name, levels, self._levels)
                 if found.accepts(index):
                     return value
                 if min(found.users(index), default=0) < trial.number:
                     break
-            _claim(study, trial, before)
+            claim(study, trial, before)
 
 
 def _count(levels: int) -> int:
@@ -394,12 +361,6 @@ def _check_objective(study: Study) -> None:
         )
 
 
-def _trials(study: Study) -> list[FrozenTrial]:
-    # Read from the storage itself, as some pruners show samplers only a part of the study.
-    trials: list[FrozenTrial] = study._storage.get_all_trials(study._study_id, deepcopy=False)
-    return trials
-
-
 def _earlier(study: Study) -> Earlier:
     if not isinstance(study, Study):
         raise InvalidInput(f"learn_from: {study!r} is no study of Optuna")
@@ -407,19 +368,16 @@ def _earlier(study: Study) -> Earlier:
     return Earlier(study.study_name, ended)
 
 
+def _holders(study: Study, trial: FrozenTrial, record: Record, point: Point) -> list[int]:
+    """Numbers of the other trials that have ``point`` now."""
+    return record.holders(point, all_trials(study), trial.number)
+
+
 def _contains(distribution: BaseDistribution, value: Any) -> bool:
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))
     except ValueError:
         return False
-
-
-def _claim(study: Study, trial: FrozenTrial, params: Mapping[str, Any]) -> None:
-    study._storage.set_trial_system_attr(trial._trial_id, CLAIM, dict(params))
-
-
-def _claimed(study: Study, trial: FrozenTrial) -> dict[str, Any]:
-    return dict(study._storage.get_trial(trial._trial_id).system_attrs.get(CLAIM, {}))
 
 
 def _stop(study: Study) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from random import Random
 from typing import Any, Final
 
 from optuna.distributions import BaseDistribution
@@ -99,6 +100,21 @@ class Space:
     def listed(self, params: Mapping[str, Any]) -> Iterator[Point]:
         """The points with these values, in their order: see `Grid.within`."""
         return self.grid.within(self.free(params))
+
+    def random(self, params: Mapping[str, Any], draw: Random) -> Point:
+        """The allowed point nearest to a random one with these values.
+
+        Raises:
+            InvalidInput: the rule allows no point.
+        """
+        drawn = tuple(
+            draw.randrange(n) if k is None else k
+            for k, n in zip(self.indices(params), self.grid.shape, strict=True)
+        )
+        point = self.grid.nearest(drawn)
+        if point is None:
+            raise InvalidInput(f"the rule {self.grid.rule!r} allows no point of the grid")
+        return point
 
     def has(self, point: Point, fixed: Sequence[int | None]) -> bool:
         """Whether a trial at ``point`` has these levels (None for any) where it asks for one."""
