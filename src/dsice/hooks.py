@@ -29,9 +29,9 @@ from dsice.launch.processes import search_path
 from dsice.study import command
 from dsice.study.config import StudyConfig
 from dsice.study.facts import Trial
+from dsice.study.run_table import HOOKS
 from dsice.study.state import Study
 from dsice.study.summary import as_json, trial_as_json
-from dsice.study.tables import HOOKS
 from dsice.terminal import metrics_line, params_line
 from dsice.text import one_line
 

@@ -22,16 +22,9 @@ from dsice.launch.usage import BUILT_IN
 from dsice.search import DEFAULT_SEARCH, FRONT_SEARCHES, SEARCHES, make_search
 from dsice.study import command, templates
 from dsice.study.problems import shown
-from dsice.study.tables import (
-    HOOKS,
-    RANGES,
-    CommandConfig,
-    Level,
-    MetricConfig,
-    Range,
-    RunConfig,
-    StudyFile,
-)
+from dsice.study.program_table import CommandConfig, MetricConfig
+from dsice.study.run_table import HOOKS, RunConfig
+from dsice.study.tables import RANGES, Level, Range, StudyFile
 
 
 def require_no_swallowed(file: StudyFile) -> None:

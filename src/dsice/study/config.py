@@ -33,17 +33,9 @@ from dsice.study.checks import (
 )
 from dsice.study.first import points_of, setting_of
 from dsice.study.problems import first_problem, option_problem
-from dsice.study.tables import (
-    CommandConfig,
-    FinalistsConfig,
-    First,
-    Range,
-    ReportConfig,
-    RunConfig,
-    StudyFile,
-    TimesMedian,
-    file_model,
-)
+from dsice.study.program_table import CommandConfig, FinalistsConfig, TimesMedian
+from dsice.study.run_table import RunConfig
+from dsice.study.tables import First, Range, ReportConfig, StudyFile, file_model
 
 _LONGEST: Final = 2_000_000  # bytes of a study file; room for a million levels
 _COMMON_FIELDS: Final = ("study", "dir", "result", "progress")

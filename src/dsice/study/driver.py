@@ -48,10 +48,10 @@ from dsice.study.journal import Journal
 from dsice.study.outage import Watch
 from dsice.study.proposals import Proposals
 from dsice.study.requests import taken_up
+from dsice.study.run_table import RunConfig
 from dsice.study.spec import check_files, usual_seconds
 from dsice.study.state import Study
 from dsice.study.stop import Stop
-from dsice.study.tables import RunConfig
 from dsice.study.task import Status, Task
 
 _MIN_PAUSE: Final = 0.02  # seconds between polls just after something happened

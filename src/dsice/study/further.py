@@ -9,8 +9,8 @@ from dsice.goal import Goal
 from dsice.search import DEFAULT_SEARCH, make_search
 from dsice.search.base import Search
 from dsice.study.progress import search_options
+from dsice.study.run_table import RunConfig
 from dsice.study.state import Study
-from dsice.study.tables import RunConfig
 from dsice.study.task import Status
 from dsice.swept import Swept
 

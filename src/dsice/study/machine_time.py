@@ -9,9 +9,9 @@ from typing import Final
 from dsice.launch.names import LOCAL
 from dsice.launch.settings import BatchSettings, Resources
 from dsice.study.config import StudyConfig
+from dsice.study.program_table import CommandConfig
 from dsice.study.spec import config_of, usual_seconds
 from dsice.study.state import Study
-from dsice.study.tables import CommandConfig
 from dsice.study.task import Attempt, Task
 
 GPUS: Final = "GPU-hours"

@@ -10,7 +10,8 @@ from dsice.launch.names import ALLOCATION, LOCAL
 from dsice.launch.settings import AllocationSettings
 from dsice.launch.slots import Slots, local_slots, places_on
 from dsice.study.config import StudyConfig
-from dsice.study.tables import CommandConfig, RunConfig
+from dsice.study.program_table import CommandConfig
+from dsice.study.run_table import RunConfig
 
 _OF_THIS_MACHINE = ("gpus", "gpus_per_trial", "cores")
 

@@ -32,6 +32,7 @@ from dsice.study.facts import Trial
 from dsice.study.learned import Learned
 from dsice.study.machine_time import room, share_of, unit_of
 from dsice.study.places import with_slots
+from dsice.study.program_table import CommandConfig, TimesMedian
 from dsice.study.run import require_free
 from dsice.study.spec import (
     exists,
@@ -43,7 +44,6 @@ from dsice.study.spec import (
     next_job,
 )
 from dsice.study.state import Study
-from dsice.study.tables import CommandConfig, TimesMedian
 from dsice.study.task import Status
 from dsice.study.tryout import metric_lines
 from dsice.units import count, duration, hours, percent, setting

@@ -18,10 +18,10 @@ from dsice.study.facts import KnownResult, Trial
 from dsice.study.finalists import chosen
 from dsice.study.further import search_of
 from dsice.study.replay import replay, seconds_of
+from dsice.study.run_table import RunConfig
 from dsice.study.samples import Samples
 from dsice.study.state import Study
 from dsice.study.stop import Stop
-from dsice.study.tables import RunConfig
 from dsice.study.task import Status
 
 _NOTHING_MORE: Final = "the search has nothing more to propose"

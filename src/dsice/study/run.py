@@ -29,11 +29,11 @@ from dsice.study.journal import Journal
 from dsice.study.learned import Learned
 from dsice.study.lock import Held
 from dsice.study.places import with_slots
+from dsice.study.run_table import RunConfig
 from dsice.study.share import Share
 from dsice.study.spec import check_files
 from dsice.study.state import Study
 from dsice.study.stop import Stop
-from dsice.study.tables import RunConfig
 from dsice.study.task import Status
 from dsice.study.unknown import require_known
 

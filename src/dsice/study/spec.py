@@ -17,8 +17,9 @@ from dsice.launch.usage import unknown_here
 from dsice.study import command, templates
 from dsice.study.directory import TaskFolder
 from dsice.study.facts import Finalist, Stage, Trial
+from dsice.study.program_table import CommandConfig, TimesMedian
+from dsice.study.run_table import HOOKS
 from dsice.study.state import Study
-from dsice.study.tables import HOOKS, CommandConfig, TimesMedian
 from dsice.study.task import Status, Task
 
 SLOT: Final = "slot"

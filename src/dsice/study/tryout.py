@@ -6,7 +6,7 @@ from dsice.errors import InvalidInput
 from dsice.launch import patterns
 from dsice.launch.output import shown
 from dsice.launch.usage import BUILT_IN
-from dsice.study.tables import CommandConfig, MetricConfig
+from dsice.study.program_table import CommandConfig, MetricConfig
 from dsice.units import number
 
 

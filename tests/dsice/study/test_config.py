@@ -11,7 +11,7 @@ from dsice.grid import Axis
 from dsice.launch.settings import SlurmSettings
 from dsice.study.config import StudyConfig, load, parse, with_budget
 from dsice.study.frozen import require_same
-from dsice.study.tables import TimesMedian
+from dsice.study.program_table import TimesMedian
 
 TEXT = """
 name = "stencil"

@@ -13,17 +13,9 @@ from dsice.errors import InvalidInput
 from dsice.launch.make import SETTINGS
 from dsice.launch.settings import Resources
 from dsice.study.config import parse, with_budget
-from dsice.study.tables import (
-    CommandConfig,
-    First,
-    MetricConfig,
-    PictureRow,
-    ProgressConfig,
-    Range,
-    ReportConfig,
-    RunConfig,
-    StudyFile,
-)
+from dsice.study.program_table import CommandConfig, MetricConfig, ProgressConfig
+from dsice.study.run_table import RunConfig
+from dsice.study.tables import First, PictureRow, Range, ReportConfig, StudyFile
 
 FILE = {
     "name": '"small"',
