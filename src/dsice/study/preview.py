@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-import shlex
 import shutil
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +11,7 @@ from typing import Final
 
 from dsice.errors import InvalidInput
 from dsice.goal import Goal
-from dsice.grid import Axis, Params, Point
-from dsice.launch import output
+from dsice.grid import Point
 from dsice.launch.job import JobSpec
 from dsice.launch.locks import is_locked
 from dsice.launch.make import make_launcher, make_scheduler
@@ -25,13 +21,20 @@ from dsice.launch.slots import Slots
 from dsice.launch.wave import Wave
 from dsice.search import make_search
 from dsice.study import frozen
-from dsice.study.command import shown
 from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.facts import Trial
 from dsice.study.learned import Learned
 from dsice.study.machine_time import room, share_of, unit_of
 from dsice.study.places import with_slots
+from dsice.study.preview_rows import (
+    command_rows,
+    environment_rows,
+    grid_rows,
+    indented,
+    row,
+    setting_of,
+)
 from dsice.study.program_table import CommandConfig, TimesMedian
 from dsice.study.run import require_free
 from dsice.study.spec import (
@@ -46,12 +49,8 @@ from dsice.study.spec import (
 from dsice.study.state import Study
 from dsice.study.task import Status
 from dsice.study.tryout import metric_lines
-from dsice.units import count, duration, hours, percent, setting
+from dsice.units import count, duration, hours, setting
 
-_WIDTH: Final = 12  # of the first column, in characters
-_LEVELS: Final = 6  # levels of an axis that are shown
-_BELIEVED: Final = 3  # levels whose probability is shown
-_LINES: Final = 12  # lines of a file that are shown
 # An absolute path that is an argument, or the value of an option.
 _PATH: Final = re.compile(r"(?:-[^=\s]*=)?(/[\w.+@:,~/-]+)")
 
@@ -89,26 +88,26 @@ def preview(
     warnings += lacking
     point = config.first[0] if config.first else _first_point(config, sources)
     lines = [
-        *_row("Study", config.name),
-        *_row("Goal", str(config.goal)),
-        *_row("Search", f"{config.search}, seed {config.seed}"),
-        *(line for source in sources for line in _row("Learns from", str(source))),
-        *_row("Grid", str(config.grid.counts())),
-        *(line for axis in config.grid.axes for line in _axis(axis, config)),
+        *row("Study", config.name),
+        *row("Goal", str(config.goal)),
+        *row("Search", f"{config.search}, seed {config.seed}"),
+        *(line for source in sources for line in row("Learns from", str(source))),
+        *row("Grid", str(config.grid.counts())),
+        *grid_rows(config.grid, config.beliefs),
     ]
     if config.grid.only_ratios_of:
-        lines += _row("", f"Of {', '.join(config.grid.only_ratios_of)} only the ratios matter.")
-    lines += _row("Stages", "once each, in this order" if config.stages else "none")
+        lines += row("", f"Of {', '.join(config.grid.only_ratios_of)} only the ratios matter.")
+    lines += row("Stages", "once each, in this order" if config.stages else "none")
     specs = []
     for name, stage in config.stages.items():
         if study.stage(name).status is Status.DONE:
-            lines += _row(f"  {name}", "done already")
+            lines += row(f"  {name}", "done already")
             continue
         specs.append(next_job(study, study.stage(name), slots.whole(stage.resources.gpus)))
-        lines += _row(f"  {name}", _how(stage, config))
-        lines += _command(specs[-1])
-        lines += _environment(stage, specs[-1])
-    lines += _row("Trials", f"{_budget(config)}; {_how(config.trial, config)}")
+        lines += row(f"  {name}", _how(stage, config))
+        lines += command_rows(specs[-1])
+        lines += environment_rows(stage, specs[-1])
+    lines += row("Trials", f"{_budget(config)}; {_how(config.trial, config)}")
     if point is None:
         warnings.append(
             "the rule 'allowed' lets no point be measured"
@@ -119,92 +118,22 @@ def preview(
         first = Trial(study, number=1, point=point)
         specs.append(next_job(study, first, slots.all[0]))
         baseline = ", the baseline" if config.first else ""
-        lines += _row("", f"The first is {_setting(first.params)}{baseline}")
-        lines += _command(specs[-1])
-        lines += _environment(config.trial, specs[-1])
+        lines += row("", f"The first is {setting_of(first.params)}{baseline}")
+        lines += command_rows(specs[-1])
+        lines += environment_rows(config.trial, specs[-1])
     for point in config.first[1:]:
-        lines += _row("", f"Then {_setting(config.grid.params(point))}, before the search goes on")
-    lines += [line for note in config.notes for line in _row("Note", note)]
+        lines += row("", f"Then {setting_of(config.grid.params(point))}, before the search goes on")
+    lines += [line for note in config.notes for line in row("Note", note)]
     if found := metric_lines(config.trial, output):
-        lines += _row("Metrics", "besides those that the program writes as JSON:")
-        lines += [line for name, text in found for line in _row(f"  {name}", text)]
-    lines += _row("Where", _where(config, slots))
-    lines += _row("Directory", state)
-    lines += [line for text in _time(config) for line in _row("Time", text)]
+        lines += row("Metrics", "besides those that the program writes as JSON:")
+        lines += [line for name, text in found for line in row(f"  {name}", text)]
+    lines += row("Where", _where(config, slots))
+    lines += row("Directory", state)
+    lines += [line for text in _time(config) for line in row("Time", text)]
     if config.run.batch is not None and point is not None:
         lines += _job_script(config.run.batch, specs[-1], place, config.run.per_job)
     warnings += [*_absent(study, specs, place), *_in_the_way(config, place)]
     return Preview(tuple(lines), tuple(dict.fromkeys(warnings)))
-
-
-def _row(head: str, text: str) -> list[str]:
-    space = " " * _WIDTH
-    return textwrap.wrap(
-        text,
-        100,
-        initial_indent=f"{head:<{_WIDTH - 1}} ",
-        subsequent_indent=space,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _setting(params: Params) -> str:
-    return ", ".join(f"{name} = {shown(value)}" for name, value in params.items())
-
-
-def _axis(axis: Axis, config: StudyConfig) -> list[str]:
-    """The levels of an axis, and what the user believes of them."""
-    lines = _row(f"  {axis.name}", _levels(axis))
-    belief = config.beliefs.get(axis.name)
-    if belief is not None:
-        whole = math.fsum(belief.values())
-        likely = sorted(belief.items(), key=lambda item: -item[1])[:_BELIEVED]
-        said = ", ".join(f"{shown(value)} ({percent(each / whole)})" for value, each in likely)
-        more = ", ..." if len(belief) > _BELIEVED else ""
-        lines += _row("", f"You believe most in {said}{more}")
-    return lines
-
-
-def _levels(axis: Axis) -> str:
-    values = [shown(level) for level in axis.levels]
-    if len(values) > _LEVELS:
-        values = [*values[: _LEVELS - 2], "...", values[-1]]
-    order = "" if axis.ordered else ", without order"
-    when = "" if axis.when is None else f", where {axis.when}"
-    return f"{count(len(axis), 'level')}{order}: {', '.join(values)}{when}"
-
-
-def _command(spec: JobSpec) -> list[str]:
-    """A command in the notation of a shell, for reading; a long one in several lines."""
-    line, before = "", ""
-    for word in map(shlex.quote, spec.command):
-        if line and len(line) + len(word) > 84:
-            before += line + " \\\n"
-            line = "  "
-        line += word if not line.strip() else f" {word}"
-    return _indented(before + line) + _files(spec)
-
-
-def _environment(program: CommandConfig, spec: JobSpec) -> list[str]:
-    """The environment variables that a program is given."""
-    given = [name for name in program.env if name in spec.env]  # some may not apply
-    return _row("  env", ", ".join(f"{name}={shlex.quote(spec.env[name])}" for name in given))
-
-
-def _indented(text: str) -> list[str]:
-    return [f"{'':{_WIDTH}}{line}" if line else "" for line in output.lines(text)]
-
-
-def _files(spec: JobSpec) -> list[str]:
-    """The input files of a program, or their first lines."""
-    shown_lines = []
-    for name, text in spec.files.items():
-        found = output.lines(text.removesuffix("\n"))
-        more = [f"... ({len(found):,} lines)"] if len(found) > _LINES else []
-        shown_lines += _row("", f"with the file {name}:")
-        shown_lines += [f"{'':{_WIDTH}}  | {line}" for line in found[:_LINES] + more]
-    return shown_lines
 
 
 def _how(program: CommandConfig, config: StudyConfig) -> str:
@@ -348,8 +277,8 @@ def _job_script(
     name = spec.name[: scheduler.NAME_LENGTH - 9] + "-01234567"
     text = scheduler.script(Wave(batch.SYSTEM, place.batch / name), settings)
     return [
-        *_row("Job script", "of the first trial; the end of its name is drawn later"),
-        *_indented(text.rstrip()),
+        *row("Job script", "of the first trial; the end of its name is drawn later"),
+        *indented(text.rstrip()),
     ]
 
 
