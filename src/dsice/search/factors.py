@@ -126,8 +126,8 @@ class Objective(Factor):
             points: the points.
         """
         mean, std = self.at_points(points)
-        means = np.full(len(self._eligible), np.inf)
-        means[self._rivals] = self.means_measured()[self._rivals]
+        means, rivals = np.full(len(self._eligible), np.inf), self._rivals
+        means[rivals] = self.means_measured()[rivals]
         leader = int(np.argmin(means))
         lowest = np.full(len(points), means[leader])
         means[leader] = np.inf

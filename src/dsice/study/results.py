@@ -12,7 +12,7 @@ from dsice.study.config import StudyConfig
 from dsice.study.directory import StudyDirectory
 from dsice.study.facts import Finalist, KnownResult, Session, Stage, Sweep, Trial
 from dsice.study.learned import Learned
-from dsice.study.task import Status
+from dsice.study.task import Status, Task
 
 
 @dataclass(slots=True)
@@ -47,6 +47,10 @@ class Results:
     requests: set[str] = field(default_factory=set)
     id: str = ""
     _sources: tuple[Learned, ...] | None = None
+    # The trials by number, of each status: a proposal asks for some of 100,000.
+    _by_status: dict[Status, dict[int, Trial]] = field(
+        default_factory=lambda: {status: {} for status in Status}
+    )
 
     @property
     def sources(self) -> tuple[Learned, ...]:
@@ -58,7 +62,14 @@ class Results:
     @property
     def spent(self) -> int:
         """The number of trials that count for the budget: all but discarded ones."""
-        return sum(trial.status is not Status.DISCARDED for trial in self.trials)
+        return len(self.trials) - len(self._by_status[Status.DISCARDED])
+
+    def set_status(self, task: Task, status: Status) -> None:
+        """Change the status of a task of this study."""
+        if isinstance(task, Trial):
+            self._by_status[task.status].pop(task.number, None)
+            self._by_status[status][task.number] = task
+        task.status = status
 
     def stage(self, name: str) -> Stage:
         """The stage of this name in its present state."""
@@ -189,7 +200,8 @@ class Results:
 
     def with_status(self, status: Status) -> list[Trial]:
         """The trials of one status, in the order of proposal."""
-        return [trial for trial in self.trials if trial.status is status]
+        found = self._by_status[status]
+        return [found[number] for number in sorted(found)]
 
     @property
     def queued(self) -> list[Trial]:

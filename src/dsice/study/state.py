@@ -169,7 +169,7 @@ class Study(Results):
                             devices=event.devices,
                         )
                     )
-                    task.status = Status.RUNNING
+                    self.set_status(task, Status.RUNNING)
             case AttemptEnded():
                 self._end(self._task(event), event)
             case FinalistsChosen():
@@ -265,6 +265,7 @@ class Study(Results):
         if trial.sweep is not None:
             self.sweeps[trial.sweep - 1].proposed += 1
         self.trials.append(trial)
+        self.set_status(trial, Status.WAITING)
         self.calls.append(Told(trial, Call.PEND))
 
     def _know(self, source: str, result: Known) -> None:
@@ -316,24 +317,25 @@ class Study(Results):
         attempt.host = event.host
         if attempt.withdrawn_to is not None:
             if event.attempt == len(task.attempts):
-                task.status = attempt.withdrawn_to
+                self.set_status(task, attempt.withdrawn_to)
             return
         match attempt.verdict:
             case Verdict.AGAIN:
                 # In a repaired journal, the end of an earlier attempt may come late.
                 if event.attempt == len(task.attempts):
-                    task.status = Status.WAITING
+                    self.set_status(task, Status.WAITING)
                 return
             case Verdict.STOPPED:
                 if isinstance(task, Trial) and event.attempt == len(task.attempts):
-                    task.status, task.reason = Status.STOPPED, event.reason
+                    self.set_status(task, Status.STOPPED)
+                    task.reason = event.reason
                     self.calls.append(Told(task, Call.STOP, seconds=task.measured_seconds))
                 return
             case Verdict.DONE:
-                task.status = Status.DONE
+                self.set_status(task, Status.DONE)
                 task.metrics = event.metrics
             case Verdict.FAILED:
-                task.status = Status.FAILED
+                self.set_status(task, Status.FAILED)
                 task.reason = attempt.reason
         if isinstance(task, Trial):
             self.finished.append(task)

@@ -32,7 +32,8 @@ def void(study: Study, event: Voided) -> None:
     for trial, attempt in attempts:
         if attempt.verdict is Verdict.FAILED:
             forgotten.add(trial.number)
-            trial.status, trial.reason = Status.WAITING, ""
+            study.set_status(trial, Status.WAITING)
+            trial.reason = ""
         attempt.verdict, attempt.void = Verdict.AGAIN, True
     _forget(study, forgotten)
 
@@ -65,7 +66,7 @@ def _take_back(study: Study, numbers: Collection[int], status: Status, reason: s
         if trial.status is Status.RUNNING:
             trial.attempts[-1].withdrawn_to = status
         else:
-            trial.status = status
+            study.set_status(trial, status)
         for attempt in trial.attempts:
             attempt.void = True
     _forget(study, numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from dsice.goal import Goal
 from dsice.study.codec import of
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
+from dsice.study.events import Verdict
 from dsice.study.facts import Trial
 from dsice.study.frozen import freeze
 from dsice.study.state import Study
@@ -183,3 +185,41 @@ def test_the_late_end_of_an_earlier_attempt_changes_nothing(tmp_path: Path) -> N
     found = study(tmp_path).apply(map(of, [*told, late]))
     assert found.trials[2].status is Status.FAILED
     assert found.trials[2].attempts[0].verdict is not None
+
+
+def possible(found: Study) -> list[dict[str, Any]]:
+    """All kinds of events on the trials of a study that may come next."""
+    number = len(found.trials) + 1
+    wanted: list[dict[str, Any]] = [{"event": "trial", "trial": number, "point": [number % 4]}]
+    for trial in found.trials:
+        last = len(trial.attempts)
+        if trial.status is Status.RUNNING:
+            for verdict in ("done", "failed", "again", "stopped"):
+                wanted.append(ended(verdict, 2.0, {"y": 1.0}, trial=trial.number, attempt=last))
+        elif trial.status in (Status.WAITING, Status.STOPPED):
+            wanted.append({"event": "attempt", "trial": trial.number, "attempt": last + 1})
+        failed = [a.number for a in trial.attempts if a.verdict not in (None, Verdict.DONE)]
+        if failed:
+            pairs = [[trial.number, attempt] for attempt in failed]
+            wanted.append({"event": "voided", "attempts": pairs, "why": "a full disk"})
+        wanted.append({"event": "retried", "trials": [trial.number]})
+        wanted.append({"event": "discarded", "trials": [trial.number], "why": "no"})
+    return [{"t": 1.0, **event} for event in wanted]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_index_by_status_agrees_with_the_trials(tmp_path: Path, seed: int) -> None:
+    random = Random(seed)
+    found = study(tmp_path).apply([of(SESSION)])
+    seen = set()
+    for _ in range(300):
+        kinds: dict[str, list[dict[str, Any]]] = {}
+        for event in possible(found):
+            kinds.setdefault(str(event.get("verdict", event["event"])), []).append(event)
+        kind = random.choice(sorted(kinds))
+        seen.add(kind)
+        found.apply([of(random.choice(kinds[kind]))])
+        for status in Status:
+            assert found.with_status(status) == [t for t in found.trials if t.status is status]
+        assert found.spent == sum(t.status is not Status.DISCARDED for t in found.trials)
+    assert len(seen) == 9
