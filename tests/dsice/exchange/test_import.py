@@ -18,7 +18,7 @@ from dsice.study.journal import Journal, Lines
 from dsice.study.known import Result, add_known
 from dsice.study.state import Study
 from tests.dsice.stories import Story
-from tests.dsice.study.test_driver import Bench
+from tests.dsice.study.machine import Bench
 
 Dsice = Callable[..., "subprocess.CompletedProcess[str]"]
 StudyFile = Callable[..., Path]

@@ -14,139 +14,16 @@ import pytest
 from dsice.errors import Interrupted, InvalidInput, LaunchError, StageFailed
 from dsice.explain.moment import search_before
 from dsice.grid import Point
-from dsice.launch.base import JobState, Launcher
+from dsice.launch.base import JobState
 from dsice.launch.job import JobFolder, Kind, Outcome
 from dsice.search.base import Search
-from dsice.study.config import parse
-from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
 from dsice.study.events import AttemptEnded, Event
 from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
 from dsice.study.stop import Stop
 from dsice.study.task import Status
-
-
-class VirtualClock:
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
-
-
-class Machine(Launcher):
-    """Runs jobs in virtual time; it outlives drivers, as a cluster does.
-
-    ``program`` maps the last argument of a command to an outcome; a job takes ``seconds``.
-    """
-
-    def __init__(
-        self, clock: VirtualClock, program: Callable[[str], Outcome], seconds: float = 10.0
-    ) -> None:
-        self.clock, self.program, self.seconds = clock, program, seconds
-        self.calls: list[str] = []
-        self.jobs: dict[JobFolder, float] = {}
-        self.attached: set[JobFolder] = set()
-        self.busiest = 0
-        self.step: Callable[[], None] = lambda: None
-
-    def submit(self, jobs: Sequence[JobFolder]) -> None:
-        for job in jobs:
-            self.step()
-            if job.claim("job"):
-                self.calls.append(job.spec().command[-1])
-            self.jobs[job] = self.clock.now() + self.seconds
-            self.attached.add(job)
-            self.step()
-        self.busiest = max(self.busiest, len(self.jobs))
-
-    def _pass(self) -> None:
-        for job, end in list(self.jobs.items()):
-            if self.clock.now() >= end:
-                job.finish(self.program(job.spec().command[-1]))
-                del self.jobs[job]
-
-    def poll(self) -> dict[JobFolder, JobState]:
-        self._pass()
-        states = {
-            job: JobState.RUNNING if job in self.jobs else JobState.ENDED for job in self.attached
-        }
-        self.attached &= self.jobs.keys()
-        return states
-
-    def cancel(self, jobs: Sequence[JobFolder]) -> None:
-        for job in jobs:
-            if job in self.jobs:
-                del self.jobs[job]
-                job.finish(Outcome(Kind.CANCELLED, "cancelled"))
-
-    def reattach(self, job: JobFolder) -> JobState:
-        self._pass()
-        if not job.path.exists() or job.claim("driver"):
-            return JobState.REVOKED
-        if job in self.jobs:
-            self.attached.add(job)
-            return JobState.RUNNING
-        return JobState.ENDED if job.outcome() else JobState.LOST
-
-
-def quadratic(argument: str) -> Outcome:
-    if argument == "stage":
-        return Outcome(Kind.OK, metrics={"limit": 6.0})
-    a, b = map(int, argument.split())
-    return Outcome(Kind.OK, metrics={"y": (a - 3.0) ** 2 + (b - 6.0) ** 2, "z": a + b - 0.5})
-
-
-TEXT = """
-name = "small"
-minimize = "y"
-subject_to = ["z <= stage.first.limit + 2"]
-search = "{search}"
-[grid]
-a = {{ integers = [0, 9] }}
-b = {{ integers = [0, 9] }}
-[stage.first]
-command = ["sh", "stage"]
-[trial]
-command = ["sh", "{{a}} {{b}}"]
-{trial}
-[run]
-{run}
-"""
-
-
-class Bench:
-    """A study, a machine and a clock, on which drivers are started."""
-
-    def __init__(
-        self,
-        path: Path,
-        program: Callable[[str], Outcome] = quadratic,
-        search: str = "dsice-2024",
-        run: str = "parallel = 4\ntrials = 25",
-        trial: str = "",
-    ) -> None:
-        path.mkdir(exist_ok=True)
-        self.config = parse(TEXT.format(search=search, run=run, trial=trial), path)
-        self.place = StudyDirectory.at(path)
-        self.clock = VirtualClock()
-        self.machine = Machine(self.clock, program)
-
-    def run(self, prepare: Callable[[Driver, Journal], None] = lambda d, j: None) -> Study:
-        self.machine.attached.clear()
-        with Journal(self.place.journal, self.clock.now) as journal:
-            study = Study(self.config, self.place).apply(journal.replay())
-            driver = Driver(study, self.config.run, journal, self.machine, self.clock)
-            prepare(driver, journal)
-            return driver.run()
-
-
-def results(study: Study) -> dict[Any, Any]:
-    return {trial.point: (trial.status, dict(trial.metrics)) for trial in study.trials}
+from tests.dsice.study.machine import Bench, Crash, Machine, quadratic, results
 
 
 def test_a_whole_run(tmp_path: Path) -> None:
@@ -392,10 +269,6 @@ def test_a_batch_job_that_never_begins_counts_once(
     with pytest.raises(LaunchError, match="before they begin, 3 in a row"):
         bench.run()
     assert sizes == [5, 5, 5]
-
-
-class Crash(BaseException):
-    """The driver is gone: nothing of it runs any more."""
 
 
 TOGETHER = 'parallel = 2\nper_job = 2\ntrials = 8\non = "slurm"\nslurm = { time = 60 }'

@@ -16,7 +16,7 @@ from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
 from dsice.study.stop import Stop
 from dsice.study.task import Status
-from tests.dsice.study.test_driver import Machine, VirtualClock
+from tests.dsice.study.machine import Machine, VirtualClock
 
 TEXT = """
 name = "short"

@@ -24,7 +24,7 @@ from dsice.study.requests import Wish, ask
 from dsice.study.state import Study
 from dsice.study.task import Status
 from dsice.study.wishes import added, discarded, retried, told
-from tests.dsice.study.test_driver import Bench, Crash, quadratic
+from tests.dsice.study.machine import Bench, Crash, quadratic
 
 RETRIED, DISCARDED = 1, 2
 NEW, KNOWN = {"a": 9, "b": 0}, {"a": 0, "b": 9}

@@ -16,7 +16,7 @@ from dsice.search.why import Role
 from dsice.study.config import parse
 from dsice.study.summary import repeats_text
 from dsice.study.task import Status
-from tests.dsice.study.test_driver import Bench, Machine, quadratic
+from tests.dsice.study.machine import Bench, Machine, quadratic
 
 
 def noisy(argument: str) -> Outcome:

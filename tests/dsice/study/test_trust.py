@@ -26,7 +26,7 @@ from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
 from dsice.study.task import Status
 from dsice.study.unknown import require_known, unknown_folders
-from tests.dsice.study.test_driver import Bench, Crash, results
+from tests.dsice.study.machine import Bench, Crash, results
 
 SEARCH = "dsice-2018"
 
