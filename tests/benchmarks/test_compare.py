@@ -1,4 +1,4 @@
-"""The benchmark that compares tuners: its scores, its simulated workers, its store."""
+"""The benchmark that compares tuners: its scores and its simulated workers."""
 
 import math
 from dataclasses import replace
@@ -10,9 +10,9 @@ import pytest
 from benchmarks.blind import limits
 from benchmarks.compare import peers
 from benchmarks.compare.measure import Plan, measure
-from benchmarks.compare.peers.base import Handles, Peer, Penalty, Task
+from benchmarks.compare.peers.base import Handles, Penalty, Task
 from benchmarks.compare.peers.inverted import Inverted
-from benchmarks.compare.problems import Problem, from_file, load
+from benchmarks.compare.problems import Problem
 from benchmarks.compare.publish import publish
 from benchmarks.compare.report import Report
 from benchmarks.compare.scores import FLOOR, Scores, curve, geometric_mean, random_regret, score
@@ -22,37 +22,7 @@ from benchmarks.compare.summary import Cell, Scored, cell, near, needed, ratio
 from benchmarks.compare.synthetic import synthetic
 from dsice.errors import InvalidInput
 from dsice.goal import Metrics
-from dsice.grid import Point
-
-
-def small() -> Problem:
-    """60 points: some excluded, some failing, some beyond the bound."""
-    random = np.random.default_rng(0)
-    costs = random.exponential(size=(5, 4, 3))
-    costs[0, 0] = np.nan
-    allowed = random.random(costs.shape) < 0.8
-    second = random.random(costs.shape)
-    return Problem("small", "hpo", (5, 4, 3), (True, True, False), costs, allowed, second, 0.6)
-
-
-class Listed(Peer):
-    """Proposes what it is given, then nothing; keeps what it is told."""
-
-    def __init__(self, points: list[Point]) -> None:
-        self._points = iter(points)
-        self.told: list[tuple[Point, Metrics | None]] = []
-
-    def ask(self) -> Point | None:
-        return next(self._points, None)
-
-    def tell(self, point: Point, metrics: Metrics | None) -> None:
-        self.told.append((point, metrics))
-
-
-def shuffled(problem: Problem, seed: int) -> list[Point]:
-    points = list(problem.grid)
-    order = np.random.default_rng(seed).permutation(len(points))
-    return [points[k] for k in order]
+from tests.benchmarks.problems import Listed, shuffled, small, versions
 
 
 @pytest.mark.parametrize("bounded", [False, True])
@@ -189,73 +159,6 @@ def test_synthetic_problems_are_as_they_say() -> None:
         regret = random_regret(problem, 100)
         assert (np.diff(regret) <= 1e-12).all()
         assert regret[0] > regret[-1] > 0
-
-
-def test_tables_on_disk_are_read_as_they_were(tmp_path: Path) -> None:
-    problem = small()
-    assert isinstance(problem.costs, np.ndarray)
-    assert problem.allowed is not None
-    assert problem.second is not None
-    np.savez(
-        tmp_path / "one.npz",
-        name="small",
-        group="hpo",
-        kind="table",
-        names=["a", "b", "c"],
-        types=["ord", "ord", "cat"],
-        levels_0=range(5),
-        levels_1=range(4),
-        levels_2=range(3),
-        table=problem.costs,
-        allowed=problem.allowed,
-        metric2=problem.second,
-        metric2_limit=problem.limit,
-    )
-    assert from_file(tmp_path / "one.npz").digest == problem.digest
-    free, bounded = load(tmp_path)
-    assert (free.name, bounded.name) == ("small", "small+bound")
-    assert bounded.optimum >= free.optimum
-
-
-def versions(*tuners: str) -> dict[str, str]:
-    return dict.fromkeys(tuners, "own")
-
-
-def test_the_store_goes_on_where_it_was_killed(tmp_path: Path) -> None:
-    problem = small()
-    digests = {problem.name: problem.digest}
-    store = Store(tmp_path, versions("random"), digests)
-    plan = Plan(["random"], [problem], [1, 4], [10, 30], 2)
-    keys = list(plan)
-    assert [key.budget for key in keys] == [30] * 4  # the smaller budget is a beginning
-    for key in keys:
-        run = measure(key, problem)
-        assert isinstance(run, Run)
-        store.add(key, run)
-    file = tmp_path / "random.jsonl"
-    file.write_text(file.read_text()[:-40])  # as a kill in the middle of writing leaves it
-    again = Store(tmp_path, versions("random"), digests)
-    assert [key for key in keys if key not in again] == keys[-1:]
-    again.add(keys[-1], store.run(keys[-1]))
-    full = Store(tmp_path, versions("random"), digests)
-    for key in keys:
-        stored, original = full.run(key), store.run(key)
-        assert stored.costs == pytest.approx(original.costs)
-        assert stored.ends == pytest.approx(original.ends, abs=1e-3)
-    full.forget("random")
-    assert not list(full)
-    assert not file.exists()
-
-
-def test_the_store_forgets_other_versions_and_changed_problems(tmp_path: Path) -> None:
-    problem = small()
-    key = Key("random", problem.name, 1, 10, 0)
-    run = measure(key, problem)
-    assert isinstance(run, Run)
-    Store(tmp_path, versions("random"), {problem.name: problem.digest}).add(key, run)
-    assert key not in Store(tmp_path, {"random": "2"}, {problem.name: problem.digest})
-    changed = replace(problem, limit=0.5)
-    assert key not in Store(tmp_path, versions("random"), {problem.name: changed.digest})
 
 
 def scored(seed: int, auc: float) -> Scored:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import pickle
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
@@ -23,61 +16,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 import dsice
 from dsice.optuna import DsiceSampler
-from dsice.optuna.beliefs import Beliefs
-from dsice.optuna.levels import levels_of
-
-SPACE: dict[str, BaseDistribution] = {
-    "tile": IntDistribution(8, 64, step=8),
-    "rate": FloatDistribution(0.1, 0.9, step=0.1),
-    "layout": CategoricalDistribution(["aos", "soa", "mixed"]),
-}
-Value = Callable[[dict[str, Any]], float]
-
-
-def value(params: dict[str, Any]) -> float:
-    penalty = {"aos": 0.0, "soa": 0.3, "mixed": 0.1}[params["layout"]]
-    return float((params["tile"] / 64 - 0.4) ** 2 + (params["rate"] - 0.3) ** 2 + penalty)
-
-
-def suggested(trial: optuna.Trial) -> dict[str, Any]:
-    return {
-        "tile": trial.suggest_int("tile", 8, 64, step=8),
-        "rate": trial.suggest_float("rate", 0.1, 0.9, step=0.1),
-        "layout": trial.suggest_categorical("layout", ["aos", "soa", "mixed"]),
-    }
-
-
-def objective(trial: optuna.Trial) -> float:
-    return value(suggested(trial))
-
-
-def points(study: optuna.Study) -> list[tuple[Any, ...]]:
-    return [tuple(trial.params[name] for name in sorted(trial.params)) for trial in study.trials]
-
-
-# -- the same as the search itself -----------------------------------------------------------------
-
-
-def grid() -> dsice.Grid:
-    return dsice.Grid(
-        [
-            dsice.Axis.integers("tile", 8, 64, 8),
-            dsice.Axis.linear("rate", 0.1, 0.9, step=0.1),
-            dsice.Axis.choice("layout", ["aos", "soa", "mixed"]),
-        ]
-    )
-
-
-def by_hand(goal: dsice.Goal, result: Callable[[dict[str, Any]], Any], trials: int) -> list[Any]:
-    """The params that the search proposes when it is told ``result`` of each."""
-    search = dsice.make_search("dsice", grid(), goal, seed=3)
-    proposed = []
-    for _ in range(trials):
-        (point,) = search.ask()
-        params = search.grid.params(point)
-        proposed.append(params)
-        search.tell(point, result(params))
-    return proposed
+from tests.dsice.optuna_studies import (
+    SPACE,
+    by_hand,
+    grid,
+    objective,
+    points,
+    small,
+    suggested,
+    value,
+)
 
 
 @pytest.mark.parametrize("space", [SPACE, grid()], ids=["distributions", "grid"])
@@ -160,10 +108,6 @@ def test_every_point_once_and_the_study_ends(space: Any) -> None:
     study.optimize(objective, n_trials=1000)
     assert len(study.trials) == len(set(points(study))) == 8 * 9 * 3
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
-
-
-def small(trial: optuna.Trial) -> float:
-    return float(trial.suggest_int("x", 0, 3))
 
 
 def test_when_all_is_measured_the_best_is_measured_again_if_that_is_asked_for() -> None:
@@ -370,270 +314,3 @@ def test_one_sampler_serves_two_studies() -> None:
         study.optimize(objective, n_trials=8)
     for study in studies:
         assert len(set(points(study))) == 16
-
-
-# -- parameters ------------------------------------------------------------------------------------
-
-DISTRIBUTIONS: list[BaseDistribution] = [
-    IntDistribution(-3, 9),
-    IntDistribution(8, 64, step=8),
-    IntDistribution(1, 100, log=True),
-    FloatDistribution(-10.2, 10.2, step=0.1),
-    FloatDistribution(0, 1),
-    FloatDistribution(1e-7, 10, log=True),
-    FloatDistribution(2, 2),
-    CategoricalDistribution([1, 2, 4, 8]),
-    CategoricalDistribution([None, True, 1, "a", 0.5]),
-    CategoricalDistribution([4, 2, 8]),
-]
-
-
-@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=str)
-def test_levels_are_values_of_the_distribution(distribution: BaseDistribution) -> None:
-    levels = levels_of("x", distribution, 25)
-    values = [levels.value(k) for k in range(levels.count)]
-    for k, each in enumerate(values):
-        assert distribution._contains(distribution.to_internal_repr(each))
-        if each is not True:  # equal to 1, for Optuna too
-            assert levels.index(each) in (k, values.index(each))
-    if isinstance(distribution, CategoricalDistribution):
-        assert values == list(distribution.choices)
-        assert levels.ordered == (values == [1, 2, 4, 8])
-        assert levels.index("unknown") is None
-    else:
-        assert (values[0], values[-1]) == (distribution.low, distribution.high)
-        assert values == sorted(set(values))
-        assert levels.index(distribution.low - 1) is None
-
-
-def test_the_nearest_level_is_taken_by_logarithms_where_the_range_is_logarithmic() -> None:
-    levels = levels_of("x", FloatDistribution(1e-4, 1, log=True), 5)
-    assert [levels.value(k) for k in range(5)] == [1e-4, 1e-3, 1e-2, 1e-1, 1]
-    assert [levels.index(x) for x in (3.1e-4, 3.2e-4, 0.9)] == [0, 1, 4]
-    linear = levels_of("x", FloatDistribution(0, 1), 5)
-    assert [linear.index(x) for x in (0.12, 0.13, 0.99)] == [0, 1, 4]
-
-
-def test_thinned_logarithmic_integers_and_all_of_them() -> None:
-    distribution = IntDistribution(1, 64, log=True)
-    thinned = levels_of("x", distribution, 7)
-    assert [thinned.value(k) for k in range(thinned.count)] == [1, 2, 4, 8, 16, 32, 64]
-    assert levels_of("x", distribution, None).count == 64
-
-
-def test_a_range_without_levels_is_refused() -> None:
-    study = optuna.create_study(sampler=DsiceSampler())
-    with pytest.raises(dsice.InvalidInput, match=r"'lr' has no levels.*step=.*levels=25"):
-        study.optimize(lambda trial: trial.suggest_float("lr", 0, 1), n_trials=1)
-    with pytest.raises(dsice.InvalidInput, match=r"'lr' has no levels.*levels=25") as told:
-        study.optimize(lambda trial: trial.suggest_float("lr", 1e-5, 1, log=True), n_trials=1)
-    assert "step" not in str(told.value)  # which Optuna refuses together with log
-    with pytest.raises(
-        dsice.InvalidInput, match=r"more than 1,000,000 levels.* step, or say how many .*levels=25"
-    ):
-        study.optimize(lambda trial: trial.suggest_int("n", 0, 10**7), n_trials=1)
-    with pytest.raises(dsice.InvalidInput, match=r"more than 1,000,000 levels.*levels=25") as told:
-        study.optimize(lambda trial: trial.suggest_int("n", 1, 2**20, log=True), n_trials=1)
-    assert "step" not in str(told.value)
-
-
-@pytest.mark.parametrize(
-    "distribution",
-    [
-        IntDistribution(0, 10**7),
-        IntDistribution(1, 2**20, log=True),
-        FloatDistribution(0, 1, step=1e-8),
-    ],
-    ids=["int", "log", "float"],
-)
-def test_a_huge_range_has_as_many_levels_as_asked_for(distribution: BaseDistribution) -> None:
-    levels = levels_of("n", distribution, 11)
-    values = [levels.value(k) for k in range(levels.count)]
-    assert levels.count == 11
-    assert all(distribution._contains(distribution.to_internal_repr(each)) for each in values)
-    assert (values[0], values[-1]) == (distribution.low, distribution.high)
-    assert [levels.index(each) for each in values] == list(range(11))
-
-
-def test_a_range_within_reach_keeps_all_its_steps() -> None:
-    assert levels_of("n", IntDistribution(0, 999_999), 11).count == 1_000_000
-
-
-def test_a_grid_with_a_rule_and_ratios() -> None:
-    space = dsice.Grid(
-        [dsice.Axis("w_a", [0, 1, 2, 4]), dsice.Axis("w_b", [1, 2, 4]), dsice.Axis("n", [1, 2])],
-        allowed="w_a + n < 6",
-        only_ratios_of=["w_a", "w_b"],
-    )
-
-    def weights(trial: optuna.Trial) -> float:
-        a = trial.suggest_categorical("w_a", [0, 1, 2, 4])
-        b = trial.suggest_int("w_b", 1, 4)
-        return float(a / b + trial.suggest_int("n", 1, 2) + trial.suggest_int("other", 0, 9) / 10)
-
-    study = optuna.create_study(sampler=DsiceSampler(search_space=space, seed=0))
-    distinct = space.counts().distinct
-    assert distinct is not None
-    study.optimize(weights, n_trials=distinct)
-    placed = [space.point({n: t.params[n] for n in space.names}) for t in study.trials]
-    assert all(space.allows(point) for point in placed)
-    assert len({space.program(point) for point in placed}) == distinct
-
-
-def test_a_level_that_the_program_does_not_ask_for_is_named() -> None:
-    space = dsice.Grid([dsice.Axis("tile", [128])])
-    study = optuna.create_study(sampler=DsiceSampler(search_space=space))
-    with pytest.raises(dsice.InvalidInput, match="'tile' has the level 128 in search_space"):
-        study.optimize(lambda trial: trial.suggest_int("tile", 1, 64), n_trials=1)
-    with pytest.raises(dsice.InvalidInput, match="'tile' has the level 128 in search_space"):
-        study.optimize(lambda trial: trial.suggest_categorical("tile", [1, 2]), n_trials=1)
-
-
-def test_conditional_parameters_are_drawn_evenly() -> None:
-    def conditional(trial: optuna.Trial) -> float:
-        if trial.suggest_categorical("method", ["a", "b"]) == "a":
-            return float(trial.suggest_int("x", 0, 9))
-        return float(trial.suggest_int("y", 0, 9))
-
-    study = optuna.create_study(sampler=DsiceSampler(seed=0))
-    study.optimize(conditional, n_trials=20)
-    assert len(study.trials) == len({tuple(trial.params.items()) for trial in study.trials}) == 20
-
-
-def test_a_hyperband_study() -> None:
-    def curve(trial: optuna.Trial) -> float:
-        for step in range(1, 10):
-            trial.report(objective(trial) + 1 / step, step)
-            if trial.should_prune():
-                raise optuna.TrialPruned
-        return objective(trial)
-
-    study = optuna.create_study(
-        sampler=DsiceSampler(search_space=SPACE, seed=0), pruner=optuna.pruners.HyperbandPruner()
-    )
-    study.optimize(curve, n_trials=40)
-    assert len(set(points(study))) == 40
-    assert TrialState.PRUNED in {trial.state for trial in study.trials}
-
-
-# -- mistakes --------------------------------------------------------------------------------------
-
-
-def test_several_objectives_are_refused() -> None:
-    study = optuna.create_study(directions=["minimize", "maximize"], sampler=DsiceSampler())
-    with pytest.raises(dsice.InvalidInput, match="one objective, and the study has 2"):
-        study.optimize(lambda trial: (small(trial), 1.0), n_trials=1)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"levels": 1}, "levels = 1: an integer of 2 or more"),
-        ({"levels": 10**7}, "levels = 10000000: 1,000,000 at most"),
-        ({"seed": -1}, "seed = -1"),
-        ({"tolerance": 0.0}, "tolerance = 0.0: a positive number"),
-        ({"exhausted": "no"}, "exhausted = 'no': accepted are 'stop' and 'repeat'"),
-        ({"search_space": {"x": [1, 2]}}, "a dsice.Grid or a dictionary"),
-        ({"search_space": {}}, "a dsice.Grid or a dictionary"),
-        ({"search_space": {"x": FloatDistribution(0, 1)}}, "'x' has no levels"),
-    ],
-)
-def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(dsice.InvalidInput, match=message):
-        DsiceSampler(**arguments)
-
-
-def test_without_optuna_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['optuna'] = None; import dsice.optuna"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "ImportError: dsice.optuna needs Optuna 4 or 5: pip install 'dsice[optuna]'" in (
-        done.stderr.splitlines()
-    )
-
-
-def test_constraints_of_a_trial_that_has_none_hold() -> None:
-    if not hasattr(optuna.Trial, "set_constraint"):
-        pytest.skip("Optuna 4")
-
-    def sometimes(trial: optuna.Trial) -> float:
-        params = suggested(trial)
-        if trial.number % 2:
-            trial.set_constraint("memory", float("inf") if trial.number == 1 else -1.0)
-        return value(params)
-
-    study = optuna.create_study(sampler=DsiceSampler(search_space=SPACE, seed=3))
-    study.optimize(sometimes, n_trials=30)
-    limits = itertools.chain([0.0, 1e100], itertools.cycle([0.0, -1.0]))
-    expected = by_hand(
-        dsice.Goal(minimize="value", subject_to=["memory <= 0"]),
-        lambda params: {"value": value(params), "memory": next(limits)},
-        30,
-    )
-    assert [trial.params for trial in study.trials] == expected
-
-
-def test_a_sampler_learns_from_another_study() -> None:
-    earlier = optuna.create_study(sampler=DsiceSampler(search_space=SPACE, seed=1))
-    earlier.optimize(lambda trial: value(suggested(trial)), n_trials=40)
-    sampler = DsiceSampler(search_space=SPACE, seed=5, learn_from=[earlier])
-    study = optuna.create_study(sampler=sampler)
-    study.optimize(lambda trial: value(suggested(trial)), n_trials=3)
-    assert study.trials[0].params == earlier.best_params
-    with pytest.raises(dsice.InvalidInput, match="is no study of Optuna"):
-        DsiceSampler(learn_from=["old"])
-
-
-def test_beliefs_choose_the_first_trials_as_the_search_does() -> None:
-    rates = [1] * 8 + [9]
-    beliefs: Beliefs = {"tile": {"expect": 48}, "rate": rates, "layout": {"weights": [0, 1, 0]}}
-    study = optuna.create_study(
-        sampler=DsiceSampler(search_space=SPACE, seed=5, beliefs=beliefs),
-    )
-    study.optimize(objective, n_trials=12)
-    assert study.trials[0].params == {"tile": 48, "rate": 0.9, "layout": "soa"}
-    assert sum(trial.params["layout"] == "soa" for trial in study.trials[:5]) >= 3
-    weights = {
-        "tile": [math.exp(-0.5 * (k - 5) ** 2) for k in range(8)],
-        "layout": [0, 1, 0],
-        "rate": rates,
-    }
-    search = dsice.make_search("dsice", grid(), dsice.Goal(minimize="y"), seed=5, beliefs=weights)
-    proposed = []
-    for _ in range(12):
-        (point,) = search.ask(1)
-        params = grid().params(point)
-        search.tell(point, {"y": value(params)})
-        proposed.append(params)
-    assert [trial.params for trial in study.trials] == proposed
-
-
-def test_beliefs_without_a_search_space_and_of_conditional_parameters() -> None:
-    def program(trial: optuna.Trial) -> float:
-        if trial.suggest_categorical("method", ["svm", "tree"]) == "svm":
-            return float(len(trial.suggest_categorical("kernel", ["linear", "poly", "rbf"])))
-        return float(abs(trial.suggest_int("depth", 1, 9) - 6.5))
-
-    beliefs: Beliefs = {"method": {"expect": "tree"}, "depth": {"expect": 7}}
-    sampler = DsiceSampler(seed=0, beliefs=beliefs)
-    study = optuna.create_study(sampler=pickle.loads(pickle.dumps(sampler)))
-    study.optimize(program, n_trials=20)
-    assert study.trials[0].params == {"method": "tree", "depth": 7}
-    assert len(study.trials) == 12  # each program once, as without beliefs
-
-
-@pytest.mark.parametrize(
-    ("beliefs", "said"),
-    [
-        (["tile"], "a dict by parameter is needed"),
-        ({"tile": 16}, "neither a list of weights"),
-        ({"tile": {"expect": 16, "weights": [1] * 8}}, "neither a list of weights"),
-        ({"other": [1, 2]}, "no parameter 'other': there are tile, rate, layout"),
-        ({"tile": [1, 2]}, "there are 2, and 8 levels"),
-        ({"layout": [0, 0, 0]}, "at least one must be positive"),
-        ({"layout": {"expect": "other"}}, "'other' is none of its 3 levels, 'aos' to 'mixed'"),
-        ({"tile": {"expect": 100}}, "100 is none of its 8 levels, 8 to 64"),
-    ],
-)
-def test_beliefs_that_do_not_fit_are_refused(beliefs: Any, said: str) -> None:
-    with pytest.raises(dsice.InvalidInput, match=said):
-        DsiceSampler(search_space=SPACE, beliefs=beliefs)

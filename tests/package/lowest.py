@@ -20,6 +20,7 @@ TESTS = [
     "test_grid.py",
     "test_spline.py",
     "test_tuning.py",
+    "test_tuning_versions.py",
     "launch/test_job.py",
     "launch/test_script.py",
     "launch/test_settings.py",

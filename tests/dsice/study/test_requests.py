@@ -46,9 +46,7 @@ def lay(study: Study) -> None:
         (study.directory.requests / f"{number}").write_bytes(encode(wish))
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no machine crashes here
+pytestmark = pytest.mark.usefixtures("no_flushing")
 
 
 @pytest.fixture
