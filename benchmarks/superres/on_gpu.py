@@ -35,12 +35,15 @@ from superres.losses import (
 )
 from superres.model import PRESETS, Generator
 from superres.patches import Batch, Patches
-from superres.updates import FourTermUpdate
+from superres.updates import FourTermUpdate, Terms
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 # Steps before anything is measured: cuDNN tries its ways, and fp16 finds its scale.
 _WARM_UP = 4
+
+# Overflows after which the loss scale of fp16, 65,536 at first, is far below 1.
+_HALVINGS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +105,10 @@ def errors(setup: Setup, precision: Precision, compiled: bool) -> dict[str, floa
     compute.prepare()
     others = copy.deepcopy((generator, discriminator, features))
     update = FourTermUpdate(*others, DEFAULT_WEIGHTS, 1e-4, compute, clip=1e30)
-    update.scaler = torch.amp.GradScaler(
-        torch.device(setup.device).type, init_scale=2.0**10, enabled=precision == "fp16"
-    )
     update.discriminator.eval()  # no power iteration, which goes on with every look
     with torch.no_grad(), compute.autocast():
         image = compute.faster(update.generator)(compute.images(batch.low)).float()
-    terms = update(batch, 1.0)
+    terms = _settled(update, batch)
     found = {
         "image": [image],
         "terms": [terms[name] for name in ("mse", "vgg", "adv", "style")],
@@ -124,6 +124,19 @@ def errors(setup: Setup, precision: Precision, compiled: bool) -> dict[str, floa
             difference = sum(float((a.double() - b).square().sum()) for a, b in pairs)
             relative[name] = (difference / sum(float(b.square().sum()) for _, b in pairs)) ** 0.5
     return relative
+
+
+def _settled(update: FourTermUpdate, batch: Batch) -> Terms:
+    """A step at the loss scale that a training finds by itself: halved until no gradient overflows.
+
+    The learning rate is 0, so that all gradients are at the same weights.
+    """
+    for _ in range(_HALVINGS):
+        scale = update.scaler.get_scale()
+        terms = update(batch, 0.0)
+        if update.scaler.get_scale() >= scale:
+            return terms
+    raise RuntimeError(f"gradients overflow at a loss scale of {scale:g}, too")
 
 
 def _exact_step(

@@ -23,6 +23,7 @@ from benchmarks.superres.on_gpu import (
     rate,
 )
 from benchmarks.superres.photographs import draw, tiles
+from superres.compute import Compute
 from superres.features import random_vgg19, vgg19_features
 
 
@@ -39,6 +40,16 @@ def test_errors_are_those_of_the_precision(setup: Setup) -> None:
     for name, value in fp32.items():
         assert value < 1e-4, name
         assert 10 * value < bf16[name] < 0.3, name
+
+
+def test_fp16_scales_losses_as_a_training_does(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scaler(self: Compute) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler("cpu", 2.0**30)
+
+    monkeypatch.setattr(Compute, "scaler", scaler)  # at which gradients overflow
+    assert max(errors(setup, "fp16", False).values()) < 3e-3
 
 
 def test_rates_and_operations(setup: Setup) -> None:
