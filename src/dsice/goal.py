@@ -64,7 +64,7 @@ class Bound:
         return cls(metric, relation, value, " ".join(text.split()))
 
     def settled(self, stages: Mapping[str, Metrics]) -> Bound:
-        """This bound with its limit worked out from the metrics of stages.
+        """This bound with its limit computed from the metrics of stages.
 
         Raises:
             InvalidInput: a stage has no such metric.
@@ -240,7 +240,7 @@ class Goal:
         return whole if self.of_repeats == "median" else f"{whole}, {self.of_repeats} of repeats"
 
     def settled(self, stages: Mapping[str, Metrics]) -> Goal:
-        """This goal with every bound's limit worked out from the metrics of ``stages``."""
+        """This goal with every bound's limit computed from the metrics of ``stages``."""
         goal = replace(self)
         object.__setattr__(goal, "bounds", tuple(b.settled(stages) for b in self.bounds))
         return goal

@@ -252,7 +252,7 @@ def _add_training(p: argparse.ArgumentParser, steps: str, learning_rate: str, em
         help="of convolutions (on GPUs bf16, or fp16 with scaled losses where that is all they "
         "have; else fp32)",
     )
-    g.add_argument("--compile", action="store_true", help="torch.compile: pays in long trainings")
+    g.add_argument("--compile", action="store_true", help="torch.compile: pays in long runs")
     g.add_argument(
         "--deterministic", action="store_true", help="same bits on a GPU too, at some cost"
     )

@@ -44,7 +44,7 @@ class Compute:
             "fp16", for GPUs without bf16, has 11 bits but a small range: losses are scaled up
             before their gradients are computed, and a step whose gradients overflow is skipped.
         compiled: whether to use torch.compile, which takes minutes once and pays off in long
-            trainings.
+            training runs.
         deterministic: on a GPU, use only algorithms that give the same result every time.
         group: the processes that share the work.
 

@@ -1,4 +1,4 @@
-"""The curves of a training, as JSON and as a picture."""
+"""The curves of a training run, as JSON and as a picture."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 SuperresError
 ├── UserError    something the user gave is wrong: exit code 2
-├── Diverged     a training ran away: exit code 3
-└── Stopped      a training was asked to stop, and can be resumed: exit code 130 or 143
+├── Diverged     a training run diverged: exit code 3
+└── Stopped      a training run was asked to stop, and can be resumed: exit code 130 or 143
 """
 
 import signal
@@ -22,7 +22,7 @@ class Diverged(SuperresError):
 
 
 class Stopped(SuperresError):
-    """A training was asked to stop and did so before its end.
+    """A training run was asked to stop and did so before its end.
 
     Attributes:
         signal_number: the signal that asked for it.

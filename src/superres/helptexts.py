@@ -19,7 +19,7 @@ squared error; lower niqe looks more natural, lower rmse is nearer to the origin
 model of Ma's score there are also its mean ma and the perceptual index pi = ((10 - ma) + niqe) / 2.
 The last line of the output, and --result FILE, is {"niqe": .., "rmse": .., "psnr": .., ...}.
 Exit codes: 0 done, 2 a mistake in the arguments or files, 3 the training diverged (no result), 143
-or 130 it was asked to stop by SIGTERM or Ctrl-C (the same command continues a training).
+or 130 it was asked to stop by SIGTERM or Ctrl-C (the same command continues a training run).
 """
 
 PREPARE = """\
@@ -42,9 +42,9 @@ DIV2K, 800 photographs to train with and 100 to test with, takes 9 GB and a few 
   superres prepare --photos DIV2K_train_HR --test-photos DIV2K_valid_HR --crop 480 --out div2k
 """
 TRAIN = """\
-A training that is killed, at any moment, is continued by the same command, from its last snapshot
-OUT/training.pt, and ends as if nothing had happened: on the CPU, and with --deterministic on a
-GPU, with the same bits. OUT/curves.svg shows how it went. Several GPUs share the batch with
+A training run that is killed, at any moment, is continued by the same command, from its last
+snapshot OUT/training.pt, and ends as if nothing had happened: on the CPU, and with --deterministic
+on a GPU, with the same bits. OUT/curves.svg shows how it went. Several GPUs share the batch with
   torchrun --nproc-per-node=4 -m superres.cli COMMAND ...
 """
 PRETRAIN = f"""\
@@ -84,8 +84,8 @@ UPSCALE = """\
 Enlarge images with a checkpoint, to PNG files of the same names; of folders, all images in them
 and in their subfolders. Grey images stay grey, transparency is enlarged by bicubic interpolation,
 photographs are turned upright. Images with more than 8 bits a channel and animations are refused.
-Images larger than memory allows are enlarged in pieces, without seams. What cannot be enlarged is
-named and skipped, and the exit code is then 2.
+Images larger than memory allows are enlarged in pieces, without seams. Files that cannot be
+enlarged are reported and skipped, and the exit code is then 2.
 """
 
 IMPORT = """\

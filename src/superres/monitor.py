@@ -1,4 +1,4 @@
-"""Monitoring a training: progress reports, curves, and stopping a diverging one."""
+"""Monitoring a training run: progress reports, curves, and stopping a diverging one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _REPORTS = 50
 
 
 class Monitor:
-    """Reports means at intervals, and stops a training that has diverged.
+    """Reports means at intervals, and stops a training run that has diverged.
 
     Args:
         steps: number of steps of the whole training.
@@ -140,7 +140,7 @@ class Monitor:
             )
 
     def _report(self, step: int) -> None:
-        # A training may change its loss, so the means are those of the newest terms.
+        # A training run may change its loss, so the means are those of the newest terms.
         newest = self._since[-1]
         same = [values for values in self._since if values.keys() == newest.keys()]
         means = {name: sum(v[name] for v in same) / len(same) for name in newest}

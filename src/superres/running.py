@@ -1,4 +1,4 @@
-"""Running the steps of a training, with reports, validations and snapshots."""
+"""Running the steps of a training run, with reports, validations and snapshots."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _no_warning(line: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The environment of a training, which except for `compute` does not influence its result.
+    """The environment of a training run, which except for `compute` does not influence its result.
 
     Attributes:
         compute: where and how networks are computed.
@@ -62,7 +62,7 @@ class Conditions:
 
 
 class Course(Protocol):
-    """A training as a sequence of steps, with its state."""
+    """A training run as a sequence of steps, with its state."""
 
     @property
     def steps(self) -> int:

@@ -1,8 +1,8 @@
 """Snapshots of an unfinished training, from which it resumes with an identical result.
 
-A snapshot is one file that is replaced atomically: it is complete whenever a training is killed.
-All random choices in a training are functions of the seed and the step (`superres.patches`), so the
-state consists of networks, optimisers and the monitor.
+A snapshot is one file that is replaced atomically: it is complete whenever a training run is
+killed. All random choices in a training run are functions of the seed and the step
+(`superres.patches`), so the state consists of networks, optimisers and the monitor.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FORMAT = 3
 
 
 class Snapshots:
-    """The snapshot file of a training.
+    """The snapshot file of a training run.
 
     Args:
         path: the file.
@@ -55,7 +55,7 @@ class Snapshots:
         for name in [*facts, *self._facts]:
             if facts.get(name) != self._facts.get(name):
                 raise UserError(
-                    f"{self.path} is of a training with {name} {facts.get(name)}, "
+                    f"{self.path} is of a training run with {name} {facts.get(name)}, "
                     f"this one has {self._facts.get(name)}: go on with that, or remove the file"
                 )
         return state

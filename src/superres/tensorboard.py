@@ -1,4 +1,4 @@
-"""Reports of a training for TensorBoard."""
+"""Reports of a training run for TensorBoard."""
 
 from __future__ import annotations
 

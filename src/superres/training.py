@@ -1,7 +1,7 @@
 """The two stages of learning: pre-training on pixels, fine-tuning on the four-term loss.
 
 On one machine, the same data, settings, seed and number of threads produce bitwise equal networks,
-even if a training was killed and resumed.
+even if a training run was killed and resumed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Without it, NIQE differs by more from seed to seed than from weight to weight.
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of a training.
+    """Settings of a training run.
 
     Attributes:
         steps: number of updates of the generator.
@@ -101,7 +101,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The result of a training.
+    """The result of a training run.
 
     Attributes:
         checkpoint: on the CPU, with the history of the checkpoint it started from.

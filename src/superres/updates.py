@@ -1,6 +1,6 @@
 """Single training steps: the update of the networks by one batch.
 
-Each update owns its networks' optimisers. `superres.training` combines them to trainings.
+Each update owns its networks' optimisers. `superres.training` combines them into training runs.
 """
 
 from __future__ import annotations

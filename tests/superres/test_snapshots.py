@@ -62,7 +62,7 @@ def test_it_is_due_after_its_pause(tmp_path: Path) -> None:
 def test_that_of_another_training_is_refused(tmp_path: Path, other: dict[str, object]) -> None:
     Snapshots(tmp_path / "s.pt", FACTS, 0).save({"step": 1})
     (name,) = other
-    with pytest.raises(UserError, match=rf"s\.pt is of a training with {name} "):
+    with pytest.raises(UserError, match=rf"s\.pt is of a training run with {name} "):
         Snapshots(tmp_path / "s.pt", {**FACTS, **other}, 0).load("cpu")
 
 

@@ -157,7 +157,7 @@ class _Reader:
             value = get(row)
         except Unread as error:
             self._unread.setdefault(name, f"{row.where}: {error}")
-            why = f"metric {name!r} cannot be worked out"
+            why = f"metric {name!r} cannot be computed"
             raise _LeftOut(why, f"{row.where}: {error}") from None
         size = number(value)
         if size is not None:
@@ -186,7 +186,7 @@ class _Reader:
             try:
                 value = get(row)
             except Unread as error:
-                why = f"parameter {name!r} cannot be worked out"
+                why = f"parameter {name!r} cannot be computed"
                 raise _LeftOut(why, f"{row.where}: {error}") from None
             if value is ABSENT:
                 raise _LeftOut(f"parameter {name!r} is missing", row.where)

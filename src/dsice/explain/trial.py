@@ -87,7 +87,7 @@ def explanation_of(study: Study, number: int, walk: Sequence[Step]) -> Explanati
     trial = study.trials[number - 1]
     goal = study.goal
     before, pending = known_before(study, trial)
-    # As the search took it down; an older journal leaves it to be worked out.
+    # As the search noted it; for an older journal it is computed.
     why = trial.why
     program = study.config.grid.program
     known = before

@@ -1,6 +1,6 @@
 """The pruner: which trials end early, judged by the search from all trials of the study.
 
-Each answer is worked out by a search of its own, made anew from what the storage says at that
+Each answer is computed by a search of its own, made anew from what the storage says at that
 moment: it depends on the trials alone, not on which process asks or what it has seen before. As
 that takes a fit of the model, a trial is judged once at each rung (`dsice.search.curves`). The
 answer is written into its attributes, so that to ask again gives the same.
@@ -49,7 +49,7 @@ class DsicePruner(BasePruner):  # type: ignore[misc]  # Optuna is not read by th
     several processes every sampler and pruner should be made with the same arguments.
 
     Args:
-        end_below: a trial is pruned when its probability to become the best feasible one is
+        end_below: a trial is pruned when its probability of becoming the best feasible one is
             smaller, from 0 (never) to below 1.
         steps: at which a whole trial reports, the arguments of ``trial.report``: rising integers of
             0 or more. Trials are taken as equally long. None: as the complete trials have reported.
@@ -83,7 +83,7 @@ class DsicePruner(BasePruner):  # type: ignore[misc]  # Optuna is not read by th
         if before.get("done") == rung:
             return bool(before["ends"])
         ends, chance = True, None
-        # As with Optuna's own pruners: a training that has come to NaN does not come back.
+        # As with Optuna's own pruners: a training run that has come to NaN does not come back.
         if not math.isnan(trial.intermediate_values[max(trial.intermediate_values)]):
             record = study.sampler._record_anew(study, trials, self._reports)
             if record is None:

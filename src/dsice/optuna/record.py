@@ -223,7 +223,7 @@ class Record:
         return ledger.canonical(point) in ledger.ended
 
     def judged(self, number: int) -> tuple[bool, float | None]:
-        """Whether a trial under way should end now, and its chance to become the best, if known."""
+        """Whether a pending trial should end now, and its chance of becoming the best, if known."""
         if number not in self._open:
             return False, None
         point = self._search.ledger.canonical(self._open[number])

@@ -17,7 +17,7 @@ class Reports:
     """How reports of trials are used.
 
     Attributes:
-        end_below: a trial ends when its chance to become the best is smaller.
+        end_below: a trial ends when its chance of becoming the best is smaller.
         given: the steps at which a whole trial reports, as the program names them; None: those at
             which complete trials did.
     """

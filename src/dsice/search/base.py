@@ -16,7 +16,7 @@ from dsice.search.why import Forecast, Origin, Why
 from dsice.threads import one_blas_thread
 
 END_BELOW: Final = 0.02
-"""A trial ends early when its probability to become the best one is smaller, by default."""
+"""A trial ends early when its probability of becoming the best one is smaller, by default."""
 NOTHING_ALLOWED: Final = "the rule allows no point of the grid"
 ALL_MEASURED: Final = "every allowed point is measured"
 NONE_FOUND: Final = "no other point that the rule allows was found in 20,000 tries"

@@ -10,7 +10,7 @@ from dsice.grid import Point
 from dsice.search.ledger import Ledger
 
 KNOWN: Final = 3  # complete trials required before others end for good
-PAUSE: Final = 0.1  # a trial is paused when its chance to end among the best is smaller
+PAUSE: Final = 0.1  # a trial is paused when its chance of ending among the best is smaller
 SOONEST: Final = 0.11  # share of its length before which no trial ends: starts are often misleading
 KEPT: Final = 10  # one in this many trials always runs to its end
 
@@ -18,7 +18,7 @@ KEPT: Final = 10  # one in this many trials always runs to its end
 class Stopping:
     """Decides on ends and pauses.
 
-    A trial ends for good by its probability to become the best feasible one. It is paused by that
+    A trial ends for good by its probability of becoming the best feasible one. It is paused by that
     to end in the best third of all: of many good ones under way, each is unlikely to be the best.
 
     Args:

@@ -166,11 +166,11 @@ def test_one_bad_cell_does_not_refuse_a_table(tmp_path: Path) -> None:
     matched = told(config, table, metrics={"loss": "1 / ms"})
     assert found(matched) == [((2, 0), {"loss": 0.5, "ms": 2.0})]
     (reason,) = matched.left_out
-    assert reason == "metric 'loss' cannot be worked out"
+    assert reason == "metric 'loss' cannot be computed"
     matched = told(config, table, metrics={"loss": "ms"}, params={"lr": "0.1 / ms"})
     assert list(matched.left_out) == [
         "parameter 'lr' has no such level",
-        "parameter 'lr' cannot be worked out",
+        "parameter 'lr' cannot be computed",
     ]
 
 
