@@ -62,8 +62,8 @@ def _serve(options: argparse.Namespace) -> int:
 def _interrupted_by_signals() -> Iterator[None]:
     """Within, SIGINT and SIGTERM raise KeyboardInterrupt.
 
-    A shell that starts a program in the background lets it ignore SIGINT, for its own Ctrl-C;
-    ``kill -INT`` is to end the server nevertheless.
+    A shell starts background programs with SIGINT ignored, so that its own Ctrl-C does not end
+    them; ``kill -INT`` should end the server nevertheless.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:

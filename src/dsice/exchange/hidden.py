@@ -54,7 +54,7 @@ def hidden(
 
     Args:
         rows: of a table.
-        points: of each row what stands for its parameters.
+        points: for each row, a representation of its parameters.
         names: columns that may be parameters.
 
     Returns:

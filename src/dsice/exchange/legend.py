@@ -93,7 +93,7 @@ def _refuse_other_params(source: Source, fine: Collection[str]) -> None:
     """Refuse parameters that the grid lacks: points that differ in them would be merged."""
     for name in sorted((source.params or frozenset()) - set(fine)):
         given = [row.values[name] for row in source.rows if name in row.values]
-        if source.is_table:  # where nothing stands where nothing was set
+        if source.is_table:  # whose cells are empty where nothing was set
             given = [value for value in given if not is_blank(value)]
         count = len(set(map(str, given)))
         if count > 1:

@@ -152,7 +152,7 @@ class _Reader:
         return Result(point, self._with_others(row, sizes), "", row.where)
 
     def _metric(self, name: str, get: Get, row: Row) -> float | None:
-        """The number that a metric is in a row; None if nothing stands there."""
+        """The value of a metric in a row; None for an empty cell."""
         try:
             value = get(row)
         except Unread as error:

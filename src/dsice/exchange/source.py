@@ -31,7 +31,7 @@ class Row:
     Attributes:
         where: its place in the source, such as ``line 12``.
         values: parameters and metrics by the source's names; texts where the format has nothing
-            else; None where nothing stands.
+            else; None for an empty cell.
         state: how it ended.
         reason: why it failed, or why it is left out.
     """
@@ -81,7 +81,7 @@ def number(value: object) -> float | None:
 
 
 def is_blank(value: object) -> bool:
-    """Whether nothing stands there; not a number counts as nothing outside of texts."""
+    """Whether a cell is empty; NaN counts as empty except in texts."""
     if isinstance(value, str):
         return not value.strip()
     return value is None or value is ABSENT or (isinstance(value, float) and math.isnan(value))

@@ -83,7 +83,7 @@ class DsicePruner(BasePruner):  # type: ignore[misc]  # Optuna is not read by th
         if before.get("done") == rung:
             return bool(before["ends"])
         ends, chance = True, None
-        # As with Optuna's own pruners: a training run that has come to NaN does not come back.
+        # As with Optuna's own pruners: a training run does not recover from NaN.
         if not math.isnan(trial.intermediate_values[max(trial.intermediate_values)]):
             record = study.sampler._record_anew(study, trials, self._reports)
             if record is None:

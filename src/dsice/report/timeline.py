@@ -72,7 +72,7 @@ class Timeline:
     """The jobs of a study on one time axis, in seconds from its beginning.
 
     Attributes:
-        spans: the jobs, sorted by their begin.
+        spans: the jobs, sorted by their start.
         pauses: the pauses in order.
         unattended: intervals in which jobs ran without a driver.
         seconds: length of the axis, which is the duration of the study.
@@ -176,7 +176,7 @@ def _union(intervals: Sequence[Interval]) -> list[Interval]:
 
 
 def _slots(intervals: Sequence[Interval]) -> list[int]:
-    """The lowest free slot for each interval; intervals are sorted by their begin."""
+    """The lowest free slot for each interval; intervals are sorted by their start."""
     taken: list[tuple[float, int]] = []
     free: list[int] = []
     slots = []
