@@ -1,6 +1,6 @@
 """Where and how networks are computed: device, precision, compilation.
 
-Trainings with the same settings produce bitwise equal networks: on the CPU with the same number of
+Training runs with the same settings produce bitwise equal networks: on the CPU with the same number of
 threads, on a GPU with `deterministic`.
 """
 
