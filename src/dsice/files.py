@@ -100,7 +100,7 @@ def _permit(file: int | Path, mode: int) -> None:
 def make_folder(path: Path, private: bool = False) -> None:
     """Make a folder of a study, and those above it, if they are missing.
 
-    ``private``: it is its owner's alone, even if others may read the folder it lies in.
+    ``private``: only its owner has access, even if others may read the parent folder.
     """
     if path.is_dir():
         return

@@ -49,9 +49,9 @@ def one_line(text: str) -> str:
 
 
 def say(*lines: object, to: TextIO | None = None) -> None:
-    """Print lines, of which nothing but text reaches the terminal; to standard output if not told.
+    """Print lines as plain text, without control characters; to standard output by default.
 
-    A line may have line breaks of its own.
+    A line may contain line breaks.
     """
     file = sys.stdout if to is None else to
     file.write("".join(f"{visible(str(line))}\n" for line in lines))

@@ -1,7 +1,7 @@
 """Where and how networks are computed: device, precision, compilation.
 
-Training runs with the same settings produce bitwise equal networks: on the CPU with the same number of
-threads, on a GPU with `deterministic`.
+Training runs with the same settings produce bitwise equal networks: on the CPU with the same
+number of threads, on a GPU with `deterministic`.
 """
 
 from __future__ import annotations

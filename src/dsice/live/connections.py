@@ -82,7 +82,7 @@ class Connections:
                     self._end(connection)
 
     def _end(self, connection: socket.socket) -> None:
-        # Its thread, which waits for it, finds its end and closes it.
+        # Its thread, blocked in a read, sees the shutdown and closes the connection.
         del self._open[connection]
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
