@@ -140,8 +140,10 @@ class Dsice(Search):
     @one_blas_thread()
     def ending(self, *, anew: bool = False) -> list[Point]:  # noqa: D102
         diverged = self._stopping.diverged()
-        if self.ledger.curves is None or not self._is_guided():
+        if self.ledger.curves is None:
             return diverged
+        if not self._is_guided():
+            return list(dict.fromkeys(diverged + self._stopping.waiting()))
         # The last fit may be some percent of all reports behind, the latest of a trial among them.
         if anew and self._fit.event != len(self.ledger.events):
             self._fit, self._epoch = self._fit_now(), None
@@ -151,11 +153,13 @@ class Dsice(Search):
 
     @one_blas_thread()
     def resume(self, count: int = 1) -> list[Point]:  # noqa: D102
-        if self.ledger.curves is None or not self.ledger.ended or not self._is_guided():
+        if self.ledger.curves is None or not self.ledger.ended:
             return []
-        epoch = self._current_epoch()
-        points = self._stopping.worth_finishing(epoch.chances, epoch.standings)[:count]
-        for point in points:
+        points = self._stopping.paused()
+        if self._is_guided():
+            epoch = self._current_epoch()
+            points = self._stopping.worth_finishing(epoch.chances, epoch.standings)
+        for point in (points := points[:count]):
             self._whys[point] = self._why(point)
             self._submit(point)
         return points

@@ -64,6 +64,7 @@ class Ledger:
         self._goal = goal
         self._steps = steps
         self._ended: dict[Point, None] = {}
+        self._have_ended: set[Point] = set()
         self._lengths: dict[Point, float] = {}  # expected seconds of trials that were ended
         self.curves: Final = None if steps is None else Curves(goal, steps)
         self._canonical: dict[Point, Point] = {}  # by `Grid.program`
@@ -180,10 +181,15 @@ class Ledger:
         point = self.canonical(point)
         self._pending.pop(point, None)
         self._ended[point] = None
+        self._have_ended.add(point)
         done = 0.0 if self.curves is None else 1 - self.curves.left(point)
         if seconds is not None and done:
             self._lengths[point] = seconds / done
         self.events.append(Event(point, False, is_end=True, seconds=seconds))
+
+    def has_ended(self, point: Point) -> bool:
+        """Whether a trial was ever ended early, though it may have been resumed."""
+        return self.canonical(point) in self._have_ended
 
     def foreseen(self) -> dict[str, dict[Point, float]]:
         """Use predictions from reports as the results of unfinished trials.

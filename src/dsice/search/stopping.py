@@ -42,6 +42,23 @@ class Stopping:
         history = self._ledger.history
         return [p for p in self._ledger.pending if curves.has_diverged(p) and p not in history]
 
+    def waiting(self) -> list[Point]:
+        """The pending points that pause before there is a model to judge them by.
+
+        The first trials of a search would all run to their ends otherwise, bad and long ones too.
+        The model says later which of them resume. None of them pauses here twice.
+        """
+        if not self._pause or not self._end_below:
+            return []
+        return [
+            point
+            for point in self._ledger.pending
+            if self._may_end(point)
+            and point not in self._ledger.history
+            and not self._ledger.has_ended(point)
+            and not self._is_kept(point)
+        ]
+
     def due(self, chances: Mapping[Point, float], standings: Mapping[Point, float]) -> list[Point]:
         """The pending points that should end now, the least promising first.
 
@@ -57,12 +74,15 @@ class Stopping:
         return [p for chance, p in sorted(found) if self._ends(p, chance, standings[p])]
 
     def _ends(self, point: Point, chance: float, standing: float) -> bool:
-        left = self._left(point)
-        if not self._end_below or not 0 < left <= 1 - SOONEST:
-            return False  # also if its result is about to arrive
+        if not self._end_below or not self._may_end(point):
+            return False
         if self._pause:
             return standing < PAUSE  # (20)
         return chance < self._end_below and self._ledger.successes >= KNOWN
+
+    def _may_end(self, point: Point) -> bool:
+        """Whether a trial is far enough, and its result not about to arrive."""
+        return 0 < self._left(point) <= 1 - SOONEST
 
     def to_resume(
         self,
@@ -86,6 +106,12 @@ class Stopping:
         rate, point = max(rates, default=(0.0, None))
         return point if rate > of_new else None
 
+    def paused(self) -> list[Point]:
+        """The paused points, those that have diverged left out."""
+        if not self._pause:
+            return []
+        return [point for point in self._ledger.ended if not self._has_diverged(point)]
+
     def worth_finishing(
         self, chances: Mapping[Point, float], standings: Mapping[Point, float]
     ) -> list[Point]:
@@ -99,13 +125,7 @@ class Stopping:
         Args:
             standings: as in `due`; others are not known yet.
         """
-        if not self._pause:
-            return []
-        return [
-            p
-            for p in self._ledger.ended
-            if p in standings and standings[p] >= PAUSE and not self._has_diverged(p)
-        ]
+        return [p for p in self.paused() if p in standings and standings[p] >= PAUSE]
 
     def _has_diverged(self, point: Point) -> bool:
         return self._ledger.curves is not None and self._ledger.curves.has_diverged(point)

@@ -59,11 +59,11 @@ class Early:
         for point in proposals.computed(search.ending) or []:
             trial = trials.get(point)
             if trial and trial.attempts[-1].ending is None and not trial.is_given:
-                self._ask(trial, search.chance(point) or 0.0)
+                self._ask(trial, search.chance(point))
                 found.append(trial)
         return found
 
-    def _ask(self, trial: Trial, chance: float) -> None:
+    def _ask(self, trial: Trial, chance: float | None) -> None:
         report, best = trial.reports[-1], self._study.best_or_none
         self._record(
             EndAsked(

@@ -233,7 +233,8 @@ class EndAsked(Event, tag="end_asked"):
         attempt: the running one.
         step: of its last report.
         full: its full length, in the same count.
-        chance: its probability of becoming the best feasible one.
+        chance: its probability of becoming the best feasible one; None if too few others were as
+            far to tell.
         rival: number of the trial to beat, or None.
     """
 
@@ -241,7 +242,7 @@ class EndAsked(Event, tag="end_asked"):
     attempt: int
     step: float
     full: float
-    chance: float
+    chance: float | None
     rival: int | None = None
 
 

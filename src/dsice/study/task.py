@@ -72,16 +72,19 @@ class Ending:
     Attributes:
         step: of its last report.
         full: its full length, in the same count.
-        chance: its probability of becoming the best feasible one.
+        chance: its probability of becoming the best feasible one; None if too few others were as
+            far to tell.
         rival: number of the trial to beat, or None.
     """
 
     step: float
     full: float
-    chance: float
+    chance: float | None
     rival: int | None
 
     def __str__(self) -> str:
+        if self.chance is None:
+            return f"at {self.step:g} of {self.full:g}: until others can be compared with it"
         beat = "to become the best" if self.rival is None else f"to beat trial {self.rival}"
         chance = f"{self.chance:.0%}" if self.chance >= 0.005 else "under 1 %"
         chance = chance.replace("%", " %") if " " not in chance else chance

@@ -193,6 +193,36 @@ def test_no_trial_resumes_that_would_pause_at_once() -> None:
     assert stopping.worth_finishing(chances, standings) == [(1, 0)]
 
 
+def test_the_first_trials_of_one_worker_wait_for_each_other() -> None:
+    search = make_search("dsice", GRID, GOAL, seed=3, steps=STEPS, pause=True)
+    points: list[Point] = []
+    for _ in range(4):
+        points += search.ask(1)
+        assert search.ending() == []
+        search.report(points[-1], 1, {"loss": value(points[-1], 1)})
+        assert search.ending() == points[-1:]
+        search.end(points[-1])
+    assert len(set(points)) == 4
+    points += search.ask(1)
+    search.report(points[-1], 1, {"loss": value(points[-1], 1)})
+    assert search.forecast(points) is not None  # from now on, the model judges
+    assert all(search.chance(point) is not None for point in points)
+
+
+def test_first_trials_that_paused_resume_once_nothing_else_may_start() -> None:
+    search = make_search("dsice", GRID, GOAL, seed=3, steps=STEPS, pause=True)
+    points: list[Point] = []
+    for _ in range(2):
+        points += search.ask(1)
+        search.report(points[-1], 1, {"loss": value(points[-1], 1)})
+        search.end(points[-1])
+    assert search.resume(1) == points[:1]
+    assert search.resume(2) == points[1:]
+    for point in points:
+        search.report(point, 2, {"loss": value(point, 2)})
+    assert search.ending() == []  # none pauses twice before there is a model
+
+
 def test_what_a_paused_trial_may_become_is_no_bar_to_new_points() -> None:
     """The improvement expected elsewhere is that on trials that run, not on those that do not."""
     gains: list[float] = []
@@ -281,10 +311,11 @@ def test_a_trial_that_diverges_ends_at_once_unlike_the_others() -> None:
         search = dsice(pause=pause)
         bad, *others = search.ask(4)
         search.report(bad, 1, {"loss": math.nan})
-        assert search.ending() == []  # so far, it may be so with every trial
+        # So far, it may be so with every trial. With pauses, all wait for each other.
+        assert search.ending() == [bad] * pause
         for point in others:
             search.report(point, 1, {"loss": value(point, 1)})
-        assert search.ending() == [bad]
+        assert search.ending() == [bad, *others * pause]
         assert search.chance(bad) == 0
         search.end(bad)
         for _ in range(12):  # never handed out again

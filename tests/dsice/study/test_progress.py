@@ -179,6 +179,19 @@ def test_some_trials_end_early(tmp_path: Path, pause: bool) -> None:
     assert [t.reports for t in again.trials] == [t.reports for t in study.trials]
 
 
+def test_the_first_trials_of_one_worker_pause_and_come_to_their_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, pause=True)
+    few = TEXT.replace("parallel = 4", "parallel = 1").replace("trials = 24", "trials = 2")
+    bench.config = parse(few.format(more="pause = true"), tmp_path)
+    study = bench.run()
+    assert [trial.status for trial in study.trials] == [Status.DONE] * 2
+    assert [len(trial.attempts) for trial in study.trials] == [2, 2]
+    ends = [str(trial.attempts[0].ending) for trial in study.trials]
+    assert ends == ["at 2 of 16: until others can be compared with it"] * 2
+    for epochs in bench.machine.epochs.values():
+        assert epochs == list(range(1, FULL + 1))
+
+
 @pytest.mark.parametrize("pause", [False, True])
 def test_a_search_hears_how_long_trials_ran_before_they_ended(tmp_path: Path, pause: bool) -> None:
     bench = Bench(tmp_path, pause=pause)
