@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 
-.PHONY: demo test test-browser test-slurm test-package test-lowest docs lint benchmark clean help
+.PHONY: demo test coverage test-browser test-slurm test-package test-lowest docs lint benchmark clean help
 
 help:            ## show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -20,6 +20,11 @@ demo: $(STAMP)   ## tune a super-resolution network on real photographs (a quart
 # Many tests wait for processes of their own: three at once keep two cores busy.
 test: $(STAMP)   ## run the tests
 	OMP_NUM_THREADS=1 PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 3 --dist loadfile
+
+# The processes that tests start are measured too, see [tool.coverage.run] in pyproject.toml.
+coverage: $(STAMP)   ## run the tests and measure which lines they reach
+	rm -f .coverage .coverage.*
+	OMP_NUM_THREADS=1 PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term
 
 test-browser: $(STAMP) $(STAMP)-docs   ## run the tests of the report and of the site in a real browser (installs Debian's chromium if missing and root)
 	tests/browser/chromium.sh

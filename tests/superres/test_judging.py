@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ class Deadly:
     """Ends the process that unpickles it."""
 
     def __reduce__(self) -> tuple[object, tuple[int]]:
-        return os._exit, (9,)
+        return signal.raise_signal, (signal.SIGKILL,)
 
 
 def test_a_killed_process_is_told() -> None:

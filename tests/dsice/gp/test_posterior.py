@@ -65,6 +65,28 @@ def test_a_candidate_that_is_taken_up_need_not_be_worked_out_again() -> None:
     assert np.allclose(fields[0].variance(), fields[1].variance())
 
 
+@pytest.mark.parametrize("lagged", [False, True])
+def test_more_points_than_there_was_room_for(lagged: bool) -> None:
+    random = np.random.default_rng(7)
+    covariance, points = anova(random), draw(random, 230)
+    lags = np.where(np.arange(220) < 20, random.uniform(0, 1, 220), 0.0) if lagged else None
+    early = None if lags is None else lags[:30]
+    grown = Posterior(covariance, 0.1, points[:30], np.ones(30), slots=9, lags=early)
+    grown.fill(np.arange(9), points[221:])
+    for point in points[30:220]:
+        grown.add(point)
+    whole = Posterior(covariance, 0.1, points[:220], np.ones(220), slots=9, lags=lags)
+    whole.fill(np.arange(9), points[221:])
+    values = random.normal(size=220)
+    for one, other in zip(
+        grown.predict(grown.whiten(values), points[220:]),
+        whole.predict(whole.whiten(values), points[220:]),
+        strict=True,
+    ):
+        assert np.allclose(one, other)
+    assert np.allclose(grown.variance(), whole.variance())
+
+
 def test_a_rough_prediction_has_the_mean_and_a_larger_deviation() -> None:
     random = np.random.default_rng(6)
     covariance, points = anova(random), draw(random, 150)

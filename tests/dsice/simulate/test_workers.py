@@ -1,5 +1,5 @@
 import math
-import os
+import signal
 from multiprocessing import active_children
 
 import pytest
@@ -23,5 +23,5 @@ def test_what_the_work_raises_ends_all() -> None:
 
 def test_a_process_that_is_gone_is_told_of() -> None:
     with pytest.raises(DsiceError, match="was killed: is memory short"):
-        spread(os._exit, [3, 3], 2, lambda job, result: None)
+        spread(signal.raise_signal, [signal.SIGKILL] * 2, 2, lambda job, result: None)
     assert not active_children()
