@@ -3,11 +3,13 @@
 import importlib.util
 import math
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 
 from benchmarks.transfer import Pair, Table, best_first, history, run
+from benchmarks.transfer_parts import COLUMNS, parts, true_order
 from benchmarks.transfer_peers import PEERS
 
 NEEDS = {"syne-tune": ["syne_tune", "huggingface_hub"], "deephyper": ["deephyper"]}
@@ -48,3 +50,19 @@ def test_every_way_is_measured_on_a_pair(way: str) -> None:
     auc, last = run(PAIR, way, results, workers=4, budget=12, seed=0)
     assert 0 <= auc < math.inf
     assert 0 <= last < math.inf
+
+
+def test_the_parts_of_the_area_are_those_of_the_curve() -> None:
+    results = history(PAIR.source, 30, seed=0, cache=None)
+    found = dict(zip(COLUMNS, parts(PAIR, results, workers=4, budget=30, seed=0), strict=True))
+    auc, last = run(PAIR, "source", results, workers=4, budget=30, seed=0)
+    assert found["auc"] == pytest.approx(auc)
+    assert found["last"] == pytest.approx(last)
+    assert found["wave"] <= found["auc"]
+
+
+def test_the_true_order_begins_with_the_best_points_of_the_sources_table() -> None:
+    best = list(islice(true_order(PAIR), 5))
+    costs = [PAIR.source.score(PAIR.source.measure(point)) for point in best]
+    assert costs == sorted(costs)
+    assert costs[0] == PAIR.source.optimum

@@ -24,7 +24,8 @@ from dsice.search.wave import InformedPoints
 from dsice.search.why import Forecast, Origin, Prospect, Role
 from dsice.threads import one_blas_thread
 
-_TAKEOVER: Final = 5  # minimum number of results for the model
+_TAKEOVER: Final = 5  # minimum number of results for the model,
+_TAUGHT_TAKEOVER: Final = 3  # the same if a source has taught it the objective
 _SUCCESSES: Final = 3  # minimum number of these that did not fail
 _GROWTH_OF_REPORTS: Final = 1.04  # the same for the amount of news, where trials report
 _GROWTH: Final = 1.08  # refit the model when the number of results has grown by this factor
@@ -51,7 +52,7 @@ class Dsice(Search):
     optimised at all bounds at once, see `dsice.search.tradeoff`.
 
     The search starts with the centre and evenly spread points, one for each worker. The model takes
-    over once there are five results.
+    over once there are five results, with sources three.
 
     The state is a function of the events in the ledger. The model is refitted each time the number
     of results has grown by some percent, which begins an *epoch*; within an epoch, events are
@@ -254,8 +255,9 @@ class Dsice(Search):
     def _is_starting(self) -> bool:
         return (
             len(self.ledger) < self.capacity
-            or self.ledger.informed < _TAKEOVER
+            or self.ledger.informed < _TAUGHT_TAKEOVER
             or self.ledger.promising < _SUCCESSES
+            or (self.ledger.informed < _TAKEOVER and not self._start.is_recommended)
         )
 
     def _is_guided(self) -> bool:

@@ -65,12 +65,16 @@ class InformedPoints:
 
     def first(self, is_taken: Callable[[Point], bool]) -> Point | None:
         """The first point that is not evaluated or pending; None if there is none."""
-        if self._order is None:
-            self._order = self._ordered()
-        for point in self._order:
+        for point in self._recommendations():
             if not is_taken(point):
                 return point
         return self._blind.first(is_taken)
+
+    @property
+    def is_recommended(self) -> bool:
+        """Whether a source recommends any point."""
+        self._recommendations()
+        return bool(self._advice)
 
     def advice(self, point: Point) -> Advice | None:
         """The recommendation of ``point``; None if no source made one."""
@@ -79,6 +83,11 @@ class InformedPoints:
     def is_believed(self, point: Point) -> bool:
         """Whether ``point`` was drawn from beliefs, and no source recommended it."""
         return point not in self._advice and self._blind.is_believed(point)
+
+    def _recommendations(self) -> list[Point]:
+        if self._order is None:
+            self._order = self._ordered()
+        return self._order
 
     def _ordered(self) -> list[Point]:
         objective = Objective(self._goal, by_violation=False)

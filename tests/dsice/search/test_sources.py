@@ -90,6 +90,26 @@ def test_a_source_that_hardly_knows_anything_teaches_nothing(known: Any) -> None
     assert proposals([(square(), known)]) == proposals(None)
 
 
+def test_with_a_source_the_model_takes_over_after_three_results() -> None:
+    grid = square()
+    known = results(grid, bowl)
+    found = [metrics for _, metrics in known]
+    random.Random(1).shuffle(found)
+    dealt = [(point, metrics) for (point, _), metrics in zip(known, found, strict=True)]
+
+    def before_the_model(sources: list[Any]) -> int:
+        search = make_search("dsice", grid, GOAL, seed=3, sources=sources)
+        roles = []
+        for point in followed(search, lambda p: {"y": bowl(grid.params(p), 11, 4)}, 1, 8):
+            why = search.why(point)
+            assert why is not None
+            roles.append(why.role)
+        return sum(role in (Role.START, Role.SOURCE) for role in roles)
+
+    assert before_the_model([(grid, known)]) == 3
+    assert before_the_model([(grid, dealt)]) == before_the_model([]) == 5
+
+
 def test_an_opposite_source_is_overcome() -> None:
     source = (square(), results(square(), lambda params: -bowl(params, 11, 4)))
     asked = proposals([source], budget=40)
