@@ -1,12 +1,18 @@
 """What durations are worth when time is the budget: ``python -m benchmarks.durations``.
 
 Tables with a field ``dur`` (relative time of each measurement) are searched by asynchronous
-workers in virtual time, until random search would have made so many evaluations. Compared are the
-default search with ``durations`` (acquisition per expected second), the same without, and random
-search, from the same first points.
+workers in virtual time, until random search would have made so many evaluations. Compared are
+
+  per evaluation   the default search, which ignores durations
+  per second       with ``durations``: acquisition per expected second
+  per root second  the same per square root of the seconds
+  pareto region    local search around the front of time and result, in the manner of CARBS
+  optuna-tpe       Optuna's TPE, which ignores durations
 
   area   area under the regret over time, as a share of random search's (mean of 20 runs)
   last   the same for the regret at the end
+
+A point that a tuner proposes again costs no time: its known result is told at once.
 """
 
 from __future__ import annotations
@@ -15,25 +21,23 @@ import argparse
 import heapq
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from benchmarks.compare.peers.base import Task
 from benchmarks.compare.problems import Array, Problem, from_file
 from benchmarks.compare.scores import FLOOR
+from benchmarks.duration_peers import FORMS, Ours, Timed
+from dsice.goal import Metrics
 from dsice.grid import Point
-from dsice.search import make_search
-from dsice.search.base import Search
 
 SPREAD: Final = 0.1  # of the time of one measurement: lognormal
 MOMENTS: Final = 400  # at which the regret is read
 RANDOM: Final = 20  # runs of random search
-FORMS: Final[Mapping[str, Mapping[str, bool]]] = {
-    "per evaluation": {},
-    "per second": {"durations": True},
-}
+PATIENCE: Final = 2000  # repeats in a row before a worker is left idle
 
 
 def load(directories: Sequence[Path], patterns: str) -> Iterator[tuple[Problem, Array]]:
@@ -53,14 +57,33 @@ def load(directories: Sequence[Path], patterns: str) -> Iterator[tuple[Problem, 
         yield problem, np.where(allowed, seconds / typical, 1.0)
 
 
-def regrets(search: Search, problem: Problem, seconds: Array, workers: int, end: float) -> Array:
+def regrets(tuner: Timed, problem: Problem, seconds: Array, task: Task, end: float) -> Array:
     """Regret at `MOMENTS` moments until ``end``, a time in mean durations."""
-    noise = np.random.default_rng(search.seed)
+    noise = np.random.default_rng(task.seed)
     running: list[tuple[float, int, Point, float]] = []
     ends: list[tuple[float, float]] = []
+    known: dict[Point, tuple[Metrics | None, float]] = {}
+    pending: dict[Point, int] = {}  # how many proposals wait for the same result
     now, count = 0.0, 0
+
+    def new_point() -> Point | None:
+        for _ in range(PATIENCE):
+            point = tuner.ask()
+            if point is None:
+                return None
+            if not problem.grid.allows(point):
+                tuner.tell(point, None, 1.0)
+            elif point in known:
+                tuner.tell(point, *known[point])
+            elif point in pending:
+                pending[point] += 1
+            else:
+                pending[point] = 1
+                return point
+        return None
+
     while now < end:
-        for point in search.ask(workers - len(running)):
+        while len(running) < task.workers and (point := new_point()) is not None:
             took = float(seconds[point] * math.exp(SPREAD * noise.normal()))
             heapq.heappush(running, (now + took, count, point, took))
             count += 1
@@ -68,7 +91,9 @@ def regrets(search: Search, problem: Problem, seconds: Array, workers: int, end:
             break
         now, _, point, took = heapq.heappop(running)
         metrics = problem.measure(point)
-        search.tell(point, metrics, seconds=took)
+        known[point] = metrics, took
+        for _ in range(pending.pop(point)):
+            tuner.tell(point, *known[point])
         ends.append((now, problem.score(metrics)))
     times = np.array([time for time, _ in ends])
     best = np.minimum.accumulate(np.minimum([cost for _, cost in ends], problem.worst))
@@ -78,22 +103,27 @@ def regrets(search: Search, problem: Problem, seconds: Array, workers: int, end:
 
 
 def compare(
-    problem: Problem, seconds: Array, workers: int, budget: int, seeds: range
+    problem: Problem,
+    seconds: Array,
+    workers: int,
+    budget: int,
+    seeds: Sequence[int],
+    forms: Sequence[str] = tuple(FORMS),
 ) -> dict[str, tuple[float, float]]:
     """Area and last regret of each form, as shares of random search's."""
     end = budget / workers
 
-    def run(name: str, seed: int, **options: bool) -> Array:
+    def run(make: Callable[[Task], Timed], seed: int) -> Array:
         number = zlib.crc32(f"{problem.name} {seed}".encode()) % 2**31
-        made = make_search(
-            name, problem.grid, problem.goal, seed=number, capacity=workers, **options
-        )
-        return regrets(made, problem, seconds, workers, end)
+        task = Task(problem.grid, problem.goal, workers, budget, number)
+        return regrets(make(task), problem, seconds, task, end)
 
-    chance = np.mean([run("random", 1000 + k) for k in range(RANDOM)], axis=0)
+    chance = np.mean(
+        [run(lambda task: Ours(task, name="random"), 1000 + k) for k in range(RANDOM)], axis=0
+    )
     found = {}
-    for form, options in FORMS.items():
-        each = np.mean([run("dsice", seed, **options) for seed in seeds], axis=0)
+    for form in forms:
+        each = np.mean([run(FORMS[form], seed) for seed in seeds], axis=0)
         found[form] = (float(each.sum() / chance.sum()), float(each[-1] / chance[-1]))
     return found
 
@@ -107,30 +137,36 @@ def main() -> None:
     add("--problems", default="*", help="patterns of their names, between commas")
     add("--workers", type=int, default=1, help="simultaneous measurements (1)")
     add("--budget", type=int, default=100, help="time, in mean durations of all workers (100)")
-    add("--seeds", type=int, default=2, help="runs of each (2)")
+    add("--seeds", type=int, nargs="+", default=[0, 1], help="of the runs of each (0 1)")
+    add("--forms", nargs="+", default=list(FORMS), choices=list(FORMS))
     options = parser.parse_args()
-    changes: list[tuple[float, float]] = []
-    shares: dict[str, list[tuple[float, float]]] = {form: [] for form in FORMS}
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    groups = {}
     for problem, seconds in load(options.tables, options.problems):
-        found = compare(problem, seconds, options.workers, options.budget, range(options.seeds))
-        logs = {
-            form: [math.log(max(value, FLOOR)) for value in each] for form, each in found.items()
-        }
-        plain, timed = (logs[form] for form in FORMS)
-        changes.append((timed[0] - plain[0], timed[1] - plain[1]))
-        for form, each in found.items():
-            shares[form].append(each)
-        said = "; ".join(f"{form} {a:.3f}, {b:.3f}" for form, (a, b) in found.items())
+        scores = compare(
+            problem, seconds, options.workers, options.budget, options.seeds, options.forms
+        )
+        found[problem.name], groups[problem.name] = scores, problem.group
+        said = "; ".join(f"{form} {a:.3f}, {b:.3f}" for form, (a, b) in scores.items())
         print(f"{problem.name:38} {said}", flush=True)
-    for form, all_of_it in shares.items():
-        area, last = np.exp(np.log(np.maximum(all_of_it, FLOOR)).mean(axis=0))
-        print(f"{form:16} area {area:.3f}, last {last:.3f}  (geometric means)")
-    mean = np.mean(changes, axis=0)
-    error = np.std(changes, axis=0, ddof=1) / math.sqrt(len(changes))
-    print(
-        f"change of the logarithms: area {mean[0]:+.3f} ± {error[0]:.3f}, "
-        f"last {mean[1]:+.3f} ± {error[1]:.3f}  ({len(changes)} tables)"
-    )
+    for group in [*dict.fromkeys(groups.values()), ""]:
+        names = [name for name in found if group in ("", groups[name])]
+        print(f"{group or 'all'}: {len(names)} tables")
+        for form in options.forms:
+            print(f"  {form:16} {_said([found[name] for name in names], form, options.forms[0])}")
+
+
+def _said(scores: Sequence[dict[str, tuple[float, float]]], form: str, base: str) -> str:
+    """Geometric means of a form's scores, and their change from those of another one."""
+    logs = np.log(np.maximum([each[form] for each in scores], FLOOR))
+    area, last = np.exp(logs.mean(axis=0))
+    text = f"area {area:.3f}, last {last:.3f}"
+    if form == base or len(scores) < 2:
+        return text
+    changes = logs - np.log(np.maximum([each[base] for each in scores], FLOOR))
+    mean, error = changes.mean(axis=0), changes.std(axis=0, ddof=1) / math.sqrt(len(changes))
+    text += f"; logarithms against {base}: area {mean[0]:+.3f} ± {error[0]:.3f}"
+    return text + f", last {mean[1]:+.3f} ± {error[1]:.3f}"
 
 
 if __name__ == "__main__":
