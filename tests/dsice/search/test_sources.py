@@ -149,6 +149,23 @@ def test_a_number_between_two_levels_lies_between_them() -> None:
     assert found[1] == pytest.approx(exact[0] * 2 / 3 + exact[1] / 3)
 
 
+def test_on_an_axis_too_long_for_a_table_the_nearest_level_counts() -> None:
+    target = Grid([Axis("size", [0, 7, 500.4, 5000])])
+    variances, points = np.array([0.3, 0.2, 0.5]), np.array([[0], [499], [999]])
+    bridge = Bridge(target, Grid([Axis("size", range(1000))]))
+    (factor,) = bridge.factors([variances], points)
+    exact = Anova((1000,), (True,), variances)
+    at, near = np.arange(4)[:, None], np.array([[0], [7], [500], [999]])
+    assert factor.covariance(at) == pytest.approx(exact.covariance(near, points))
+    assert factor.variance(at) == pytest.approx(exact.variance(near))
+    lacking = Grid([Axis.choice("size", ["7", "new"])])
+    names = Grid([Axis.choice("size", list(map(str, range(300))))])
+    (factor,) = Bridge(lacking, names).factors([variances[:1]], points[:1])
+    own = Anova((300,), (False,), variances[:1]).covariance(np.array([[7]]), points[:1])
+    assert factor.covariance(np.array([[0], [1]])) == pytest.approx(np.array([own[0], [1.0]]))
+    assert factor.variance(np.array([[0], [1]]))[1] == 1
+
+
 def test_levels_of_a_choice_that_the_source_lacks_are_averaged_over() -> None:
     target = Grid([Axis.choice("kind", ["p", "new"])])
     source = Grid([Axis.choice("kind", ["p", "q", "r"])])
