@@ -17,6 +17,7 @@ from dsice.gp.evidence import SCALE_COUNT, learn
 from dsice.gp.posterior import Posterior
 from dsice.grid import Point
 from dsice.search import make_search
+from dsice.search.factors import levelling
 from dsice.search.history import History
 from dsice.search.ledger import Ledger
 from dsice.search.model import Model
@@ -147,7 +148,14 @@ class Moment:
     def log_acquisition(self, candidates: Sequence[Point]) -> Array:
         """Logarithm of the acquisition function at ``candidates``."""
         config, slots = self.study.config, np.arange(len(candidates))
-        model = Model(config.grid, self.study.goal, self.ledger, Random(0), len(slots))
+        model = Model(
+            config.grid,
+            self.study.goal,
+            self.ledger,
+            Random(0),
+            len(slots),
+            levelling=levelling(config.run.parallel),
+        )
         model.fill(slots, np.array(candidates, dtype=np.intp))
         model.update()
         return model.log_acquisition(slots)

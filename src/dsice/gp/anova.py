@@ -15,6 +15,7 @@ Source: C. Gu, "Smoothing Spline ANOVA Models", Springer (2013), sections 2.4 an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
@@ -163,6 +164,11 @@ class Anova:
         if len(factor) < len(a):
             return np.asarray(factor.take(b, axis=1).take(a, axis=0))
         return np.asarray(factor.take(a, axis=0).take(b, axis=1))
+
+    @property
+    def mean_variance(self) -> float:
+        """The mean of `variance` over all points at which every axis applies."""
+        return math.prod(1 + float(mine.sum()) for mine in self.by_axis())
 
     def variance(self, a: Points) -> Array:
         """The variance at each point, shape (len(a),)."""

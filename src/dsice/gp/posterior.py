@@ -40,6 +40,9 @@ class Posterior:
         weights: the weights of these points.
         slots: capacity for candidates; each has a number, its slot.
         lags: lags of the values at these points (`dsice.gp.lags`); None: all 0.
+
+    Attributes:
+        candidates: the points in the slots, shape (slots, axes).
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class Posterior:
             matrix.flat[:: count + 1] += self._noises[:count]  # (7)
             self._inverse[:count, :count] = np.linalg.cholesky(matrix)
             self._inverse, _ = dtrtri(self._inverse, lower=1, overwrite_c=1)
-        self._candidates = np.zeros((slots, axes), dtype=np.intp)
+        self.candidates = np.zeros((slots, axes), dtype=np.intp)
         self._rows = np.zeros((slots, room))
         self._variance = np.zeros(slots)
         # Correlation of the value at each initial point with the target value; later points have 1.
@@ -82,7 +85,7 @@ class Posterior:
 
     def fill(self, slots: Slots, candidates: Points) -> None:
         """Put candidates into slots, replacing earlier ones."""
-        self._candidates[slots] = candidates
+        self.candidates[slots] = candidates
         rows = self._whitened(candidates)
         self._rows[slots] = rows
         own = self._covariance.variance(candidates)
@@ -118,7 +121,7 @@ class Posterior:
         self._inverse[n] = -dtrmv(self._inverse, row, lower=1, trans=1) / length
         self._inverse[n, n] = 1 / length
         self._points[n] = point
-        column = self._covariance.covariance(self._candidates, at)[:, 0] - self._rows @ row
+        column = self._covariance.covariance(self.candidates, at)[:, 0] - self._rows @ row
         column /= length
         self._rows[:, n] = column
         self._variance -= column**2

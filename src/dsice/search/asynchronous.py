@@ -16,6 +16,7 @@ from dsice.grid import Grid, Point
 from dsice.search.base import END_BELOW, Search, at_least, positive
 from dsice.search.beliefs import Beliefs
 from dsice.search.epoch import Epoch
+from dsice.search.factors import levelling
 from dsice.search.random import Shuffled
 from dsice.search.sources import Given, Sources
 from dsice.search.start import FirstPoints
@@ -292,7 +293,14 @@ class Dsice(Search):
         ledger = self.ledger.until(fit.event)
         seed = f"{self.seed} {fit.event}"
         epoch = Epoch(
-            self.grid, self.goal, ledger, seed, self._sources, self._beliefs, self._durations
+            self.grid,
+            self.goal,
+            ledger,
+            seed,
+            self._sources,
+            self._beliefs,
+            self._durations,
+            levelling=levelling(self.capacity),
         )
         for event in self.ledger.events[fit.event :]:
             epoch.apply(event)

@@ -59,6 +59,7 @@ class Epoch:
         sources: results of earlier studies.
         beliefs: what the user believes.
         durations: whether candidates are ranked per expected second.
+        levelling: see `dsice.search.factors.Objective`.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Epoch:
         sources: Sources,
         beliefs: Beliefs = NO_BELIEFS,
         durations: bool = False,
+        levelling: float = 0.0,
     ) -> None:
         self._grid = grid
         self._goal = goal
@@ -78,7 +80,7 @@ class Epoch:
         unfinished = ledger.unfinished()
         lags = ledger.foreseen()
         self._model = Model(
-            grid, goal, ledger, self._random, 2 * POOL, lags, sources, beliefs, durations
+            grid, goal, ledger, self._random, 2 * POOL, lags, sources, beliefs, durations, levelling
         )
         self._model.update()
         self._is_ranked_otherwise = bool(beliefs) or durations

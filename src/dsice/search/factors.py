@@ -23,6 +23,13 @@ from dsice.search.quantity import Factor
 from dsice.search.targets import of_bound, of_costs, to_costs, to_values
 from dsice.search.why import BoundForecast, Estimate
 
+FEW: Final = 4  # workers up to which expected improvement uses fully levelled standard deviations
+
+
+def levelling(workers: int) -> float:
+    """How far `Objective` levels standard deviations for so many workers: 1 for a few."""
+    return min(1.0, FEW / workers)  # (24)
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -54,16 +61,19 @@ class Objective(Factor):
     Args:
         goal: defines the cost and which points are feasible.
         by_violation: no point is feasible yet, so the violation is minimised.
+        levelling: how far expected improvement uses levelled standard deviations, from 0 to 1; see
+            `dsice.search.quantity.Quantity.levelled`.
 
     Attributes:
         unit: the cost that one unit of the targets stands for near the best point; 0 if the
             violation is minimised.
     """
 
-    def __init__(self, goal: Goal, by_violation: bool) -> None:
+    def __init__(self, goal: Goal, by_violation: bool, levelling: float = 0.0) -> None:
         super().__init__()
         self._goal = goal
         self._by_violation = by_violation
+        self.levelling = levelling
         self._eligible: list[bool] = []
         self._paused: set[int] = set()
         self._best = 0.0

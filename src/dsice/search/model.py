@@ -45,6 +45,7 @@ class Model:
         sources: results of earlier studies.
         beliefs: what the user believes.
         durations: whether candidates are ranked per expected second.
+        levelling: see `dsice.search.factors.Objective`.
 
     Attributes:
         ledger: as given.
@@ -65,6 +66,7 @@ class Model:
         sources: Sources = NO_SOURCES,
         beliefs: Beliefs = NO_BELIEFS,
         durations: bool = False,
+        levelling: float = 0.0,
     ) -> None:
         self.ledger: Final = ledger
         self._beliefs = beliefs
@@ -76,7 +78,9 @@ class Model:
         pending = [point for point in ledger.pending if point not in history]
         self._row = {point: row for row, point in enumerate([*self.evaluated, *pending])}
         results = [history.metrics(point) for point in self.evaluated]
-        self._objective, self._constraints, self._feasibility = factors_of(goal, results, sources)
+        self._objective, self._constraints, self._feasibility = factors_of(
+            goal, results, sources, levelling
+        )
         self._factors: list[Factor | Tradeoff] = [
             self._objective,
             *self._constraints,
@@ -271,7 +275,7 @@ class Model:
 
 
 def factors_of(
-    goal: Goal, results: Sequence[Metrics | None], sources: Sources
+    goal: Goal, results: Sequence[Metrics | None], sources: Sources, levelling: float = 0.0
 ) -> tuple[Objective | Tradeoff, list[Constraint], list[Feasibility]]:
     """Create the factors of the acquisition function for the results so far, with some successes.
 
@@ -281,10 +285,10 @@ def factors_of(
     feasible = any(metrics is not None and goal.feasible(metrics) for metrics in results)
     feasibility = [Feasibility()] if None in results or sources.fail else []
     if not feasible:
-        return Objective(goal, by_violation=True), [], feasibility
+        return Objective(goal, True, levelling), [], feasibility
     swept = {(each.metric, each.relation[0]) for each in goal.swept}
     others = [bound for bound in goal.bounds if (bound.metric, bound.relation[0]) not in swept]
-    objective = Tradeoff(goal) if swept else Objective(goal, by_violation=False)
+    objective = Tradeoff(goal, levelling) if swept else Objective(goal, False, levelling)
     return objective, [Constraint(bound) for bound in others], feasibility
 
 

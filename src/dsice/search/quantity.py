@@ -27,9 +27,14 @@ _JITTER: Final = 1e-6
 
 
 class Quantity(ABC):
-    """A quantity, its values at the points, and its Gaussian process once it is fitted."""
+    """A quantity, its values at the points, and its Gaussian process once it is fitted.
+
+    Attributes:
+        levelling: how far `levelled` goes, from 0 to 1.
+    """
 
     def __init__(self) -> None:
+        self.levelling = 0.0
         self._values: list[float] = []  # NaN where it is unknown or the measurement failed
         self._failed: set[int] = set()
         self._guessed: dict[int, float] = {}  # targets imputed for failed points
@@ -112,6 +117,7 @@ class Quantity(ABC):
             expected=self._outlook.log_variances,
         )
         self._expected = self._outlook.expected(points)
+        self._base = found.covariance
         self._posterior = Posterior(
             self._outlook.covariance(found), found.noise + _JITTER, points, weights, slots, lags
         )
@@ -168,6 +174,25 @@ class Quantity(ABC):
         mean = mean + self._centre + self._outlook.expected(points)
         return mean, self._scale * np.sqrt(variance)
 
+    def candidates(self, slots: Slots | slice) -> Points:
+        """The candidates in ``slots``, shape (slots, axes)."""
+        return self._posterior.candidates[slots]
+
+    def prior_variance(self, points: Points) -> Array:
+        """The variance at ``points`` before any result, in units of the covariance."""
+        return self._base.variance(points)
+
+    def levelled(self, std: Array, points: Points) -> Array:
+        """Standard deviations for the acquisition function, without what the prior says of places.
+
+        The prior variance is largest at the ends of the axes. With `levelling` 1, each standard
+        deviation counts as a share of the prior one at its point; with 0, it counts as it is.
+        """
+        if not self.levelling:
+            return std
+        relative = self.prior_variance(points) / self._base.mean_variance
+        return np.asarray(std * relative ** (-self.levelling / 2))  # (24), left
+
     def means_measured(self) -> Array:
         """Mean of the targets at the appended points, in their order."""
         means = self._posterior.mean_at_points(self._pull, self._completed)
@@ -183,13 +208,15 @@ class Factor(Quantity):
 
     def log_factor(self, slots: Slots | slice) -> Array:
         """Logarithm of the factor at the candidates in ``slots``."""
-        return self._log_factor(*self.at_slots(slots))
+        mean, std = self.at_slots(slots)
+        return self._log_factor(mean, self.levelled(std, self.candidates(slots)))
 
     def rough_log_factor(self, points: Points) -> Array:
         """A cheap estimate of the logarithm of the factor at any points."""
-        return self._log_factor(*self.roughly(points))
+        mean, std = self.roughly(points)
+        return self._log_factor(mean, self.levelled(std, points))
 
     def expect(self, points: Points, slots: Slots | None = None) -> tuple[Array, Array, Array]:
         """Mean and std of the targets at any points, and the logarithm of the factor."""
         mean, std = self.at_points(points) if slots is None else self.at_slots(slots)
-        return mean, std, self._log_factor(mean, std)
+        return mean, std, self._log_factor(mean, self.levelled(std, points))

@@ -38,6 +38,7 @@ from dsice.swept import Swept
 
 # The best at a bound that no point keeps: worse than the whole front by this share of its range.
 BEHIND: Final = 0.1
+Moments = tuple[Array, Array]  # mean and standard deviation
 _QUANTILES: Final = ndtri((np.arange(64) + 0.5) / 64)
 
 
@@ -46,15 +47,17 @@ class Tradeoff:
 
     Args:
         goal: with swept metrics.
+        levelling: as in `dsice.search.factors.Objective`.
 
     Attributes:
         unit: the cost that one unit of the targets stands for, on average from the best point to
             the median of the others.
     """
 
-    def __init__(self, goal: Goal) -> None:
+    def __init__(self, goal: Goal, levelling: float = 0.0) -> None:
         self._goal = goal
         self._objective = Plain("cost", goal.cost)
+        self._objective.levelling = levelling
         self._swept = [Plain(f"swept {each.metric}", _reader(each)) for each in goal.swept]
         self._quantities: list[Quantity] = [self._objective, *self._swept]
         self._eligible: list[bool] = []
@@ -167,17 +170,23 @@ class Tradeoff:
 
     def log_factor(self, slots: Slots | slice) -> Array:
         """Logarithm of the mean gain at the candidates in ``slots``."""
-        return self._mean_gain([quantity.at_slots(slots) for quantity in self._quantities])
+        moments = [quantity.at_slots(slots) for quantity in self._quantities]
+        return self._mean_gain(self._levelled(moments, self._objective.candidates(slots)))
 
     def rough_log_factor(self, points: Points) -> Array:
         """A cheap estimate of it at any points."""
-        return self._mean_gain([quantity.roughly(points) for quantity in self._quantities])
+        moments = [quantity.roughly(points) for quantity in self._quantities]
+        return self._mean_gain(self._levelled(moments, points))
 
-    def _mean_gain(self, moments: Sequence[tuple[Array, Array]]) -> Array:
+    def _levelled(self, moments: Sequence[Moments], points: Points) -> list[Moments]:
+        mean, std = moments[0]
+        return [(mean, self._objective.levelled(std, points)), *moments[1:]]
+
+    def _mean_gain(self, moments: Sequence[Moments]) -> Array:
         parts = self._parts(moments)
         return np.asarray(logsumexp(parts, axis=0)) - math.log(len(parts))  # (15)
 
-    def _parts(self, moments: Sequence[tuple[Array, Array]]) -> Array:
+    def _parts(self, moments: Sequence[Moments]) -> Array:
         """Logarithm of the gain at each bound, shape (limits, candidates)."""
         return _log_gains(self._bests, self._thresholds, moments)
 
@@ -187,7 +196,7 @@ class Tradeoff:
             quantity.at_points(points) if slots is None else quantity.at_slots(slots)
             for quantity in self._quantities
         ]
-        parts = self._parts(moments)
+        parts = self._parts(self._levelled(moments, points))
         chosen = parts.argmax(axis=0)
         mean, std = moments[0]
         low, middle, high = (self._objective.costs(mean + k * std) for k in (-1, 0, 1))
@@ -220,7 +229,8 @@ class Tradeoff:
     def best_for(self, point: Point) -> int | None:
         """The row of the best measured point at the bound where ``point`` gains most."""
         at = np.array([point], dtype=np.intp)
-        parts = self._parts([quantity.at_points(at) for quantity in self._quantities])
+        moments = [quantity.at_points(at) for quantity in self._quantities]
+        parts = self._parts(self._levelled(moments, at))
         return self._best_row(self._limits[parts[:, 0].argmax()])
 
     def _best_row(self, limits: Array) -> int | None:
@@ -269,13 +279,13 @@ def _to_range(low: float, high: float, known: Array) -> Callable[[Array], Array]
     return lambda values: of_range(values, low, high, known)
 
 
-def _log_gains(bests: Array, thresholds: Array, moments: Sequence[tuple[Array, Array]]) -> Array:
+def _log_gains(bests: Array, thresholds: Array, moments: Sequence[Moments]) -> Array:
     mean, std = moments[0]
     logs = log_expected_improvement(bests[:, None], mean[None], std[None])
     return np.asarray(logs + _log_chances(thresholds, moments[1:]))
 
 
-def _log_chances(thresholds: Array, moments: Sequence[tuple[Array, Array]]) -> Array:
+def _log_chances(thresholds: Array, moments: Sequence[Moments]) -> Array:
     logs = np.zeros((len(thresholds), len(moments[0][0])))
     for column, (mean, std) in zip(thresholds.T, moments, strict=True):
         logs += log_probability_below(column[:, None], mean[None], std[None])
