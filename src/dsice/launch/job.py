@@ -272,6 +272,11 @@ class JobFolder:
         """Whether the driver wants the job to end."""
         return (self.path / "end-asked").exists()
 
+    def was_deleted(self) -> bool:
+        """Whether the folder of a job that has begun was deleted, though a driver may be back."""
+        owner = self.claimant()
+        return owner is None or owner.by == "driver"
+
     @contextmanager
     def running(self, batch_id: str = "") -> Iterator[bool]:
         """Claim the job to run it and hold its lock; yields False if another owns the job.

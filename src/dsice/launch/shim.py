@@ -64,13 +64,13 @@ def run_once(
         cancellation: by signals.
         limit: its time limit in seconds if its specification has none.
         watches: whether it ends also when its folder says that it should, see
-            `JobFolder.ask_to_end`.
+            `JobFolder.ask_to_end`, or was deleted: no signal reaches it.
     """
     with job.running(batch_id) as held:
         if not held:
             return
         if watches:
-            cancellation.also = job.is_asked_to_end
+            cancellation.also = lambda: job.is_asked_to_end() or job.was_deleted()
         started = time.time()
         fault = ""
         try:
