@@ -18,6 +18,7 @@ from dsice.gp.posterior import Posterior
 from dsice.grid import Point
 from dsice.search import make_search
 from dsice.search.factors import levelling
+from dsice.search.guidance import Guidance
 from dsice.search.history import History
 from dsice.search.ledger import Ledger
 from dsice.search.model import Model
@@ -154,7 +155,7 @@ class Moment:
             self.ledger,
             Random(0),
             len(slots),
-            levelling=levelling(config.run.parallel),
+            guidance=Guidance(levelling=levelling(config.run.parallel)),
         )
         model.fill(slots, np.array(candidates, dtype=np.intp))
         model.update()

@@ -17,6 +17,7 @@ from dsice.search.base import END_BELOW, Search, at_least, positive
 from dsice.search.beliefs import Beliefs
 from dsice.search.epoch import Epoch
 from dsice.search.factors import levelling
+from dsice.search.guidance import Guidance
 from dsice.search.random import Shuffled
 from dsice.search.sources import Given, Sources
 from dsice.search.start import FirstPoints
@@ -105,11 +106,14 @@ class Dsice(Search):
         self._repeats = at_least("repeats", repeats, 0)
         if not isinstance(durations, bool):
             raise InvalidInput(f"durations = {durations!r}: true or false is needed")
-        self._durations = durations
-        self._sources = Sources(grid, sources)
-        self._beliefs = Beliefs(grid, {} if beliefs is None else beliefs)
-        first = FirstPoints(grid, seed, self._beliefs)
-        self._start = InformedPoints(grid, goal, first, capacity, self._sources)
+        self._guidance = Guidance(
+            Sources(grid, sources),
+            Beliefs(grid, {} if beliefs is None else beliefs),
+            durations,
+            levelling(self.capacity),
+        )
+        first = FirstPoints(grid, seed, self._guidance.beliefs)
+        self._start = InformedPoints(grid, goal, first, capacity, self._guidance.sources)
         self._shuffled = Shuffled(grid, seed)
         self._fit = _Fit()
         self._epoch: Epoch | None = None  # that of the fit, created on demand
@@ -292,16 +296,7 @@ class Dsice(Search):
     def _made(self, fit: _Fit) -> Epoch:
         ledger = self.ledger.until(fit.event)
         seed = f"{self.seed} {fit.event}"
-        epoch = Epoch(
-            self.grid,
-            self.goal,
-            ledger,
-            seed,
-            self._sources,
-            self._beliefs,
-            self._durations,
-            levelling=levelling(self.capacity),
-        )
+        epoch = Epoch(self.grid, self.goal, ledger, seed, self._guidance)
         for event in self.ledger.events[fit.event :]:
             epoch.apply(event)
         return epoch

@@ -15,7 +15,7 @@ from typing import Final
 
 from dsice.goal import Goal
 from dsice.grid import Grid, Point
-from dsice.search.beliefs import NO_BELIEFS, Beliefs
+from dsice.search.guidance import NO_GUIDANCE, Guidance
 from dsice.search.ledger import Event, Ledger
 from dsice.search.lines import (
     axis_line,
@@ -27,7 +27,6 @@ from dsice.search.lines import (
 from dsice.search.model import Model
 from dsice.search.pool import ANYWHERE, Pool
 from dsice.search.ranking import Ranking
-from dsice.search.sources import Sources
 from dsice.search.why import Direction, Forecast, Origin, Prospect, Ray, Role
 
 POOL: Final = 400  # candidates kept when full; the capacity is twice as large
@@ -56,10 +55,7 @@ class Epoch:
         goal: with settled bounds.
         ledger: the evaluated and pending points, with at least one success; the epoch owns it.
         seed: of the random choices.
-        sources: results of earlier studies.
-        beliefs: what the user believes.
-        durations: whether candidates are ranked per expected second.
-        levelling: see `dsice.search.factors.Objective`.
+        guidance: what guides the search besides its results.
     """
 
     def __init__(
@@ -68,10 +64,7 @@ class Epoch:
         goal: Goal,
         ledger: Ledger,
         seed: str,
-        sources: Sources,
-        beliefs: Beliefs = NO_BELIEFS,
-        durations: bool = False,
-        levelling: float = 0.0,
+        guidance: Guidance = NO_GUIDANCE,
     ) -> None:
         self._grid = grid
         self._goal = goal
@@ -79,11 +72,9 @@ class Epoch:
         self._random = Random(seed)
         unfinished = ledger.unfinished()
         lags = ledger.foreseen()
-        self._model = Model(
-            grid, goal, ledger, self._random, 2 * POOL, lags, sources, beliefs, durations, levelling
-        )
+        self._model = Model(grid, goal, ledger, self._random, 2 * POOL, lags, guidance)
         self._model.update()
-        self._is_ranked_otherwise = bool(beliefs) or durations
+        self._is_ranked_otherwise = bool(guidance.beliefs) or guidance.durations
         self._ranking = Ranking(ledger.history, goal, self._clear(lags))
         self._pool = Pool(grid, self._model, POOL)
         self._crossed: set[Point] = set()  # points through which lines were laid

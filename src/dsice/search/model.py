@@ -17,13 +17,12 @@ from dsice.gp.anova import Anova, Points
 from dsice.gp.axis import Array
 from dsice.gp.posterior import Slots
 from dsice.grid import Grid, Point
-from dsice.search.beliefs import NO_BELIEFS, Beliefs
 from dsice.search.duration import LEAST, Duration
 from dsice.search.factors import Constraint, Feasibility, Objective
+from dsice.search.guidance import NO_GUIDANCE, Guidance
 from dsice.search.ledger import Ledger
 from dsice.search.quantity import Factor
 from dsice.search.ranking import ranked
-from dsice.search.sources import NO_SOURCES, Sources
 from dsice.search.tradeoff import Tradeoff
 from dsice.search.why import BoundForecast, Forecast
 
@@ -42,10 +41,7 @@ class Model:
         random: selects among very many points.
         slots: capacity for candidates.
         lags: lags of the points whose results are predicted from reports, by metric.
-        sources: results of earlier studies.
-        beliefs: what the user believes.
-        durations: whether candidates are ranked per expected second.
-        levelling: see `dsice.search.factors.Objective`.
+        guidance: what guides the search besides its results.
 
     Attributes:
         ledger: as given.
@@ -63,13 +59,10 @@ class Model:
         random: Random,
         slots: int,
         lags: Mapping[str, Mapping[Point, float]] | None = None,
-        sources: Sources = NO_SOURCES,
-        beliefs: Beliefs = NO_BELIEFS,
-        durations: bool = False,
-        levelling: float = 0.0,
+        guidance: Guidance = NO_GUIDANCE,
     ) -> None:
         self.ledger: Final = ledger
-        self._beliefs = beliefs
+        self._beliefs = guidance.beliefs
         self._believed: Array = np.zeros(slots)  # log densities of the candidates
         self._fade = 0.0
         self._goal = goal
@@ -78,9 +71,7 @@ class Model:
         pending = [point for point in ledger.pending if point not in history]
         self._row = {point: row for row, point in enumerate([*self.evaluated, *pending])}
         results = [history.metrics(point) for point in self.evaluated]
-        self._objective, self._constraints, self._feasibility = factors_of(
-            goal, results, sources, levelling
-        )
+        self._objective, self._constraints, self._feasibility = factors_of(goal, results, guidance)
         self._factors: list[Factor | Tradeoff] = [
             self._objective,
             *self._constraints,
@@ -88,7 +79,7 @@ class Model:
         ]
         seconds = [history.seconds(point) for point in self.evaluated]
         known = len(seconds) - seconds.count(None)
-        self._duration = Duration() if durations and known >= LEAST else None
+        self._duration = Duration() if guidance.durations and known >= LEAST else None
         points = np.array(list(self._row), dtype=np.intp)
         weights = np.array([history.weight(p) for p in self.evaluated] + [1] * len(pending), float)
         sample = np.array(_sample(self.evaluated, ledger, goal, random))
@@ -102,7 +93,7 @@ class Model:
             if isinstance(factor, Objective):
                 factor.pause(k for k, p in enumerate(self.evaluated) if p in ledger.ended)
             found = self._lags(factor, lags or {})
-            factor.fit(covariance, points, weights, sample, slots, found, sources)
+            factor.fit(covariance, points, weights, sample, slots, found, guidance.sources)
         if (duration := self._duration) is not None:
             for row, took in enumerate(seconds):
                 duration.append()
@@ -275,7 +266,7 @@ class Model:
 
 
 def factors_of(
-    goal: Goal, results: Sequence[Metrics | None], sources: Sources, levelling: float = 0.0
+    goal: Goal, results: Sequence[Metrics | None], guidance: Guidance
 ) -> tuple[Objective | Tradeoff, list[Constraint], list[Feasibility]]:
     """Create the factors of the acquisition function for the results so far, with some successes.
 
@@ -283,12 +274,13 @@ def factors_of(
     swept metric is the loosest of many: `Tradeoff` models all of them.
     """
     feasible = any(metrics is not None and goal.feasible(metrics) for metrics in results)
-    feasibility = [Feasibility()] if None in results or sources.fail else []
+    feasibility = [Feasibility()] if None in results or guidance.sources.fail else []
     if not feasible:
-        return Objective(goal, True, levelling), [], feasibility
+        return Objective(goal, True, guidance.levelling), [], feasibility
     swept = {(each.metric, each.relation[0]) for each in goal.swept}
     others = [bound for bound in goal.bounds if (bound.metric, bound.relation[0]) not in swept]
-    objective = Tradeoff(goal, levelling) if swept else Objective(goal, False, levelling)
+    level = guidance.levelling
+    objective = Tradeoff(goal, level) if swept else Objective(goal, False, level)
     return objective, [Constraint(bound) for bound in others], feasibility
 
 
