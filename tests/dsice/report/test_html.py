@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.dsice.stories import Story, Tell
 
-ATTACK = "</script><img src=x onerror=alert(1)>{{ 7 * 7 }}\u2028\x1b[31m&amp;\"'"
+ATTACK = "</script><img src=x onerror=alert(1)>{{ 1234 * 5678 }}\u2028\x1b[31m&amp;\"'"
 HOSTILE = f"""
 name = "hostile"
 minimize = {json.dumps(ATTACK)}
@@ -109,8 +109,8 @@ def test_nothing_that_comes_from_outside_becomes_markup(tell: Tell, tmp_path: Pa
         assert not {"href", "srcset", "action", "formaction", "http-equiv"} & attributes.keys() or (
             tag == "meta" and attributes["http-equiv"] == "Content-Security-Policy"
         )
-    assert "49" not in page.text  # templates are not filled twice
-    assert page.text.count("</script><img src=x onerror=alert(1)>{{ 7 * 7 }}") > 15
+    assert "7006652" not in page.text  # templates are not filled twice
+    assert page.text.count("</script><img src=x onerror=alert(1)>{{ 1234 * 5678 }}") > 15
     assert "\x1b" not in page.text
     assert "\u2028" not in page.text
 
