@@ -258,11 +258,11 @@ class Dsice(Search):
         return self._upcoming
 
     def _is_starting(self) -> bool:
+        takeover = _TAUGHT_TAKEOVER if self._start.is_recommended else _TAKEOVER
         return (
             len(self.ledger) < self.capacity
-            or self.ledger.informed < _TAUGHT_TAKEOVER
+            or self.ledger.informed < takeover
             or self.ledger.promising < _SUCCESSES
-            or (self.ledger.informed < _TAKEOVER and not self._start.is_recommended)
         )
 
     def _is_guided(self) -> bool:

@@ -48,16 +48,9 @@ class Stopping:
         The first trials of a search would all run to their ends otherwise, bad and long ones too.
         The model says later which of them resume. None of them pauses here twice.
         """
-        if not self._pause or not self._end_below:
+        if not self._pause:
             return []
-        return [
-            point
-            for point in self._ledger.pending
-            if self._may_end(point)
-            and point not in self._ledger.history
-            and not self._ledger.has_ended(point)
-            and not self._is_kept(point)
-        ]
+        return [point for point in self._endable() if not self._ledger.has_ended(point)]
 
     def due(self, chances: Mapping[Point, float], standings: Mapping[Point, float]) -> list[Point]:
         """The pending points that should end now, the least promising first.
@@ -66,23 +59,25 @@ class Stopping:
             chances: probabilities of unfinished trials to become the best.
             standings: those to end among the best.
         """
-        found = [
-            (chances[point], point)
-            for point in self._ledger.pending
-            if point in chances and point not in self._ledger.history and not self._is_kept(point)
-        ]
-        return [p for chance, p in sorted(found) if self._ends(p, chance, standings[p])]
+        found = sorted((chances[point], point) for point in self._endable() if point in chances)
+        return [point for chance, point in found if self._ends(chance, standings[point])]
 
-    def _ends(self, point: Point, chance: float, standing: float) -> bool:
-        if not self._end_below or not self._may_end(point):
-            return False
+    def _ends(self, chance: float, standing: float) -> bool:
         if self._pause:
             return standing < PAUSE  # (20)
         return chance < self._end_below and self._ledger.successes >= KNOWN
 
-    def _may_end(self, point: Point) -> bool:
-        """Whether a trial is far enough, and its result not about to arrive."""
-        return 0 < self._left(point) <= 1 - SOONEST
+    def _endable(self) -> list[Point]:
+        """The pending points whose trials are far enough, and their results not about to arrive."""
+        if not self._end_below:
+            return []
+        return [
+            point
+            for point in self._ledger.pending
+            if 0 < self._left(point) <= 1 - SOONEST
+            and point not in self._ledger.history
+            and not self._is_kept(point)
+        ]
 
     def to_resume(
         self,
