@@ -8,22 +8,12 @@ from typing import Any
 
 from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, Kind, Outcome
+from dsice.launch.simulated import VirtualClock
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
 from dsice.study.journal import Journal
 from dsice.study.state import Study
-
-
-class VirtualClock:
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
 
 
 class Machine(Launcher):
@@ -107,8 +97,27 @@ command = ["sh", "{{a}} {{b}}"]
 """
 
 
-class Bench:
-    """A study, a machine and a clock, on which drivers are started."""
+class Workbench:
+    """A study, a machine and its clock, on which drivers are started."""
+
+    def __init__(self, path: Path, text: str, machine: Machine) -> None:
+        path.mkdir(exist_ok=True)
+        self.config = parse(text, path)
+        self.place = StudyDirectory.at(path)
+        self.machine = machine
+        self.clock = machine.clock
+
+    def run(self, prepare: Callable[[Driver, Journal], None] = lambda d, j: None) -> Study:
+        self.machine.attached.clear()
+        with Journal(self.place.journal, self.clock.now) as journal:
+            study = Study(self.config, self.place).apply(journal.replay())
+            driver = Driver(study, self.config.run, journal, self.machine, self.clock)
+            prepare(driver, journal)
+            return driver.run()
+
+
+class Bench(Workbench):
+    """One whose jobs are functions of their last argument."""
 
     def __init__(
         self,
@@ -118,19 +127,8 @@ class Bench:
         run: str = "parallel = 4\ntrials = 25",
         trial: str = "",
     ) -> None:
-        path.mkdir(exist_ok=True)
-        self.config = parse(TEXT.format(search=search, run=run, trial=trial), path)
-        self.place = StudyDirectory.at(path)
-        self.clock = VirtualClock()
-        self.machine = Machine(self.clock, program)
-
-    def run(self, prepare: Callable[[Driver, Journal], None] = lambda d, j: None) -> Study:
-        self.machine.attached.clear()
-        with Journal(self.place.journal, self.clock.now) as journal:
-            study = Study(self.config, self.place).apply(journal.replay())
-            driver = Driver(study, self.config.run, journal, self.machine, self.clock)
-            prepare(driver, journal)
-            return driver.run()
+        text = TEXT.format(search=search, run=run, trial=trial)
+        super().__init__(path, text, Machine(VirtualClock(1000.0), program))
 
 
 def results(study: Study) -> dict[Any, Any]:

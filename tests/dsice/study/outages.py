@@ -32,6 +32,7 @@ command = ["sh", "{{a}}", "{{b}}"]
 """
 
 Program = Callable[[int, int, int], tuple[Outcome, float]]
+"""What a job returns and how long it takes, by its parameters and its number from 1."""
 
 GONE = Outcome(Kind.EXIT, "exit code 127: sh: 1: prog: not found", exit_code=127)
 

@@ -8,6 +8,7 @@ import pytest
 
 from dsice.errors import Interrupted, InvalidInput
 from dsice.launch.job import Kind, Outcome
+from dsice.launch.simulated import VirtualClock
 from dsice.study.config import parse
 from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
@@ -16,7 +17,7 @@ from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
 from dsice.study.stop import Stop
 from dsice.study.task import Status
-from tests.dsice.study.machine import Machine, VirtualClock
+from tests.dsice.study.machine import Machine
 
 TEXT = """
 name = "short"
@@ -49,7 +50,7 @@ class Bench:
         path.mkdir(exist_ok=True)
         self.config = parse(TEXT.format(finalists=finalists, trials=trials), path)
         self.place = StudyDirectory.at(path)
-        self.clock = VirtualClock()
+        self.clock = VirtualClock(1000.0)
         self.machine = Machine(self.clock, result)
 
     def run(self, stop_at: int | None = None) -> Study:

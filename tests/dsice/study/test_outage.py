@@ -22,9 +22,6 @@ from tests.dsice.study.outages import (
     points,
 )
 
-"""What a job returns and how long it takes, by its parameters and its number from 1."""
-
-
 pytestmark = pytest.mark.usefixtures("no_flushing")
 
 

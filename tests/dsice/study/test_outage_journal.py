@@ -19,6 +19,7 @@ from dsice.study.journal import Journal, Lines
 from dsice.study.state import Study
 from dsice.study.stop import Stop
 from dsice.study.task import Status
+from tests.dsice.study.machine import Crash
 from tests.dsice.study.outages import (
     Campaign,
     breaks_after,
@@ -28,10 +29,6 @@ from tests.dsice.study.outages import (
 )
 
 pytestmark = pytest.mark.usefixtures("no_flushing")
-
-
-class Crash(BaseException):
-    """The driver is gone: nothing of it runs any more."""
 
 
 def test_failures_while_no_driver_was_at_work(tmp_path: Path) -> None:

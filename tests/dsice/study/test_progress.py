@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from dsice.errors import InvalidInput
-from dsice.launch.base import JobState, Launcher
 from dsice.launch.job import JobFolder, Kind, Outcome
+from dsice.launch.simulated import VirtualClock
 from dsice.search.asynchronous import Dsice
 from dsice.study.config import parse
-from dsice.study.directory import StudyDirectory
 from dsice.study.driver import Driver
 from dsice.study.events import (
     AttemptBegan,
@@ -32,6 +31,7 @@ from dsice.study.progress import Listener
 from dsice.study.replay import replay
 from dsice.study.state import Study
 from dsice.study.task import Attempt, Status
+from tests.dsice.study.machine import Crash, Machine, Workbench, quadratic
 
 FULL = 16
 TEXT = """
@@ -52,33 +52,26 @@ trials = 24
 """
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = 1000.0
-
-    def now(self) -> float:
-        return self.time
+class Clock(VirtualClock):
+    """Half an epoch passes at a time, however long a driver waits."""
 
     def sleep(self, seconds: float) -> None:
-        self.time += 0.5
+        self.skip(0.5)
+
+    def skip(self, seconds: float) -> None:
+        super().sleep(seconds)
 
 
-class Crash(BaseException):
-    pass
-
-
-class Trainings(Launcher):
+class Trainings(Machine):
     """Trains in virtual time, an epoch a second, and goes on from the checkpoint in its folder.
 
     It outlives drivers. What it has run is in `epochs`, by point.
     """
 
-    def __init__(self, clock: Clock, pause: bool) -> None:
-        self.clock, self.pauses = clock, pause
-        self.jobs: dict[JobFolder, float] = {}
-        self.attached: set[JobFolder] = set()
+    def __init__(self, pause: bool) -> None:
+        super().__init__(Clock(1000.0), quadratic, seconds=0.0)
+        self.pauses = pause
         self.epochs: dict[str, list[int]] = {}
-        self.step: Callable[[], None] = lambda: None
 
     def submit(self, jobs: Sequence[JobFolder]) -> None:
         for job in jobs:
@@ -109,48 +102,20 @@ class Trainings(Launcher):
             if job in self.jobs:
                 self.jobs[job] = begun
 
-    def poll(self) -> dict[JobFolder, JobState]:
-        self._pass()
-        states = {
-            job: JobState.RUNNING if job in self.jobs else JobState.ENDED for job in self.attached
-        }
-        self.attached &= self.jobs.keys()
-        return states
-
     def cancel(self, jobs: Sequence[JobFolder]) -> None:
         self.step()
         self._pass()  # it may have ended meanwhile
-        for job in jobs:
-            if job in self.jobs:
-                del self.jobs[job]
-                job.finish(Outcome(Kind.CANCELLED, "cancelled"))
+        super().cancel(jobs)
         self.step()
 
-    def reattach(self, job: JobFolder) -> JobState:
-        self._pass()
-        if not job.path.exists() or job.claim("driver"):
-            return JobState.REVOKED
-        if job in self.jobs:
-            self.attached.add(job)
-            return JobState.RUNNING
-        return JobState.ENDED if job.outcome() else JobState.LOST
 
+class Bench(Workbench):
+    machine: Trainings
+    clock: Clock
 
-class Bench:
     def __init__(self, path: Path, more: str = "", pause: bool = False) -> None:
-        path.mkdir(exist_ok=True)
-        self.config = parse(TEXT.format(more=more + ("\npause = true" if pause else "")), path)
-        self.place = StudyDirectory.at(path)
-        self.clock = Clock()
-        self.machine = Trainings(self.clock, pause)
-
-    def run(self, prepare: Callable[[Driver, Journal], None] = lambda d, j: None) -> Study:
-        self.machine.attached.clear()
-        with Journal(self.place.journal, self.clock.now) as journal:
-            study = Study(self.config, self.place).apply(journal.replay())
-            driver = Driver(study, self.config.run, journal, self.machine, self.clock)
-            prepare(driver, journal)
-            return driver.run()
+        text = TEXT.format(more=more + ("\npause = true" if pause else ""))
+        super().__init__(path, text, Trainings(pause))
 
     def look(self) -> Study:
         return Study(self.config, self.place).apply(Lines(self.place.journal))
@@ -290,7 +255,7 @@ def test_a_trial_that_ends_by_itself_meanwhile_counts(tmp_path: Path) -> None:
     cancel = bench.machine.cancel
 
     def too_late(jobs: Sequence[JobFolder]) -> None:
-        bench.clock.time += FULL
+        bench.clock.skip(FULL)
         cancel(jobs)
 
     bench.machine.cancel = too_late  # type: ignore[method-assign]

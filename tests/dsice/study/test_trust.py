@@ -82,7 +82,7 @@ def test_a_job_folder_holds_one_job(tmp_path: Path) -> None:
 def test_an_outcome_of_another_trial_is_never_used(tmp_path: Path) -> None:
     bench = Kept(tmp_path)
     bench.crashed(10)
-    bench.machine.clock.time += 1000
+    bench.machine.clock.sleep(1000)
     bench.machine.poll()
     study = Study.open(bench.place.path)
     one, two = study.with_status(Status.RUNNING)[:2]
@@ -188,7 +188,7 @@ def test_deleting_the_folder_of_a_job_that_was_revoked_claims_it(tmp_path: Path)
 def test_damaged_journals_are_repaired_or_refused_in_words(tmp_path: Path) -> None:
     bench = Kept(tmp_path / "whole", trials=10)
     bench.crashed(34)
-    bench.machine.clock.time += 1000
+    bench.machine.clock.sleep(1000)
     bench.machine.poll()
     good = bench.place.journal.read_bytes()
     chance = random.Random(7)
